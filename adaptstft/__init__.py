@@ -1,0 +1,54 @@
+"""Short-time Fourier transforms whose windows and frames are tuned to the signal."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from adaptstft import criteria, datasets, testing, windows
+    from adaptstft.result import TuningResult, load
+    from adaptstft.shorttimefft import AdaptiveShortTimeFFT, Gradient
+    from adaptstft.tuning import optimize
+
+try:
+    __version__ = version("adaptstft")
+except PackageNotFoundError:  # used from a checkout that is not installed
+    __version__ = "0+unknown"
+
+_ATTRIBUTES = {
+    "AdaptiveShortTimeFFT": "shorttimefft",
+    "Gradient": "shorttimefft",
+    "TuningResult": "result",
+    "load": "result",
+    "optimize": "tuning",
+}
+_SUBMODULES = ("criteria", "datasets", "testing", "windows")
+
+__all__ = [
+    "AdaptiveShortTimeFFT",
+    "Gradient",
+    "TuningResult",
+    "criteria",
+    "datasets",
+    "load",
+    "optimize",
+    "testing",
+    "windows",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load public names when they are first used, so that the import itself is quick."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"adaptstft.{name}")
+    if name in _ATTRIBUTES:
+        value = getattr(importlib.import_module(f"adaptstft.{_ATTRIBUTES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'adaptstft' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,28 @@
+"""Type aliases, which also serve as the lists of legal option values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.floating[Any]]
+ComplexArray: TypeAlias = NDArray[np.complexfloating[Any, Any]]
+Float64Array: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+AnyArray: TypeAlias = NDArray[Any]
+
+FFTMode = Literal["twosided", "centered", "onesided", "onesided2X"]
+Scaling = Literal["magnitude", "psd"]
+Padding = Literal["zeros", "edge", "even", "odd"]
+Scope = Literal["global", "frame", "local"]
+WindowMode = Literal["fixed", "constant", "time"]
+HopMode = Literal["fixed", "constant", "time"]
+Backend = Literal["auto", "numba", "numpy"]
+Method = Literal["L-BFGS-B"]
+Parameter = Literal["win_length", "positions", "hop", "shape", "x"]
+AxesSequence = Literal["tf", "ft"]
+
+WindowFunction: TypeAlias = Callable[..., Any]

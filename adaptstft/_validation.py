@@ -1,0 +1,190 @@
+"""All argument checks, and the messages that users read.
+
+Every check raises before any work is done and names the argument, its value
+and the legal range. Nothing the caller passed is changed.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from adaptstft._typing import AnyArray, Float64Array
+
+_CHUNK = 1 << 20
+
+
+def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
+    """Require `value` to be one of a few."""
+    if not any(value is option or (isinstance(value, str) and value == option) for option in options):
+        raise ValueError(f"{name}={value!r} must be one of {', '.join(repr(o) for o in options)}")
+
+
+def as_real(name: str, value: Any) -> float:
+    """Return a finite real number as a Python float."""
+    try:
+        array = np.asarray(value)
+        if array.ndim != 0 or array.dtype.kind not in "iuf":
+            raise TypeError
+        number = float(array)
+    except TypeError:
+        raise TypeError(f"{name}={value!r} must be a real number") from None
+    if not np.isfinite(number):
+        raise ValueError(f"{name}={value!r} must be finite")
+    return number
+
+
+def check_positive(name: str, value: Any, unit: str = "") -> float:
+    """Require a finite number greater than zero, and return it as a float."""
+    number = as_real(name, value)
+    if not number > 0:
+        raise ValueError(f"{name}={value!r} must be greater than 0{' ' + unit if unit else ''}")
+    return number
+
+
+def as_index(name: str, value: Any, low: int | None = None) -> int:
+    """Return an integer, at least `low` if that is given."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}={value!r} must be an integer") from None
+    if low is not None and number < low:
+        raise ValueError(f"{name}={value!r} must be at least {low}")
+    return number
+
+
+def as_workers(workers: Any) -> int | None:
+    """Check ``workers=``: None, or an integer other than 0 (negative counts back from all cores)."""
+    if workers is None:
+        return None
+    number = as_index("workers", workers)
+    if number == 0:
+        raise ValueError(f"{workers=} must be None, a positive integer, or a negative one that counts from all cores")
+    return number
+
+
+def as_axis(axis: Any, ndim: int) -> int:
+    """Return an axis of an array of `ndim` dimensions as a number from 0 on."""
+    number = as_index("axis", axis)
+    if not -ndim <= number < ndim:
+        raise ValueError(f"{axis=} must lie in [{-ndim}, {ndim - 1}] for an array of {ndim} dimensions")
+    return number % ndim
+
+
+def as_inexact(name: str, values: Any) -> AnyArray:
+    """Return an array of float32/64 or complex64/128 in native byte order; a copy only if needed."""
+    array = np.asarray(values)
+    kind = array.dtype.kind
+    if kind not in "biufc":
+        raise TypeError(f"{name} must be numeric, got an array of dtype {array.dtype}")
+    if kind in "biu":
+        target = np.dtype(np.float64)
+    elif kind == "f":
+        target = np.dtype(np.float32 if array.dtype.itemsize <= 4 else np.float64)
+    else:
+        target = np.dtype(np.complex64 if array.dtype.itemsize <= 8 else np.complex128)
+    return array.astype(target, copy=False)
+
+
+def check_finite(name: str, array: AnyArray) -> None:
+    """Raise if any entry is NaN or infinite, saying how many and where the first is."""
+    flat = array.reshape(-1)
+    bad, first = 0, -1
+    for low in range(0, flat.size, _CHUNK):  # in pieces: a mask of a long recording is large itself
+        mask = ~np.isfinite(flat[low : low + _CHUNK])
+        if mask.any():
+            first = low + int(mask.argmax()) if first < 0 else first
+            bad += int(mask.sum())
+    if bad:
+        where = tuple(int(i) for i in np.unravel_index(first, array.shape))
+        place = where[0] if len(where) == 1 else where
+        raise ValueError(f"{name} has {bad} NaN or infinite values of {array.size}, the first at index {place}")
+
+
+def as_signal(x: Any, axis: Any = -1, *, name: str = "x", onesided: bool = False) -> tuple[AnyArray, int]:
+    """Return a signal with time on its last axis, and the number of the axis that was time.
+
+    Parameters
+    ----------
+    x : array_like
+        Any real or complex numbers.
+    axis : int
+        The axis of time.
+    name : str
+        Name of the argument, for messages.
+    onesided : bool
+        Whether a complex signal is refused.
+    """
+    array = as_inexact(name, x)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least one dimension, got the scalar {x!r}")
+    axis = as_axis(axis, array.ndim)
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}, at least one sample is needed")
+    if onesided and np.iscomplexobj(array):
+        raise ValueError(
+            f"{name} is complex, which a one-sided spectrum cannot represent: use fft_mode 'twosided' or 'centered'"
+        )
+    check_finite(name, array)
+    return np.moveaxis(array, axis, -1), axis
+
+
+def check_not_silent(x: AnyArray, name: str = "x") -> float:
+    """Return the largest magnitude of a signal, which must not be zero."""
+    peak = float(max(np.abs(x.real).max(), np.abs(x.imag).max() if np.iscomplexobj(x) else 0.0))
+    if peak == 0:
+        raise ValueError(f"{name} is silent: all {x.size} samples are zero, so no window is better than another")
+    return peak
+
+
+def as_win_length(win_length: Any) -> Float64Array:
+    """Return window lengths in samples as an array: one number, or one for each frame."""
+    array = np.asarray(win_length)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{win_length=} must be a real number or an array of them")
+    if array.ndim > 1:
+        raise ValueError(
+            f"win_length has shape {array.shape}: it must be one number or a 1-D array with one length for each slice"
+        )
+    if array.size == 0:
+        raise ValueError("win_length is empty: it must be one number or have one length for each slice")
+    array = array.astype(float)
+    bad = ~(np.isfinite(array) & (array >= 1))
+    if np.any(bad):
+        raise ValueError(f"win_length={float(array[bad].flat[0])!r} must be finite and at least 1 sample")
+    return array
+
+
+def as_positions(positions: Any) -> Float64Array:
+    """Return frame centres in samples, strictly increasing."""
+    array = np.asarray(positions)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{positions=} must be real numbers")
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"positions has shape {array.shape}: it must be 1-D with at least one centre, in samples")
+    array = array.astype(float)
+    check_finite("positions", array)
+    steps = np.diff(array)
+    if np.any(steps < 0):
+        p = int(np.argmax(steps < 0))
+        raise ValueError(
+            f"positions must not decrease, but positions[{p}]={array[p]:g} is followed by {array[p + 1]:g}"
+        )
+    return array
+
+
+def as_bounds(name: str, bounds: Any, low: float, unit: str = "samples") -> tuple[float, float]:
+    """Return a pair ``(low, high)`` of numbers that do not cross."""
+    try:
+        lower, upper = bounds
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={bounds!r} must be a pair (low, high) in {unit}") from None
+    lower, upper = as_real(f"{name}[0]", lower), as_real(f"{name}[1]", upper)
+    if lower < low:
+        raise ValueError(f"{name}={bounds!r}: the lower bound must be at least {low:g} {unit}")
+    if lower > upper:
+        raise ValueError(f"{name}={bounds!r} cross: low must not exceed high")
+    return lower, upper

@@ -1,0 +1,217 @@
+"""Where frames lie: slices of a hop, sample ranges of real windows, padding, and their adjoints.
+
+Times here are in samples. A frame has a real time ``t_p``, from which its
+phase counts, and a window of real length ``theta_p`` centred at
+``t_p + window_offset``; its samples are the half-open range
+``-theta_p/2 <= n - centre < theta_p/2``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from adaptstft._typing import AnyArray, Float64Array, IntArray
+from adaptstft.windows import Window
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Sample ranges and FFT layout of frames; every array has one entry a frame.
+
+    Attributes
+    ----------
+    theta : ndarray of float64
+        Window lengths.
+    lead : ndarray of float64
+        First sample of the frame relative to the window's centre.
+    start, count : ndarray of int64
+        First sample in the signal, and number of samples.
+    offset : ndarray of int64
+        Column of the first sample in the FFT's input, whose column 0 is the
+        sample from which the phase counts.
+    delta : ndarray of float64
+        What the real phase origin exceeds that sample by.
+    """
+
+    theta: Float64Array
+    lead: Float64Array
+    start: IntArray
+    count: IntArray
+    offset: IntArray
+    delta: Float64Array
+
+    def __len__(self) -> int:
+        return self.theta.size
+
+    def __getitem__(self, part: slice) -> Frames:
+        return Frames(
+            self.theta[part],
+            self.lead[part],
+            self.start[part],
+            self.count[part],
+            self.offset[part],
+            self.delta[part],
+        )
+
+    @property
+    def share_window(self) -> bool:
+        """Whether every frame has the same window samples."""
+        return len(self) > 0 and bool(np.all(self.theta == self.theta[0]) and np.all(self.lead == self.lead[0]))
+
+    @property
+    def width(self) -> int:
+        """Largest number of samples of a frame."""
+        return int(self.count.max(initial=1))
+
+    def covered(self) -> tuple[int, int]:
+        """Range of samples from the first to one past the last that any frame takes."""
+        return int(self.start.min()), int((self.start + self.count).max())
+
+
+def make_frames(
+    theta: Float64Array, times: Float64Array, *, mfft: int, window_offset: float = 0.0, phase_shift: int = 0
+) -> Frames:
+    """Lay out frames with window lengths `theta` at real `times`.
+
+    `phase_shift` moves the origin of the phase to ``times + phase_shift``.
+    """
+    theta, times = np.broadcast_arrays(np.asarray(theta, dtype=float), np.asarray(times, dtype=float))
+    theta, times = np.ascontiguousarray(theta), np.ascontiguousarray(times)
+    centre = times + window_offset
+    start = np.ceil(centre - theta / 2).astype(np.int64)
+    count = np.ceil(centre + theta / 2).astype(np.int64) - start
+    # rounding of centre +- theta/2 far from the origin must not let a frame outgrow the FFT
+    count = np.minimum(count, mfft)
+    anchor = np.floor(times + 0.5).astype(np.int64)
+    offset = (start - anchor - phase_shift) % mfft
+    return Frames(theta, start - centre, start, count, offset, times - anchor)
+
+
+# ---------------------------------------------------------------------------------------
+# Slices of a constant hop, by SciPy's rules
+
+
+@dataclass(frozen=True)
+class HopSlices:
+    """Slices ``p`` at times ``p * hop``, numbered as `scipy.signal.ShortTimeFFT` does.
+
+    Attributes
+    ----------
+    hop : float
+        Time increment.
+    length : float
+        Window length that decides which slices touch the signal.
+    window : Window
+        Its shape: a window that is zero at its first sample does not touch with it.
+    slot : int
+        Number of samples reserved for a window, ``m_num``.
+    window_offset : float
+        Centre of the window relative to the slice's time.
+    """
+
+    hop: float
+    length: float
+    window: Window
+    slot: int
+    window_offset: float
+
+    def first_nonzero(self, p: int) -> int:
+        """First sample of slice `p` where its window is not zero."""
+        edge = p * self.hop + self.window_offset - self.length / 2
+        first = math.ceil(edge)
+        return first + 1 if first == edge and float(self.window(-0.5)) == 0 else first
+
+    def stop_nonzero(self, p: int) -> int:
+        """One past the last sample of slice `p`'s window."""
+        return math.ceil(p * self.hop + self.window_offset + self.length / 2)
+
+    def slot_start(self, p: int) -> int:
+        """First sample of the ``m_num`` samples reserved for slice `p`."""
+        return math.ceil(p * self.hop + self.window_offset - self.slot / 2)
+
+    @property
+    def p_min(self) -> int:
+        """First slice that reaches into the signal; slice 0 always counts."""
+        p = min(0, math.floor(-(self.length / 2 + self.window_offset) / self.hop) - 1)
+        while p < 0 and self.stop_nonzero(p) <= 0:
+            p += 1
+        return p
+
+    def p_max(self, n: int) -> int:
+        """One past the last slice that touches a signal of `n` samples."""
+        at_least = math.floor(n / self.hop) + 1
+        p = max(at_least, math.ceil((n + self.length / 2 - self.window_offset) / self.hop) + 1)
+        while p > at_least and self.first_nonzero(p - 1) >= n:
+            p -= 1
+        return p
+
+    @property
+    def lower_border_end(self) -> tuple[int, int]:
+        """First sample and slice that padding before the signal does not reach."""
+        p = 0
+        while self.first_nonzero(p + 1) < 0:
+            p += 1
+        return self.first_nonzero(p) + self.slot, p + 1
+
+    def upper_border_begin(self, n: int) -> tuple[int, int]:
+        """First sample and slice that padding after a signal of `n` samples reaches."""
+        p = math.floor(n / self.hop) + 1
+        while p >= self.p_min and self.stop_nonzero(p) > n:
+            p -= 1
+        return self.slot_start(p + 1), p + 1
+
+
+# ---------------------------------------------------------------------------------------
+# Padding
+
+
+def _odd_extension(k: IntArray, n: int) -> tuple[IntArray, Float64Array, Float64Array]:
+    """Express sample ``k`` of the odd extension of ``x[0..n-1]``.
+
+    It is ``sign * x[index] + (1 - sign) * x[n-1] + turns * (x[n-1] - x[0])``:
+    two reflections on points make a shift by twice the increment.
+    """
+    period = 2 * (n - 1)
+    turns, rest = np.divmod(k, period)
+    back = rest > n - 1
+    return np.where(back, period - rest, rest), np.where(back, -1.0, 1.0), 2.0 * turns
+
+
+def pad(x: AnyArray, before: int, after: int, padding: str) -> AnyArray:
+    """Extend the last axis of `x` as `scipy.signal.ShortTimeFFT.stft` does, zeros excepted."""
+    n = x.shape[-1]
+    k = np.arange(-before, n + after)
+    if padding == "edge" or n == 1:
+        return x[..., np.clip(k, 0, n - 1)]
+    index, sign, turns = _odd_extension(k, n)
+    if padding == "even":
+        return x[..., index]
+    real = x.real.dtype
+    sign, turns = sign.astype(real), turns.astype(real)
+    first, last = x[..., :1], x[..., -1:]
+    padded: AnyArray = sign * x[..., index] + (1 - sign) * last + turns * (last - first)
+    return padded
+
+
+def pad_adjoint(y: AnyArray, before: int, n: int, padding: str) -> AnyArray:
+    """Adjoint of `pad`: fold an extended array of which `n` samples from `before` on are the signal."""
+    k = np.arange(-before, y.shape[-1] - before)
+    out = np.zeros((*y.shape[:-1], n), dtype=y.dtype)
+
+    def gather(index: IntArray, values: AnyArray) -> None:
+        np.add.at(np.moveaxis(out, -1, 0), index, np.moveaxis(values, -1, 0))
+
+    if padding == "edge" or n == 1:
+        gather(np.clip(k, 0, n - 1), y)
+        return out
+    index, sign, turns = _odd_extension(k, n)
+    if padding == "even":
+        gather(index, y)
+        return out
+    gather(index, sign * y)
+    out[..., -1] += (y * (1 - sign + turns)).sum(axis=-1)
+    out[..., 0] -= (y * turns).sum(axis=-1)
+    return out

@@ -1,0 +1,370 @@
+"""Numba kernels: compiled once, cached, and run without the interpreter lock.
+
+They are deliberately not ``parallel=True``: Numba's own threading layers abort
+on concurrent calls (workqueue) or after a fork (OpenMP). The block engine runs
+one thread of a shared pool per block of frames instead.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from numba import njit
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _kernel(function: _Function) -> _Function:
+    # No "nnan"/"ninf": NaN and infinity keep their meaning.
+    flags = {"nsz", "arcp", "contract", "afn", "reassoc"}
+    compiled: _Function = njit(nogil=True, cache=True, fastmath=flags, error_model="numpy")(function)
+    return compiled
+
+
+@_kernel
+def window_rows(value, slope, plateau, theta, lead, count, w, dw):  # type: ignore[no-untyped-def]
+    """Evaluate a window and its derivative in ``u``, one row a frame."""
+    terms = value.size
+    stretch = 4.0 / (1.0 - 2.0 * plateau)
+    y = np.empty(w.shape[1])
+    p = np.empty(w.shape[1])
+    for b in range(theta.size):
+        step = 1.0 / theta[b]
+        n = count[b]
+        for i in range(n):
+            y[i] = max(abs((lead[b] + i) * step) - plateau, 0.0) * stretch - 1.0
+        if terms == 28:
+            _horner28(value, y, p, n)
+        else:
+            _horner(value, y, p, n)
+        for i in range(n):
+            w[b, i] = p[i]
+        if terms == 28:
+            _horner28(slope, y, p, n)
+        else:
+            _horner(slope, y, p, n)
+        for i in range(n):
+            side = lead[b] + i
+            dw[b, i] = p[i] if side > 0 else (-p[i] if side < 0 else 0.0)
+
+
+@_kernel
+def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ignore[no-untyped-def]
+    """Evaluate one symmetric polynomial in ``|u|``, one row a frame."""
+    stretch = 4.0 / (1.0 - 2.0 * plateau)
+    y = np.empty(out.shape[1])
+    p = np.empty(out.shape[1])
+    for b in range(theta.size):
+        step = 1.0 / theta[b]
+        n = count[b]
+        for i in range(n):
+            y[i] = max(abs((lead[b] + i) * step) - plateau, 0.0) * stretch - 1.0
+        _horner(coefficients, y, p, n)
+        for i in range(n):
+            out[b, i] = p[i]
+
+
+@_kernel
+def _horner28(c, y, p, n):  # type: ignore[no-untyped-def]
+    # The trip count is a constant, so that LLVM unrolls it and vectorises over i.
+    for i in range(n):
+        v = c[27]
+        for k in range(26, -1, -1):
+            v = v * y[i] + c[k]
+        p[i] = v
+
+
+@_kernel
+def _horner(c, y, p, n):  # type: ignore[no-untyped-def]
+    last = c.size - 1
+    for i in range(n):
+        p[i] = c[last]
+    for k in range(last - 1, -1, -1):
+        for i in range(n):
+            p[i] = p[i] * y[i] + c[k]
+
+
+@_kernel
+def row_sums(w, dw, theta, lead, count, out):  # type: ignore[no-untyped-def]
+    """Sums ``w``, ``dw * u``, ``w**2``, ``w * dw * u`` of each row, the last in ``out[:, b]``."""
+    for b in range(theta.size):
+        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+        step = 1.0 / theta[b]
+        for i in range(count[b]):
+            v = float(w[b, i])
+            du = float(dw[b, i]) * (lead[b] + i) * step
+            s0 += v
+            s1 += du
+            s2 += v * v
+            s3 += v * du
+        out[0, b] = s0
+        out[1, b] = s1
+        out[2, b] = s2
+        out[3, b] = s3
+
+
+@_kernel
+def load_frames(x, w, scale, start, count, offset, out):  # type: ignore[no-untyped-def]
+    """Write windowed frames into the rows of the FFT's input."""
+    mfft = out.shape[1]
+    for b in range(start.size):
+        row = out[b]
+        row[:] = 0
+        k = b if w.shape[0] > 1 else 0
+        wb = w[k]
+        cb = scale[k]
+        lo = max(0, -start[b])
+        hi = min(count[b], x.size - start[b])
+        wrap = mfft - offset[b]
+        shift = start[b]
+        column = offset[b]
+        for i in range(lo, min(hi, wrap)):
+            row[column + i] = x[shift + i] * (wb[i] * cb)
+        for i in range(max(lo, wrap), hi):
+            row[i - wrap] = x[shift + i] * (wb[i] * cb)
+
+
+@_kernel
+def overlap_add(y, w, scale, start, count, offset, low, out):  # type: ignore[no-untyped-def]
+    """Add the windowed frames to a stretch of the signal that begins at index `low`."""
+    mfft = y.shape[1]
+    for b in range(start.size):
+        k = b if w.shape[0] > 1 else 0
+        wb = w[k]
+        cb = scale[k]
+        lo = max(0, low - start[b])
+        hi = min(count[b], low + out.size - start[b])
+        wrap = mfft - offset[b]
+        shift = start[b] - low
+        column = offset[b]
+        for i in range(lo, min(hi, wrap)):
+            out[shift + i] += y[b, column + i] * (wb[i] * cb)
+        for i in range(max(lo, wrap), hi):
+            out[shift + i] += y[b, i - wrap] * (wb[i] * cb)
+
+
+@_kernel
+def window_energy(w, scale, start, count, low, out):  # type: ignore[no-untyped-def]
+    """Add the squared windows to a stretch of the time axis that begins at index `low`."""
+    for b in range(start.size):
+        k = b if w.shape[0] > 1 else 0
+        cb = scale[k]
+        for i in range(max(0, low - start[b]), min(count[b], low + out.size - start[b])):
+            v = float(w[k, i]) * cb
+            out[start[b] - low + i] += v * v
+
+
+@_kernel
+def reduce_frames(y, x, w, dw, theta, lead, start, count, offset, out):  # type: ignore[no-untyped-def]
+    """Sums over a frame of ``Re(conj(y) x)`` times ``w``, ``dw * u`` and ``dw``."""
+    mfft = y.shape[1]
+    for b in range(start.size):
+        k = b if w.shape[0] > 1 else 0
+        lo = max(0, -start[b])
+        hi = min(count[b], x.size - start[b])
+        wrap = mfft - offset[b]
+        step = 1.0 / theta[b]
+        a0, a1, a2 = 0.0, 0.0, 0.0
+        for part in range(2):
+            first = lo if part == 0 else max(lo, wrap)
+            last = min(hi, wrap) if part == 0 else hi
+            shift = offset[b] if part == 0 else -wrap
+            for i in range(first, last):
+                yi = y[b, shift + i]
+                xi = x[start[b] + i]
+                v = float(yi.real) * xi.real + float(yi.imag) * xi.imag
+                d = v * dw[k, i]
+                a0 += v * w[k, i]
+                a1 += d * ((lead[b] + i) * step)
+                a2 += d
+        out[0, b] += a0
+        out[1, b] += a1
+        out[2, b] += a2
+
+
+@_kernel
+def reduce_rows(y, x, rows, start, count, offset, out):  # type: ignore[no-untyped-def]
+    """Sum over a frame of ``Re(conj(y) x)`` times the rows."""
+    mfft = y.shape[1]
+    for b in range(start.size):
+        k = b if rows.shape[0] > 1 else 0
+        total = 0.0
+        for i in range(max(0, -start[b]), min(count[b], x.size - start[b])):
+            j = offset[b] + i
+            yi = y[b, j if j < mfft else j - mfft]
+            xi = x[start[b] + i]
+            total += (float(yi.real) * xi.real + float(yi.imag) * xi.imag) * rows[k, i]
+        out[b] += total
+
+
+@_kernel
+def energy_cotangent(x, w, scale, start, count, offset, edges, gain, mfft, onesided, out):  # type: ignore[no-untyped-def]
+    """Adjoint frames of the energy ``sum |S|**2`` over the stored bins, without an inverse FFT.
+
+    ``edges[:, b]`` are the bins at zero and (for an even length) at the Nyquist frequency, which
+    have no mirror image; `gain` is the factor on ``|S|**2`` of all other one-sided bins.
+    """
+    for b in range(start.size):
+        k = b if w.shape[0] > 1 else 0
+        cb = scale[k]
+        row = out[b]
+        row[:] = 0
+        lo = max(0, -start[b])
+        hi = min(count[b], x.size - start[b])
+        for i in range(lo, hi):
+            j = offset[b] + i
+            if j >= mfft:
+                j -= mfft
+            v = x[start[b] + i] * (w[k, i] * cb)
+            if onesided:
+                edge = edges[0, b] + (edges[1, b] if j % 2 == 0 else -edges[1, b])
+                row[j] = gain * (mfft * v - edge) + 2.0 * edge
+            else:
+                row[j] = 2.0 * mfft * v
+
+
+@_kernel
+def statistics(spectra, gain, mirrored, even, exponents, logs, out):  # type: ignore[no-untyped-def]
+    """Sum ``E**a`` or ``E**a log E`` over the bins, where ``E = gain * |S|**2``."""
+    bins = spectra.shape[1]
+    energy = np.empty(bins)
+    for b in range(spectra.shape[0]):
+        _energies(spectra[b], gain, mirrored, even, energy)
+        for k in range(exponents.size):
+            a = exponents[k]
+            total = 0.0
+            if logs[k]:
+                for q in range(bins):
+                    if energy[q] > 0:
+                        total += energy[q] ** a * math.log(energy[q])
+            elif a == 1.0:
+                for q in range(bins):
+                    total += energy[q]
+            elif a == 2.0:
+                for q in range(bins):
+                    total += energy[q] * energy[q]
+            elif a == 3.0:
+                for q in range(bins):
+                    total += energy[q] * energy[q] * energy[q]
+            elif a == 0.5:
+                for q in range(bins):
+                    total += math.sqrt(energy[q])
+            else:
+                for q in range(bins):
+                    if energy[q] > 0:
+                        total += energy[q] ** a
+            out[k, b] += total
+
+
+@_kernel
+def _energies(row, gain, mirrored, even, energy):  # type: ignore[no-untyped-def]
+    for q in range(row.size):
+        re = float(row[q].real)
+        im = float(row[q].imag)
+        energy[q] = (re * re + im * im) * gain
+    if mirrored:  # zero and Nyquist have no mirror image, hence no gain
+        energy[0] /= gain
+        if even:
+            energy[row.size - 1] /= gain
+
+
+@_kernel
+def cotangent(spectra, gain, mirrored, even, exponents, logs, weights, out):  # type: ignore[no-untyped-def]
+    """Cotangent of ``sum_k weights[k, b] * statistic_k``, ready for the inverse FFT.
+
+    A one-sided inverse FFT counts every mirrored bin twice, so those get half.
+    """
+    bins = spectra.shape[1]
+    energy = np.empty(bins)
+    factor = np.empty(bins)
+    for b in range(spectra.shape[0]):
+        _energies(spectra[b], gain, mirrored, even, energy)
+        factor[:] = 0.0
+        for k in range(exponents.size):
+            a = exponents[k]
+            c = weights[k, b]
+            if logs[k]:
+                for q in range(bins):
+                    if energy[q] > 0:
+                        factor[q] += c * energy[q] ** (a - 1.0) * (a * math.log(energy[q]) + 1.0)
+            elif a == 1.0:
+                for q in range(bins):
+                    factor[q] += c
+            elif a == 2.0:
+                for q in range(bins):
+                    factor[q] += 2.0 * c * energy[q]
+            elif a == 3.0:
+                for q in range(bins):
+                    factor[q] += 3.0 * c * energy[q] * energy[q]
+            elif a == 0.5:
+                for q in range(bins):
+                    if energy[q] > 0:
+                        factor[q] += 0.5 * c / math.sqrt(energy[q])
+            else:
+                for q in range(bins):
+                    if energy[q] > 0:
+                        factor[q] += a * c * energy[q] ** (a - 1.0)
+        _apply_factor(spectra[b], factor, gain, mirrored, even, out[b])
+
+
+@_kernel
+def bin_cotangent(spectra, gain, mirrored, even, slopes, out):  # type: ignore[no-untyped-def]
+    """Cotangent of a loss of ``E`` whose derivative in every bin is `slopes`, as `cotangent`."""
+    for b in range(spectra.shape[0]):
+        _apply_factor(spectra[b], slopes[b], gain, mirrored, even, out[b])
+
+
+@_kernel
+def _apply_factor(row, factor, gain, mirrored, even, out):  # type: ignore[no-untyped-def]
+    interior = gain if mirrored else 2.0
+    for q in range(row.size):
+        out[q] = row[q] * (factor[q] * interior)
+    if mirrored:
+        out[0] = row[0] * (2.0 * factor[0])
+        if even:
+            out[row.size - 1] = row[row.size - 1] * (2.0 * factor[row.size - 1])
+
+
+@_kernel
+def rotate(spectra, delta, mfft, sign):  # type: ignore[no-untyped-def]
+    """Multiply bin ``q`` of frame ``b`` by ``exp(sign * 2j pi k_q delta[b] / mfft)`` in place.
+
+    ``k_q`` is ``q``, less `mfft` in the upper half of a two-sided spectrum.
+    """
+    bins = spectra.shape[1]
+    half = (mfft + 1) // 2 if bins == mfft else bins
+    chunk = 32
+    fine = np.empty(chunk, dtype=np.complex128)
+    for b in range(spectra.shape[0]):
+        angle = sign * 2.0 * math.pi * delta[b] / mfft
+        if angle == 0.0:
+            continue
+        for j in range(chunk):
+            fine[j] = complex(math.cos(angle * j), math.sin(angle * j))
+        for part in range(2):
+            first = 0 if part == 0 else half
+            last = half if part == 0 else bins
+            shift = 0 if part == 0 else mfft
+            for q0 in range(first, last, chunk):
+                phase = angle * (q0 - shift)
+                coarse = complex(math.cos(phase), math.sin(phase))
+                for q in range(q0, min(q0 + chunk, last)):
+                    spectra[b, q] = spectra[b, q] * (coarse * fine[q - q0])
+
+
+@_kernel
+def phase_slope(g, spectra, mfft, out):  # type: ignore[no-untyped-def]
+    """Sum over the bins of ``Re(conj(g) * 2j pi k_q / mfft * S)``."""
+    bins = spectra.shape[1]
+    half = (mfft + 1) // 2 if bins == mfft else bins
+    for b in range(spectra.shape[0]):
+        total = 0.0
+        for q in range(bins):
+            k = q if q < half else q - mfft
+            gr, gi = float(g[b, q].real), float(g[b, q].imag)
+            sr, si = float(spectra[b, q].real), float(spectra[b, q].imag)
+            total += k * (gi * sr - gr * si)
+        out[b] += total * (2.0 * math.pi / mfft)

@@ -1,0 +1,246 @@
+"""What one normalisation of a criterion extends over: the plane, a frame, or a neighbourhood.
+
+Sums over bins are taken per frame first. A scope groups frames, with weights,
+and averages the criterion over the groups; its slopes in the sums, weights and
+positions of the frames are what the objective chains on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from adaptstft._typing import AnyArray, Float64Array
+
+#: Neighbourhoods a width: with a raised cosine of that support every time counts alike.
+_PER_WIDTH = 4
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Statistics and number of bins (or the area they stand for) of groups.
+
+    Attributes
+    ----------
+    totals : ndarray, shape (statistics, groups)
+        The statistics.
+    count : ndarray, shape (groups,)
+        Number of bins.
+    """
+
+    totals: Float64Array
+    count: Float64Array
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Value of a criterion over all frames, and its slopes.
+
+    Attributes
+    ----------
+    value : float
+        The criterion.
+    totals : ndarray, shape (statistics, frames)
+        Slope in each frame's statistics.
+    weights, positions : ndarray, shape (frames,)
+        Slopes in the weights and positions of the frames.
+    """
+
+    value: float
+    totals: Float64Array
+    weights: Float64Array
+    positions: Float64Array
+
+    def scaled(self, value: float, slope: float) -> Reduction:
+        """Pass the value through an outer function with the given value and slope."""
+        return Reduction(value, self.totals * slope, self.weights * slope, self.positions * slope)
+
+
+@dataclass(frozen=True)
+class Neighbourhoods:
+    """Smooth neighbourhoods in time with weights fixed from the signal.
+
+    Attributes
+    ----------
+    centres : ndarray, shape (groups,)
+        Centres in samples, evenly spaced.
+    width : float
+        Support of the raised cosine ``cos(pi (t - centre) / width)**2`` in samples.
+    energy : ndarray, shape (groups,)
+        The signal's share of energy in each, summing to one.
+    """
+
+    centres: Float64Array
+    width: float
+    energy: Float64Array
+
+    @classmethod
+    def of_signal(cls, x: AnyArray, width: float, first: float = 0.0) -> Neighbourhoods:
+        """Lay neighbourhoods over channels ``x``, shape (channels, n), from sample `first` on."""
+        n = x.shape[-1]
+        step = width / _PER_WIDTH
+        centres = first + np.arange(int(np.ceil((n - 1) / step)) + 1) * step
+        power = np.sum(x.real.astype(float) ** 2 + x.imag.astype(float) ** 2, axis=0)
+        empty = cls(centres, width, np.zeros(0))
+        energy = np.zeros(centres.size)
+        for low in range(0, n, 1 << 16):  # in pieces: the matrix has an entry for every sample
+            part = power[low : low + (1 << 16)]
+            energy += empty.weights(first + low + np.arange(part.size, dtype=float))[0] @ part
+        return cls(centres, width, energy / max(energy.sum(), np.finfo(float).tiny))
+
+    def weights(self, times: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """Weight of each time in each neighbourhood, shape (groups, times), and its slope in time."""
+        step = self.width / _PER_WIDTH
+        first = np.ceil((times - self.width / 2 - self.centres[0]) / step).astype(np.int64)
+        index = first + np.arange(_PER_WIDTH + 1)[:, None]
+        distance = (times - self.centres[0] - index * step) / self.width
+        inside = (index >= 0) & (index < self.centres.size) & (np.abs(distance) < 0.5)
+        column = np.broadcast_to(np.arange(times.size), index.shape)[inside]
+        value = np.cos(np.pi * distance[inside]) ** 2
+        slope = -np.pi / self.width * np.sin(2 * np.pi * distance[inside])
+        shape = (self.centres.size, times.size)
+        place = (index[inside], column)
+        return sparse.csr_array((value, place), shape=shape), sparse.csr_array((slope, place), shape=shape)
+
+
+@dataclass(frozen=True)
+class FrameView:
+    """How a criterion sees the frames.
+
+    Attributes
+    ----------
+    positions : ndarray, shape (frames,)
+        Times of the frames in samples.
+    weights : ndarray, shape (frames,)
+        Weight of each frame; all one where frames count alike.
+    cell : float
+        Size of a bin: 1, or hop times frequency step for values that can be
+        compared between framings.
+    neighbourhoods : Neighbourhoods or None
+        For scope ``"local"``.
+    """
+
+    positions: Float64Array
+    weights: Float64Array
+    cell: float = 1.0
+    neighbourhoods: Neighbourhoods | None = None
+
+    def groups(self, scope: str) -> tuple[sparse.csr_array, sparse.csr_array | None, Float64Array | None]:
+        """Membership matrix (groups, frames), its slope in the positions, and the groups' weights."""
+        n = self.positions.size
+        if scope == "global":
+            return sparse.csr_array(np.ones((1, n))), None, np.ones(1)
+        if scope == "frame":
+            return sparse.eye_array(n, format="csr"), None, None
+        if self.neighbourhoods is None:
+            raise AssertionError("scope 'local' needs neighbourhoods")
+        member, slope = self.neighbourhoods.weights(self.positions)
+        return member, slope, self.neighbourhoods.energy
+
+    def average_groups(
+        self,
+        p: Float64Array,
+        scope: str,
+        measure: Callable[[Float64Array, Float64Array], tuple[float, Float64Array, Float64Array]],
+    ) -> tuple[float, Float64Array, Float64Array, Float64Array]:
+        """Average a measure of weighted values over the groups.
+
+        `p` has shape (channels, frames, f_pts); ``measure(values, weights)``
+        returns its value and slopes. The result is the value and the slopes in
+        `p`, the weights and the positions of the frames.
+        """
+        member, member_slope, share = self.groups(scope)
+        silent = np.asarray(p.sum(axis=(0, 2)) == 0)
+        share = np.where(silent, 0.0, self.weights) if share is None else share
+        channels, _, bins = p.shape
+        total, value = 0.0, 0.0
+        d_p, d_weights, d_positions = np.zeros_like(p), np.zeros(silent.size), np.zeros(silent.size)
+        for r in np.flatnonzero(share):
+            entries = slice(member.indptr[r], member.indptr[r + 1])
+            frames = member.indices[entries]
+            if not frames.size or np.all(silent[frames]):
+                continue
+            inner = member.data[entries] * (self.weights[frames] if scope != "frame" else 1.0)
+            spread = np.broadcast_to(inner[:, None], (channels, frames.size, bins))
+            v, slope_p, slope_w = measure(p[:, frames].ravel(), spread.ravel())
+            total += share[r]
+            value += share[r] * v
+            d_p[:, frames] += share[r] * slope_p.reshape(spread.shape)
+            d_inner = share[r] * slope_w.reshape(spread.shape).sum(axis=(0, 2))
+            if scope == "frame":
+                d_weights[r] += v  # less the mean, once it is known
+            else:
+                d_weights[frames] += d_inner * member.data[entries]
+            if member_slope is not None:
+                d_positions[frames] += d_inner * self.weights[frames] * member_slope.data[entries]
+        value /= total
+        if scope == "frame":
+            d_weights = np.where(share > 0, d_weights - value, 0.0)
+        return value, d_p / total, d_weights / total, d_positions / total
+
+
+def reduce_sums(
+    combine: Callable[[Sums], tuple[Float64Array, Float64Array, Float64Array]],
+    scope: str,
+    totals: Float64Array,
+    counts: Float64Array,
+    view: FrameView,
+) -> Reduction:
+    """Average ``combine`` over the groups of a scope; groups without energy are left out.
+
+    Parameters
+    ----------
+    combine : callable
+        ``combine(sums) -> (values, slopes in the sums, slopes in the count)``
+        for all groups at once.
+    scope : {"global", "frame", "local"}
+        The scope.
+    totals : ndarray, shape (statistics, frames)
+        Statistics of each frame, the first positive wherever there is energy.
+    counts : ndarray, shape (frames,)
+        Number of bins of each frame.
+    view : FrameView
+        Positions, weights and neighbourhoods.
+
+    Returns
+    -------
+    Reduction
+        Value and slopes.
+    """
+    if scope == "frame":
+        return _reduce_frames(combine, totals, counts, view)
+    member, member_slope, share = view.groups(scope)
+    extended = np.vstack([totals, counts]) * view.cell
+    grouped = np.asarray(member @ (extended * view.weights).T).T
+    alive = (grouped[0] > 0) & (share > 0)
+    values, slopes, count_slopes = combine(Sums(grouped[:-1, alive], grouped[-1, alive]))
+    weight = share[alive] / share[alive].sum()
+    d_groups = np.zeros_like(grouped)
+    d_groups[:, alive] = np.vstack([slopes, count_slopes]) * weight
+    d_frames = np.asarray(member.T @ d_groups.T).T  # slope in weights * extended
+    d_weights = np.sum(d_frames * extended, axis=0)
+    d_positions = np.zeros_like(d_weights)
+    if member_slope is not None:
+        moved = np.asarray(member_slope.T @ d_groups.T).T
+        d_positions = np.sum(moved * extended * view.weights, axis=0)
+    return Reduction(float(values @ weight), d_frames[:-1] * view.weights * view.cell, d_weights, d_positions)
+
+
+def _reduce_frames(
+    combine: Callable[[Sums], tuple[Float64Array, Float64Array, Float64Array]],
+    totals: Float64Array,
+    counts: Float64Array,
+    view: FrameView,
+) -> Reduction:
+    alive = (totals[0] > 0) & (view.weights > 0)
+    sums = Sums(totals[:, alive] * view.cell, counts[alive] * view.cell)
+    values, slopes, _ = combine(sums)
+    weight = view.weights[alive]
+    value = float(values @ weight / weight.sum())
+    d_totals, d_weights = np.zeros_like(totals), np.zeros_like(view.weights)
+    d_totals[:, alive] = slopes * weight / weight.sum() * view.cell
+    d_weights[alive] = (values - value) / weight.sum()
+    return Reduction(value, d_totals, d_weights, np.zeros_like(view.weights))

@@ -1,0 +1,493 @@
+r"""The transform of frames, its adjoint and its derivatives, block by block.
+
+With the real-valued window length ``theta_p`` and time ``t_p`` of each frame,
+
+.. math:: S[q, p] = \sum_n x[n]\, c(\theta_p)\, \omega((n - t_p)/\theta_p)\,
+          e^{-2 j \pi f_q (n - t_p) T} .
+
+**Convention for complex cotangents**, used by every gradient in the package:
+for a real loss ``C(S)`` the cotangent is ``G = dC/dRe S + 1j dC/dIm S``, so that
+``dC = Re sum conj(G) dS`` over the stored bins, each counted once.
+With the adjoint frames ``y_p[n] = sum_q G[q, p] exp(2j pi f_q (n - t_p) T)``
+and ``v[n] = Re(conj(y_p[n]) x[n])``, ``u = (n - t_p)/theta_p``, all derivatives are sums over a frame:
+
+.. math::
+
+    \partial C/\partial\theta_p &= c' \sum v\,\omega(u) - (c/\theta_p) \sum v\,\omega'(u)\,u \\
+    \partial C/\partial t_p &= -(c/\theta_p) \sum v\,\omega'(u)
+        + \mathrm{Re} \sum_q \overline{G[q,p]}\, 2 j \pi f_q T\, S[q,p] \\
+    \partial C/\partial x[n] &= \sum_p c\,\omega(u)\, y_p[n]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from scipy import fft as fft_lib
+
+from adaptstft._typing import AnyArray, Float64Array, FloatArray, IntArray
+from adaptstft.blocks import block_ranges, run_blocks
+from adaptstft.framing import Frames
+from adaptstft.windows import Window
+
+
+@dataclass(frozen=True)
+class Transform:
+    """What all frames of a transform have in common.
+
+    Attributes
+    ----------
+    window : Window
+        The window function.
+    mfft : int
+        Length of the FFT.
+    fft_mode : str
+        One of SciPy's four modes.
+    scaling : str or None
+        ``"magnitude"``, ``"psd"`` or None.
+    T : float
+        Sampling interval in seconds.
+    kernels : module
+        The inner loops, from ``adaptstft.kernels.resolve``.
+    workers : int
+        Number of threads.
+    window_offset : float
+        Centre of a window relative to its frame's time, in samples.
+    amplitude : float
+        Extra factor on the window, for criteria that do not depend on it.
+    """
+
+    window: Window
+    mfft: int
+    fft_mode: str
+    scaling: str | None
+    T: float
+    kernels: ModuleType
+    workers: int
+    window_offset: float = 0.0
+    amplitude: float = 1.0
+
+    @property
+    def onesided(self) -> bool:
+        """Whether negative frequencies are left out."""
+        return self.fft_mode in ("onesided", "onesided2X")
+
+    @property
+    def f_pts(self) -> int:
+        """Number of frequency bins."""
+        return self.mfft // 2 + 1 if self.onesided else self.mfft
+
+    @property
+    def power_gain(self) -> float:
+        """Factor on ``|S|**2`` of the bins that stand for two in mode ``"onesided2X"``."""
+        if self.fft_mode != "onesided2X":
+            return 1.0
+        return 2.0 if self.scaling == "psd" else 4.0
+
+    @property
+    def interior(self) -> slice:
+        """The bins of a one-sided spectrum that have a mirror image."""
+        return slice(1, -1 if self.mfft % 2 == 0 else None)
+
+    def fft(self, frames: AnyArray) -> AnyArray:
+        """FFT of the rows, in the order of bins that SciPy's FFTs have."""
+        transform = fft_lib.rfft if self.onesided else fft_lib.fft
+        return np.asarray(transform(frames, axis=-1))
+
+    def adjoint_fft(self, spectra: AnyArray) -> AnyArray:
+        """Unscaled inverse FFT; one-sided spectra come with mirrored bins halved."""
+        if self.onesided:
+            return np.asarray(fft_lib.irfft(spectra, n=self.mfft, axis=-1, norm="forward"))
+        return np.asarray(fft_lib.ifft(spectra, axis=-1, norm="forward"))
+
+    def bin_layout(self) -> tuple[float, bool, bool]:
+        """Gain, whether bins are mirrored, whether the Nyquist bin exists: as the kernels take them."""
+        return self.power_gain, self.onesided, self.mfft % 2 == 0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The sums ``sum E**a`` or ``sum E**a log E`` that an additive criterion is made of.
+
+    Attributes
+    ----------
+    exponents : ndarray of float64
+        ``a`` of each statistic.
+    logs : ndarray of bool
+        Whether it has the factor ``log E``.
+    """
+
+    exponents: Float64Array
+    logs: Any
+
+    @classmethod
+    def of(cls, *terms: tuple[float, bool]) -> Statistics:
+        """Make them from pairs ``(a, log)``."""
+        return cls(np.array([a for a, _ in terms], dtype=float), np.array([log for _, log in terms], dtype=bool))
+
+    def __len__(self) -> int:
+        return self.exponents.size
+
+    def only(self, k: int) -> Statistics:
+        """Return statistic `k` alone."""
+        return Statistics(self.exponents[k : k + 1], self.logs[k : k + 1])
+
+    def is_energy(self, k: int) -> bool:
+        """Whether statistic `k` is the energy ``sum |S|**2``."""
+        return bool(self.exponents[k] == 1 and not self.logs[k])
+
+
+# ---------------------------------------------------------------------------------------
+# Windows of a block
+
+
+@dataclass(frozen=True)
+class WindowRows:
+    """Sampled windows of a block, one row a frame or one for all, and their scale ``c``."""
+
+    w: FloatArray
+    dw: FloatArray
+    dshape: tuple[FloatArray, ...]
+    scale: Float64Array
+    scale_slope: Float64Array
+    scale_shape_slope: Float64Array
+
+
+def _sample(
+    tf: Transform, theta: Float64Array, lead: Float64Array, count: IntArray, dtype: Any, shape: bool
+) -> tuple[FloatArray, FloatArray, tuple[FloatArray, ...]]:
+    size = (theta.size, int(count.max(initial=1)))
+    series = tf.window.series
+    n_shape = len(tf.window.shape) if shape else 0
+    if series is None:
+        u = np.clip((lead[:, None] + np.arange(size[1])) / theta[:, None], -0.5, 0.5)
+        w, dw, dshape = tf.window.sample(u, shape=shape)
+        return w.astype(dtype), dw.astype(dtype), tuple(row.astype(dtype) for row in dshape)
+    w, dw = np.zeros(size, dtype), np.zeros(size, dtype)
+    tf.kernels.window_rows(series.value, series.slope, series.plateau, theta, lead, count, w, dw)
+    rows = tuple(np.zeros(size, dtype) for _ in range(n_shape))
+    for j, row in enumerate(rows):
+        tf.kernels.polynomial_rows(series.shape[j], series.plateau, theta, lead, count, row)
+    return w, dw, rows
+
+
+def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, shape: bool = False) -> WindowRows:
+    """Sample the windows of `frames`, with their derivatives and scale factors."""
+    if frames.share_window:
+        frames = frames[:1]
+    w, dw, dshape = _sample(tf, frames.theta, frames.lead, frames.count, dtype, shape)
+    sums = np.zeros((4, len(frames)))
+    # The scale sums run over the samples of a frame at an integer time: it depends on theta alone.
+    lead = np.ceil(tf.window_offset - frames.theta / 2) - tf.window_offset
+    if tf.scaling is None:
+        one, zero = np.full(len(frames), tf.amplitude), np.zeros(len(frames))
+        return WindowRows(w, dw, dshape, one, zero, np.zeros((len(dshape), len(frames))))
+    if np.array_equal(lead, frames.lead):
+        cw, cdw, cdshape, count = w, dw, dshape, frames.count
+    else:
+        last = np.ceil(tf.window_offset + frames.theta / 2) - tf.window_offset
+        count = (last - lead).astype(np.int64)
+        cw, cdw, cdshape = _sample(tf, frames.theta, lead, count, float, shape)
+    tf.kernels.row_sums(cw, cdw, frames.theta, lead, count, sums)
+    mask = np.arange(cw.shape[1]) < count[:, None]
+    shape_sums = [
+        np.array([np.sum(row, axis=1, where=mask), np.sum(row * cw, axis=1, where=mask)]) for row in cdshape
+    ]
+    return WindowRows(w, dw, dshape, *_scale(tf, frames.theta, sums, shape_sums))
+
+
+def _scale(
+    tf: Transform, theta: Float64Array, sums: Float64Array, shape_sums: list[Float64Array]
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Scale ``c`` of each window and its derivatives in ``theta`` and the shape parameters."""
+    w, dw_u, w2, w_dw_u = sums
+    shape = np.array(shape_sums).reshape(len(shape_sums), 2, theta.size)
+    if tf.scaling == "magnitude":  # c = 1 / |sum w|, and d omega(m/theta)/d theta = -omega' u / theta
+        scale = 1 / np.abs(w)
+        slope, shape_slope = scale * dw_u / (w * theta), -scale * shape[:, 0] / w
+    else:  # c = sqrt(T / sum w**2)
+        scale = np.sqrt(tf.T / w2)
+        slope, shape_slope = scale * w_dw_u / (w2 * theta), -scale * shape[:, 1] / w2
+    return scale * tf.amplitude, slope * tf.amplitude, shape_slope * tf.amplitude
+
+
+class FrameBlocks:
+    """Blocks of frames with their windows; a window shared by all frames is sampled once."""
+
+    def __init__(self, tf: Transform, frames: Frames, dtype: Any, *, shape: bool = False) -> None:
+        self.tf, self.frames, self.dtype, self.shape = tf, frames, dtype, shape
+        self.ranges = block_ranges(len(frames), tf.mfft)
+        self.shared = sample_windows(tf, frames[:1], dtype, shape=shape) if frames.share_window else None
+
+    def run(self, work: Callable[[slice, Frames, WindowRows], Any], merge: Any = None) -> None:
+        def block(i: int) -> Any:
+            part = slice(*self.ranges[i])
+            frames = self.frames[part]
+            rows = self.shared or sample_windows(self.tf, frames, self.dtype, shape=self.shape)
+            return work(part, frames, rows)
+
+        run_blocks(len(self.ranges), block, self.tf.workers, merge)
+
+
+def _spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows) -> AnyArray:
+    """FFT of the windowed frames of one channel, before any rotation."""
+    buffer = np.empty((len(frames), tf.mfft), dtype=x.dtype)
+    tf.kernels.load_frames(x, rows.w, rows.scale, frames.start, frames.count, frames.offset, buffer)
+    return tf.fft(buffer)
+
+
+# ---------------------------------------------------------------------------------------
+# Forward
+
+
+def forward(tf: Transform, x: AnyArray, frames: Frames) -> AnyArray:
+    """Transform channels ``x``, shape (channels, n), to shape (channels, frames, f_pts)."""
+    out = np.empty((x.shape[0], len(frames), tf.f_pts), dtype=np.result_type(x.dtype, np.complex64))
+
+    def work(part: slice, block: Frames, rows: WindowRows) -> None:
+        for channel, signal in enumerate(x):
+            spectra = _spectra(tf, signal, block, rows)
+            if np.any(block.delta):
+                tf.kernels.rotate(spectra, block.delta, tf.mfft, 1.0)
+            if tf.power_gain != 1:
+                spectra[:, tf.interior] *= tf.power_gain**0.5
+            if tf.fft_mode == "centered":
+                spectra = fft_lib.fftshift(spectra, axes=-1)
+            out[channel, part] = spectra
+
+    FrameBlocks(tf, frames, x.real.dtype).run(work)
+    return out
+
+
+# ---------------------------------------------------------------------------------------
+# Statistics with their derivatives in one pass
+
+
+@dataclass(frozen=True)
+class FrameDerivatives:
+    """Derivatives of one or several sums over frames.
+
+    Attributes
+    ----------
+    theta, centre : ndarray, shape (..., frames)
+        In the window length and the window's centre.
+    shape : ndarray, shape (n_shape, ..., frames)
+        In the shape parameters.
+    """
+
+    theta: Float64Array
+    centre: Float64Array
+    shape: Float64Array
+
+
+class _Reducer:
+    """Turns adjoint frames into derivatives: the sums of the module's docstring."""
+
+    def __init__(self, tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows) -> None:
+        self.tf, self.x, self.frames, self.rows = tf, x, frames, rows
+        self.sums = np.zeros((3, len(frames)))
+        self.shape_sums = np.zeros((len(rows.dshape), len(frames)))
+
+    def add(self, y: AnyArray, x: AnyArray) -> None:
+        f, r = self.frames, self.rows
+        place = (f.start, f.count, f.offset)
+        self.tf.kernels.reduce_frames(y, x, r.w, r.dw, f.theta, f.lead, *place, self.sums)
+        for j, row in enumerate(r.dshape):
+            self.tf.kernels.reduce_rows(y, x, row, *place, self.shape_sums[j])
+
+    def derivatives(self) -> tuple[Float64Array, Float64Array, Float64Array]:
+        a0, a1, a2 = self.sums
+        c_over_theta = self.rows.scale / self.frames.theta
+        theta = self.rows.scale_slope * a0 - c_over_theta * a1
+        shape = self.rows.scale * self.shape_sums + self.rows.scale_shape_slope * a0
+        return theta, -c_over_theta * a2, shape
+
+
+def statistics(
+    tf: Transform, x: AnyArray, frames: Frames, stats: Statistics, *, gradient: bool = False, shape: bool = False
+) -> tuple[Float64Array, FrameDerivatives | None]:
+    """Sum the statistics over bins and channels, for each frame.
+
+    One FFT a frame and channel, and one more for the derivatives of each
+    statistic that is not the energy.
+
+    Parameters
+    ----------
+    tf : Transform
+        The transform.
+    x : ndarray, shape (channels, n)
+        The signal.
+    frames : Frames
+        The frames.
+    stats : Statistics
+        What to sum.
+    gradient : bool, optional
+        Whether to return the derivatives as well.
+    shape : bool, optional
+        Whether those in the shape parameters are among them.
+
+    Returns
+    -------
+    values : ndarray, shape (len(stats), frames)
+        The sums.
+    derivatives : FrameDerivatives or None
+        Each of shape (len(stats), frames).
+    """
+    n_stats, n_frames = len(stats), len(frames)
+    n_shape = len(tf.window.shape) if shape else 0
+    values = np.zeros((n_stats, n_frames))
+    theta, centre = np.zeros((2, n_stats, n_frames)) if gradient else (None, None)
+    d_shape = np.zeros((n_shape, n_stats, n_frames))
+    layout = tf.bin_layout()
+
+    def work(part: slice, block: Frames, rows: WindowRows) -> None:
+        block_values = np.zeros((n_stats, len(block)))
+        reducers = [_Reducer(tf, x, block, rows) for _ in range(n_stats if gradient else 0)]
+        for signal in x:
+            spectra = _spectra(tf, signal, block, rows)
+            tf.kernels.statistics(spectra, *layout, stats.exponents, stats.logs, block_values)
+            for k, reducer in enumerate(reducers):
+                reducer.add(_statistic_frames(tf, signal, block, rows, spectra, stats, k), signal)
+        values[:, part] = block_values
+        for k, reducer in enumerate(reducers):
+            theta[k, part], centre[k, part], d_shape[:, k, part] = reducer.derivatives()  # type: ignore[index]
+
+    FrameBlocks(tf, frames, x.real.dtype, shape=shape).run(work)
+    if theta is None or centre is None:
+        return values, None
+    return values, FrameDerivatives(theta, centre, d_shape)
+
+
+def _statistic_frames(
+    tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows, spectra: AnyArray, stats: Statistics, k: int
+) -> AnyArray:
+    """Adjoint frames of statistic `k`."""
+    layout = tf.bin_layout()
+    if stats.is_energy(k):
+        edges = np.zeros((2, len(frames)))
+        if tf.onesided:
+            edges[0] = spectra[:, 0].real
+            edges[1] = spectra[:, -1].real if tf.mfft % 2 == 0 else 0.0
+        y = np.empty((len(frames), tf.mfft), dtype=x.dtype)
+        place = (frames.start, frames.count, frames.offset)
+        tf.kernels.energy_cotangent(
+            x, rows.w, rows.scale, *place, edges, tf.power_gain, tf.mfft, tf.onesided, y
+        )
+        return y
+    g = np.empty_like(spectra)
+    ones = np.ones((1, len(frames)))
+    only = stats.only(k)
+    tf.kernels.cotangent(spectra, *layout, only.exponents, only.logs, ones, g)
+    return tf.adjoint_fft(g)
+
+
+# ---------------------------------------------------------------------------------------
+# Vector-Jacobian products
+
+
+@dataclass(frozen=True)
+class Pullback:
+    """Derivatives of a real loss in everything the transform depends on.
+
+    Attributes
+    ----------
+    frames : FrameDerivatives
+        In the windows of the frames, each of shape (frames,).
+    phase : ndarray, shape (frames,)
+        In the time from which each frame's phase counts.
+    x : ndarray, shape (channels, n), or None
+        In the signal.
+    """
+
+    frames: FrameDerivatives
+    phase: Float64Array
+    x: AnyArray | None
+
+
+#: ``make(channel, part, spectra) -> (adjoint spectra ready for adjoint_fft, phase derivative)``
+CotangentMaker = Callable[[int, slice, AnyArray], tuple[AnyArray, Float64Array]]
+
+
+def pullback(
+    tf: Transform, x: AnyArray, frames: Frames, make: CotangentMaker, *, want_x: bool, shape: bool
+) -> Pullback:
+    """Run the cotangents that `make` gives for each block back through the transform."""
+    n_frames = len(frames)
+    theta, centre, phase = np.zeros((3, n_frames))
+    d_shape = np.zeros((len(tf.window.shape) if shape else 0, n_frames))
+    dx = np.zeros_like(x) if want_x else None
+    n = x.shape[1]
+
+    def work(part: slice, block: Frames, rows: WindowRows) -> Any:
+        reducer = _Reducer(tf, x, block, rows)
+        low, high = np.clip(block.covered(), 0, n)
+        stretch = np.zeros((x.shape[0], high - low), dtype=x.dtype) if want_x else None
+        for channel, signal in enumerate(x):
+            g, slope = make(channel, part, _spectra(tf, signal, block, rows))
+            phase[part] += slope
+            y = tf.adjoint_fft(g)
+            reducer.add(y, signal)
+            if stretch is not None:
+                y = y if np.iscomplexobj(x) else y.real
+                place = (block.start, block.count, block.offset)
+                tf.kernels.overlap_add(y, rows.w, rows.scale, *place, low, stretch[channel])
+        theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
+        return low, high, stretch
+
+    def merge(_: int, result: Any) -> None:
+        low, high, stretch = result
+        if dx is not None:
+            dx[:, low:high] += stretch
+
+    FrameBlocks(tf, frames, x.real.dtype, shape=shape).run(work, merge if want_x else None)
+    return Pullback(FrameDerivatives(theta, centre, d_shape), phase, dx)
+
+
+def stored_cotangent(tf: Transform, cotangent: AnyArray, frames: Frames) -> CotangentMaker:
+    """Cotangents of the stored transform, shape (channels, frames, f_pts)."""
+
+    def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
+        block = frames[part]
+        g = np.array(cotangent[channel, part], dtype=spectra.dtype)
+        if tf.fft_mode == "centered":
+            g = fft_lib.ifftshift(g, axes=-1)
+        if tf.power_gain != 1:
+            g[:, tf.interior] *= tf.power_gain**0.5
+        tf.kernels.rotate(g, block.delta, tf.mfft, -1.0)
+        slope = np.zeros(len(block))
+        tf.kernels.phase_slope(g, spectra, tf.mfft, slope)
+        if tf.onesided:
+            g[:, tf.interior] *= 0.5
+        return g, slope
+
+    return make
+
+
+def statistics_cotangent(tf: Transform, stats: Statistics, weights: Float64Array) -> CotangentMaker:
+    """Cotangents of ``sum_kp weights[k, p] * statistic_k[p]``; a loss of ``|S|`` has no phase."""
+
+    def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
+        g = np.empty_like(spectra)
+        block = np.ascontiguousarray(weights[:, part])
+        tf.kernels.cotangent(spectra, *tf.bin_layout(), stats.exponents, stats.logs, block, g)
+        return g, np.zeros(block.shape[1])
+
+    return make
+
+
+def power_cotangent(tf: Transform, slopes: Float64Array) -> CotangentMaker:
+    """Cotangents of a loss whose derivative in ``|S|**2`` is `slopes`, (channels, frames, f_pts)."""
+
+    def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
+        block = np.ascontiguousarray(slopes[channel, part], dtype=float)
+        if tf.fft_mode == "centered":
+            block = fft_lib.ifftshift(block, axes=-1)
+        g = np.empty_like(spectra)
+        tf.kernels.bin_cotangent(spectra, *tf.bin_layout(), block, g)
+        return g, np.zeros(len(block))
+
+    return make

@@ -1,0 +1,573 @@
+r"""Window families and their exact derivatives.
+
+A family is a function ``omega(u)`` of the dimensionless position
+``u = (n - t) / theta`` on ``[-1/2, 1/2)``, zero outside, with optional shape
+parameters.  Each comes with its derivative in ``u`` and in every shape
+parameter, which is all that the gradients of a short-time Fourier transform
+need to know about a window.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from autograd import elementwise_grad
+from numpy.polynomial import chebyshev
+from scipy import special
+
+from adaptstft._typing import Float64Array, WindowFunction
+
+__all__ = ["Series", "Window", "names", "register", "resolve"]
+
+#: A window that jumps by more than this at its ends cannot be tuned: the samples that enter and
+#: leave its support carry the information that the derivative "almost everywhere" does not have.
+MAX_END_VALUE = 0.1
+#: Number of polynomial coefficients the kernels evaluate (degree ``N_SERIES - 1``).
+N_SERIES = 28
+_SERIES_TOLERANCE = 2e-14
+
+
+# ---------------------------------------------------------------------------------------
+# The families: omega(u, *shape), its derivative in u, its derivatives in the shape parameters
+
+
+def _cosine_sum(u: Float64Array, *a: float) -> Float64Array:
+    return sum((a_k * np.cos(2 * np.pi * k * u) for k, a_k in enumerate(a)), np.zeros_like(u))
+
+
+def _cosine_sum_du(u: Float64Array, *a: float) -> Float64Array:
+    terms = (-2 * np.pi * k * a_k * np.sin(2 * np.pi * k * u) for k, a_k in enumerate(a))
+    return sum(terms, np.zeros_like(u))
+
+
+def _cosine_sum_da(u: Float64Array, *a: float) -> Float64Array:
+    return np.stack([np.cos(2 * np.pi * k * u) for k in range(len(a))])
+
+
+def _general_hamming(u: Float64Array, alpha: float) -> Float64Array:
+    return _cosine_sum(u, alpha, 1 - alpha)
+
+
+def _general_hamming_du(u: Float64Array, alpha: float) -> Float64Array:
+    return _cosine_sum_du(u, alpha, 1 - alpha)
+
+
+def _general_hamming_da(u: Float64Array, alpha: float) -> Float64Array:
+    return (1 - np.cos(2 * np.pi * u))[np.newaxis]
+
+
+def _cosine(u: Float64Array) -> Float64Array:
+    return np.asarray(np.cos(np.pi * u))
+
+
+def _cosine_du(u: Float64Array) -> Float64Array:
+    return np.asarray(-np.pi * np.sin(np.pi * u))
+
+
+def _boxcar(u: Float64Array) -> Float64Array:
+    return np.ones_like(u)
+
+
+def _gaussian(u: Float64Array, ratio: float) -> Float64Array:
+    return np.asarray(np.exp(-0.5 * (ratio * u) ** 2))
+
+
+def _gaussian_du(u: Float64Array, ratio: float) -> Float64Array:
+    return -(ratio**2) * u * _gaussian(u, ratio)
+
+
+def _gaussian_da(u: Float64Array, ratio: float) -> Float64Array:
+    return (-ratio * u**2 * _gaussian(u, ratio))[np.newaxis]
+
+
+def _kaiser_root(u: Float64Array) -> Float64Array:
+    return np.sqrt(np.maximum(1 - 4 * u**2, 0))
+
+
+def _bessel_ratio(order_i: Callable[[Any], Any], z: Float64Array, beta: float) -> Float64Array:
+    """``I_k(z) / I_0(beta)`` without overflow; `order_i` is ``scipy.special.i0e`` or ``i1e``."""
+    return np.asarray(order_i(z) * np.exp(z - beta) / special.i0e(beta))
+
+
+def _kaiser(u: Float64Array, beta: float) -> Float64Array:
+    return _bessel_ratio(special.i0e, beta * _kaiser_root(u), beta)
+
+
+def _kaiser_du(u: Float64Array, beta: float) -> Float64Array:
+    z = beta * _kaiser_root(u)
+    # I_1(z) / z -> 1/2 at the ends of the window, where z vanishes
+    safe = np.where(z > 1e-8, z, 1.0)
+    i1_over_z = np.where(z > 1e-8, _bessel_ratio(special.i1e, safe, beta) / safe, 0.5 / special.i0(beta))
+    return np.asarray(-4 * beta**2 * u * i1_over_z)
+
+
+def _kaiser_da(u: Float64Array, beta: float) -> Float64Array:
+    root = _kaiser_root(u)
+    z = beta * root
+    log_slope = special.i1e(beta) / special.i0e(beta)
+    value = root * _bessel_ratio(special.i1e, z, beta) - log_slope * _bessel_ratio(special.i0e, z, beta)
+    return np.asarray(value)[np.newaxis]
+
+
+def _tukey_taper(u: Float64Array, alpha: float) -> Float64Array:
+    """Position within the taper, from 0 at the plateau to 1/2 at the window's end."""
+    return np.maximum(np.abs(u) - (1 - alpha) / 2, 0) / alpha
+
+
+def _tukey(u: Float64Array, alpha: float) -> Float64Array:
+    return _cosine_sum(_tukey_taper(u, alpha), 0.5, 0.5)
+
+
+def _tukey_du(u: Float64Array, alpha: float) -> Float64Array:
+    return np.sign(u) / alpha * _cosine_sum_du(_tukey_taper(u, alpha), 0.5, 0.5)
+
+
+def _tukey_da(u: Float64Array, alpha: float) -> Float64Array:
+    r = _tukey_taper(u, alpha)
+    return (_cosine_sum_du(r, 0.5, 0.5) * (0.5 - r) / alpha)[np.newaxis]
+
+
+def _tukey_plateau(alpha: float) -> float:
+    return (1 - alpha) / 2
+
+
+# ---------------------------------------------------------------------------------------
+# Registry
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Functions of a window family, each called as ``function(u, *shape)``."""
+
+    name: str
+    omega: WindowFunction
+    derivative: WindowFunction
+    shape_derivative: WindowFunction | None = None
+    default: tuple[float, ...] = ()
+    bounds: tuple[tuple[float, float], ...] = ()
+    #: Half-width of the flat top, beyond which the window is smooth in ``|u|``.
+    plateau: Callable[..., float] | None = None
+    #: Any number of shape parameters (the coefficients of a cosine sum).
+    variadic: bool = False
+
+
+_COSINE_SUMS = {
+    "hann": (0.5, 0.5),
+    "hamming": (0.54, 0.46),
+    "blackman": (0.42, 0.50, 0.08),
+    "nuttall": (0.3635819, 0.4891775, 0.1365995, 0.0106411),
+    "blackmanharris": (0.35875, 0.48829, 0.14128, 0.01168),
+    "flattop": (0.21557895, 0.41663158, 0.277263158, 0.083578947, 0.006947368),
+}
+
+
+def _fixed_cosine_sum(name: str, a: tuple[float, ...]) -> _Family:
+    return _Family(name, lambda u: _cosine_sum(u, *a), lambda u: _cosine_sum_du(u, *a))
+
+
+_FAMILIES: dict[str, _Family] = {name: _fixed_cosine_sum(name, a) for name, a in _COSINE_SUMS.items()} | {
+    "boxcar": _Family("boxcar", _boxcar, np.zeros_like),
+    "cosine": _Family("cosine", _cosine, _cosine_du),
+    "gaussian": _Family(
+        "gaussian", _gaussian, _gaussian_du, _gaussian_da, default=(6.0,), bounds=((4.5, 12.0),)
+    ),
+    "general_cosine": _Family(
+        "general_cosine", _cosine_sum, _cosine_sum_du, _cosine_sum_da, bounds=((-1.0, 1.0),), variadic=True
+    ),
+    "general_hamming": _Family(
+        "general_hamming",
+        _general_hamming,
+        _general_hamming_du,
+        _general_hamming_da,
+        default=(0.5,),
+        bounds=((0.45, 0.55),),
+    ),
+    "kaiser": _Family("kaiser", _kaiser, _kaiser_du, _kaiser_da, default=(8.6,), bounds=((4.0, 20.0),)),
+    "tukey": _Family(
+        "tukey", _tukey, _tukey_du, _tukey_da, default=(0.5,), bounds=((0.05, 1.0),), plateau=_tukey_plateau
+    ),
+}
+_LEGAL_SHAPES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "gaussian": (lambda v: v > 0, "length/sigma > 0"),
+    "kaiser": (lambda v: v >= 0, "beta >= 0"),
+    "tukey": (lambda v: 0 < v <= 1, "0 < alpha <= 1 (for alpha = 0 use 'boxcar')"),
+}
+_registry_lock = threading.Lock()
+
+
+def names() -> list[str]:
+    """Return the names of all window families.
+
+    Returns
+    -------
+    list of str
+        Names that `resolve` and every ``window=`` argument accept, sorted.
+
+    Examples
+    --------
+    >>> from adaptstft import windows
+    >>> "kaiser" in windows.names()
+    True
+    """
+    return sorted(_FAMILIES)
+
+
+def _differentiate(omega: WindowFunction, argument: int) -> WindowFunction:
+    """Derivative of `omega` by autograd in argument 0 (``u``) or a shape parameter."""
+
+    def derivative(u: Float64Array, *shape: float) -> Float64Array:
+        u = np.asarray(u, dtype=float)
+        arguments: list[Any] = [u, *shape]
+        if argument > 0:  # broadcast, so that the sum over elements stays a derivative per element
+            arguments[argument] = np.full_like(u, shape[argument - 1])
+        try:
+            return np.asarray(elementwise_grad(omega, argument)(*arguments), dtype=float)
+        except (TypeError, AttributeError) as exc:
+            raise TypeError(
+                "a window given as a function is differentiated by autograd: write it with autograd.numpy "
+                f"in place of numpy (autograd said: {exc})"
+            ) from exc
+
+    return derivative
+
+
+def register(
+    name: str,
+    omega: WindowFunction,
+    *,
+    derivative: WindowFunction | None = None,
+    shape: Sequence[float] = (),
+    shape_bounds: Sequence[tuple[float, float]] = (),
+) -> None:
+    """Add a window family under a name.
+
+    Parameters
+    ----------
+    name : str
+        A new name; the existing families cannot be replaced.
+    omega : callable
+        ``omega(u, *shape)`` for arrays ``u`` in ``[-1/2, 1/2]``, written with
+        ``autograd.numpy`` (or plain operators).
+    derivative : callable, optional
+        ``derivative(u, *shape)``, the derivative of `omega` in ``u``. By
+        default autograd makes it.
+    shape : sequence of float, optional
+        Default values of the shape parameters.
+    shape_bounds : sequence of (float, float), optional
+        Range of each shape parameter for tuning, one pair a parameter.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken or not an identifier, or `shape_bounds` does not
+        have one pair for each entry of `shape`.
+
+    Examples
+    --------
+    >>> import autograd.numpy as anp
+    >>> from adaptstft import windows
+    >>> windows.register("cos4", lambda u: anp.cos(anp.pi * u) ** 4)
+    >>> float(windows.resolve("cos4")(0.0))
+    1.0
+    """
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(f"{name=} must be an identifier")
+    if len(shape_bounds) != len(shape):
+        raise ValueError(f"{shape_bounds=} must have one (low, high) pair for each of {shape=}")
+    shape_derivative: WindowFunction | None = None
+    if shape:
+        partials = [_differentiate(omega, i + 1) for i in range(len(shape))]
+
+        def shape_derivative(u: Float64Array, *values: float) -> Float64Array:
+            return np.stack([partial(u, *values) for partial in partials])
+
+    family = _Family(
+        name,
+        omega,
+        derivative or _differentiate(omega, 0),
+        shape_derivative,
+        tuple(float(v) for v in shape),
+        tuple((float(lo), float(hi)) for lo, hi in shape_bounds),
+    )
+    Window(family, family.default)  # evaluates it, so that a bad function is refused before it is stored
+    with _registry_lock:
+        if name in _FAMILIES:
+            raise ValueError(f"{name=} is taken: registered windows are {names()}")
+        _FAMILIES[name] = family
+
+
+# ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Series:
+    """A window as polynomials, the form in which the compiled kernels evaluate it.
+
+    With ``r = max(|u| - plateau, 0) / (1 - 2 * plateau)`` and ``y = 4 r - 1``,
+    the window is ``sum_k value[k] y**k`` and its derivative in ``u`` is
+    ``sign(u) * sum_k slope[k] y**k``; row ``j`` of `shape` holds the derivative
+    in shape parameter ``j``.  All agree with the family's formulas to rounding.
+    """
+
+    plateau: float
+    value: Float64Array
+    slope: Float64Array
+    shape: Float64Array
+
+
+class Window:
+    """A window function ``omega(u)`` with fixed shape parameters.
+
+    Instances come from `resolve`; they are immutable and evaluate to zero
+    outside ``-1/2 <= u < 1/2``.
+
+    Attributes
+    ----------
+    name : str
+        Name of the family; ``"callable"`` for a function of the user's.
+    shape : tuple of float
+        Values of the shape parameters.
+    shape_bounds : tuple of (float, float)
+        Range of each shape parameter in tuning.
+    end_value : float
+        Largest ``|omega|`` at the two ends of the support: the size of the
+        jump to zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from adaptstft import windows
+    >>> w = windows.resolve(("tukey", 0.5))
+    >>> w(np.array([-0.5, 0.0, 0.25, 0.5]))
+    array([0., 1., 1., 0.])
+    """
+
+    def __init__(self, family: _Family, shape: tuple[float, ...]) -> None:
+        self._family = family
+        self.name = family.name
+        self.shape = shape
+        bounds = family.bounds
+        self.shape_bounds = bounds * len(shape) if family.variadic else bounds
+        probe = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
+        values = np.asarray(family.omega(probe, *shape))
+        if values.shape != probe.shape or np.iscomplexobj(values) or not np.all(np.isfinite(values)):
+            raise ValueError(
+                f"window {self.name!r} must return finite real values of the shape of its argument, but "
+                f"omega({probe.tolist()}) is {values!r}"
+            )
+        self.end_value = float(max(abs(values[0]), abs(values[-1])))
+
+    def __repr__(self) -> str:
+        return f"Window({self.spec!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Window):
+            return NotImplemented
+        return self._family is other._family and self.shape == other.shape
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.shape))
+
+    @property
+    def spec(self) -> str | tuple[Any, ...]:
+        """The name, or ``(name, *shape)``: what `resolve` makes this window from."""
+        if self._family.variadic:
+            return (self.name, list(self.shape))
+        return (self.name, *self.shape) if self.shape else self.name
+
+    def with_shape(self, shape: Sequence[float]) -> Window:
+        """Return the same family with other values of its shape parameters."""
+        return Window(self._family, _check_shape(self._family, tuple(float(v) for v in shape)))
+
+    def _inside(self, u: Float64Array, values: Float64Array) -> Float64Array:
+        return np.where((u >= -0.5) & (u < 0.5), values, 0.0)
+
+    def __call__(self, u: Any) -> Float64Array:
+        """Evaluate ``omega(u)``.
+
+        Parameters
+        ----------
+        u : array_like of float
+            Dimensionless positions, ``(n - t) / theta``.
+
+        Returns
+        -------
+        ndarray of float64
+            Values of the shape of `u`, zero outside ``[-1/2, 1/2)``.
+        """
+        u = np.asarray(u, dtype=float)
+        return self._inside(u, np.asarray(self._family.omega(np.clip(u, -0.5, 0.5), *self.shape), dtype=float))
+
+    def derivative(self, u: Any) -> Float64Array:
+        """Evaluate ``d omega / d u``, almost everywhere where the window jumps or has a corner.
+
+        Parameters
+        ----------
+        u : array_like of float
+            Dimensionless positions.
+
+        Returns
+        -------
+        ndarray of float64
+            Values of the shape of `u`, zero outside ``[-1/2, 1/2)``.
+        """
+        u = np.asarray(u, dtype=float)
+        clipped = np.clip(u, -0.5, 0.5)
+        return self._inside(u, np.asarray(self._family.derivative(clipped, *self.shape), dtype=float))
+
+    def shape_derivative(self, u: Any) -> Float64Array:
+        """Evaluate the derivatives of ``omega(u)`` in the shape parameters.
+
+        Parameters
+        ----------
+        u : array_like of float
+            Dimensionless positions.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(shape), *u.shape)
+            One row for each shape parameter, zero outside ``[-1/2, 1/2)``.
+        """
+        u = np.asarray(u, dtype=float)
+        if self._family.shape_derivative is None:
+            return np.zeros((0, *u.shape))
+        clipped = np.clip(u, -0.5, 0.5)
+        return self._inside(u, np.asarray(self._family.shape_derivative(clipped, *self.shape), dtype=float))
+
+    def sample(
+        self, u: Float64Array, *, shape: bool
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Value, derivative and (if asked for) shape derivatives at positions known to be inside."""
+        family, parameters = self._family, self.shape
+        rows = self.shape_derivative(u) if shape else np.zeros((0, *u.shape))
+        value = np.asarray(family.omega(u, *parameters), dtype=float)
+        return value, np.asarray(family.derivative(u, *parameters), dtype=float), rows
+
+    def check_tunable(self) -> None:
+        """Raise a ValueError if the window jumps too far at its ends to be tuned."""
+        if self.end_value > MAX_END_VALUE:
+            raise ValueError(
+                f"window {self.spec!r} cannot be tuned: it still has the value {self.end_value:.3g} at its ends "
+                f"(at most {MAX_END_VALUE} is allowed), so samples enter and leave its support by jumps that "
+                "no derivative sees; use a window that tapers, such as 'hann'"
+            )
+
+    @cached_property
+    def series(self) -> Series | None:
+        """The window as polynomials, or None where they do not reach rounding accuracy."""
+        return _fit_series(self)
+
+
+def _fit_series(window: Window) -> Series | None:
+    family, shape = window._family, window.shape
+    plateau = family.plateau(*shape) if family.plateau else 0.0
+
+    def position(y: Float64Array) -> Float64Array:
+        return plateau + (y + 1) / 4 * (1 - 2 * plateau)
+
+    def rows(u: Float64Array) -> Float64Array:
+        parts = [family.omega(u, *shape), family.derivative(u, *shape)]
+        if family.shape_derivative is not None:
+            parts.extend(family.shape_derivative(u, *shape))
+        return np.array([np.broadcast_to(part, u.shape) for part in parts], dtype=float)
+
+    check = np.linspace(-1, 1, 403)[1:-1]
+    mirror = np.array(rows(-position(check)))
+    mirror[1] *= -1
+    exact = rows(position(check))
+    scale = np.abs(exact).max(axis=1, keepdims=True) + np.finfo(float).tiny
+    if not np.all(np.abs(mirror - exact) <= 1e-15 * scale):
+        return None  # not symmetric
+    coefficients = []
+    for row in range(len(exact)):
+        fit = chebyshev.chebinterpolate(lambda y, row=row: rows(position(y))[row], N_SERIES - 1)
+        fit[np.abs(fit) < 1e-18 * scale[row]] = 0.0
+        poly = chebyshev.cheb2poly(fit)
+        coefficients.append(np.concatenate([poly, np.zeros(N_SERIES - poly.size)]))
+    table = np.array(coefficients)
+    fitted = np.array([np.polynomial.polynomial.polyval(check, c) for c in table])
+    if not np.all(np.abs(fitted - exact) <= _SERIES_TOLERANCE * scale):
+        return None  # has a corner, or oscillates too fast
+    return Series(plateau, table[0], table[1], table[2:])
+
+
+def _check_shape(family: _Family, shape: tuple[float, ...]) -> tuple[float, ...]:
+    expected = len(family.default)
+    if family.variadic:
+        if not shape:
+            raise ValueError(f"window {family.name!r} needs its coefficients, as in ({family.name!r}, [0.5, 0.5])")
+    elif len(shape) != expected:
+        raise ValueError(
+            f"window {family.name!r} takes {expected} shape parameter{'s' if expected != 1 else ''}, got {shape}"
+        )
+    legal, text = _LEGAL_SHAPES.get(family.name, (lambda v: True, ""))
+    for value in shape:
+        if not np.isfinite(value):
+            raise ValueError(f"shape parameters of window {family.name!r} must be finite, got {shape}")
+        if not legal(value):
+            raise ValueError(f"shape parameter {value} of window {family.name!r} is out of range: {text}")
+    return shape
+
+
+def _from_callable(omega: WindowFunction) -> Window:
+    family = _Family("callable", omega, _differentiate(omega, 0))
+    try:
+        return Window(family, ())
+    except (TypeError, AttributeError, IndexError) as exc:
+        raise TypeError(f"window {omega!r} must accept an array of positions u in [-1/2, 1/2]: {exc}") from exc
+
+
+def resolve(window: Any) -> Window:
+    """Make a `Window` from anything that a ``window=`` argument accepts.
+
+    Parameters
+    ----------
+    window : str, tuple, callable or Window
+        A name; ``(name, shape)`` with one or several shape parameters, such as
+        ``("kaiser", 8.6)``, ``("gaussian", 6)`` (the ratio length/sigma),
+        ``("tukey", 0.5)`` or ``("general_cosine", [0.5, 0.5])``; or a function
+        ``omega(u)`` written with ``autograd.numpy``, which differentiates it.
+
+    Returns
+    -------
+    Window
+        The window function.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name (the message lists them all) or shape parameters
+        out of range.
+    TypeError
+        If `window` is none of the above, or a function that does not accept
+        arrays.
+
+    Examples
+    --------
+    >>> from adaptstft import windows
+    >>> windows.resolve(("gaussian", 6)).shape
+    (6.0,)
+    """
+    if isinstance(window, Window):
+        return window
+    if isinstance(window, str):
+        name, shape = window, None
+    elif isinstance(window, tuple | list) and window and isinstance(window[0], str):
+        name = window[0]
+        try:
+            shape = tuple(float(v) for part in window[1:] for v in np.atleast_1d(part))
+        except (TypeError, ValueError) as exc:
+            raise TypeError(f"{window=}: shape parameters must be real numbers") from exc
+    elif callable(window):
+        return _from_callable(window)
+    else:
+        raise TypeError(f"{window=} must be a name, a tuple (name, shape), a callable or a Window")
+    if name not in _FAMILIES:
+        raise ValueError(f"unknown window {name!r}; known are {names()}")
+    family = _FAMILIES[name]
+    return Window(family, _check_shape(family, family.default if shape is None or not shape else shape))
