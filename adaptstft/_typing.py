@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 ComplexArray: TypeAlias = NDArray[np.complexfloating[Any, Any]]
-Float64Array: TypeAlias = NDArray[np.float64]
+#: Arrays that are float64; NumPy types arithmetic on them more loosely.
+Float64Array: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.int64]
 AnyArray: TypeAlias = NDArray[Any]
 

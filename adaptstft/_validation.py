@@ -80,6 +80,7 @@ def as_inexact(name: str, values: Any) -> AnyArray:
     kind = array.dtype.kind
     if kind not in "biufc":
         raise TypeError(f"{name} must be numeric, got an array of dtype {array.dtype}")
+    target: np.dtype[Any]
     if kind in "biu":
         target = np.dtype(np.float64)
     elif kind == "f":

@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 #: Elements of one FFT input block: small enough for its arrays to stay in a core's cache.
@@ -57,9 +57,7 @@ def block_ranges(n_frames: int, mfft: int) -> list[tuple[int, int]]:
 class _Run:
     """One pass over the blocks, shared by the threads that work on it."""
 
-    def __init__(
-        self, n: int, work: Callable[[int], _Result], merge: Callable[[int, _Result], None] | None
-    ) -> None:
+    def __init__(self, n: int, work: Callable[[int], Any], merge: Callable[[int, Any], None] | None) -> None:
         self.n, self.work, self.merge = n, work, merge
         self.claimed = 0
         self.merged = 0
@@ -84,7 +82,7 @@ class _Run:
                 self.error = self.error or exc
                 self.turn.notify_all()
 
-    def _merge_in_turn(self, block: int, result: object) -> None:
+    def _merge_in_turn(self, block: int, result: Any) -> None:
         # Earlier blocks are all in the hands of running threads, so the wait always ends.
         with self.turn:
             self.turn.wait_for(lambda: self.merged == block or self.error is not None)

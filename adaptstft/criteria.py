@@ -463,7 +463,7 @@ def _gini(p: Float64Array, weights: Float64Array) -> tuple[float, Float64Array, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Callable_(Criterion):  # noqa: N801 - "Callable" is typing's
+class Callable_(Criterion):  # "Callable" is typing's
     """A loss of the user's, a function of ``|S|**2`` differentiated by autograd.
 
     Parameters
@@ -507,9 +507,7 @@ class Callable_(Criterion):  # noqa: N801 - "Callable" is typing's
         return float(value), np.asarray(slope, dtype=float)
 
 
-_CRITERIA: dict[str, type[Criterion]] = {
-    c.name: c for c in (Shannon, Renyi, Kurtosis, Stankovic, Lp, Hoyer, Gini)
-}
+_CRITERIA: dict[str, type[Criterion]] = {c.name: c for c in (Shannon, Renyi, Kurtosis, Stankovic, Lp, Hoyer, Gini)}
 
 
 def names() -> list[str]:

@@ -135,8 +135,10 @@ class HopSlices:
     @property
     def p_min(self) -> int:
         """First slice that reaches into the signal; slice 0 always counts."""
-        p = min(0, math.floor(-(self.length / 2 + self.window_offset) / self.hop) - 1)
-        while p < 0 and self.stop_nonzero(p) <= 0:
+        p = min(0, math.floor(-(self.length / 2 + self.window_offset) / self.hop) - 2)
+        # SciPy's symmetric windows have one sample more, and it counts here even where it is zero
+        symmetric = self.slot - self.length == 1
+        while p < 0 and (self.slot_start(p) + self.slot if symmetric else self.stop_nonzero(p)) <= 0:
             p += 1
         return p
 

@@ -56,5 +56,5 @@ def scipy_window(sft: ShortTimeFFT, window: Any) -> tuple[Window, float, float]:
     raise ValueError(
         f"{window=} does not reproduce sft.win: samples differ by {errors[0]:.2g} as a periodic window"
         + (f" and by {errors[1]:.2g} as a symmetric one" if len(errors) > 1 else "")
-        + "; a symmetric window that jumps at its ends has no equal, as its last sample lies outside the half-open support"
+        + "; a symmetric window that jumps at its ends has no equal, its last sample lies outside the support"
     )

@@ -21,7 +21,7 @@ from scipy import fft as fft_lib
 
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.framing import Frames
-from adaptstft.transform import Transform, WindowRows, FrameBlocks
+from adaptstft.transform import FrameBlocks, Transform, WindowRows
 
 
 def window_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float64Array:

@@ -92,23 +92,34 @@ def evaluate(
     """
     if isinstance(criterion, Additive):
         return _evaluate_additive(tf, x, frames, criterion, view, want_x=want_x, shape=shape)
-    spectra = forward(tf, x, frames)
-    energy = spectra.real.astype(float) ** 2 + spectra.imag.astype(float) ** 2
-    del spectra
-    weights, positions = np.zeros((2, len(frames)))
-    if isinstance(criterion, Gini):
-        dense = criterion.reduce_dense(energy, view)
-        value, slopes, weights, positions = dense.value, dense.power, dense.weights, dense.positions
-    elif isinstance(criterion, Callable_):
-        lead = (x.shape[0],) if lead_shape is None else lead_shape
-        picture = np.swapaxes(energy, -1, -2).reshape(*lead, tf.f_pts, len(frames))
-        value, slope = criterion.evaluate(picture)
-        slopes = np.swapaxes(slope.reshape(x.shape[0], tf.f_pts, len(frames)), -1, -2)
-    else:
-        raise TypeError(f"{criterion!r} is neither additive nor known to be evaluated as a whole")
+    value, slopes, weights, positions = _dense_value(tf, x, frames, criterion, view, lead_shape)
     back = pullback(tf, x, frames, power_cotangent(tf, slopes), want_x=want_x, shape=shape)
     d = back.frames
     return FrameLoss(value, d.theta, d.centre + positions, weights, d.shape.sum(axis=1), back.x)
+
+
+def _dense_value(
+    tf: Transform,
+    x: AnyArray,
+    frames: Frames,
+    criterion: Criterion,
+    view: FrameView,
+    lead_shape: tuple[int, ...] | None,
+) -> tuple[float, Float64Array, Float64Array, Float64Array]:
+    """Value of a criterion that needs the whole spectrogram, and its slopes in |S|**2 and the frames."""
+    spectra = forward(tf, x, frames)
+    energy = spectra.real.astype(float) ** 2 + spectra.imag.astype(float) ** 2
+    del spectra
+    if isinstance(criterion, Gini):
+        dense = criterion.reduce_dense(energy, view)
+        return dense.value, dense.power, dense.weights, dense.positions
+    if not isinstance(criterion, Callable_):
+        raise TypeError(f"{criterion!r} is neither additive nor known to be evaluated as a whole")
+    lead = (x.shape[0],) if lead_shape is None else lead_shape
+    picture = np.swapaxes(energy, -1, -2).reshape(*lead, tf.f_pts, len(frames))
+    value, slope = criterion.evaluate(picture)
+    slopes = np.swapaxes(slope.reshape(x.shape[0], tf.f_pts, len(frames)), -1, -2)
+    return value, slopes, np.zeros(len(frames)), np.zeros(len(frames))
 
 
 def _evaluate_additive(
@@ -120,22 +131,25 @@ def _evaluate_additive(
     reduced = criterion.reduce(totals, counts, view)
     slopes = reduced.totals
     if d is None:
-        back = pullback(
-            tf, x, frames, statistics_cotangent(tf, stats, slopes), want_x=True, shape=shape
-        )
+        back = pullback(tf, x, frames, statistics_cotangent(tf, stats, slopes), want_x=True, shape=shape)
         theta, centre, d_shape, d_x = back.frames.theta, back.frames.centre, back.frames.shape, back.x
     else:
         theta, centre = np.sum(slopes * d.theta, axis=0), np.sum(slopes * d.centre, axis=0)
         d_shape, d_x = np.sum(slopes * d.shape, axis=1), None
-    return FrameLoss(
-        reduced.value, theta, centre + reduced.positions, reduced.weights, d_shape.sum(axis=1), d_x
-    )
+    return FrameLoss(reduced.value, theta, centre + reduced.positions, reduced.weights, d_shape.sum(axis=1), d_x)
 
 
-def value_of(tf: Transform, x: AnyArray, frames: Frames, criterion: Criterion, view: FrameView) -> float:
+def value_of(
+    tf: Transform,
+    x: AnyArray,
+    frames: Frames,
+    criterion: Criterion,
+    view: FrameView,
+    lead_shape: tuple[int, ...] | None = None,
+) -> float:
     """Value alone: one FFT a frame."""
     if not isinstance(criterion, Additive):
-        return evaluate(tf, x, frames, criterion, view).value
+        return _dense_value(tf, x, frames, criterion, view, lead_shape)[0]
     totals, _ = statistics(tf, x, frames, criterion.statistics)
     counts = np.full(len(frames), float(tf.f_pts * x.shape[0]))
     return criterion.reduce(totals, counts, view).value

@@ -215,6 +215,7 @@ def reduce_sums(
     member, member_slope, share = view.groups(scope)
     extended = np.vstack([totals, counts]) * view.cell
     grouped = np.asarray(member @ (extended * view.weights).T).T
+    assert share is not None  # only frames have no weights of their own
     alive = (grouped[0] > 0) & (share > 0)
     values, slopes, count_slopes = combine(Sums(grouped[:-1, alive], grouped[-1, alive]))
     weight = share[alive] / share[alive].sum()

@@ -194,9 +194,7 @@ def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, shape: bool = F
         cw, cdw, cdshape = _sample(tf, frames.theta, lead, count, float, shape)
     tf.kernels.row_sums(cw, cdw, frames.theta, lead, count, sums)
     mask = np.arange(cw.shape[1]) < count[:, None]
-    shape_sums = [
-        np.array([np.sum(row, axis=1, where=mask), np.sum(row * cw, axis=1, where=mask)]) for row in cdshape
-    ]
+    shape_sums = [np.array([np.sum(row, axis=1, where=mask), np.sum(row * cw, axis=1, where=mask)]) for row in cdshape]
     return WindowRows(w, dw, dshape, *_scale(tf, frames.theta, sums, shape_sums))
 
 
@@ -224,6 +222,8 @@ class FrameBlocks:
         self.shared = sample_windows(tf, frames[:1], dtype, shape=shape) if frames.share_window else None
 
     def run(self, work: Callable[[slice, Frames, WindowRows], Any], merge: Any = None) -> None:
+        """Call ``work(part, frames, windows)`` for every block, and `merge` in their order."""
+
         def block(i: int) -> Any:
             part = slice(*self.ranges[i])
             frames = self.frames[part]
@@ -374,9 +374,7 @@ def _statistic_frames(
             edges[1] = spectra[:, -1].real if tf.mfft % 2 == 0 else 0.0
         y = np.empty((len(frames), tf.mfft), dtype=x.dtype)
         place = (frames.start, frames.count, frames.offset)
-        tf.kernels.energy_cotangent(
-            x, rows.w, rows.scale, *place, edges, tf.power_gain, tf.mfft, tf.onesided, y
-        )
+        tf.kernels.energy_cotangent(x, rows.w, rows.scale, *place, edges, tf.power_gain, tf.mfft, tf.onesided, y)
         return y
     g = np.empty_like(spectra)
     ones = np.ones((1, len(frames)))

@@ -37,12 +37,12 @@ _SERIES_TOLERANCE = 2e-14
 
 
 def _cosine_sum(u: Float64Array, *a: float) -> Float64Array:
-    return sum((a_k * np.cos(2 * np.pi * k * u) for k, a_k in enumerate(a)), np.zeros_like(u))
+    return np.asarray(sum((a_k * np.cos(2 * np.pi * k * u) for k, a_k in enumerate(a)), np.zeros_like(u)))
 
 
 def _cosine_sum_du(u: Float64Array, *a: float) -> Float64Array:
     terms = (-2 * np.pi * k * a_k * np.sin(2 * np.pi * k * u) for k, a_k in enumerate(a))
-    return sum(terms, np.zeros_like(u))
+    return np.asarray(sum(terms, np.zeros_like(u)))
 
 
 def _cosine_sum_da(u: Float64Array, *a: float) -> Float64Array:
@@ -58,7 +58,7 @@ def _general_hamming_du(u: Float64Array, alpha: float) -> Float64Array:
 
 
 def _general_hamming_da(u: Float64Array, alpha: float) -> Float64Array:
-    return (1 - np.cos(2 * np.pi * u))[np.newaxis]
+    return np.asarray((1 - np.cos(2 * np.pi * u))[np.newaxis])
 
 
 def _cosine(u: Float64Array) -> Float64Array:
@@ -173,9 +173,7 @@ def _fixed_cosine_sum(name: str, a: tuple[float, ...]) -> _Family:
 _FAMILIES: dict[str, _Family] = {name: _fixed_cosine_sum(name, a) for name, a in _COSINE_SUMS.items()} | {
     "boxcar": _Family("boxcar", _boxcar, np.zeros_like),
     "cosine": _Family("cosine", _cosine, _cosine_du),
-    "gaussian": _Family(
-        "gaussian", _gaussian, _gaussian_du, _gaussian_da, default=(6.0,), bounds=((4.5, 12.0),)
-    ),
+    "gaussian": _Family("gaussian", _gaussian, _gaussian_du, _gaussian_da, default=(6.0,), bounds=((4.5, 12.0),)),
     "general_cosine": _Family(
         "general_cosine", _cosine_sum, _cosine_sum_du, _cosine_sum_da, bounds=((-1.0, 1.0),), variadic=True
     ),
@@ -218,7 +216,7 @@ def names() -> list[str]:
 
 
 def _differentiate(omega: WindowFunction, argument: int) -> WindowFunction:
-    """Derivative of `omega` by autograd in argument 0 (``u``) or a shape parameter."""
+    """Differentiate `omega` by autograd in argument 0 (``u``) or a shape parameter."""
 
     def derivative(u: Float64Array, *shape: float) -> Float64Array:
         u = np.asarray(u, dtype=float)
@@ -439,9 +437,7 @@ class Window:
         clipped = np.clip(u, -0.5, 0.5)
         return self._inside(u, np.asarray(self._family.shape_derivative(clipped, *self.shape), dtype=float))
 
-    def sample(
-        self, u: Float64Array, *, shape: bool
-    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+    def sample(self, u: Float64Array, *, shape: bool) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Value, derivative and (if asked for) shape derivatives at positions known to be inside."""
         family, parameters = self._family, self.shape
         rows = self.shape_derivative(u) if shape else np.zeros((0, *u.shape))
@@ -484,8 +480,9 @@ def _fit_series(window: Window) -> Series | None:
     if not np.all(np.abs(mirror - exact) <= 1e-15 * scale):
         return None  # not symmetric
     coefficients = []
-    for row in range(len(exact)):
-        fit = chebyshev.chebinterpolate(lambda y, row=row: rows(position(y))[row], N_SERIES - 1)
+    nodes = chebyshev.chebpts1(N_SERIES)
+    for row, samples in enumerate(rows(position(nodes))):
+        fit = chebyshev.chebfit(nodes, samples, N_SERIES - 1)
         fit[np.abs(fit) < 1e-18 * scale[row]] = 0.0
         poly = chebyshev.cheb2poly(fit)
         coefficients.append(np.concatenate([poly, np.zeros(N_SERIES - poly.size)]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -20,8 +20,8 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def _kernel(function: _Function) -> _Function:
     # No "nnan"/"ninf": NaN and infinity keep their meaning.
     flags = {"nsz", "arcp", "contract", "afn", "reassoc"}
-    compiled: _Function = njit(nogil=True, cache=True, fastmath=flags, error_model="numpy")(function)
-    return compiled
+    compiled: Any = njit(nogil=True, cache=True, fastmath=flags, error_model="numpy")(function)
+    return cast(_Function, compiled)
 
 
 @_kernel
@@ -89,7 +89,7 @@ def _horner(c, y, p, n):  # type: ignore[no-untyped-def]
 
 @_kernel
 def row_sums(w, dw, theta, lead, count, out):  # type: ignore[no-untyped-def]
-    """Sums ``w``, ``dw * u``, ``w**2``, ``w * dw * u`` of each row, the last in ``out[:, b]``."""
+    """Sum ``w``, ``dw * u``, ``w**2``, ``w * dw * u`` of each row, the last in ``out[:, b]``."""
     for b in range(theta.size):
         s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
         step = 1.0 / theta[b]
@@ -159,7 +159,7 @@ def window_energy(w, scale, start, count, low, out):  # type: ignore[no-untyped-
 
 @_kernel
 def reduce_frames(y, x, w, dw, theta, lead, start, count, offset, out):  # type: ignore[no-untyped-def]
-    """Sums over a frame of ``Re(conj(y) x)`` times ``w``, ``dw * u`` and ``dw``."""
+    """Sum over each frame ``Re(conj(y) x)`` times ``w``, ``dw * u`` and ``dw``."""
     mfft = y.shape[1]
     for b in range(start.size):
         k = b if w.shape[0] > 1 else 0

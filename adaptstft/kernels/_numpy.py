@@ -49,7 +49,7 @@ def polynomial_rows(
 def row_sums(
     w: AnyArray, dw: AnyArray, theta: Float64Array, lead: Float64Array, count: IntArray, out: Float64Array
 ) -> None:
-    """Sums ``w``, ``dw * u``, ``w**2``, ``w * dw * u`` of each row, the last in ``out[:, b]``."""
+    """Sum ``w``, ``dw * u``, ``w**2``, ``w * dw * u`` of each row, the last in ``out[:, b]``."""
     for b, n in enumerate(count):
         v = w[b, :n].astype(float)
         du = dw[b, :n] * ((lead[b] + np.arange(n)) / theta[b])
@@ -118,7 +118,7 @@ def reduce_frames(
     offset: IntArray,
     out: Float64Array,
 ) -> None:
-    """Sums over a frame of ``Re(conj(y) x)`` times ``w``, ``dw * u`` and ``dw``."""
+    """Sum over each frame ``Re(conj(y) x)`` times ``w``, ``dw * u`` and ``dw``."""
     for b, part, i in _frames(start, count, 0, x.size):
         v = np.real(np.conj(y[b, (offset[b] + i) % y.shape[1]]) * x[part]).astype(float)
         d = v * _row(dw, b)[i]
@@ -175,7 +175,7 @@ def _energies(spectra: AnyArray, gain: float, mirrored: bool, even: bool) -> Flo
         energy[:, 0] /= gain
         if even:
             energy[:, -1] /= gain
-    return energy
+    return np.asarray(energy)
 
 
 def statistics(

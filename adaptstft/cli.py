@@ -1,0 +1,319 @@
+"""The command line: ``adaptstft [tune] FILE...``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
+
+import numpy as np
+
+from adaptstft import __version__, datasets
+from adaptstft._optional import require
+from adaptstft._typing import HopMode, Scope, WindowMode
+from adaptstft.recordings import Recording, read
+
+if TYPE_CHECKING:
+    from adaptstft.result import TuningResult
+
+__all__ = ["main", "save_picture"]
+
+_EPILOG = """\
+Without FILE a generated example is tuned. Files are WAV, CSV, NPY or MAT; give --fs where a file does not
+hold its sampling rate. The channels of a file share one set of parameters.
+
+--json prints one object per file and line, with the keys
+  file, fs (Hz), channels, samples, window, window_mode, hop_mode, criterion, scope, fun (the objective,
+  smaller is better), area_fun (the same, comparable between hops), win_length (samples; a list in time mode),
+  win_duration (s, likewise), hop (samples; the mean if positions were tuned), positions (frame centres in
+  samples), success, message, nit, nfev, notes (a list, such as an optimum on a bound).
+A number that is not finite is null.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Tune the recordings named on the command line and report.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        0, or 2 if a recording could not be read, tuned or drawn; 130 if interrupted.
+
+    Raises
+    ------
+    SystemExit
+        With code 2 on a wrong option, with code 0 after ``--help`` and ``--version``.
+
+    Examples
+    --------
+    >>> from adaptstft.cli import main
+    >>> main(["missing.wav"])
+    2
+    """
+    args = _parse(list(sys.argv[1:] if argv is None else argv))
+    try:
+        return _run(args)
+    except BrokenPipeError:
+        # Whoever read the reports has seen enough; Python's own flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(args: argparse.Namespace) -> int:
+    failed = False
+    for file in args.files or [None]:
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                report = _tune(file, args)
+        except (ImportError, OSError, TypeError, ValueError) as error:
+            _complain(_describe(file, error))
+            failed = True
+            continue
+        for warning in caught:
+            _complain(f"{file or 'example'}: warning: {' '.join(str(warning.message).split())}")
+        print(report, flush=True)
+    return 2 if failed else 0
+
+
+def save_picture(result: TuningResult, path: Path) -> None:
+    """Draw a result before and after tuning into a file, without a display.
+
+    Parameters
+    ----------
+    result : TuningResult
+        What `adaptstft.optimize` returned.
+    path : pathlib.Path
+        The file to write; its ending names the format.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib, with the command that installs it.
+    OSError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> import adaptstft
+    >>> from adaptstft.cli import save_picture
+    >>> res = adaptstft.optimize(np.cos(0.001 * np.arange(600.0) ** 2), 100.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = pathlib.Path(folder) / "chirp.png"
+    ...     save_picture(res, picture)
+    ...     picture.stat().st_size > 10_000
+    True
+    """
+    backend = require("matplotlib.backends.backend_agg", extra="plot")
+    # Not pyplot: it picks a display, and its figures live on until they are closed.
+    figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11.0, 4.5), layout="constrained")
+    backend.FigureCanvasAgg(figure)
+    result.plot(figure.subplots(1, 2, sharex=True, sharey=True))
+    figure.savefig(path, dpi=130)
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    # The one command there is may be named or left out.
+    if argv[:1] == ["tune"]:
+        argv = argv[1:]
+    parser = _build_parser()
+    args = parser.parse_intermixed_args(argv)
+    if args.plot is not None:
+        if len(args.files) > 1:
+            parser.error(f"--plot takes the picture of one FILE, got {len(args.files)}")
+        _check_picture(parser, args.plot)
+    return args
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="adaptstft",
+        usage="%(prog)s [tune] [FILE ...] [options]",
+        description="Find the short-time Fourier transform that fits a recording.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to tune, each on its own")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    source = parser.add_argument_group("recording")
+    source.add_argument("--fs", type=float, metavar="HZ", help="sampling rate; wins over the file's own")
+    source.add_argument("--key", metavar="NAME", help="the variable of a MAT file")
+    source.add_argument("--channel", type=int, metavar="N", help="use this channel only, counted from 0")
+    tuning = parser.add_argument_group("tuning")
+    tuning.add_argument(
+        "--mode",
+        choices=get_args(WindowMode),
+        default="constant",
+        help="one given window length, one tuned length (the default), or one per frame",
+    )
+    tuning.add_argument("--hop-mode", choices=get_args(HopMode), default="fixed", help="likewise for the hop")
+    tuning.add_argument("--criterion", default="renyi", metavar="NAME", help="what to minimise (default: renyi)")
+    tuning.add_argument("--scope", choices=get_args(Scope), help="what one normalisation of the criterion extends over")
+    tuning.add_argument(
+        "--smoothness",
+        type=float,
+        default=0.0,
+        metavar="WEIGHT",
+        help="in time mode, hold the lengths of neighbouring frames together (default: 0)",
+    )
+    tuning.add_argument(
+        "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann or kaiser:14"
+    )
+    tuning.add_argument("--win-length", type=float, metavar="SAMPLES", help="the window length to begin from")
+    tuning.add_argument("--hop", type=float, metavar="SAMPLES", help="the hop to begin from")
+    tuning.add_argument(
+        "--bounds", type=float, nargs=2, metavar=("LOW", "HIGH"), help="range of window lengths in samples"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--plot", type=Path, metavar="OUT.png", help="write a before/after picture of one FILE")
+    output.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return parser
+
+
+def _window(text: str) -> str | tuple[str, float]:
+    name, colon, shape = text.partition(":")
+    if not colon:
+        return name
+    try:
+        return name, float(shape)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{shape!r} is not a number; expected NAME:SHAPE") from None
+
+
+def _check_picture(parser: argparse.ArgumentParser, path: Path) -> None:
+    """Refuse a picture that could not be written before anything is computed."""
+    try:
+        backend = require("matplotlib.backends.backend_agg", extra="plot")
+    except ImportError as error:
+        parser.error(f"--plot {path}: {error}")
+    formats = sorted(backend.FigureCanvasAgg.get_supported_filetypes())
+    if path.suffix[1:].lower() not in formats:
+        parser.error(f"--plot {path}: the ending must be one of {', '.join(formats)}")
+    if not path.absolute().parent.is_dir():
+        parser.error(f"--plot {path}: there is no folder {path.parent}")
+
+
+def _tune(file: str | None, args: argparse.Namespace) -> str:
+    from adaptstft import optimize
+
+    recording = _example(args.mode) if file is None else read(file, fs=args.fs, key=args.key)
+    x = _pick_channel(recording, args.channel)
+    result = optimize(
+        x,
+        recording.fs,
+        window=args.window,
+        window_mode=args.mode,
+        hop_mode=args.hop_mode,
+        win_length=args.win_length,
+        hop=args.hop,
+        win_bounds=None if args.bounds is None else tuple(args.bounds),
+        criterion=args.criterion,
+        scope=args.scope,
+        smoothness=args.smoothness,
+        progress=sys.stderr.isatty(),
+    )
+    if args.plot is not None:
+        save_picture(result, args.plot)
+    if args.json:
+        return json.dumps(_to_json(file, x, recording, result, args), allow_nan=False)
+    lines = [_headline(file, x, recording), result.summary()]
+    if args.plot is not None:
+        lines.append(f"picture: {args.plot}")
+    return "\n".join(lines)
+
+
+def _example(mode: str) -> Recording:
+    """Generate a signal that shows what the mode can do."""
+    signal = datasets.chirps_in_sequence() if mode == "time" else datasets.linear_chirp(20.0)
+    return Recording(signal.x[None], signal.fs, signal.name)
+
+
+def _pick_channel(recording: Recording, channel: int | None) -> Any:
+    count = len(recording.x)
+    if channel is None:
+        return recording.x if count > 1 else recording.x[0]
+    if not 0 <= channel < count:
+        raise ValueError(f"{recording.name}: --channel {channel} must lie between 0 and {count - 1}")
+    return recording.x[channel]
+
+
+def _headline(file: str | None, x: Any, recording: Recording) -> str:
+    """One line that says what was tuned."""
+    name = f"example ({recording.name}, a generated signal: no FILE was given)" if file is None else file
+    channels = 1 if x.ndim == 1 else len(x)
+    n = x.shape[-1]
+    count = f"{channels} channel{'s' * (channels > 1)}"
+    return f"{name}: {count}, {n} samples, {n / recording.fs:.4g} s at {recording.fs:g} Hz"
+
+
+def _to_json(file: str | None, x: Any, recording: Recording, result: TuningResult, args: argparse.Namespace) -> Any:
+    return _finite(
+        {
+            "file": file,
+            "fs": recording.fs,
+            "channels": 1 if x.ndim == 1 else len(x),
+            "samples": x.shape[-1],
+            "window": args.window,
+            "window_mode": args.mode,
+            "hop_mode": args.hop_mode,
+            "criterion": args.criterion,
+            "scope": result.criterion.scope,
+            "fun": result.fun,
+            "area_fun": result.area_fun,
+            "win_length": result.win_length,
+            "win_duration": result.win_duration,
+            "hop": result.hop,
+            "positions": result.positions,
+            "success": bool(result.success),
+            "message": str(result.message),
+            "nit": int(result.nit),
+            "nfev": int(result.nfev),
+            "notes": list(result.notes),
+        }
+    )
+
+
+def _finite(value: Any) -> Any:
+    """Turn arrays into lists and numbers that JSON lacks into None."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _describe(file: str | None, error: Exception) -> str:
+    """One line that names the file and says what is wrong with it."""
+    name = file or "example"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or name}: {error.strerror}"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if text.startswith(name) else f"{name}: {text}"
+
+
+def _complain(line: str) -> None:
+    print(f"adaptstft: {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,549 @@
+"""Synthetic signals of the literature, each with the truth that a tuned transform should find.
+
+Every function returns a `Signal`. A component of instantaneous chirp rate ``c`` (Hz/s) is most concentrated
+by a Gaussian window of standard deviation ``1 / sqrt(2 pi |c|)`` seconds [1]_, which is what `Signal.sigma_t`
+and `Signal.win_length` give; a steady tone wants the longest window there is, a click the shortest.
+
+References
+----------
+.. [1] S. Meignen, M. Colominas, D.-H. Pham, "On the use of Rényi entropy for optimal window size computation
+   in the short-time Fourier transform", ICASSP 2020.
+.. [2] M. Leiber, Y. Marnissi, A. Barrau, S. Meignen, L. Massoulié, "Optimal adaptive time-frequency
+   representation via differentiable short-time Fourier transform", IEEE Trans. Signal Process. 73, 2025,
+   doi:10.1109/TSP.2025.3624477.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from adaptstft._typing import Float64Array, IntArray
+from adaptstft._validation import as_index, as_real, check_positive
+
+__all__ = [
+    "Signal",
+    "chirps_in_parallel",
+    "chirps_in_sequence",
+    "click",
+    "close_tones_and_clicks",
+    "decaying_tones_with_clicks",
+    "linear_chirp",
+    "piecewise_tones",
+    "sine_modulated_chirp_and_tone",
+    "tone",
+]
+
+Seed: TypeAlias = int | np.random.Generator | None
+
+_PIECES = ((1484, 50.0), (1153, 228.0), (635, 65.0), (361, 171.0), (1796, 30.0), (1207, 144.0))
+_CLICKS = (138, 768, 1259, 1647)
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A generated signal and what is known of it.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The samples, noise included.
+    fs : float
+        Sampling rate in Hz.
+    name : str
+        The name of the function that made it.
+    clean : ndarray, shape (n,)
+        The samples before noise was added; equal to `x` without noise.
+    frequency : ndarray, shape (n_components, n)
+        Instantaneous frequency of every component in Hz, NaN where a component is silent. Clicks are not
+        components.
+    chirp_rate : ndarray, shape (n_components, n)
+        Derivative of `frequency` in Hz/s, NaN where a component is silent.
+    clicks : ndarray of int, shape (n_clicks,)
+        Sample indices of the clicks, increasing.
+    joints : ndarray of int, shape (n_joints,)
+        Sample indices where the law of the signal changes, increasing. Within a window length of these the
+        optimum is not that of a single component.
+    """
+
+    x: Float64Array
+    fs: float
+    name: str
+    clean: Float64Array
+    frequency: Float64Array
+    chirp_rate: Float64Array
+    clicks: IntArray
+    joints: IntArray
+
+    @property
+    def sigma_t(self) -> Float64Array:
+        """Best standard deviation of a Gaussian window in seconds, shape (n_components, n).
+
+        Infinite for a steady tone, NaN where a component is silent.
+        """
+        with np.errstate(divide="ignore"):
+            return np.asarray(1.0 / np.sqrt(2.0 * np.pi * np.abs(self.chirp_rate)))
+
+    def win_length(self, ratio: float = 6.0) -> Float64Array:
+        """Best length of a Gaussian window in samples, shape (n_components, n).
+
+        Parameters
+        ----------
+        ratio : float
+            Length over standard deviation of the window.
+
+        Returns
+        -------
+        ndarray, shape (n_components, n)
+            ``ratio * sigma_t * fs``: infinite for a steady tone, NaN where a component is silent.
+
+        Examples
+        --------
+        >>> from adaptstft import datasets
+        >>> round(float(datasets.linear_chirp(60.0).win_length()[0, 0]), 1)
+        309.0
+        """
+        return np.asarray(check_positive("ratio", ratio) * self.fs * self.sigma_t)
+
+
+def linear_chirp(rate: float = 60.0, *, f0: float | None = None, duration: float = 4.0, fs: float = 1000.0) -> Signal:
+    """One linear chirp of unit amplitude: the oracle for a constant window length.
+
+    Parameters
+    ----------
+    rate : float
+        Chirp rate in Hz/s; negative for a falling chirp.
+    f0 : float, optional
+        Frequency of sample 0 in Hz. By default the chirp is centred on a quarter of `fs`.
+    duration : float
+        Duration in seconds.
+    fs : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    Signal
+        One component; ``sigma_t`` is the same at every instant.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, or the chirp leaves the band from 0 to ``fs / 2``.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> s = datasets.linear_chirp(rate=100.0)
+    >>> s.x.shape, round(float(s.sigma_t[0, 0]), 4)
+    ((4000,), 0.0399)
+    """
+    n = _samples(duration, fs)
+    start = fs / 4 - as_real("rate", rate) * duration / 2 if f0 is None else as_real("f0", f0)
+    frequency = start + float(rate) * np.arange(n, dtype=np.float64) / fs
+    _check_band(frequency, fs)
+    return _from_laws("linear_chirp", fs, frequency[None], np.full((1, n), float(rate)))
+
+
+def chirps_in_sequence(
+    rates: Sequence[float] = (15.0, 150.0), *, f0: float = 50.0, duration: float = 2.0, fs: float = 1000.0
+) -> Signal:
+    """Linear chirps one after another: the oracle for one window length per frame.
+
+    Frequency and phase are continuous, only the chirp rate jumps.
+
+    Parameters
+    ----------
+    rates : sequence of float
+        Chirp rates in Hz/s.
+    f0 : float
+        Frequency of sample 0 in Hz.
+    duration : float
+        Duration of each chirp in seconds.
+    fs : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    Signal
+        One component; ``joints`` holds the samples where the rate changes.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, or the frequency leaves the band from 0 to ``fs / 2``.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> s = datasets.chirps_in_sequence()
+    >>> s.joints, s.win_length()[0, [1000, 3000]].round()
+    (array([2000]), array([618., 195.]))
+    """
+    if len(rates) == 0:
+        raise ValueError(f"rates={rates!r} must hold at least one chirp rate")
+    n = _samples(duration, fs)
+    chirp_rate = np.repeat([as_real("rates", rate) for rate in rates], n)
+    steps = np.concatenate([[0.0], chirp_rate[:-1]]) / fs
+    frequency = as_real("f0", f0) + np.cumsum(steps)
+    _check_band(frequency, fs)
+    joints = n * np.arange(1, len(rates))
+    return _from_laws("chirps_in_sequence", fs, frequency[None], chirp_rate[None], joints=joints)
+
+
+def chirps_in_parallel(
+    rates: Sequence[float] = (8.0, 80.0),
+    f0: Sequence[float] = (40.0, 180.0),
+    *,
+    duration: float = 3.0,
+    fs: float = 1000.0,
+) -> Signal:
+    """Linear chirps at the same time in different bands: the best length depends on frequency.
+
+    Parameters
+    ----------
+    rates : sequence of float
+        Chirp rates in Hz/s.
+    f0 : sequence of float
+        Frequencies of sample 0 in Hz, one per rate.
+    duration : float
+        Duration in seconds.
+    fs : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    Signal
+        One component per rate, of unit amplitude each.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, `rates` and `f0` differ in length, or a frequency leaves the band from 0
+        to ``fs / 2``.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> datasets.chirps_in_parallel().win_length()[:, 0].round()
+    array([846., 268.])
+    """
+    if len(rates) != len(f0) or len(rates) == 0:
+        raise ValueError(f"rates={rates!r} and f0={f0!r} must have the same length, at least 1")
+    n = _samples(duration, fs)
+    chirp_rate = np.array([[as_real("rates", rate)] for rate in rates])
+    start = np.array([[as_real("f0", value)] for value in f0])
+    frequency = start + chirp_rate * np.arange(n) / fs
+    _check_band(frequency, fs)
+    return _from_laws("chirps_in_parallel", fs, frequency, np.broadcast_to(chirp_rate, frequency.shape).copy())
+
+
+def tone(frequency: float = 100.0, *, duration: float = 4.0, fs: float = 1000.0) -> Signal:
+    """Make a steady tone of unit amplitude: the longest window is the best.
+
+    Parameters
+    ----------
+    frequency : float
+        Frequency in Hz, between 0 and ``fs / 2``.
+    duration : float
+        Duration in seconds.
+    fs : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    Signal
+        One component with an infinite ``win_length()``.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> float(datasets.tone().win_length().min())
+    inf
+    """
+    laws = np.full((1, _samples(duration, fs)), as_real("frequency", frequency))
+    _check_band(laws, fs)
+    return _from_laws("tone", fs, laws, np.zeros_like(laws))
+
+
+def click(position: int = 2000, *, duration: float = 4.0, fs: float = 1000.0) -> Signal:
+    """One sample of height 1 in silence: the shortest window is the best.
+
+    Parameters
+    ----------
+    position : int
+        Sample index of the click.
+    duration : float
+        Duration in seconds.
+    fs : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    Signal
+        No components, one click.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> s = datasets.click(500)
+    >>> s.clicks, float(s.x[500])
+    (array([500]), 1.0)
+    """
+    empty = np.empty((0, _samples(duration, fs)))
+    where = as_index("position", position, 0)
+    if where >= empty.shape[1]:
+        raise ValueError(f"{position=} must lie between 0 and {empty.shape[1] - 1}")
+    return _from_laws("click", fs, empty, empty, clicks=[where], click_height=1.0)
+
+
+def piecewise_tones(*, noise_std: float = 0.2, rng: Seed = 0) -> Signal:
+    """Six tones of unit amplitude, one after another, in white noise [2]_ (6636 samples at 1 kHz).
+
+    The phase is continuous across the joints. Between them the longest window that stays within the piece is
+    the best.
+
+    Parameters
+    ----------
+    noise_std : float
+        Standard deviation of the noise.
+    rng : int, numpy.random.Generator or None
+        Seed or generator of the noise; None draws a different noise each time.
+
+    Returns
+    -------
+    Signal
+        One component; ``joints`` holds the five samples where the frequency jumps.
+
+    Raises
+    ------
+    ValueError
+        If `noise_std` is negative or not finite.
+
+    References
+    ----------
+    See [2]_ in the description of the module.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> s = datasets.piecewise_tones()
+    >>> s.x.shape, s.joints
+    ((6636,), array([1484, 2637, 3272, 3633, 5429]))
+    """
+    lengths, frequencies = zip(*_PIECES, strict=True)
+    laws = np.repeat(frequencies, lengths)[None]
+    joints = np.cumsum(lengths)[:-1]
+    signal = _from_laws("piecewise_tones", 1000.0, laws, np.zeros_like(laws), joints=joints)
+    return _with_noise(signal, noise_std, rng)
+
+
+def decaying_tones_with_clicks(
+    frequencies: Sequence[float] = (60.0, 150.0, 240.0, 330.0),
+    *,
+    decay: float = 0.4,
+    click_height: float = 5.0,
+    noise_std: float = 0.0,
+    rng: Seed = 0,
+) -> Signal:
+    """Four clicks, each setting off a tone that decays (3 s at 1 kHz).
+
+    Parameters
+    ----------
+    frequencies : sequence of float
+        Frequencies of the four tones in Hz.
+    decay : float
+        Time in seconds in which a tone falls to 1/e of its unit amplitude.
+    click_height : float
+        Height of the clicks, which are one sample wide.
+    noise_std : float
+        Standard deviation of white noise.
+    rng : int, numpy.random.Generator or None
+        Seed or generator of the noise; None draws a different noise each time.
+
+    Returns
+    -------
+    Signal
+        Four components, each silent before its click at sample 138, 768, 1259 or 1647.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, or there are not four frequencies.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> datasets.decaying_tones_with_clicks().clicks
+    array([ 138,  768, 1259, 1647])
+    """
+    if len(frequencies) != len(_CLICKS):
+        raise ValueError(f"frequencies={frequencies!r} must hold {len(_CLICKS)} values, one per click")
+    fs, n = 1000.0, 3000
+    since_click = np.arange(n) - np.array(_CLICKS)[:, None]
+    values = np.array([[as_real("frequencies", value)] for value in frequencies])
+    laws = np.where(since_click >= 0, values, np.nan)
+    _check_band(laws, fs)
+    decay_samples = check_positive("decay", decay) * fs
+    envelope = np.exp(-np.maximum(since_click, 0) / decay_samples)
+    signal = _from_laws(
+        "decaying_tones_with_clicks",
+        fs,
+        laws,
+        np.where(since_click >= 0, 0.0, np.nan),
+        amplitude=envelope,
+        clicks=_CLICKS,
+        click_height=click_height,
+    )
+    return _with_noise(signal, noise_std, rng)
+
+
+def close_tones_and_clicks(*, click_height: float = 10.0) -> Signal:
+    """Two close tones, then clicks, then a third tone (4 s at 1 kHz): a problem with several local optima.
+
+    Only a long window separates the tones at 100 and 105 Hz of the first 1.6 s, only a short one the clicks
+    that follow every 60 ms, and the tone at 220 Hz of the last 1.6 s is indifferent once the window is long.
+
+    Parameters
+    ----------
+    click_height : float
+        Height of the clicks, which are one sample wide; the tones have unit amplitude.
+
+    Returns
+    -------
+    Signal
+        Three components; ``joints`` holds the two samples where one part ends and the next begins.
+
+    Raises
+    ------
+    ValueError
+        If `click_height` is not positive and finite.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> s = datasets.close_tones_and_clicks()
+    >>> s.joints, s.clicks.size
+    (array([1600, 2400]), 13)
+    """
+    n = np.arange(4000)
+    first, last = n < 1600, n >= 2400
+    laws = np.stack([np.where(first, 100.0, np.nan), np.where(first, 105.0, np.nan), np.where(last, 220.0, np.nan)])
+    return _from_laws(
+        "close_tones_and_clicks",
+        1000.0,
+        laws,
+        np.where(np.isnan(laws), np.nan, 0.0),
+        clicks=np.arange(1640, 2400, 60),
+        click_height=click_height,
+        joints=[1600, 2400],
+    )
+
+
+def sine_modulated_chirp_and_tone(*, noise_std: float = 0.1, rng: Seed = 0) -> Signal:
+    """Make a chirp with a sinusoidal frequency law beside a steady tone (25,000 samples at 10 kHz) [2]_.
+
+    The phases advance by ``(100 sin(2 pi t) + 100 + 50 t) / 200`` and ``500 / 200`` radians a sample, with
+    ``t`` in seconds: the chirp runs between 296 and 2489 Hz and the tone stands at 3979 Hz.
+
+    Parameters
+    ----------
+    noise_std : float
+        Standard deviation of white noise; both components have unit amplitude.
+    rng : int, numpy.random.Generator or None
+        Seed or generator of the noise; None draws a different noise each time.
+
+    Returns
+    -------
+    Signal
+        Two components.
+
+    Raises
+    ------
+    ValueError
+        If `noise_std` is negative or not finite.
+
+    References
+    ----------
+    See [2]_ in the description of the module.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> datasets.sine_modulated_chirp_and_tone().frequency[:, 0].round()
+    array([ 796., 3979.])
+    """
+    fs = 10_000.0
+    t = np.arange(25_000) / fs
+    to_hz = fs / (2 * np.pi * 200.0)
+    chirp = to_hz * (100.0 * np.sin(2 * np.pi * t) + 100.0 + 50.0 * t)
+    rate = to_hz * (200.0 * np.pi * np.cos(2 * np.pi * t) + 50.0)
+    laws = np.stack([chirp, np.full_like(t, to_hz * 500.0)])
+    signal = _from_laws("sine_modulated_chirp_and_tone", fs, laws, np.stack([rate, np.zeros_like(t)]))
+    return _with_noise(signal, noise_std, rng)
+
+
+def _from_laws(
+    name: str,
+    fs: float,
+    frequency: Float64Array,
+    chirp_rate: Float64Array,
+    *,
+    amplitude: Float64Array | float = 1.0,
+    clicks: Sequence[int] | IntArray = (),
+    click_height: float = 0.0,
+    joints: Sequence[int] | IntArray = (),
+) -> Signal:
+    """Sum the components that the frequency laws describe, and the clicks."""
+    heard = ~np.isnan(frequency)
+    step = np.where(heard, frequency, 0.0) / fs
+    # Midpoint sums make the phase of a linear law exact: a left sum would delay the law by half a sample.
+    cycles = np.concatenate([np.zeros((len(step), 1)), np.cumsum((step[:, 1:] + step[:, :-1]) / 2, axis=1)], axis=1)
+    x = np.sum(np.where(heard, amplitude * np.sin(2 * np.pi * cycles), 0.0), axis=0)
+    where = np.asarray(clicks, dtype=np.int64)
+    if where.size:
+        x[where] += check_positive("click_height", click_height)
+    return Signal(
+        x=x,
+        fs=float(fs),
+        name=name,
+        clean=x.copy(),
+        frequency=frequency,
+        chirp_rate=chirp_rate,
+        clicks=where,
+        joints=np.asarray(joints, dtype=np.int64),
+    )
+
+
+def _with_noise(signal: Signal, noise_std: float, rng: Seed) -> Signal:
+    if as_real("noise_std", noise_std) < 0:
+        raise ValueError(f"noise_std={noise_std!r} must be 0 or greater")
+    noise = np.random.default_rng(rng).standard_normal(signal.x.size)
+    return replace(signal, x=signal.clean + noise_std * noise)
+
+
+def _samples(duration: float, fs: float) -> int:
+    n = round(check_positive("duration", duration) * check_positive("fs", fs))
+    if n < 1:
+        raise ValueError(f"duration={duration!r} must be at least one sample (1 / {fs=})")
+    return n
+
+
+def _check_band(frequency: Float64Array, fs: float) -> None:
+    low, high = float(np.nanmin(frequency)), float(np.nanmax(frequency))
+    if low < 0 or high > fs / 2:
+        raise ValueError(
+            f"the frequency runs from {low:g} to {high:g} Hz, it must lie within 0 and fs/2 = {fs / 2:g} Hz"
+        )

@@ -1,0 +1,270 @@
+"""One local descent: the objective in the optimiser's variables, and L-BFGS-B on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult, minimize
+
+from adaptstft._typing import AnyArray, Float64Array
+from adaptstft.criteria import Criterion
+from adaptstft.framing import Frames, make_frames
+from adaptstft.objective import evaluate, value_of
+from adaptstft.parameters import Parameters, State, durations
+from adaptstft.scopes import FrameView, Neighbourhoods
+from adaptstft.transform import Transform
+from adaptstft.windows import Window
+
+_DEFAULTS = {"maxiter": 100, "ftol": 1e-8, "gtol": 1e-6, "maxls": 8}
+#: SciPy's status of a line search that found no better point.
+_NO_STEP = 2
+#: Price in nats of a factor e in the number of transforms, when one hop is tuned.
+_TRANSFORM_PRICE = 0.01
+#: Width in nats (log length) within which the total variation is rounded off.
+_TV_ROUNDING = 1e-3
+
+
+def hop_loss(window: Window, ratio: float) -> tuple[float, float]:
+    """Loss that a hop of ``ratio`` window lengths brings, and its slope in ``log(ratio)``.
+
+    A criterion is an integral over time sampled at the hop. For a click, the default criterion
+    integrates ``|w|**6``; the loss is the logarithm of ``mean(D**2) / mean(D)**2`` for the sum ``D`` of
+    ``|w|**6`` over frames as a function of the click's place, plus 0.01 for a factor e in the number
+    of transforms.
+    """
+    reach = int(np.ceil(0.5 / ratio)) + 1
+    shift = np.linspace(0, 1, 64, endpoint=False)[:, None] - np.arange(-reach, reach + 2)
+    u = ratio * shift
+    w = window(u)
+    d, slope = np.sum(w**6, axis=1), np.sum(6 * w**5 * window.derivative(u) * u, axis=1)
+    value = np.log(np.mean(d**2)) - 2 * np.log(np.mean(d))
+    d_value = 2 * np.mean(d * slope) / np.mean(d**2) - 2 * np.mean(slope) / np.mean(d)
+    return float(value - _TRANSFORM_PRICE * np.log(ratio)), float(d_value - _TRANSFORM_PRICE)
+
+
+def best_hop_ratio(window: Window, bounds: tuple[float, float]) -> float:
+    """Hop as a fraction of the window length with the least `hop_loss`, by L-BFGS-B from a grid."""
+    grid = np.linspace(np.log(bounds[0]), np.log(bounds[1]), 200)
+    start = grid[np.argmin([hop_loss(window, float(np.exp(z)))[0] for z in grid])]
+    found = minimize(
+        lambda z: hop_loss(window, float(np.exp(z[0]))), start, jac=True, method="L-BFGS-B", bounds=[np.log(bounds)]
+    )
+    return float(np.clip(np.exp(found.x[0]), *bounds))
+
+
+def total_variation(theta: Float64Array) -> tuple[float, Float64Array]:
+    """Mean absolute change of the log length between frames, and its slope in the lengths."""
+    if theta.size < 2:
+        return 0.0, np.zeros_like(theta)
+    change = np.diff(np.log(theta))
+    rounded = np.sqrt(change**2 + _TV_ROUNDING**2)
+    slope = change / rounded / change.size
+    out = np.zeros_like(theta)
+    out[1:] += slope
+    out[:-1] -= slope
+    return float(np.mean(rounded) - _TV_ROUNDING), out / theta
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The objective at one point.
+
+    Attributes
+    ----------
+    value : float
+        The objective.
+    y, slope : ndarray
+        Optimiser's variables, and the slope in them.
+    natural : ndarray
+        Slope in the parameters in their own units.
+    """
+
+    value: float
+    y: Float64Array
+    slope: Float64Array
+    natural: Float64Array
+
+
+@dataclass
+class Descent:
+    """Objective and optimiser for one framing.
+
+    Attributes
+    ----------
+    tf : Transform
+        The transform, with its FFT length.
+    x : ndarray, shape (channels, n)
+        The signal.
+    criterion : Criterion
+        What to minimise, with its scope.
+    neighbourhoods : Neighbourhoods or None
+        For scope ``"local"``.
+    smoothness : float
+        Weight of the total variation of the log lengths.
+    options : dict
+        Options of L-BFGS-B.
+    lead : tuple of int
+        Leading dimensions of the signal, for callables.
+    on_iteration : callable
+        ``on_iteration(iteration, value, parameters, state)``; may raise StopIteration.
+    """
+
+    tf: Transform
+    x: AnyArray
+    criterion: Criterion
+    neighbourhoods: Neighbourhoods | None = None
+    smoothness: float = 0.0
+    options: dict[str, Any] = field(default_factory=dict)
+    lead: tuple[int, ...] = ()
+    on_iteration: Callable[[int, float, Parameters, State], None] = lambda *_: None
+
+    def frames(self, state: State) -> tuple[Transform, Frames]:
+        """Transform and frames of a state."""
+        tf = replace(self.tf, window=state.window)
+        return tf, make_frames(state.theta, state.times, mfft=tf.mfft)
+
+    def evaluate(self, parameters: Parameters, y: Float64Array) -> Evaluation:
+        """Value and slope of the objective at the optimiser's variables ``y``."""
+        state = parameters.state(y)
+        tf, frames = self.frames(state)
+        view = FrameView(state.times, state.weights, 1.0, self.neighbourhoods)
+        loss = evaluate(tf, self.x, frames, self.criterion, view, shape=parameters.tune_shape, lead_shape=self.lead)
+        value, d_theta = loss.value, loss.theta
+        if self.smoothness and parameters.lengths == "time":
+            variation, slope = total_variation(state.theta)
+            value, d_theta = value + self.smoothness * variation, d_theta + self.smoothness * slope
+        d_y = parameters.adjoint(y, state, d_theta, loss.positions, loss.weights, loss.shape)
+        return Evaluation(value, y.copy(), d_y, parameters.natural_slope(d_theta, loss.positions, loss.shape))
+
+    def comparable_value(self, state: State) -> float:
+        """Criterion as an integral over time and frequency, comparable between framings.
+
+        Only the value itself for callables, which may be anything.
+        """
+        tf, frames = self.frames(state)
+        weights = durations(state.times, self.x.shape[1])
+        view = FrameView(state.times, weights, 1 / tf.mfft, self.neighbourhoods)
+        return value_of(tf, self.x, frames, self.criterion, view, self.lead)
+
+    def plain_value(self, state: State) -> float:
+        """Criterion with every frame and bin counted once: the value of the literature."""
+        tf, frames = self.frames(state)
+        view = FrameView(state.times, np.ones(state.times.size), 1.0, self.neighbourhoods)
+        return value_of(tf, self.x, frames, self.criterion, view, self.lead)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Where a descent ended.
+
+    Attributes
+    ----------
+    state : State
+        Physical parameters.
+    x, jac : ndarray
+        The tuned parameters in their own units and the slope of the objective in them.
+    first, value : float
+        The objective at the start and at the end.
+    history : list of float
+        The objective after each iteration.
+    nit, nfev : int
+        Iterations and evaluations.
+    success : bool
+        Whether the optimiser converged.
+    status : int
+        Its status; 99 if a callback stopped it.
+    message : str
+        Its message.
+    """
+
+    state: State
+    x: Float64Array
+    jac: Float64Array
+    first: float
+    value: float
+    history: list[float]
+    nit: int
+    nfev: int
+    success: bool
+    status: int
+    message: str
+
+
+class Stopped(Exception):
+    """A callback asked to stop; carries what has been reached."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("stopped by the callback")
+        self.outcome = outcome
+
+
+def descend(descent: Descent, parameters: Parameters) -> Outcome:
+    """Run L-BFGS-B from the start of `parameters`; nothing to tune is an evaluation."""
+    start = descent.evaluate(parameters, parameters.start())
+    if start.y.size == 0:
+        ended = OptimizeResult(nit=0, nfev=1, success=True, status=0, message="nothing to tune")
+        return _outcome(parameters, start, start, [start.value], ended)
+    best = start
+    history = [start.value]
+
+    def objective(y: Float64Array) -> tuple[float, Float64Array]:
+        nonlocal best
+        if np.array_equal(y, start.y):  # SciPy evaluates the start again
+            return start.value, start.slope.copy()
+        here = descent.evaluate(parameters, y)
+        if here.value < best.value:
+            best = here
+        return here.value, here.slope.copy()
+
+    stopped = False
+
+    def on_iteration(intermediate_result: OptimizeResult) -> None:
+        nonlocal stopped
+        history.append(float(intermediate_result.fun))
+        try:
+            # a copy, as SciPy hands out its live buffer
+            state = parameters.state(np.array(intermediate_result.x))
+            descent.on_iteration(len(history) - 1, history[-1], parameters, state)
+        except StopIteration:
+            stopped = True
+            raise
+
+    ended = minimize(
+        objective,
+        start.y,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=parameters.bounds(),
+        callback=on_iteration,
+        options=_DEFAULTS | descent.options,
+    )
+    if ended.status == _NO_STEP:
+        # Where a window jumps at its ends the objective does too, by less than it has decreased
+        # so far; near the optimum no step along the gradient is then an improvement any more.
+        ended.update(success=True, status=0, message="CONVERGENCE: NO STEP ALONG THE GRADIENT IMPROVES THE VALUE")
+    if stopped:
+        ended.update(success=False, status=99, message="stopped by the callback")
+        raise Stopped(_outcome(parameters, start, best, history, ended))
+    return _outcome(parameters, start, best, history, ended)
+
+
+def _outcome(
+    parameters: Parameters, start: Evaluation, best: Evaluation, history: list[float], ended: OptimizeResult
+) -> Outcome:
+    state = parameters.state(best.y)
+    return Outcome(
+        state,
+        parameters.natural(state),
+        best.natural,
+        start.value,
+        best.value,
+        history,
+        int(ended.nit),
+        int(ended.nfev),
+        bool(ended.success),
+        int(ended.status),
+        str(ended.message),
+    )

@@ -1,0 +1,122 @@
+"""How sure a tuned optimum is: its flatness, and what the user should be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from adaptstft._typing import Float64Array
+from adaptstft.descent import Descent
+from adaptstft.parameters import Parameters, State
+
+#: What counts as equally good: in nats, or as a fraction of the value for criteria that are not logarithms.
+_TOLERANCE = 0.01
+_FIRST_STEP = 0.1
+_WIDEST = np.log(64.0)
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How flat the criterion is around the optimum.
+
+    Attributes
+    ----------
+    tolerance : float
+        By how much the criterion may exceed the optimum: 0.01 nat for criteria
+        that are logarithms, 1 % of the value for the others.
+    factors : (float, float)
+        All window lengths may be multiplied by anything in this range.
+    win_length : (float, float) or None
+        For one window length, the lengths in samples that this means.
+    curvature : float
+        Second derivative of the criterion in the logarithm of the length(s).
+
+    Examples
+    --------
+    >>> from adaptstft.diagnosis import Sensitivity
+    >>> Sensitivity(0.01, (0.9, 1.2), (90.0, 120.0), 1.5).factors
+    (0.9, 1.2)
+    """
+
+    tolerance: float
+    factors: tuple[float, float]
+    win_length: tuple[float, float] | None
+    curvature: float
+
+
+def sensitivity(descent: Descent, parameters: Parameters, state: State, value: float, *, one: bool) -> Sensitivity:
+    """Measure how far all window lengths can be scaled before the criterion rises by the tolerance.
+
+    `value` is ``descent.comparable_value(state)``; `one` tells whether there is one length.
+    """
+    low, high = parameters.win_bounds
+    theta = state.theta
+    reach_down = min(max(float(np.log(theta.min() / low)), 0.0), _WIDEST)
+    reach_up = min(max(float(np.log(high / theta.max())), 0.0), _WIDEST)
+    tolerance = _TOLERANCE if descent.criterion.in_nats else _TOLERANCE * abs(value)
+
+    def rise(step: float) -> float:
+        scaled = replace(state, theta=np.clip(theta * np.exp(step), low, high))
+        return descent.comparable_value(scaled) - value
+
+    down, bend_down = _reach(lambda s: rise(-s), reach_down, tolerance)
+    up, bend_up = _reach(rise, reach_up, tolerance)
+    factors = (float(np.exp(-down)), float(np.exp(up)))
+    bends = [bend for bend in (bend_down, bend_up) if bend is not None]
+    lengths = (float(theta[0] * factors[0]), float(theta[0] * factors[1])) if one else None
+    return Sensitivity(tolerance, factors, lengths, float(np.mean(bends)) if bends else 0.0)
+
+
+def _reach(rise: Callable[[float], float], limit: float, tolerance: float) -> tuple[float, float | None]:
+    """Largest step with a rise below the tolerance, by parabolas through the optimum, and their bend."""
+    if limit < 1e-9:
+        return 0.0, None
+    step = min(_FIRST_STEP, limit)
+    inside, outside = 0.0, np.inf
+    bend: float | None = None
+    for _ in range(6):
+        height = rise(step)
+        bend = 2 * height / step**2 if bend is None else bend
+        if height <= tolerance:
+            inside = step
+            if step >= limit:
+                return limit, bend
+        else:
+            outside = step
+        guess = step * np.sqrt(tolerance / height) if height > tolerance * 1e-4 else 4 * step
+        if abs(guess / step - 1) < 0.02:
+            return float(min(guess, limit)), bend
+        if not inside < guess < outside:
+            guess = np.sqrt(max(inside, 0.3 * step) * outside) if np.isfinite(outside) else 4 * step
+        step = float(min(guess, limit))
+    return float(inside if inside > 0 else step), bend
+
+
+def notes(parameters: Parameters, state: State, found: Sensitivity) -> list[str]:
+    """Say what the user should know about a result."""
+    texts: list[str] = []
+    if parameters.lengths != "fixed":
+        texts += _bound_notes(state.theta, parameters.win_bounds, one=parameters.lengths == "constant")
+        if found.factors[1] / found.factors[0] > 4:
+            texts.append("the criterion is flat: window lengths more than a factor 4 apart are equally good")
+    window = state.window
+    if window.end_value > 1e-3:
+        texts.append(
+            f"the window jumps by {window.end_value:.2g} at its ends; there the derivative is the one almost everywhere"
+        )
+    return texts
+
+
+def _bound_notes(theta: Float64Array, bounds: tuple[float, float], *, one: bool) -> list[str]:
+    texts = []
+    for side, bound in (("lower", bounds[0]), ("upper", bounds[1])):
+        at = np.abs(np.log(theta / bound)) < 1e-6
+        if one and at[0]:
+            texts.append(f"the window length is at its {side} bound of {bound:g} samples")
+        elif not one and at.any():
+            texts.append(
+                f"{int(at.sum())} of {theta.size} window lengths are at their {side} bound of {bound:g} samples"
+            )
+    return texts

@@ -1,0 +1,65 @@
+"""The caller's axes and the form that the block engine works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from adaptstft._typing import AnyArray
+from adaptstft._validation import as_index
+from adaptstft.framing import Frames, pad_adjoint
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A checked signal as channels, its frames, and the way back to the caller's axes."""
+
+    channels: AnyArray
+    frames: Frames
+    lead: tuple[int, ...]
+    n: int
+    axis: int
+    before: int
+    after: int
+    padding: str
+    first: int
+
+    def to_public(self, spectra: AnyArray) -> AnyArray:
+        """(channels, frames, f_pts) -> (..., f_pts, frames) with frequency where time was."""
+        S = np.swapaxes(spectra, -1, -2).reshape(*self.lead, spectra.shape[2], spectra.shape[1])
+        return np.moveaxis(S, -2, self.axis)
+
+    def from_public(self, S: AnyArray, f_pts: int) -> AnyArray:
+        """Inverse of `to_public`, with a check of the shape."""
+        p_num = len(self.frames)
+        expected = [*self.lead, p_num]
+        expected.insert(self.axis, f_pts)
+        if S.shape != tuple(expected):
+            raise ValueError(f"cotangent has shape {S.shape}, but the transform has shape {tuple(expected)}")
+        return np.swapaxes(np.moveaxis(S, self.axis, -2).reshape(-1, f_pts, p_num), -1, -2)
+
+    def signal_like(self, channels: AnyArray) -> AnyArray:
+        """Bring a gradient in the channels to the shape of the signal."""
+        if self.padding != "zeros":
+            channels = pad_adjoint(channels, self.before, self.n, self.padding)
+        return np.moveaxis(channels.reshape(*self.lead, self.n), -1, self.axis)
+
+
+def check_axes(S: AnyArray, f_axis: int, t_axis: int, f_pts: int) -> tuple[int, int]:
+    """Return the axes of frequency and time of a transform as numbers from 0 on."""
+    if S.ndim < 2:
+        raise ValueError(f"S has shape {S.shape}: it needs an axis of frequency and one of time")
+    axes = []
+    for name, axis in (("f_axis", f_axis), ("t_axis", t_axis)):
+        number = as_index(name, axis)
+        if not -S.ndim <= number < S.ndim:
+            raise ValueError(f"{name}={axis} must lie in [{-S.ndim}, {S.ndim - 1}] for an S of shape {S.shape}")
+        axes.append(number % S.ndim)
+    if axes[0] == axes[1]:
+        raise ValueError(f"{f_axis=} and {t_axis=} must differ")
+    if S.shape[axes[0]] != f_pts or S.shape[axes[1]] == 0:
+        raise ValueError(
+            f"S has shape {S.shape}: it must have {f_pts=} entries along {f_axis=} and some along {t_axis=}"
+        )
+    return axes[0], axes[1]

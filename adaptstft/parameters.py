@@ -1,0 +1,317 @@
+"""Optimiser variables <-> window lengths and positions, with the derivatives of the map.
+
+Lengths are tuned as logarithms. Positions are tuned with their guarantees built
+in: whatever the variables, hops stay within their bounds, neighbouring windows
+overlap, and the frames span the signal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+
+from adaptstft._typing import Float64Array
+from adaptstft.windows import Window
+
+
+def frame_count(n: int, hop: float) -> int:
+    """Count the frames at ``p * hop`` that span ``n`` samples."""
+    return int(np.ceil((n - 1) / hop)) + 1
+
+
+def durations(times: Float64Array, n: int) -> Float64Array:
+    """Return the samples each frame stands for: from midpoint to midpoint, within the signal."""
+    if times.size == 1 or n == 1:
+        return np.full(times.size, n / times.size)
+    edges = np.concatenate([[0.0], np.clip((times[1:] + times[:-1]) / 2, 0, n - 1), [n - 1.0]])
+    return np.asarray(np.diff(edges))
+
+
+def durations_adjoint(times: Float64Array, n: int, slopes: Float64Array) -> Float64Array:
+    """Slope in the times, given the slope in each frame's duration."""
+    out = np.zeros(times.size)
+    if times.size == 1 or n == 1:
+        return out
+    middle = (times[1:] + times[:-1]) / 2
+    edge = np.where((middle > 0) & (middle < n - 1), slopes[:-1] - slopes[1:], 0.0) / 2
+    out[1:] += edge
+    out[:-1] += edge
+    return out
+
+
+@dataclass(frozen=True)
+class State:
+    """Physical parameters at one point of the optimisation.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (frames,)
+        Window lengths in samples.
+    times : ndarray, shape (frames,)
+        Positions in samples.
+    weights : ndarray, shape (frames,)
+        Weights of the frames in the criterion: what they stand for, in hops at the start.
+    window : Window
+        Window with its shape parameters.
+    """
+
+    theta: Float64Array
+    times: Float64Array
+    weights: Float64Array
+    window: Window
+
+
+class GuardedHops:
+    r"""Hops ``d_p`` of a fixed sum within bounds that depend on the window lengths.
+
+    ``d_p = low + (high_p - low) * expit(z_p + mu)``, with ``mu`` such that the
+    hops add up to the span, and ``high_p`` the smaller of the upper bound and the
+    hop that leaves the shorter of two neighbouring windows its least overlap.
+    """
+
+    def __init__(self, span: float, bounds: tuple[float, float], min_overlap: float) -> None:
+        self.span, self.bounds, self.min_overlap = span, bounds, min_overlap
+
+    def _high(self, theta: Float64Array) -> tuple[Float64Array, Float64Array]:
+        left, right = theta[:-1], theta[1:]
+        overlap = (left + right) / 2 - self.min_overlap * np.minimum(left, right)
+        return np.minimum(overlap, self.bounds[1]), overlap
+
+    def _shares(self, z: Float64Array, high: Float64Array) -> Float64Array:
+        low = self.bounds[0]
+
+        def excess(mu: float) -> float:
+            return float(low * z.size + (high - low) @ expit(z + mu) - self.span)
+
+        reach = 40.0 + float(np.abs(z).max(initial=0.0))
+        if excess(reach) <= 0:  # every hop is at its upper bound
+            return np.ones(z.size)
+        if excess(-reach) >= 0:
+            return np.zeros(z.size)
+        return np.asarray(expit(z + brentq(excess, -reach, reach, xtol=1e-13, rtol=1e-14)))
+
+    def hops(self, z: Float64Array, theta: Float64Array) -> Float64Array:
+        """Hops for variables ``z`` and window lengths ``theta``."""
+        high, _ = self._high(theta)
+        hops = self.bounds[0] + (high - self.bounds[0]) * self._shares(z, high)
+        return np.asarray(hops * (self.span / hops.sum()))  # remove the rounding of mu
+
+    def variables(self, hops: Float64Array, theta: Float64Array) -> Float64Array:
+        """Variables that give `hops`, as nearly as the bounds allow."""
+        high, _ = self._high(theta)
+        room = np.maximum(high - self.bounds[0], 1e-12)
+        return np.asarray(logit(np.clip((hops - self.bounds[0]) / room, 1e-3, 1 - 1e-3)))
+
+    def adjoint(self, z: Float64Array, theta: Float64Array, slopes: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Slopes in ``z`` and in ``theta``, given the slope in each hop."""
+        high, overlap = self._high(theta)
+        share = self._shares(z, high)
+        rate = (high - self.bounds[0]) * share * (1 - share)
+        total = rate.sum()
+        slopes = slopes - (slopes @ rate / total if total > 0 else 0.0)
+        d_high = np.where(overlap < self.bounds[1], share * slopes, 0.0)
+        shorter_left = theta[:-1] <= theta[1:]
+        d_theta = np.zeros(theta.size)
+        d_theta[:-1] += d_high * (0.5 - self.min_overlap * shorter_left)
+        d_theta[1:] += d_high * (0.5 - self.min_overlap * ~shorter_left)
+        return rate * slopes, d_theta
+
+
+@dataclass
+class Parameters:
+    """Which parameters vary, from where, and within which bounds.
+
+    Attributes
+    ----------
+    n : int
+        Number of samples of the signal.
+    theta : ndarray, shape (frames,)
+        Window lengths to start from.
+    times : ndarray, shape (frames,)
+        Positions to start from.
+    window : Window
+        Window family.
+    lengths : {"fixed", "constant", "time"}
+        Which window lengths vary: none, one for all, or each.
+    win_bounds : (float, float)
+        Range of the window lengths.
+    hops : GuardedHops or None
+        Guarantees for the positions, if these vary with them.
+    free_hops : (float, float) or None
+        Range of each hop, if positions vary without guarantees.
+    tune_shape : bool
+        Whether the shape parameters vary.
+    preconditioner : ndarray, shape (frames,)
+        Scale of each frame's variable: the root of its share in the criterion.
+    hop_ratios : (float, float) or None
+        Range of the hop as a fraction of the window length, if one hop for all
+        frames varies.
+    hop_bounds : (float, float)
+        Range of that hop in samples.
+    """
+
+    n: int
+    theta: Float64Array
+    times: Float64Array
+    window: Window
+    lengths: str
+    win_bounds: tuple[float, float]
+    hops: GuardedHops | None = None
+    free_hops: tuple[float, float] | None = None
+    tune_shape: bool = False
+    preconditioner: Float64Array | None = None
+    hop_ratios: tuple[float, float] | None = None
+    hop_bounds: tuple[float, float] = (1.0, np.inf)
+
+    @property
+    def times_vary(self) -> bool:
+        """Whether each frame's position is tuned."""
+        return self.hops is not None or self.free_hops is not None
+
+    @property
+    def weighted(self) -> bool:
+        """Whether frames count for the time they stand for: where that can change."""
+        return self.hops is not None
+
+    def _n_lengths(self) -> int:
+        return {"fixed": 0, "constant": 1, "time": self.theta.size}[self.lengths]
+
+    def _scale(self) -> Float64Array:
+        if self.lengths == "time" and self.preconditioner is not None:
+            return self.preconditioner
+        return np.ones(self._n_lengths())
+
+    def _mean_hop(self) -> float:
+        return float(np.mean(np.diff(self.times))) if self.times.size > 1 else 1.0
+
+    def start(self) -> Float64Array:
+        """Variables of the starting point."""
+        low, high = np.log(self.win_bounds)
+        theta = np.clip(np.log(self.theta[: self._n_lengths()]), low, high) * self._scale()
+        parts = [theta]
+        if self.hops is not None:
+            parts.append(self.hops.variables(np.diff(self.times), self._theta(theta)))
+        elif self.free_hops is not None:
+            parts.append(np.clip(np.diff(self.times), *self.free_hops) / self._mean_hop())
+        elif self.hop_ratios is not None:
+            ratio = np.clip(self._mean_hop() / self.theta[0], *self.hop_ratios)
+            parts.append(np.log(ratio)[np.newaxis])
+        if self.tune_shape:
+            parts.append(np.array([self._to_unit(j, v) for j, v in enumerate(self.window.shape)]))
+        return np.concatenate(parts)
+
+    def bounds(self) -> list[tuple[float, float]]:
+        """Bounds of the variables."""
+        low, high = np.log(self.win_bounds)
+        result = [(low * s, high * s) for s in self._scale()]
+        if self.hops is not None:
+            result += [(-12.0, 12.0)] * (self.times.size - 1)
+        elif self.free_hops is not None:
+            scale = self._mean_hop()
+            result += [(self.free_hops[0] / scale, self.free_hops[1] / scale)] * (self.times.size - 1)
+        elif self.hop_ratios is not None:
+            result.append((np.log(self.hop_ratios[0]), np.log(self.hop_ratios[1])))
+        if self.tune_shape:
+            result += [(0.0, 1.0)] * len(self.window.shape)
+        return result
+
+    def _to_unit(self, j: int, value: float) -> float:
+        low, high = self.window.shape_bounds[j]
+        return float(np.clip((value - low) / (high - low), 0, 1))
+
+    def _split(self, y: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
+        a = self._n_lengths()
+        b = a + (self.times.size - 1 if self.times_vary else int(self.hop_ratios is not None))
+        return y[:a], y[a:b], y[b:]
+
+    def _theta(self, y: Float64Array) -> Float64Array:
+        if self.lengths == "fixed":
+            return self.theta
+        # exp(log(bound)) may round past the bound
+        theta = np.clip(np.exp(y / self._scale()), *self.win_bounds)
+        return np.full(self.theta.size, theta[0]) if self.lengths == "constant" else theta
+
+    def _hop(self, z: Float64Array, theta: Float64Array) -> float:
+        return float(np.clip(np.exp(z[0]) * theta[0], *self.hop_bounds))
+
+    def _times(self, z: Float64Array, theta: Float64Array) -> Float64Array:
+        if self.hop_ratios is not None:
+            hop = self._hop(z, theta)
+            return np.arange(frame_count(self.n, hop)) * hop
+        if self.hops is not None:
+            steps = self.hops.hops(z, theta)
+        elif self.free_hops is not None:
+            steps = z * self._mean_hop()
+        else:
+            return self.times
+        return np.concatenate([self.times[:1], self.times[0] + np.cumsum(steps)])
+
+    def state(self, y: Float64Array) -> State:
+        """Physical parameters for variables ``y``."""
+        lengths, z, unit = self._split(y)
+        theta = self._theta(lengths)
+        times = self._times(z, theta)
+        if self.hop_ratios is not None:
+            theta = np.full(times.size, theta[0])
+        weights = durations(times, self.n) / self._mean_hop() if self.weighted else np.ones(times.size)
+        window = self.window
+        if unit.size:
+            low, high = np.array(window.shape_bounds).T
+            window = window.with_shape(low + unit * (high - low))
+        return State(theta, times, weights, window)
+
+    def natural(self, state: State) -> Float64Array:
+        """Return the tuned parameters in their own units: lengths, then positions or hop, then shape."""
+        hop = state.times[1:2] - state.times[:1]
+        return self._natural(state.theta[:1], state.theta, state.times, hop, np.array(state.window.shape))
+
+    def natural_slope(self, d_theta: Float64Array, d_times: Float64Array, d_shape: Float64Array) -> Float64Array:
+        """Slope in `natural`, each parameter on its own."""
+        d_hop = np.arange(d_times.size) @ d_times
+        return self._natural(d_theta.sum(keepdims=True), d_theta, d_times, np.array([d_hop]), d_shape)
+
+    def _natural(
+        self, one: Float64Array, each: Float64Array, times: Float64Array, hop: Float64Array, shape: Float64Array
+    ) -> Float64Array:
+        lengths = {"fixed": each[:0], "constant": one, "time": each}[self.lengths]
+        moved = times if self.times_vary else hop if self.hop_ratios is not None else times[:0]
+        return np.concatenate([lengths, moved, shape if self.tune_shape else shape[:0]])
+
+    def adjoint(
+        self,
+        y: Float64Array,
+        state: State,
+        d_theta: Float64Array,
+        d_times: Float64Array,
+        d_weights: Float64Array,
+        d_shape: Float64Array,
+    ) -> Float64Array:
+        """Slope in the variables, given slopes in the physical parameters."""
+        _, z, unit = self._split(y)
+        parts = []
+        d_z: Float64Array = np.zeros(0)
+        if self.weighted:
+            d_times = d_times + durations_adjoint(state.times, self.n, d_weights / self._mean_hop())
+        if self.times_vary:
+            d_hops = np.cumsum(d_times[:0:-1])[::-1]
+            if self.hops is not None:
+                d_z, extra = self.hops.adjoint(z, state.theta, d_hops)
+                d_theta = d_theta + extra
+            else:
+                d_z = d_hops * self._mean_hop()
+        elif self.hop_ratios is not None:
+            hop = self._hop(z, state.theta)
+            inside = self.hop_bounds[0] < hop < self.hop_bounds[1]
+            d_z = np.array([hop * inside * (np.arange(state.times.size) @ d_times)])
+            d_theta = d_theta + d_z[0] / state.theta[0] / state.theta.size
+        if self.lengths != "fixed":
+            slope = d_theta * state.theta
+            parts.append((slope.sum(keepdims=True) if self.lengths == "constant" else slope) / self._scale())
+        parts.append(d_z)
+        if unit.size:
+            low, high = np.array(self.window.shape_bounds).T
+            parts.append(d_shape * (high - low))
+        return np.concatenate(parts)

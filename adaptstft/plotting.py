@@ -1,0 +1,125 @@
+"""Pictures of tuned transforms, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from adaptstft._optional import require
+from adaptstft._typing import AnyArray, Float64Array
+from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+
+if TYPE_CHECKING:
+    from adaptstft.result import TuningResult
+
+_RANGE_DB = 60.0
+#: A picture needs no more columns than this; long recordings are drawn from every so many slices.
+_MOST_COLUMNS = 2000
+
+
+def _power(sft: AdaptiveShortTimeFFT, x: AnyArray) -> tuple[Float64Array, Float64Array]:
+    """Slice times and mean spectrogram over channels of at most `_MOST_COLUMNS` slices."""
+    assert sft.positions is not None
+    keep = np.unique(np.linspace(0, sft.positions.size - 1, _MOST_COLUMNS).astype(int))
+    lengths = np.asarray(sft.win_length)
+    shown = AdaptiveShortTimeFFT(
+        sft.window,
+        lengths[keep] if lengths.ndim else lengths,
+        None,
+        sft.fs,
+        positions=sft.positions[keep],
+        max_length=sft.m_num,
+        mfft=sft.mfft,
+        fft_mode=sft.fft_mode,
+        scale_to=sft.scaling,
+        workers=sft.workers,
+        backend=sft.backend,  # type: ignore[arg-type]
+    )
+    power = np.asarray(shown.spectrogram(x), dtype=float)
+    return sft.positions[keep] / sft.fs, power.reshape(-1, *power.shape[-2:]).mean(axis=0)
+
+
+def _edges(centres: Float64Array, first: float, last: float) -> Float64Array:
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[min(first, centres[0])], middle, [max(last, centres[-1])]])
+
+
+def _largest(values: AnyArray, rows: int) -> AnyArray:
+    """Reduce the first axis to about `rows` by maxima, so that narrow lines stay visible."""
+    step = -(-values.shape[0] // rows)
+    padding = -values.shape[0] % step
+    padded = np.pad(values, [(0, padding), (0, 0)], mode="edge")
+    return np.asarray(padded.reshape(-1, step, values.shape[1]).max(axis=1))
+
+
+def draw_spectrogram(ax: Any, sft: AdaptiveShortTimeFFT, x: AnyArray, title: str) -> Any:
+    """Draw a spectrogram in dB below its maximum, time in seconds and frequency in Hz.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Where to draw.
+    sft : AdaptiveShortTimeFFT
+        A transform made from positions.
+    x : ndarray
+        The signal, time last; channels are averaged.
+    title : str
+        Title of the axes.
+
+    Returns
+    -------
+    matplotlib QuadMesh
+        The picture.
+    """
+    times, power = _power(sft, x)
+    power = _largest(power, 1024)
+    level = 10 * np.log10(np.maximum(power / power.max(), 10 ** (-_RANGE_DB / 10)))
+    f_edges = np.linspace(sft.f[0] - sft.delta_f / 2, sft.f[-1] + sft.delta_f / 2, len(power) + 1)
+    t_edges = _edges(times, 0.0, (x.shape[-1] - 1) / sft.fs)
+    mesh = ax.pcolormesh(t_edges, f_edges, level, vmin=-_RANGE_DB, vmax=0, cmap="magma", rasterized=True)
+    ax.set_xlim(0, max((x.shape[-1] - 1) / sft.fs, 1 / sft.fs))
+    ax.set_ylim(max(f_edges[0], sft.f[0]), sft.f[-1])
+    ax.set_xlabel("time in s")
+    ax.set_ylabel("frequency in Hz")
+    ax.set_title(title)
+    return mesh
+
+
+def _length_text(sft: AdaptiveShortTimeFFT) -> str:
+    lengths = np.atleast_1d(sft.win_length)
+    if np.ptp(lengths) == 0:
+        return f"{lengths[0]:.0f} samples"
+    return f"{lengths.min():.0f} to {lengths.max():.0f} samples"
+
+
+def _draw_lengths(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
+    assert sft.positions is not None
+    twin = ax.twinx()
+    times = sft.positions / sft.fs
+    twin.plot(times, 1e3 * np.asarray(sft.win_length) / sft.fs, color="white", linewidth=2.5, alpha=0.6)
+    twin.plot(times, 1e3 * np.asarray(sft.win_length) / sft.fs, color="tab:cyan", linewidth=1.2)
+    twin.set_ylabel("window length in ms", color="tab:cyan")
+    twin.tick_params(axis="y", colors="tab:cyan")
+    twin.set_ylim(bottom=0)
+
+
+def plot_result(result: TuningResult, ax: Any = None) -> Any:
+    """Draw the spectrogram before and after tuning; see `TuningResult.plot`."""
+    require("matplotlib", extra="plot")
+    if ax is None:
+        pyplot = require("matplotlib.pyplot", extra="plot")
+        _, ax = pyplot.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
+    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
+    if axes.size > 2:
+        raise ValueError(f"ax must be one Axes or two, got {axes.size}")
+    x = result.signal
+    if axes.size == 2:
+        draw_spectrogram(axes[0], result.initial, x, f"before: {_length_text(result.initial)}")
+    mesh = draw_spectrogram(axes[-1], result.sft, x, f"tuned: {_length_text(result.sft)}")
+    if np.ndim(result.win_length):
+        _draw_lengths(axes[-1], result.sft)
+    axes[-1].figure.colorbar(
+        mesh, ax=axes[-1], label="dB below maximum", pad=0.1 if np.ndim(result.win_length) else 0.02
+    )
+    return axes

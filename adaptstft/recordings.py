@@ -1,0 +1,308 @@
+"""Reading recordings: WAV, CSV, NPY and MAT files as channels, a sampling rate and a name."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import struct
+import tokenize
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import scipy.io
+import scipy.io.wavfile
+
+from adaptstft._typing import AnyArray
+from adaptstft._validation import check_finite, check_positive
+
+__all__ = ["Recording", "read"]
+
+_TIME = re.compile(r"^(?:t|time)(?:[\s_(\[]+(s|sec|seconds|ms|us)[)\]]?)?$", re.IGNORECASE)
+_TIME_UNITS = {"ms": 1e-3, "us": 1e-6}
+# A sampling rate in Hz, or the time of every sample in seconds, or nothing.
+_Clock: TypeAlias = float | AnyArray | None
+
+_RATE_NAMES = ("fs", "sr")
+
+# What NumPy and SciPy raise on damaged files, found by cutting files short and flipping their bytes.
+_DAMAGED = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NameError,
+    OSError,
+    TypeError,
+    ValueError,
+    scipy.io.matlab.MatReadError,
+    struct.error,
+    tokenize.TokenError,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A recording in memory.
+
+    Attributes
+    ----------
+    x : ndarray of float64 or complex128, shape (channels, n)
+        The samples. PCM of a WAV file is scaled to the range from -1 to 1; everything else keeps its units.
+    fs : float
+        Sampling rate in Hz.
+    name : str
+        The name of the file, without its folder.
+    """
+
+    x: AnyArray
+    fs: float
+    name: str
+
+
+def read(path: str | os.PathLike[str], *, fs: float | None = None, key: str | None = None) -> Recording:
+    r"""Read a recording from a file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A file whose ending names its format:
+
+        - ``.wav``: PCM of any bit depth or floating point, any number of channels;
+        - ``.csv``, ``.tsv``, ``.txt``: numbers separated by commas, semicolons, tabs or blanks, a header line
+          if you like. Every column is a channel, except one named ``time`` or ``t`` (with a unit if you like:
+          ``time (ms)``), which gives the sampling rate and must be evenly spaced;
+        - ``.npy``: one or two dimensions, the longer one being time (the last one of a square array);
+        - ``.mat``: MATLAB files up to version 7 (not 7.3). A scalar called ``fs``, ``Fs`` or ``sr``, or an
+          evenly spaced vector called ``t`` or ``time``, gives the sampling rate.
+    fs : float, optional
+        Sampling rate in Hz. It must be given where the file holds none, and wins over the file's own.
+    key : str, optional
+        The variable of a MAT file to read. Needed only if it holds several numeric arrays.
+
+    Returns
+    -------
+    Recording
+        The channels, the sampling rate and the file's name.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ValueError
+        If the file is empty, damaged, not numeric, holds NaN or infinite samples, or gives no sampling rate
+        and `fs` is not given. The message is one line that begins with the path.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import numpy as np
+    >>> from adaptstft import recordings
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "pressure.csv"
+    ...     _ = path.write_text("time,inlet,outlet\n0.00,1,4\n0.01,2,5\n0.02,3,6\n")
+    ...     recording = recordings.read(path)
+    >>> recording.x.shape, recording.fs, recording.name
+    ((2, 3), 100.0, 'pressure.csv')
+    """
+    file = Path(path)
+    if fs is not None:
+        fs = check_positive("fs", fs, "Hz")
+    suffix = file.suffix.lower()
+    if suffix not in _READERS:
+        raise ValueError(f"{file}: unknown ending {file.suffix!r}, expected one of {', '.join(_READERS)}")
+    if key is not None and suffix != ".mat":
+        raise ValueError(f"{file}: key={key!r} is for MAT files only")
+    with file.open("rb") as stream:
+        if not stream.read(1):
+            raise ValueError(f"{file}: the file is empty")
+    try:
+        samples, clock = _read_mat(file, key) if suffix == ".mat" else _READERS[suffix](file)
+        return Recording(_as_channels(samples), _rate(clock) if fs is None else fs, file.name)
+    except ValueError as error:
+        raise ValueError(f"{file}: {_first_line(error)}") from error
+
+
+def _as_channels(samples: AnyArray) -> AnyArray:
+    """Check the samples and return them as float64 or complex128, shape (channels, n)."""
+    if samples.dtype.kind not in "biufc":
+        raise ValueError(f"the samples are not numeric (dtype {samples.dtype})")
+    if samples.size == 0:
+        raise ValueError("the file holds no samples")
+    if samples.ndim not in (1, 2):
+        raise ValueError(f"an array of shape {samples.shape} is not a recording, expected one or two dimensions")
+    x = samples.reshape(1, -1) if samples.ndim == 1 else samples
+    dtype = np.complex128 if samples.dtype.kind == "c" else np.float64
+    x = np.ascontiguousarray(x, dtype=dtype)
+    check_finite("the recording", x)
+    return x
+
+
+def _time_last(samples: AnyArray) -> AnyArray:
+    """Turn a 2-D array so that its longer axis comes last."""
+    return samples.T if samples.ndim == 2 and samples.shape[0] > samples.shape[1] else samples
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _rate(clock: _Clock) -> float:
+    """Get the sampling rate in Hz from what the file says of it: the rate itself, or the times in seconds."""
+    if clock is None:
+        raise ValueError("the file does not say its sampling rate, give fs (on the command line: --fs)")
+    if isinstance(clock, float):
+        if not (math.isfinite(clock) and clock > 0):
+            raise ValueError(f"the sampling rate in the file, {clock:g} Hz, is not positive and finite")
+        return clock
+    steps = np.diff(clock)
+    mean = float(np.mean(steps)) if steps.size else math.nan
+    # Printed times are rounded: to microseconds at 48 kHz the steps already differ by 5 %.
+    if not (mean > 0 and math.isfinite(mean) and np.all(np.abs(steps - mean) < 0.1 * mean)):
+        raise ValueError("the time column is not evenly spaced and increasing; resample, or give fs to ignore it")
+    rate = 1.0 / mean
+    # 0.1 is not a binary number, and a rate of 9.999999999999998 Hz is nobody's.
+    return float(round(rate)) if math.isclose(rate, round(rate), rel_tol=1e-9) else rate
+
+
+def _read_wav(file: Path) -> tuple[AnyArray, _Clock]:
+    _check_riff_size(file)
+    try:
+        with warnings.catch_warnings():
+            # Chunks that are not samples (tags, cue points) are no reason to say anything.
+            warnings.simplefilter("ignore", scipy.io.wavfile.WavFileWarning)
+            rate, data = scipy.io.wavfile.read(file)
+    except _DAMAGED as error:
+        raise ValueError(f"not a readable WAV file ({_first_line(error)})") from error
+    if data.dtype.kind == "u":
+        data = (data.astype(np.float64) - 128.0) / 128.0
+    elif data.dtype.kind == "i":
+        # SciPy left-justifies odd depths (24 bits in int32), so full scale is that of the container.
+        data = data / 2.0 ** (8 * data.dtype.itemsize - 1)
+    return data.T, float(rate)
+
+
+def _check_riff_size(file: Path) -> None:
+    """Refuse a file that ends before its header says; SciPy would return what is left of it."""
+    with file.open("rb") as stream:
+        head = stream.read(28)
+    if head[:4] == b"RF64" and len(head) == 28:
+        (size,) = struct.unpack("<Q", head[20:28])
+    elif head[:4] in (b"RIFF", b"RIFX") and len(head) >= 8:
+        (size,) = struct.unpack("<I" if head[:4] == b"RIFF" else ">I", head[4:8])
+    else:
+        raise ValueError("not a readable WAV file (no RIFF header)")
+    present = file.stat().st_size
+    # Some writers count a last pad byte that they do not write.
+    if size + 8 > present + 1:
+        raise ValueError(f"truncated WAV file: {present} bytes where the header says {size + 8}")
+
+
+def _read_csv(file: Path) -> tuple[AnyArray, _Clock]:
+    text = file.read_text(encoding="utf-8-sig", errors="replace")
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        raise ValueError("the file holds no samples")
+    delimiter = next((mark for mark in ";\t," if mark in lines[0] + lines[-1]), None)
+    if delimiter != ",":
+        # A comma can then only be a decimal one.
+        lines = [line.replace(",", ".") for line in lines]
+    fields = [field.strip("\"' ") for field in lines[0].split(delimiter)]
+    names = [] if all(_is_number(field) for field in fields) else fields
+    if names and len(lines) == 1:
+        raise ValueError("the file holds no samples, only a line of text")
+    try:
+        columns = np.loadtxt(
+            lines[1:] if names else lines, delimiter=delimiter, ndmin=2, comments=None, quotechar='"'
+        ).T
+    except ValueError as error:
+        raise ValueError(f"not a table of numbers ({_first_line(error).split(';')[0].rstrip('.')})") from error
+    if names and len(names) != len(columns):
+        raise ValueError(f"the header has {len(names)} names for {len(columns)} columns")
+    if columns.shape[1] == 1 and not names:
+        return columns[:, 0], None
+    return _split_time(columns, names)
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _split_time(columns: AnyArray, names: list[str]) -> tuple[AnyArray, _Clock]:
+    """Separate the column that holds the time, if its name says so, from the channels."""
+    for index, name in enumerate(names):
+        match = _TIME.match(name)
+        if match:
+            channels = np.delete(columns, index, axis=0)
+            if len(channels) == 0:
+                raise ValueError(f"the file holds no samples, only the column {name!r}")
+            return channels, columns[index] * _TIME_UNITS.get(str(match[1]).lower(), 1.0)
+    return columns, None
+
+
+def _read_npy(file: Path) -> tuple[AnyArray, _Clock]:
+    with file.open("rb") as stream:
+        if stream.read(6) != b"\x93NUMPY":
+            raise ValueError("not an NPY file")
+    try:
+        samples = np.load(file, allow_pickle=False)
+    except _DAMAGED as error:
+        raise ValueError(f"not a readable NPY file ({_first_line(error)})") from error
+    return _time_last(samples), None
+
+
+def _read_mat(file: Path, key: str | None = None) -> tuple[AnyArray, _Clock]:
+    arrays = _numeric_variables(file)
+    candidates = {name: v for name, v in arrays.items() if v.size > 1 and not _TIME.match(name)}
+    listing = ", ".join(f"{name} ({'x'.join(map(str, v.shape))})" for name, v in candidates.items())
+    if key is None and len(candidates) == 1:
+        (key,) = candidates
+    elif not candidates:
+        raise ValueError("the file holds no numeric array of more than one element")
+    elif key is None:
+        raise ValueError(f"the file holds several arrays, choose one with key (on the command line: --key): {listing}")
+    elif key not in arrays:
+        raise ValueError(f"key={key!r} is not a numeric array in the file, there are: {listing}")
+    samples = _time_last(arrays[key])
+    for name, value in arrays.items():
+        if value.size == 1 and name.lower() in _RATE_NAMES:
+            return samples, float(value.real.item())
+    times = [v for name, v in arrays.items() if _TIME.match(name) and v.size == samples.shape[-1]]
+    return samples, times[0].ravel().astype(np.float64) if times else None
+
+
+def _numeric_variables(file: Path) -> dict[str, AnyArray]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            contents = scipy.io.loadmat(file)
+    except NotImplementedError as error:
+        raise ValueError("a MATLAB 7.3 (HDF5) file, which is not supported; save it with -v7") from error
+    except _DAMAGED as error:
+        raise ValueError(f"not a readable MAT file ({_first_line(error)})") from error
+    return {
+        name: value
+        for name, value in contents.items()
+        if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" and not name.startswith("__")
+    }
+
+
+_READERS: dict[str, Callable[[Path], tuple[AnyArray, _Clock]]] = {
+    ".wav": _read_wav,
+    ".csv": _read_csv,
+    ".tsv": _read_csv,
+    ".txt": _read_csv,
+    ".npy": _read_npy,
+    ".mat": _read_mat,
+}

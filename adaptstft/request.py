@@ -1,0 +1,295 @@
+"""The arguments of `optimize`, checked and brought to one form before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from scipy import signal
+
+from adaptstft import criteria, kernels, windows
+from adaptstft._typing import AnyArray, Backend, Float64Array, HopMode, Method, Scaling, WindowMode
+from adaptstft._validation import (
+    as_bounds,
+    as_index,
+    as_real,
+    as_signal,
+    as_win_length,
+    as_workers,
+    check_not_silent,
+    check_option,
+    check_positive,
+)
+from adaptstft.blocks import count_workers
+from adaptstft.parameters import frame_count
+from adaptstft.transform import Transform
+from adaptstft.windows import Window
+
+_LONGEST = 16384
+_SHORTEST = 16
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `optimize` was asked for.
+
+    Attributes
+    ----------
+    original : ndarray
+        The signal as given, time last.
+    x : ndarray, shape (channels, n)
+        The signal without its trend.
+    peak : float
+        Its largest magnitude.
+    lead : tuple of int
+        Its leading dimensions.
+    fs : float
+        Sampling frequency in Hz.
+    window, criterion
+        Resolved objects.
+    win_length : ndarray or None
+        Starting length(s) in samples.
+    win_bounds : (float, float)
+        Range of lengths, with the guarantees for a given hop worked in.
+    bounds_given : bool
+        Whether that range is the user's.
+    hop_bounds : (float, float) or None
+        Range of hops as given.
+    """
+
+    original: AnyArray
+    x: AnyArray
+    peak: float
+    lead: tuple[int, ...]
+    fs: float
+    window: Window
+    window_mode: WindowMode
+    hop_mode: HopMode
+    win_length: Float64Array | None
+    hop: float | None
+    win_bounds: tuple[float, float]
+    bounds_given: bool
+    hop_bounds: tuple[float, float] | None
+    min_overlap: float | None
+    mfft: int | None
+    criterion: criteria.Criterion
+    smoothness: float
+    tune_shape: bool
+    scale_to: Scaling | None
+    starts: int | None
+    options: dict[str, Any]
+    callback: Callable[..., Any] | None
+    workers: int | None
+    backend: str
+    backend_asked: Backend
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.x.shape[1])
+
+    @property
+    def fft_mode(self) -> str:
+        """One-sided for real signals, centred for complex ones."""
+        return "centered" if np.iscomplexobj(self.x) else "onesided"
+
+    def transform(self, mfft: int, window: Window | None = None) -> Transform:
+        """Transform on signals brought to order one, which scale-free criteria do not see."""
+        _, module = kernels.resolve(self.backend)
+        unit = self.fs**-0.5 if self.scale_to == "psd" else 1.0
+        free = isinstance(self.criterion, criteria.Callable_)
+        return Transform(
+            window or self.window,
+            mfft,
+            self.fft_mode,
+            self.scale_to,
+            1 / self.fs,
+            module,
+            count_workers(self.workers),
+            amplitude=1.0 if free else 1 / (self.peak * unit),
+        )
+
+
+def check_request(
+    x: Any,
+    fs: Any,
+    *,
+    window: Any,
+    window_mode: Any,
+    hop_mode: Any,
+    win_length: Any,
+    hop: Any,
+    win_bounds: Any,
+    hop_bounds: Any,
+    min_overlap: Any,
+    mfft: Any,
+    criterion: Any,
+    scope: Any,
+    smoothness: Any,
+    tune_shape: Any,
+    scale_to: Any,
+    detrend: Any,
+    starts: Any,
+    method: Any,
+    options: Any,
+    callback: Any,
+    axis: Any,
+    workers: Any,
+    backend: Any,
+) -> Request:
+    """Check all arguments of `optimize`."""
+    fs = check_positive("fs", fs, "Hz")
+    check_option("window_mode", window_mode, get_args(WindowMode))
+    check_option("hop_mode", hop_mode, get_args(HopMode))
+    check_option("scale_to", scale_to, (*get_args(Scaling), None))
+    check_option("method", method, get_args(Method))
+    check_option("detrend", detrend, ("constant", "linear", None))
+    check_option("tune_shape", tune_shape, (True, False))
+    check_option("backend", backend, kernels.BACKENDS)
+    found = windows.resolve(window)
+    found.check_tunable()
+    if tune_shape and not found.shape:
+        raise ValueError(f"{tune_shape=} needs a window with shape parameters, which {found.spec!r} does not have")
+    if tune_shape and not found.shape_bounds:
+        raise ValueError(f"{tune_shape=} needs bounds of the shape parameters, which {found.spec!r} does not have")
+    loss = criteria.resolve(criterion, scope)
+    if min_overlap is not None and not 0 < as_real("min_overlap", min_overlap) < 1:
+        raise ValueError(f"{min_overlap=} must lie between 0 and 1, both excluded, or be None")
+    if as_real("smoothness", smoothness) < 0:
+        raise ValueError(f"{smoothness=} must be at least 0")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"{callback=} must be callable")
+    if options is not None and not isinstance(options, dict):
+        raise TypeError(f"{options=} must be a dict of options of scipy.optimize.minimize(method='L-BFGS-B')")
+    if starts is not None:
+        starts = as_index("starts", starts, 1)
+    workers = as_workers(workers)
+    original, time_axis = as_signal(x, axis)
+    if isinstance(loss, criteria.Callable_) and time_axis != original.ndim - 1:
+        raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
+    n = original.shape[-1]
+    channels = original.reshape(-1, n)
+    check_not_silent(channels)
+    channels = np.ascontiguousarray(_detrend(channels, detrend))
+    peak = _check_detrended(channels, detrend)
+    hop = None if hop is None else check_positive("hop", hop, "samples")
+    mfft = None if mfft is None else as_index("mfft", mfft, 1)
+    bounds = _length_bounds(win_bounds, win_length, hop, min_overlap, mfft, n)
+    lengths = _start_lengths(win_length, bounds, hop, n, window_mode, hop_mode)
+    return Request(
+        original=original,
+        x=channels,
+        peak=peak,
+        lead=original.shape[:-1],
+        fs=fs,
+        window=found,
+        window_mode=window_mode,
+        hop_mode=hop_mode,
+        win_length=lengths,
+        hop=hop,
+        win_bounds=bounds,
+        bounds_given=win_bounds is not None,
+        hop_bounds=_hop_bounds(hop_bounds, hop, min_overlap, bounds),
+        min_overlap=None if min_overlap is None else float(min_overlap),
+        mfft=mfft,
+        criterion=loss,
+        smoothness=float(smoothness),
+        tune_shape=bool(tune_shape),
+        scale_to=scale_to,
+        starts=starts,
+        options=dict(options or {}),
+        callback=callback,
+        workers=workers,
+        backend=kernels.resolve(backend)[0],
+        backend_asked=backend,
+    )
+
+
+def _detrend(x: AnyArray, kind: str | None) -> AnyArray:
+    if kind is None or x.shape[1] < 2:
+        return x
+    if kind == "linear":
+        return np.asarray(signal.detrend(x, axis=-1, type="linear")).astype(x.dtype, copy=False)
+    mean = x.mean(axis=1, keepdims=True, dtype=np.result_type(x.dtype, np.float64))
+    return np.asarray((x - mean).astype(x.dtype, copy=False))
+
+
+def _check_detrended(x: AnyArray, kind: str | None) -> float:
+    peak = float(np.abs(x).max())
+    if peak == 0:
+        raise ValueError(f"x is silent once its trend is removed (detrend={kind!r}): no window is better than another")
+    return peak
+
+
+def _length_bounds(
+    win_bounds: Any, win_length: Any, hop: float | None, min_overlap: float | None, mfft: int | None, n: int
+) -> tuple[float, float]:
+    """Range of lengths that keeps neighbouring windows overlapping at a given hop."""
+    if win_bounds is None:
+        high = float(max(min(n // 2, _LONGEST), 2))
+        low = min(float(_SHORTEST), high)
+        if mfft is not None:
+            high = max(min(high, float(mfft)), low)
+        if win_length is not None:  # what the user starts from is always in range
+            given = as_win_length(win_length)
+            low, high = min(low, float(given.min())), max(high, float(given.max()))
+    else:
+        low, high = as_bounds("win_bounds", win_bounds, 1.0)
+    if mfft is not None and high > mfft:
+        raise ValueError(f"{mfft=} must be at least the longest window allowed, {high:g} samples")
+    if hop is None or min_overlap is None:
+        return low, high
+    least = hop / (1 - min_overlap)
+    if win_bounds is None and least > high:
+        high = min(least * 2, mfft or np.inf)
+    if least > high:
+        raise ValueError(
+            f"{hop=} leaves samples uncovered: with {min_overlap=} windows must be at least {least:g} samples long, "
+            f"but at most {high:g} are allowed; use a smaller hop, longer windows or min_overlap=None"
+        )
+    return max(low, least), high
+
+
+def _start_lengths(
+    win_length: Any, bounds: tuple[float, float], hop: float | None, n: int, window_mode: str, hop_mode: str
+) -> Float64Array | None:
+    if win_length is None:
+        return None
+    lengths = as_win_length(win_length)
+    low, high = bounds
+    outside = (lengths < low * (1 - 1e-12)) | (lengths > high * (1 + 1e-12))
+    if np.any(outside):
+        value = float(lengths[outside].flat[0])
+        raise ValueError(
+            f"win_length={value:g} must lie in [{low:g}, {high:g}] samples, the range that win_bounds, mfft and "
+            "(by the least overlap of neighbouring windows) the hop allow"
+        )
+    if lengths.ndim:
+        if window_mode == "constant" or hop is None or hop_mode == "constant":
+            raise ValueError(
+                "win_length with one entry for each frame needs window_mode='time' or 'fixed' and a given hop that is "
+                f"not tuned, got {window_mode=}, {hop=}, {hop_mode=}"
+            )
+        if lengths.size != frame_count(n, hop):
+            raise ValueError(
+                f"win_length has {lengths.size} entries, but {hop=} makes {frame_count(n, hop)} frames of {n} samples"
+            )
+    return lengths
+
+
+def _hop_bounds(
+    hop_bounds: Any, hop: float | None, min_overlap: float | None, win_bounds: tuple[float, float]
+) -> tuple[float, float] | None:
+    if hop_bounds is None:
+        return None
+    low, high = as_bounds("hop_bounds", hop_bounds, 0.0 if min_overlap is None else 1e-3)
+    if hop is not None and not low <= hop <= high:
+        raise ValueError(f"{hop=} must lie within {hop_bounds=}")
+    if min_overlap is not None and low > (1 - min_overlap) * win_bounds[1]:
+        raise ValueError(
+            f"{hop_bounds=} leaves samples uncovered: with {min_overlap=} and windows of at most {win_bounds[1]:g} "
+            f"samples, hops must not exceed {(1 - min_overlap) * win_bounds[1]:g}"
+        )
+    return low, high

@@ -1,0 +1,304 @@
+"""What `optimize` returns."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from adaptstft import windows
+from adaptstft._typing import AnyArray
+from adaptstft.diagnosis import Sensitivity
+from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+
+__all__ = ["TuningResult", "load"]
+
+_FORMAT = 1
+
+
+class TuningResult(OptimizeResult):  # type: ignore[misc]
+    """A tuned transform and how it was found.
+
+    A `scipy.optimize.OptimizeResult` with further fields.
+
+    Attributes
+    ----------
+    sft : AdaptiveShortTimeFFT
+        The tuned transform, ready to use.
+    win_length : float or ndarray, shape (p_num,)
+        Window length(s) in samples.
+    win_duration : float or ndarray
+        The same in seconds.
+    hop : float
+        Time between frames in samples, on average if positions were tuned.
+    positions : ndarray, shape (p_num,)
+        Centres of the frames in samples.
+    fun : float
+        The objective: the criterion, with weights if positions were tuned and
+        the smoothness term if one was asked for.
+    area_fun : float
+        The criterion as an integral over time and frequency, comparable
+        between hops and FFT lengths; for entropies ``exp(area_fun)`` is the
+        time-frequency area that the signal occupies, in cells of s Hz.
+    x, jac : ndarray
+        The tuned parameters in their own units (lengths, then positions or hop,
+        then shape) and the slope of the criterion in each of them alone.
+    success, status, message, nit, nfev
+        As in SciPy, for the best start; `nfev` counts all.
+    criterion : Criterion
+        What was minimised, with its scope.
+    history : ndarray
+        The objective after each iteration of the best start.
+    starts : list of dict
+        Every start: its label, window length, objective before and after,
+        iterations, evaluations, message.
+    sensitivity : Sensitivity
+        How flat the optimum is.
+    notes : list of str
+        What the user should know, such as an optimum on a bound.
+    signal : ndarray
+        The signal, as it was given, time last.
+    initial : AdaptiveShortTimeFFT
+        What to compare with: the window given, or 256 samples, the default of
+        SciPy's `scipy.signal.spectrogram`.
+    initial_area_fun : float
+        `area_fun` of that.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import adaptstft
+    >>> res = adaptstft.optimize(np.cos(0.3 * np.arange(600)), 100.0, win_bounds=(16, 200))
+    >>> res.success, res.win_length
+    (True, 200.0)
+    >>> res.notes
+    ['the window length is at its upper bound of 200 samples']
+    """
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+    def summary(self) -> str:
+        """Return what was chosen and how flat the optimum is, in a few lines."""
+        rows = self._rows()
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+    def _rows(self) -> list[tuple[str, str]]:
+        rows = [("window", _describe_window(self.sft.window))]
+        lengths = np.atleast_1d(self.win_length)
+        if np.ndim(self.win_length) == 0:
+            rows.append(("win_length", f"{self.win_length:.2f} samples = {_duration(self.win_duration)}"))
+        else:
+            low, mid, high = np.quantile(lengths, [0, 0.5, 1])
+            rows.append(
+                ("win_length", f"{low:.1f} to {high:.1f} samples, median {mid:.1f} = {_duration(mid / self.sft.fs)}")
+            )
+        spacing = np.diff(self.positions)
+        if spacing.size and np.ptp(spacing) > 1e-9 * spacing.mean():
+            hops = f"{spacing.min():.1f} to {spacing.max():.1f} samples, mean {spacing.mean():.1f}"
+        else:
+            hops = f"{self.hop:g} samples = {_duration(self.hop / self.sft.fs)}"
+        rows.append(("hop", f"{hops}; {self.positions.size} frames"))
+        rows.append(("mfft", f"{self.sft.mfft}, bins {self.sft.delta_f:.4g} Hz apart"))
+        scope = f", scope {self.criterion.scope}" if self.criterion.scope else ""
+        rows.append((self.criterion.name, f"{self.fun:.6g}{scope}; {self._gain()}"))
+        low_f, high_f = self.sensitivity.factors
+        within = f"{self.sensitivity.tolerance:.3g}" + (" nat" if self.criterion.in_nats else "")
+        if self.sensitivity.win_length is not None:
+            low, high = self.sensitivity.win_length
+            rows.append(("flatness", f"within {within} from {low:.0f} to {high:.0f} samples"))
+        else:
+            rows.append(("flatness", f"within {within} for all lengths times {low_f:.2f} to {high_f:.2f}"))
+        rows.append(
+            ("optimiser", f"{self.message} ({len(self.starts)} starts, {self.nfev} evaluations, {self.backend})")
+        )
+        rows.extend(("note", note) for note in self.notes)
+        return rows
+
+    def _gain(self) -> str:
+        initial = np.atleast_1d(self.initial.win_length)
+        before = f"a window of {initial[0]:g} samples" if initial.size == 1 else "the lengths given"
+        gain = self.initial_area_fun - self.area_fun
+        if self.criterion.in_nats:
+            return f"{abs(gain):.3g} nat {'better' if gain >= 0 else 'worse'} than {before}"
+        return f"{self.area_fun:.6g} as an integral, against {self.initial_area_fun:.6g} for {before}"
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
+            for name, text in self._rows()
+        )
+        return f"<table>{cells}</table>"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the spectrogram before and after tuning.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or sequence of two Axes, optional
+            Where to draw: one for the tuned spectrogram alone, two for before and
+            after. None makes a figure with two.
+
+        Returns
+        -------
+        ndarray of matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib, with the command that installs it.
+        """
+        from adaptstft.plotting import plot_result
+
+        return plot_result(self, ax)
+
+    def save(self, path: Any) -> None:
+        """Write the result, with the signal, to a ``.npz`` file.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write; ``.npz`` is appended if it is missing.
+
+        Raises
+        ------
+        ValueError
+            For a window or criterion that is a function without a name; register
+            the window to save it.
+        """
+        if self.sft.window.name == "callable" or self.criterion.name == "callable":
+            raise ValueError(
+                "a result with a function as window or criterion cannot be saved: give the window a name with "
+                "adaptstft.windows.register, and take a named criterion"
+            )
+        arrays = {
+            "win_length": self.win_length,
+            "positions": self.positions,
+            "signal": self.signal,
+            "history": self.history,
+            "x": self.x,
+            "jac": self.jac,
+        }
+        settings = {
+            "format": _FORMAT,
+            "sft": _settings(self.sft),
+            "initial": {
+                **_settings(self.initial),
+                "win_length": np.asarray(self.initial.win_length).tolist(),
+                "positions": self.initial.positions.tolist(),
+            },
+            "criterion": {"name": self.criterion.name, **asdict(self.criterion)},
+            "sensitivity": asdict(self.sensitivity),
+            **{name: self[name] for name in _SCALARS},
+        }
+        with Path(_npz(path)).open("wb") as file:
+            np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
+
+
+_SCALARS = (
+    "fun", "area_fun", "initial_area_fun", "hop", "nit", "nfev", "success", "status", "message", "starts", "notes",
+    "backend",
+)  # fmt: skip
+
+
+def _npz(path: Any) -> str:
+    text = str(path)
+    return text if text.endswith(".npz") else text + ".npz"
+
+
+def _settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
+    return {
+        "window": sft.window.spec,
+        "fs": sft.fs,
+        "fft_mode": sft.fft_mode,
+        "mfft": sft.mfft,
+        "max_length": sft.m_num,
+        "scale_to": sft.scaling,
+        "phase_shift": sft.phase_shift,
+    }
+
+
+def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArray) -> AdaptiveShortTimeFFT:
+    keywords = dict(settings)
+    window, fs = keywords.pop("window"), keywords.pop("fs")
+    return AdaptiveShortTimeFFT(windows.resolve(window), win_length, None, fs, positions=positions, **keywords)
+
+
+def load(path: Any) -> TuningResult:
+    """Read a result that `TuningResult.save` has written.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The ``.npz`` file.
+
+    Returns
+    -------
+    TuningResult
+        The result, with a transform ready to use.
+
+    Raises
+    ------
+    ValueError
+        If the file is not a saved result.
+
+    Examples
+    --------
+    >>> import tempfile, os
+    >>> import numpy as np
+    >>> import adaptstft
+    >>> res = adaptstft.optimize(np.cos(0.001 * np.arange(600.0) ** 2), 100.0)
+    >>> path = os.path.join(tempfile.mkdtemp(), "chirp.npz")
+    >>> res.save(path)
+    >>> adaptstft.load(path).win_length == res.win_length
+    True
+    """
+    from adaptstft import criteria
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        settings = json.loads(str(arrays.pop("settings")))
+        if settings["format"] != _FORMAT:
+            raise ValueError(f"its format is {settings['format']}, this version reads {_FORMAT}")
+    except (KeyError, ValueError, OSError) as exc:
+        if isinstance(exc, FileNotFoundError):
+            raise
+        raise ValueError(f"{path!s} is not a saved tuning result: {exc}") from exc
+    initial = settings["initial"]
+    before = (np.array(initial.pop("win_length")), np.array(initial.pop("positions")))
+    criterion = settings["criterion"]
+    name = criterion.pop("name")
+    sensitivity = settings["sensitivity"]
+    win_length: Any = arrays["win_length"] if arrays["win_length"].ndim else float(arrays["win_length"])
+    spans = {k: None if v is None else (v[0], v[1]) for k, v in sensitivity.items() if k in ("factors", "win_length")}
+    return TuningResult(
+        sft=_transform(settings["sft"], arrays["win_length"], arrays["positions"]),
+        win_length=win_length,
+        win_duration=win_length / settings["sft"]["fs"],
+        initial=_transform(initial, *before),
+        criterion=type(criteria.resolve(name))(**criterion),
+        sensitivity=Sensitivity(**(sensitivity | spans)),
+        **{key: arrays[key] for key in ("positions", "signal", "history", "x", "jac")},
+        **{key: settings[key] for key in _SCALARS},
+    )
+
+
+def _describe_window(window: windows.Window) -> str:
+    if not window.shape:
+        return window.name
+    return f"{window.name} ({', '.join(f'{v:.4g}' for v in window.shape)})"
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.4g} {unit}"
+    return f"{seconds / 1e-9:.4g} ns"

@@ -1,0 +1,313 @@
+"""The command line: what it prints, what it writes, and one line for whatever is wrong."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import scipy.io.wavfile
+from numpy.testing import assert_allclose
+
+import adaptstft
+from adaptstft import cli, datasets, demo
+
+JSON_KEYS = {
+    "file",
+    "fs",
+    "channels",
+    "samples",
+    "window",
+    "window_mode",
+    "hop_mode",
+    "criterion",
+    "scope",
+    "fun",
+    "area_fun",
+    "win_length",
+    "win_duration",
+    "hop",
+    "positions",
+    "success",
+    "message",
+    "nit",
+    "nfev",
+    "notes",
+}
+
+
+@pytest.fixture(scope="module")
+def chirp():
+    return datasets.linear_chirp(100.0, duration=1.0)
+
+
+@pytest.fixture
+def wav(tmp_path, chirp):
+    path = tmp_path / "chirp.wav"
+    scipy.io.wavfile.write(path, 1000, np.round(30000 * chirp.x).astype(np.int16))
+    return str(path)
+
+
+@pytest.fixture
+def stereo(tmp_path, chirp):
+    path = tmp_path / "stereo.wav"
+    samples = np.stack([chirp.x, datasets.linear_chirp(20.0, duration=1.0).x], axis=1)
+    scipy.io.wavfile.write(path, 1000, samples)
+    return str(path)
+
+
+def run_json(capsys, *argv):
+    """Run with --json, which must succeed in silence, and return the objects it printed."""
+    assert cli.main([*argv, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    return [json.loads(line, parse_constant=pytest.fail) for line in out.splitlines()]
+
+
+def run_badly(capsys, *argv):
+    """Run what must fail with code 2, and return the only line on standard error."""
+    try:
+        code = cli.main(list(argv))
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert code == 2 and out == ""
+    assert err.endswith("\n") and err.count("\n") == 1
+    return err
+
+
+def test_json_agrees_with_optimize(capsys, wav, chirp):
+    (report,) = run_json(capsys, wav)
+    assert set(report) == JSON_KEYS
+    expected = adaptstft.optimize(np.round(30000 * chirp.x) / 32768, 1000)
+    assert (report["file"], report["fs"], report["samples"], report["channels"]) == (wav, 1000, 1000, 1)
+    assert (report["window"], report["window_mode"], report["criterion"]) == ("hann", "constant", "renyi")
+    assert_allclose(report["win_length"], expected.win_length, rtol=1e-12)
+    assert_allclose(report["win_duration"], expected.win_length / 1000, rtol=1e-12)
+    assert_allclose(report["fun"], expected.fun, rtol=1e-12)
+    assert_allclose(report["positions"], expected.positions)
+
+
+def test_text_report_names_the_file_and_holds_the_summary(capsys, wav):
+    assert cli.main(["tune", wav]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == f"{wav}: 1 channel, 1000 samples, 1 s at 1000 Hz"
+    x = adaptstft.recordings.read(wav).x[0]
+    assert adaptstft.optimize(x, 1000).summary() in out
+    assert err == ""
+
+
+def test_every_key_is_documented(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    documented = capsys.readouterr().out.partition("with the keys")[2]
+    assert all(re.search(rf"\b{key}\b", documented) for key in JSON_KEYS)
+
+
+def test_time_mode_gives_one_length_per_frame(capsys, wav):
+    (report,) = run_json(capsys, wav, "--mode", "time", "--hop", "50")
+    assert report["scope"] == "local"
+    assert len(report["win_length"]) == len(report["win_duration"]) == len(report["positions"]) > 10
+    assert_allclose(np.diff(report["positions"]), 50)
+
+
+def test_smoothness_and_scope_reach_the_tuning(capsys, wav):
+    rough, smooth = (
+        run_json(capsys, wav, "--mode", "time", "--hop", "50", "--scope", "global", "--smoothness", weight)[0]
+        for weight in ("0", "100")
+    )
+    assert rough["scope"] == smooth["scope"] == "global"
+    assert np.ptp(np.log(smooth["win_length"])) < 0.1 * np.ptp(np.log(rough["win_length"]))
+
+
+def test_fixed_mode_keeps_what_is_given(capsys, wav):
+    (report,) = run_json(
+        capsys, wav, "--mode", "fixed", "--win-length", "123.5", "--hop", "20", "--window", "kaiser:14"
+    )
+    assert report["win_length"] == 123.5 and report["hop"] == 20
+    assert report["window"] == ["kaiser", 14.0]
+    assert_allclose(np.diff(report["positions"]), 20)
+
+
+def test_bounds_criterion_and_options_between_files(capsys, wav, stereo):
+    reports = run_json(capsys, wav, "--bounds", "20", "60", stereo, "--criterion", "shannon")
+    assert [r["file"] for r in reports] == [wav, stereo]
+    assert [r["channels"] for r in reports] == [1, 2]
+    # The optimum is at about 180 samples, so that the bound is active.
+    assert reports[0]["win_length"] == pytest.approx(60, rel=1e-3)
+    assert reports[0]["criterion"] == "shannon"
+
+
+def test_channel_and_rate(capsys, stereo):
+    shared, first, second = (
+        run_json(capsys, stereo, "--fs", "500", *more)[0]["win_length"]
+        for more in ([], ["--channel", "0"], ["--channel", "1"])
+    )
+    assert first < shared < second
+    (report,) = run_json(capsys, stereo, "--fs", "500", "--channel", "0")
+    assert report["fs"] == 500 and report["win_duration"] == pytest.approx(report["win_length"] / 500)
+
+
+def test_without_file_the_example_says_that_it_is_one(capsys):
+    assert cli.main([]) == 0
+    out, _ = capsys.readouterr()
+    assert "linear_chirp, a generated signal" in out.splitlines()[0]
+    (report,) = run_json(capsys, "--mode", "time")
+    assert report["file"] is None and report["samples"] == 4000
+    # The slow chirp of the first half wants longer windows than the fast one of the second.
+    lengths = np.array(report["win_length"])
+    assert lengths[len(lengths) // 4] > 1.5 * lengths[3 * len(lengths) // 4]
+
+
+def test_key_chooses_a_variable(capsys, tmp_path, chirp):
+    path = str(tmp_path / "a.mat")
+    scipy.io.savemat(path, {"x": chirp.x, "y": chirp.x[::-1], "fs": 1000.0})
+    assert "choose one with key" in run_badly(capsys, path)
+    (report,) = run_json(capsys, path, "--key", "x")
+    assert report["samples"] == 1000
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf"])
+def test_plot_writes_a_picture_without_pyplot(capsys, wav, tmp_path, ending):
+    picture = tmp_path / f"out.{ending}"
+    assert cli.main([wav, "--plot", str(picture)]) == 0
+    out, _ = capsys.readouterr()
+    assert out.splitlines()[-1] == f"picture: {picture}"
+    magic = {"png": b"\x89PNG", "pdf": b"%PDF"}[ending]
+    content = picture.read_bytes()
+    assert content.startswith(magic) and len(content) > 5000
+
+
+def test_one_bad_file_does_not_stop_the_others(capsys, wav, tmp_path):
+    missing = str(tmp_path / "missing.wav")
+    assert cli.main([missing, wav, "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["file"] for line in out.splitlines()] == [wav]
+    assert err == f"adaptstft: {missing}: No such file or directory\n"
+
+
+def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
+    for name, text in [
+        ("a.wav", "x"),
+        ("a.csv", "x,y\n1,2\noops,3\n"),
+        ("b.csv", ""),
+        ("a.npy", "x"),
+        ("a.mat", "x" * 99),
+    ]:
+        (tmp_path / name).write_text(text)
+        assert run_badly(capsys, str(tmp_path / name), "--fs", "1").startswith(f"adaptstft: {tmp_path / name}: ")
+    np.save(tmp_path / "silent.npy", np.zeros(500))
+    line = run_badly(capsys, str(tmp_path / "silent.npy"), "--fs", "1")
+    assert line.startswith(f"adaptstft: {tmp_path / 'silent.npy'}: ") and "silent" in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--mode", "frequency"], "argument --mode: invalid choice: 'frequency'"),
+        (["--fs", "fast"], "argument --fs: invalid float value: 'fast'"),
+        (["--fs", "0"], "fs=0.0 must be greater than 0"),
+        (["--bounds", "500", "100"], r"win_bounds=(500.0, 100.0)"),
+        (["--criterion", "nosuch"], "criterion='nosuch'"),
+        (["--window", "nosuch"], "nosuch"),
+        (["--window", "boxcar"], "boxcar"),
+        (["--window", "kaiser:high"], "argument --window: 'high' is not a number; expected NAME:SHAPE"),
+        (["--win-length", "-5"], "win_length=-5.0"),
+        (["--hop", "0"], "hop=0.0"),
+        (["--channel", "1"], "--channel 1 must lie between 0 and 0"),
+        (["--key", "x"], "key='x' is for MAT files only"),
+        (["--nosuch"], "unrecognized arguments: --nosuch"),
+        (["--plot", "out.xyz"], "--plot out.xyz: the ending must be one of"),
+        (["--plot", "no/such/folder/out.png"], "there is no folder no/such/folder"),
+        (["--plot", "out.png", "other.wav"], "--plot takes the picture of one FILE, got 2"),
+    ],
+)
+def test_bad_option_gets_one_line(capsys, wav, options, message):
+    line = run_badly(capsys, wav, *options)
+    assert line.startswith("adaptstft: ") and message in line
+
+
+def test_plot_without_matplotlib_names_the_extra(capsys, wav, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    assert "pip install 'adaptstft[plot]'" in run_badly(capsys, wav, "--plot", "out.png")
+    assert demo.draw(None, "out.png").startswith("none: this needs matplotlib")
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_take_one_line_and_leave_the_code_alone(capsys, wav, monkeypatch):
+    tune = adaptstft.optimize
+
+    def warning(*args, **kwargs):
+        warnings.warn("the optimum\nis flat", RuntimeWarning, stacklevel=2)
+        return tune(*args, **kwargs)
+
+    monkeypatch.setattr(adaptstft, "optimize", warning)
+    assert cli.main([wav]) == 0
+    assert capsys.readouterr().err == f"adaptstft: {wav}: warning: the optimum is flat\n"
+
+
+def test_numbers_that_json_lacks_become_null():
+    value = {"a": np.array([1.0, np.nan]), "b": (np.inf, np.float32(2)), "c": np.int64(3), "d": "nan"}
+    assert cli._finite(value) == {"a": [1.0, None], "b": [None, 2.0], "c": 3, "d": "nan"}
+
+
+def test_version_and_help(capsys):
+    for option, text in [
+        ("--version", f"adaptstft {adaptstft.__version__}\n"),
+        ("--help", "usage: adaptstft"),
+    ]:
+        with pytest.raises(SystemExit) as stop:
+            cli.main([option])
+        assert stop.value.code == 0
+        assert capsys.readouterr().out.startswith(text)
+
+
+def test_module_runs_as_a_program(wav):
+    done = subprocess.run(
+        [sys.executable, "-m", "adaptstft", wav, "missing.wav", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["file"] == wav
+    assert done.stderr == "adaptstft: missing.wav: No such file or directory\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes break otherwise elsewhere")
+def test_reader_that_leaves_early_is_no_error(wav):
+    command = f"{sys.executable} -m adaptstft {wav} {wav} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_interrupt_is_an_exit_code(capsys, wav, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adaptstft, "optimize", interrupted)
+    assert cli.main([wav]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_demo_tunes_the_recording_and_writes_its_picture(capsys, tmp_path):
+    picture = tmp_path / "demo.png"
+    assert demo.main([str(picture)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("Signal: a real recording") and out.endswith(f"Picture: {picture}\n")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_demo_without_its_extra_says_that_the_signal_is_generated(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pywt", None)
+    recording, origin = demo.load_recording()
+    assert origin.startswith("a GENERATED signal") and "pip install 'adaptstft[demo]'" in origin
+    assert recording.name == "chirps_in_sequence"
+
+
+def test_demo_refuses_more_than_one_name():
+    with pytest.raises(SystemExit, match=r"usage: python -m adaptstft\.demo"):
+        demo.main(["a.png", "b.png"])
