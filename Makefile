@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 DEMO_VENV := .venv-demo
-WORKERS ?= auto
+TEST_WORKERS ?= auto
 SOURCES := $(shell find adaptstft -name '*.py')
 
 .PHONY: demo test lint clean
@@ -12,7 +12,7 @@ demo: $(DEMO_VENV)/.installed
 	$(DEMO_VENV)/bin/python -P -m adaptstft.demo demo.png
 
 test: $(VENV)/.test-installed
-	$(VENV)/bin/python -m pytest -n $(WORKERS)
+	$(VENV)/bin/python -m pytest -n $(TEST_WORKERS)
 
 lint: $(VENV)/.dev-installed
 	$(VENV)/bin/ruff check

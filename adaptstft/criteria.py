@@ -497,7 +497,7 @@ class Callable_(Criterion):  # "Callable" is typing's
         """Value and slope at a spectrogram of any shape."""
         try:
             value, slope = value_and_grad(self.function)(power)
-        except (TypeError, AttributeError) as exc:
+        except (TypeError, AttributeError, ValueError) as exc:
             raise TypeError(
                 "criterion: the function must return a real scalar and be written with autograd.numpy in place "
                 f"of numpy, as autograd differentiates it (it said: {exc})"

@@ -241,6 +241,9 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
         callback=on_iteration,
         options=_DEFAULTS | descent.options,
     )
+    # SciPy leaves these out where all bounds coincide
+    ended.setdefault("nit", 0)
+    ended.setdefault("status", 0)
     if ended.status == _NO_STEP:
         # Where a window jumps at its ends the objective does too, by less than it has decreased
         # so far; near the optimum no step along the gradient is then an improvement any more.

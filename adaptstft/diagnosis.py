@@ -27,7 +27,8 @@ class Sensitivity:
         By how much the criterion may exceed the optimum: 0.01 nat for criteria
         that are logarithms, 1 % of the value for the others.
     factors : (float, float)
-        All window lengths may be multiplied by anything in this range.
+        All window lengths may be multiplied by anything in this range; those
+        that meet a bound stay there.
     win_length : (float, float) or None
         For one window length, the lengths in samples that this means.
     curvature : float
@@ -53,8 +54,9 @@ def sensitivity(descent: Descent, parameters: Parameters, state: State, value: f
     """
     low, high = parameters.win_bounds
     theta = state.theta
-    reach_down = min(max(float(np.log(theta.min() / low)), 0.0), _WIDEST)
-    reach_up = min(max(float(np.log(high / theta.max())), 0.0), _WIDEST)
+    # lengths that meet a bound stay there while the others go on
+    reach_down = min(max(float(np.log(theta.max() / low)), 0.0), _WIDEST)
+    reach_up = min(max(float(np.log(high / theta.min())), 0.0), _WIDEST)
     tolerance = _TOLERANCE if descent.criterion.in_nats else _TOLERANCE * abs(value)
 
     def rise(step: float) -> float:

@@ -79,7 +79,7 @@ def make_frames(
     `phase_shift` moves the origin of the phase to ``times + phase_shift``.
     """
     theta, times = np.broadcast_arrays(np.asarray(theta, dtype=float), np.asarray(times, dtype=float))
-    theta, times = np.ascontiguousarray(theta), np.ascontiguousarray(times)
+    theta, times = theta.copy(), times.copy()
     centre = times + window_offset
     start = np.ceil(centre - theta / 2).astype(np.int64)
     count = np.ceil(centre + theta / 2).astype(np.int64) - start

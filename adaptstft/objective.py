@@ -62,6 +62,7 @@ def evaluate(
     view: FrameView,
     *,
     want_x: bool = False,
+    parameters: bool = True,
     shape: bool = False,
     lead_shape: tuple[int, ...] | None = None,
 ) -> FrameLoss:
@@ -79,8 +80,9 @@ def evaluate(
         What to evaluate.
     view : FrameView
         Weights of the frames.
-    want_x, shape : bool, optional
-        Whether the derivatives in the signal and in the shape parameters are wanted.
+    want_x, parameters, shape : bool, optional
+        Whether the derivatives in the signal, in the frames and in the shape
+        parameters are wanted.
     lead_shape : tuple of int, optional
         Leading dimensions of the signal, for callables; those of `x` without
         the time axis by default.
@@ -91,9 +93,10 @@ def evaluate(
         Value and derivatives.
     """
     if isinstance(criterion, Additive):
-        return _evaluate_additive(tf, x, frames, criterion, view, want_x=want_x, shape=shape)
+        wanted = {"want_x": want_x, "parameters": parameters, "shape": shape}
+        return _evaluate_additive(tf, x, frames, criterion, view, **wanted)
     value, slopes, weights, positions = _dense_value(tf, x, frames, criterion, view, lead_shape)
-    back = pullback(tf, x, frames, power_cotangent(tf, slopes), want_x=want_x, shape=shape)
+    back = pullback(tf, x, frames, power_cotangent(tf, slopes), want_x=want_x, parameters=parameters, shape=shape)
     d = back.frames
     return FrameLoss(value, d.theta, d.centre + positions, weights, d.shape.sum(axis=1), back.x)
 
@@ -123,7 +126,15 @@ def _dense_value(
 
 
 def _evaluate_additive(
-    tf: Transform, x: AnyArray, frames: Frames, criterion: Additive, view: FrameView, *, want_x: bool, shape: bool
+    tf: Transform,
+    x: AnyArray,
+    frames: Frames,
+    criterion: Additive,
+    view: FrameView,
+    *,
+    want_x: bool,
+    parameters: bool,
+    shape: bool,
 ) -> FrameLoss:
     stats = criterion.statistics
     counts = np.full(len(frames), float(tf.f_pts * x.shape[0]))
@@ -131,7 +142,8 @@ def _evaluate_additive(
     reduced = criterion.reduce(totals, counts, view)
     slopes = reduced.totals
     if d is None:
-        back = pullback(tf, x, frames, statistics_cotangent(tf, stats, slopes), want_x=True, shape=shape)
+        make = statistics_cotangent(tf, stats, slopes)
+        back = pullback(tf, x, frames, make, want_x=True, parameters=parameters, shape=shape)
         theta, centre, d_shape, d_x = back.frames.theta, back.frames.centre, back.frames.shape, back.x
     else:
         theta, centre = np.sum(slopes * d.theta, axis=0), np.sum(slopes * d.centre, axis=0)

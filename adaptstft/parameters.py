@@ -16,6 +16,8 @@ from scipy.special import expit, logit
 from adaptstft._typing import Float64Array
 from adaptstft.windows import Window
 
+_ROUNDING = 1e-13
+
 
 def frame_count(n: int, hop: float) -> int:
     """Count the frames at ``p * hop`` that span ``n`` samples."""
@@ -230,8 +232,9 @@ class Parameters:
     def _theta(self, y: Float64Array) -> Float64Array:
         if self.lengths == "fixed":
             return self.theta
-        # exp(log(bound)) may round past the bound
-        theta = np.clip(np.exp(y / self._scale()), *self.win_bounds)
+        log, (low, high) = y / self._scale(), self.win_bounds
+        theta = np.where(log <= np.log(low) + _ROUNDING, low, np.exp(log))
+        theta = np.where(log >= np.log(high) - _ROUNDING, high, theta)  # exp(log(high)) may differ from it
         return np.full(self.theta.size, theta[0]) if self.lengths == "constant" else theta
 
     def _hop(self, z: Float64Array, theta: Float64Array) -> float:

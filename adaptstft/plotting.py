@@ -119,7 +119,5 @@ def plot_result(result: TuningResult, ax: Any = None) -> Any:
     mesh = draw_spectrogram(axes[-1], result.sft, x, f"tuned: {_length_text(result.sft)}")
     if np.ndim(result.win_length):
         _draw_lengths(axes[-1], result.sft)
-    axes[-1].figure.colorbar(
-        mesh, ax=axes[-1], label="dB below maximum", pad=0.1 if np.ndim(result.win_length) else 0.02
-    )
+    axes[-1].figure.colorbar(mesh, ax=axes[-1], label="dB below maximum", pad=0.02)
     return axes

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -158,28 +159,31 @@ class WindowRows:
 
 
 def _sample(
-    tf: Transform, theta: Float64Array, lead: Float64Array, count: IntArray, dtype: Any, shape: bool
+    tf: Transform, theta: Float64Array, lead: Float64Array, count: IntArray, dtype: Any, slope: bool, shape: bool
 ) -> tuple[FloatArray, FloatArray, tuple[FloatArray, ...]]:
     size = (theta.size, int(count.max(initial=1)))
     series = tf.window.series
     n_shape = len(tf.window.shape) if shape else 0
     if series is None:
         u = np.clip((lead[:, None] + np.arange(size[1])) / theta[:, None], -0.5, 0.5)
-        w, dw, dshape = tf.window.sample(u, shape=shape)
+        w, dw, dshape = tf.window.sample(u, slope=slope, shape=shape)
         return w.astype(dtype), dw.astype(dtype), tuple(row.astype(dtype) for row in dshape)
     w, dw = np.zeros(size, dtype), np.zeros(size, dtype)
-    tf.kernels.window_rows(series.value, series.slope, series.plateau, theta, lead, count, w, dw)
+    if slope:
+        tf.kernels.window_rows(series.value, series.slope, series.plateau, theta, lead, count, w, dw)
+    else:
+        tf.kernels.polynomial_rows(series.value, series.plateau, theta, lead, count, w)
     rows = tuple(np.zeros(size, dtype) for _ in range(n_shape))
     for j, row in enumerate(rows):
         tf.kernels.polynomial_rows(series.shape[j], series.plateau, theta, lead, count, row)
     return w, dw, rows
 
 
-def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, shape: bool = False) -> WindowRows:
-    """Sample the windows of `frames`, with their derivatives and scale factors."""
+def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, slope: bool, shape: bool) -> WindowRows:
+    """Sample the windows of `frames` and their scale factors, with the derivatives asked for."""
     if frames.share_window:
         frames = frames[:1]
-    w, dw, dshape = _sample(tf, frames.theta, frames.lead, frames.count, dtype, shape)
+    w, dw, dshape = _sample(tf, frames.theta, frames.lead, frames.count, dtype, slope, shape)
     sums = np.zeros((4, len(frames)))
     # The scale sums run over the samples of a frame at an integer time: it depends on theta alone.
     lead = np.ceil(tf.window_offset - frames.theta / 2) - tf.window_offset
@@ -191,7 +195,7 @@ def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, shape: bool = F
     else:
         last = np.ceil(tf.window_offset + frames.theta / 2) - tf.window_offset
         count = (last - lead).astype(np.int64)
-        cw, cdw, cdshape = _sample(tf, frames.theta, lead, count, float, shape)
+        cw, cdw, cdshape = _sample(tf, frames.theta, lead, count, float, slope, shape)
     tf.kernels.row_sums(cw, cdw, frames.theta, lead, count, sums)
     mask = np.arange(cw.shape[1]) < count[:, None]
     shape_sums = [np.array([np.sum(row, axis=1, where=mask), np.sum(row * cw, axis=1, where=mask)]) for row in cdshape]
@@ -216,10 +220,12 @@ def _scale(
 class FrameBlocks:
     """Blocks of frames with their windows; a window shared by all frames is sampled once."""
 
-    def __init__(self, tf: Transform, frames: Frames, dtype: Any, *, shape: bool = False) -> None:
-        self.tf, self.frames, self.dtype, self.shape = tf, frames, dtype, shape
+    def __init__(self, tf: Transform, frames: Frames, dtype: Any, *, slope: bool = False, shape: bool = False) -> None:
+        self.frames = frames
+        self.workers = tf.workers
         self.ranges = block_ranges(len(frames), tf.mfft)
-        self.shared = sample_windows(tf, frames[:1], dtype, shape=shape) if frames.share_window else None
+        self.sample = partial(sample_windows, tf, dtype=dtype, slope=slope, shape=shape)
+        self.shared = self.sample(frames[:1]) if frames.share_window else None
 
     def run(self, work: Callable[[slice, Frames, WindowRows], Any], merge: Any = None) -> None:
         """Call ``work(part, frames, windows)`` for every block, and `merge` in their order."""
@@ -227,10 +233,10 @@ class FrameBlocks:
         def block(i: int) -> Any:
             part = slice(*self.ranges[i])
             frames = self.frames[part]
-            rows = self.shared or sample_windows(self.tf, frames, self.dtype, shape=self.shape)
+            rows = self.shared or self.sample(frames)
             return work(part, frames, rows)
 
-        run_blocks(len(self.ranges), block, self.tf.workers, merge)
+        run_blocks(len(self.ranges), block, self.workers, merge)
 
 
 def _spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows) -> AnyArray:
@@ -356,7 +362,7 @@ def statistics(
         for k, reducer in enumerate(reducers):
             theta[k, part], centre[k, part], d_shape[:, k, part] = reducer.derivatives()  # type: ignore[index]
 
-    FrameBlocks(tf, frames, x.real.dtype, shape=shape).run(work)
+    FrameBlocks(tf, frames, x.real.dtype, slope=gradient, shape=shape).run(work)
     if theta is None or centre is None:
         return values, None
     return values, FrameDerivatives(theta, centre, d_shape)
@@ -411,9 +417,13 @@ CotangentMaker = Callable[[int, slice, AnyArray], tuple[AnyArray, Float64Array]]
 
 
 def pullback(
-    tf: Transform, x: AnyArray, frames: Frames, make: CotangentMaker, *, want_x: bool, shape: bool
+    tf: Transform, x: AnyArray, frames: Frames, make: CotangentMaker, *, want_x: bool, parameters: bool, shape: bool
 ) -> Pullback:
-    """Run the cotangents that `make` gives for each block back through the transform."""
+    """Run the cotangents that `make` gives for each block back through the transform.
+
+    Derivatives that are not wanted, in the signal or in the parameters of the frames (and the
+    window's shape), are left at None or zero.
+    """
     n_frames = len(frames)
     theta, centre, phase = np.zeros((3, n_frames))
     d_shape = np.zeros((len(tf.window.shape) if shape else 0, n_frames))
@@ -428,7 +438,8 @@ def pullback(
             g, slope = make(channel, part, _spectra(tf, signal, block, rows))
             phase[part] += slope
             y = tf.adjoint_fft(g)
-            reducer.add(y, signal)
+            if parameters:
+                reducer.add(y, signal)
             if stretch is not None:
                 y = y if np.iscomplexobj(x) else y.real
                 place = (block.start, block.count, block.offset)
@@ -441,7 +452,8 @@ def pullback(
         if dx is not None:
             dx[:, low:high] += stretch
 
-    FrameBlocks(tf, frames, x.real.dtype, shape=shape).run(work, merge if want_x else None)
+    blocks = FrameBlocks(tf, frames, x.real.dtype, slope=parameters, shape=shape)
+    blocks.run(work, merge if want_x else None)
     return Pullback(FrameDerivatives(theta, centre, d_shape), phase, dx)
 
 

@@ -31,8 +31,10 @@ __all__ = ["optimize"]
 _SCIPY_DEFAULT = 256
 #: Smallest tuned hop as a fraction of the window length.
 _LEAST_HOP_RATIO = 0.02
+#: Width of a neighbourhood relative to the constant optimum: no window is wider than it.
+_WIDTH_RATIO = 4.0
 #: Longest window in time mode relative to the constant optimum, unless bounds are given: the FFT must hold it.
-_WIDEST_RATIO = 8
+_WIDEST_RATIO = 4
 #: A minimum of the grid this far above the best one, in nats, is not refined.
 _HOPELESS = 0.5
 
@@ -94,7 +96,7 @@ def optimize(
         eighth of it.
     win_bounds : (float, float), optional
         Range of window lengths in samples; 16 to ``min(n // 2, 16384)`` by
-        default, in mode ``"time"`` also at most eight times the best constant
+        default, in mode ``"time"`` also at most four times the best constant
         length.
     hop_bounds : (float, float), optional
         Range of hops in samples; a quarter to four times the hop by default.
@@ -361,19 +363,20 @@ class _Tuner:
         times = constant.outcome.state.times
         base = constant.outcome.state.theta
         self._typical = float(np.median(base))
-        candidates: list[tuple[str, Float64Array]] = []
-        one_start = r.win_length is not None and r.starts == 1
-        if r.window_mode == "time" and not one_start and isinstance(r.criterion, Additive):
-            candidates = self._paths(float(np.exp(np.mean(np.log(base)))), times)
-        label = "given" if r.win_length is not None else "constant"
-        candidates.insert(min(1, len(candidates)) if label == "constant" else 0, (label, base))
+        given = constant.label == "given"
+        candidates = [("given" if given else "constant", base)]
+        if r.window_mode == "time" and isinstance(r.criterion, Additive) and not (given and r.starts == 1):
+            path, smooth = self._paths(float(np.exp(np.mean(np.log(base)))), times)
+            candidates = [*candidates, path, smooth] if given else [path, *candidates, smooth]
         candidates = _distinct(candidates)[: r.starts or 3]
         longest = max(float(theta.max()) for _, theta in candidates)
-        mfft = max(self.rule.tied(longest).mfft, constant.descent.tf.mfft if r.mfft is None else 1)
+        if r.window_mode == "time":  # the FFT holds every window that is allowed
+            allowed = r.win_bounds[1] if r.bounds_given else min(r.win_bounds[1], _WIDEST_RATIO * self._typical)
+            longest = max(longest, allowed / 2)
+        mfft = self.rule.tied(longest).mfft
         for name, theta in candidates:
             if not self.stopped:
-                lengths = {"time": "time", "constant": "constant", "fixed": "fixed"}[r.window_mode]
-                self._add(name, lengths, theta, Framing(constant.hop, mfft), times, self._width(base))
+                self._add(name, r.window_mode, theta, Framing(constant.hop, mfft), times, self._width(base))
         return min(self.runs, key=lambda run: run.outcome.value)
 
     def _neighbourhoods(self, width: float) -> Neighbourhoods:
@@ -390,7 +393,7 @@ class _Tuner:
     def _width(self, base: Float64Array) -> float:
         """Width of a neighbourhood in samples."""
         width = self.r.criterion.width
-        return 2.0 * float(np.median(base)) if width is None else width * self.r.fs
+        return _WIDTH_RATIO * float(np.median(base)) if width is None else width * self.r.fs
 
     def _paths(self, length: float, times: Float64Array) -> list[tuple[str, Float64Array]]:
         """Derive starting lengths of every frame from the best length of every neighbourhood."""

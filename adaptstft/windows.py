@@ -437,12 +437,13 @@ class Window:
         clipped = np.clip(u, -0.5, 0.5)
         return self._inside(u, np.asarray(self._family.shape_derivative(clipped, *self.shape), dtype=float))
 
-    def sample(self, u: Float64Array, *, shape: bool) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Value, derivative and (if asked for) shape derivatives at positions known to be inside."""
+    def sample(self, u: Float64Array, *, slope: bool, shape: bool) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Value, and if asked for slope and shape derivatives, at positions known to be inside."""
         family, parameters = self._family, self.shape
         rows = self.shape_derivative(u) if shape else np.zeros((0, *u.shape))
         value = np.asarray(family.omega(u, *parameters), dtype=float)
-        return value, np.asarray(family.derivative(u, *parameters), dtype=float), rows
+        derivative = np.asarray(family.derivative(u, *parameters), dtype=float) if slope else np.zeros_like(value)
+        return value, derivative, rows
 
     def check_tunable(self) -> None:
         """Raise a ValueError if the window jumps too far at its ends to be tuned."""
@@ -456,7 +457,10 @@ class Window:
     @cached_property
     def series(self) -> Series | None:
         """The window as polynomials, or None where they do not reach rounding accuracy."""
-        return _fit_series(self)
+        try:
+            return _fit_series(self)
+        except TypeError:  # a function that autograd cannot differentiate serves for analysis all the same
+            return None
 
 
 def _fit_series(window: Window) -> Series | None:

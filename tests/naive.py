@@ -4,10 +4,17 @@ It imports nothing of the package under test and is itself compared with SciPy i
 Everything is one-dimensional and slow on purpose: each function should be readable next to its formula.
 """
 
+import itertools
 import math
 
 import numpy as np
 from scipy.special import i0
+
+
+def label(value):
+    """The same name for a test parameter in every process, also for functions."""
+    return getattr(value, "__name__", None) or str(value)
+
 
 # --- window families: omega(u) on [-1/2, 1/2), 1 at the centre ------------------------------------
 
@@ -374,3 +381,163 @@ def gradient(fun, point, step):
         parts.append(derivative(lambda s, d=direction: fun(point + s * d), step))
     values, errors = np.array(parts).reshape(-1, 2).T
     return values.reshape(point.shape), errors.max(initial=0.0)
+
+
+# --- a transform as a function of all its parameters ------------------------------------------------
+
+
+class Case:
+    """A random signal and framing, and the spectra of the reference as a function of all parameters.
+
+    `framing` is "constant, hop", "time, hop", "constant, positions" or "time, positions".
+    """
+
+    def __init__(
+        self, window, framing, rng, *, n=37, channels=1, x=None, padding="zeros", k_offset=0, **options
+    ):
+        self.window, self.padding, self.k_offset = window, padding, k_offset
+        options = {
+            "fs": 8.0,
+            "fft_mode": "onesided",
+            "scale_to": "psd",
+            "mfft": 20,
+            "max_length": 17,
+        } | options
+        self.options = options
+        if x is None:
+            x = rng.standard_normal((channels, n))
+            if options["fft_mode"] in ("twosided", "centered"):
+                x = x + 1j * rng.standard_normal((channels, n))
+        self.x, self.n = x, x.shape[-1]
+        self.window_offset = options.get("window_offset", 0.0)
+        self.draw_frames(framing, rng)
+        while not self.clear():
+            self.draw_frames(framing, rng)
+
+    def draw_frames(self, framing, rng):
+        length, placed = framing.split(", ")
+        self.theta, self.slices = rng.uniform(11.5, 12.5), None
+        if placed == "positions":
+            self.hop, self.centres = None, np.sort(np.linspace(-2, self.n + 2, 9) + rng.uniform(-1.2, 1.2, 9))
+        else:
+            self.hop = rng.uniform(3.5, 5)
+            longest = 17.0 if length == "time" else self.theta
+            self.slices = slice_range(self.window, longest, self.hop, self.n, self.window_offset)
+            self.centres = self.hop * np.arange(*self.slices)
+        if length == "time":
+            self.theta = rng.uniform(6, 16.5, len(self.centres))
+
+    def clear(self):
+        """Whether no sample is close to the edge of a support, in the signal or in the sums of the scale.
+
+        Nor may one be close to a corner of a Tukey window's plateau, where its second derivative jumps.
+        """
+        half = np.broadcast_to(self.theta, self.centres.shape) / 2
+        corners = (
+            [1.0, 1 - self.shape[0]] if not callable(self.window) and self.window[0] == "tukey" else [1.0]
+        )
+        edges = [
+            middle + self.window_offset + sign * corner * half
+            for middle, sign, corner in itertools.product((self.centres, 0.0), (-1, 1), corners)
+        ]
+        return np.all(np.abs(edges - np.round(edges)) > 0.008)
+
+    @property
+    def shape(self):
+        if isinstance(self.window, str) or callable(self.window):
+            return np.zeros(0)
+        return np.ravel(np.asarray(self.window[1], dtype=float))
+
+    def settings(self):
+        """Keyword arguments that make the transform under test from `window` and `theta`."""
+        placed = {"hop": self.hop} if self.hop is not None else {"hop": None, "positions": self.centres}
+        return self.options | placed
+
+    def parameters(self):
+        names = ["win_length", "positions", "x"]
+        names += ["hop"] if self.hop is not None else []
+        return names + (["shape"] if self.shape.size else [])
+
+    def value_of(self, name):
+        base = {
+            "win_length": self.theta,
+            "positions": self.centres,
+            "hop": self.hop,
+            "shape": self.shape,
+            "x": self.x,
+        }
+        return base[name]
+
+    def direction(self, name, rng):
+        """Unit steps move edges of supports by a sample at the most; a thousandth is less than `clear` keeps.
+
+        The signal and the shape move less, lest bins pass through zero.
+        """
+        value = np.asarray(self.value_of(name))
+        if name == "hop":
+            return 1 / max(1, np.abs(np.arange(*self.slices)).max())
+        size = {"shape": 0.1, "x": 0.05}.get(name, 1.0)
+        v = rng.uniform(-size, size, value.shape)
+        return v + 1j * rng.uniform(-size, size, value.shape) if np.iscomplexobj(value) else v
+
+    def spectra(self, name=None, move=0.0):
+        """S with parameter `name` moved by the array `move`, from the reference."""
+        theta, centres, x, window = self.theta, self.centres, self.x, self.window
+        if name == "win_length":
+            theta = theta + move
+        elif name == "positions":
+            centres = centres + move
+        elif name == "hop":
+            centres = centres + np.arange(*self.slices) * move
+        elif name == "x":
+            x = x + move
+        elif name == "shape":
+            window = (window[0], self.shape + move)
+        settings = {k: v for k, v in self.options.items() if k != "hop"}
+        channels = x.reshape(-1, self.n)
+        S = [
+            stft(c, window, theta, centres + self.k_offset, padding=self.padding, **settings)
+            for c in channels
+        ]
+        return np.array(S).reshape(*x.shape[:-1], *S[0].shape)
+
+    def call(self):
+        return {"padding": self.padding, "k_offset": self.k_offset}
+
+
+class Path:
+    """A line through a case along one parameter; spectra are kept, so that many losses can be differenced."""
+
+    def __init__(self, case, name, v):
+        self.case, self.name, self.v, self.kept = case, name, v, {}
+
+    def spectra(self, s):
+        if s not in self.kept:
+            self.kept[s] = self.case.spectra(self.name, s * self.v)
+        return self.kept[s]
+
+    def centres(self, s):
+        case = self.case
+        if self.name == "positions":
+            return case.centres + s * self.v
+        return case.centres + s * self.v * np.arange(*case.slices) if self.name == "hop" else case.centres
+
+    def criterion(self, name, scope, width, **parameters):
+        """A criterion as a function of the place on the line; `width` of neighbourhoods in samples."""
+
+        def value(s):
+            if scope == "local":
+                # The shares of energy belong to the signal as given: they are constants of the criterion.
+                parameters["g"], parameters["e"] = neighbourhoods(self.case.x, self.centres(s), width)
+            return criterion(name, self.spectra(s), scope, **parameters)
+
+        return value
+
+    def product(self, G):
+        """The linear loss with cotangent G."""
+        return lambda s: inner(G, self.spectra(s))
+
+
+def inner(gradient, v):
+    """Real inner product: the slope along v that a gradient claims."""
+    return float(np.sum(np.real(np.conj(gradient) * v)))

@@ -63,7 +63,7 @@ def naive_value(transform, x, name, scope="global", **parameters):
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-@pytest.mark.parametrize(("name", "parameters"), CRITERIA, ids=str)
+@pytest.mark.parametrize(("name", "parameters"), CRITERIA, ids=naive.label)
 def test_values(name, parameters, scope, backend, rng):
     x = rng.standard_normal((2, 41))
     for fft_mode, scale_to in [("onesided", None), ("onesided2X", "psd"), ("onesided2X", "magnitude")]:
@@ -232,6 +232,17 @@ def test_callable_has_to_return_a_finite_scalar(loss, rng):
 def test_silent_signal(name):
     with pytest.raises(ValueError, match="silent"):
         make().value_and_grad(np.zeros(41), name)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", CLASSES)
+def test_signal_that_no_frame_sees(name, scope):
+    """All the energy in a gap between the frames: that is not the best of all spectrograms."""
+    x = np.zeros(41)
+    x[20] = 1.0
+    transform = AdaptiveShortTimeFFT("hann", 8.0, None, 4.0, positions=[5.0, 35.0])
+    with pytest.raises(ValueError, match=r"silent|energy|zero"):
+        value(transform, x, name, scope)
 
 
 def test_names():

@@ -94,7 +94,7 @@ def test_round_trip_in_single_precision(framing, fft_mode, backend, rng):
 
 
 @pytest.mark.parametrize(
-    "window", ["hann", "blackman", ("gaussian", 6.0), ("kaiser", 8.6), ("tukey", 0.5)], ids=str
+    "window", ["hann", "blackman", ("gaussian", 6.0), ("kaiser", 8.6), ("tukey", 0.5)], ids=naive.label
 )
 @pytest.mark.parametrize("window_offset", [0.0, 0.5, -1.3])
 def test_round_trip_of_windows(window, window_offset, backend, rng):
@@ -232,7 +232,7 @@ def test_lower_frame_bound_of_uncovered_samples_is_zero(window):
         ({"win_length": 8.5, "hop": None, "positions": [2.0, 6.0, 10.0]}, True),
         ({"win_length": 8.5, "hop": None, "positions": [2.0, 6.0, 30.0]}, False),
     ],
-    ids=str,
+    ids=naive.label,
 )
 def test_invertible(settings, invertible):
     assert AdaptiveShortTimeFFT("hann", fs=1.0, **settings).invertible is invertible
@@ -265,7 +265,7 @@ def test_gap_of_a_hop_beyond_the_window(backend, rng):
         ({"k1": 10_000}, "k1"),
         ({"k0": -500}, "k0"),
     ],
-    ids=str,
+    ids=naive.label,
 )
 def test_bad_ranges_and_axes(change, message, rng):
     transform = AdaptiveShortTimeFFT("hann", 12.0, 4.0, 1.0)

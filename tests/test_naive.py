@@ -28,7 +28,7 @@ FAMILIES = [
 
 
 @pytest.mark.parametrize("size", [2, 16, 30])
-@pytest.mark.parametrize("window", FAMILIES, ids=str)
+@pytest.mark.parametrize("window", FAMILIES, ids=naive.label)
 def test_families_are_scipy_periodic_windows(window, size):
     samples = naive.window_samples(window, size, np.arange(size) - size // 2)
     assert_allclose(samples, get_window(window, size), rtol=0, atol=TOL)
@@ -44,7 +44,7 @@ def test_cosine_is_half_a_period():
     assert_allclose(samples, np.sin(np.pi * np.arange(8) / 8), rtol=0, atol=TOL)
 
 
-@pytest.mark.parametrize("window", [*FAMILIES, "cosine", ("gaussian", 6.0)], ids=str)
+@pytest.mark.parametrize("window", [*FAMILIES, "cosine", ("gaussian", 6.0)], ids=naive.label)
 def test_support_is_half_open(window):
     first, last = naive.window_samples(window, 6.0, [-3.0, 3.0])
     assert last == 0
@@ -52,7 +52,7 @@ def test_support_is_half_open(window):
 
 
 @pytest.mark.parametrize("scaling", ["magnitude", "psd"])
-@pytest.mark.parametrize("window", FAMILIES, ids=str)
+@pytest.mark.parametrize("window", FAMILIES, ids=naive.label)
 def test_scale_factor_is_scipys(window, scaling):
     sft = ShortTimeFFT(get_window(window, 18), 4, fs=50.0)
     expected = sft.fac_magnitude if scaling == "magnitude" else sft.fac_psd
@@ -101,13 +101,15 @@ def test_stft_is_scipys(fft_mode, scale_to, mfft, phase_shift):
 
 
 @pytest.mark.parametrize("padding", ["zeros", "edge", "even", "odd"])
-@pytest.mark.parametrize("call", [{}, {"k_offset": 4}, {"k_offset": -3}, {"p0": 0, "p1": 6}], ids=str)
+@pytest.mark.parametrize("call", [{}, {"k_offset": 4}, {"k_offset": -3}, {"p0": 0, "p1": 6}], ids=naive.label)
 def test_stft_pads_like_scipy(padding, call):
     S, expected = scipy_case(padding=padding, **call)
     assert_allclose(S, expected, rtol=0, atol=10 * TOL)
 
 
-@pytest.mark.parametrize("window", ["hann", "hamming", "nuttall", ("kaiser", 7.5), ("tukey", 0.5)], ids=str)
+@pytest.mark.parametrize(
+    "window", ["hann", "hamming", "nuttall", ("kaiser", 7.5), ("tukey", 0.5)], ids=naive.label
+)
 @pytest.mark.parametrize(("size", "hop"), [(16, 5), (8, 8), (6, 11), (2, 3)])
 @pytest.mark.parametrize("n", [8, 33, 40])
 def test_slice_range_is_scipys(window, size, hop, n):

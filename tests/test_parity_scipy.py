@@ -53,7 +53,7 @@ def test_stft(fft_mode, scale_to, size, symmetric, rng):
 
 
 @pytest.mark.parametrize(
-    "window", ["hamming", "nuttall", "flattop", ("kaiser", 6.0), ("tukey", 0.5)], ids=str
+    "window", ["hamming", "nuttall", "flattop", ("kaiser", 6.0), ("tukey", 0.5)], ids=naive.label
 )
 @pytest.mark.parametrize("size", [16, 15])
 @pytest.mark.parametrize("scale_to", [None, "magnitude", "psd"])
@@ -114,7 +114,7 @@ def test_axes(shape, axis, complex_x, rng):
 
 @pytest.mark.parametrize("padding", ["zeros", "edge", "even", "odd"])
 @pytest.mark.parametrize(
-    "call", [{"k_offset": 4}, {"k_offset": -3}, {"p0": 0}, {"p0": 2, "p1": 5}, {"p1": 1}], ids=str
+    "call", [{"k_offset": 4}, {"k_offset": -3}, {"p0": 0}, {"p0": 2, "p1": 5}, {"p1": 1}], ids=naive.label
 )
 @pytest.mark.parametrize(("size", "symmetric"), SIZES)
 def test_ranges_and_offsets(padding, call, size, symmetric, rng):
@@ -135,7 +135,7 @@ def test_spectrogram_and_cross_spectrogram(fft_mode, scale_to, rng):
     assert_same(adaptive.spectrogram(x, y, **call), sft.spectrogram(x, y, **call))
 
 
-@pytest.mark.parametrize("window", ["hann", "hamming", ("tukey", 0.5)], ids=str)
+@pytest.mark.parametrize("window", ["hann", "hamming", ("tukey", 0.5)], ids=naive.label)
 @pytest.mark.parametrize("size", [2, 3, 15, 16])
 @pytest.mark.parametrize("hop", [1, 3, 8, 16, 21])
 def test_slices_and_borders(window, size, hop):
@@ -279,7 +279,7 @@ def test_to_scipy_returns_what_from_scipy_took(size, symmetric, rng):
         {"win_length": np.linspace(10, 16, 13)},
         {"hop": None, "positions": [3.0, 8.0]},
     ],
-    ids=str,
+    ids=naive.label,
 )
 def test_to_scipy_refuses_what_scipy_cannot_do(settings):
     adaptive = AdaptiveShortTimeFFT("hann", fs=1.0, **{"win_length": 16, "hop": 5} | settings)

@@ -57,7 +57,5 @@ def test_notebook_runs_and_is_stored_without_output(path, no_display):
 
 
 def test_every_notebook_is_listed():
-    listed = set(
-        re.findall(r"\((\w+\.ipynb)\)", (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8"))
-    )
+    listed = set(re.findall(r"\((\w+\.ipynb)\)", (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")))
     assert listed == {path.name for path in NOTEBOOKS}

@@ -29,15 +29,7 @@ def write_wav(path, x, bits, *, is_float=False, extra=b"", fs=8000):
         data = codes.view(np.uint8).reshape(-1, 8)[:, : bits // 8].tobytes()
     block = channels * bits // 8
     fmt = struct.pack("<HHIIHH", 3 if is_float else 1, channels, fs, fs * block, block, bits)
-    body = (
-        b"WAVEfmt "
-        + struct.pack("<I", len(fmt))
-        + fmt
-        + extra
-        + b"data"
-        + struct.pack("<I", len(data))
-        + data
-    )
+    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + extra + b"data" + struct.pack("<I", len(data)) + data
     path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
     return path
 
@@ -101,9 +93,7 @@ def test_csv_one_channel_down_or_across(tmp_path, text):
     assert_array_equal(recordings.read(tmp_path / "a.txt", fs=1).x, [[1, 2, 3]])
 
 
-@pytest.mark.parametrize(
-    ("name", "scale"), [("t", 1), ("Time", 1), ("time (s)", 1), ("t [ms]", 1e3), ("time_us", 1e6)]
-)
+@pytest.mark.parametrize(("name", "scale"), [("t", 1), ("Time", 1), ("time (s)", 1), ("t [ms]", 1e3), ("time_us", 1e6)])
 @pytest.mark.parametrize("fs", [0.1, 360, 44100])
 def test_csv_time_column_gives_the_rate(tmp_path, x, name, scale, fs):
     rows = [f"{i / fs * scale!r},{row[1]!r},{row[0]!r}" for i, row in enumerate(x.T.tolist())]
@@ -166,9 +156,7 @@ def test_mat_time_vector_gives_the_rate(tmp_path, x):
 def test_mat_key_chooses(tmp_path, x):
     scipy.io.savemat(tmp_path / "a.mat", {"left": x[0], "right": x[1]})
     assert_array_equal(recordings.read(tmp_path / "a.mat", fs=1, key="right").x, x[1:])
-    with pytest.raises(
-        ValueError, match=r"several arrays, choose .*--key.*: left \(1x101\), right \(1x101\)$"
-    ):
+    with pytest.raises(ValueError, match=r"several arrays, choose .*--key.*: left \(1x101\), right \(1x101\)$"):
         recordings.read(tmp_path / "a.mat", fs=1)
     with pytest.raises(ValueError, match=r"key='middle' is not a numeric array in the file, there are: left"):
         recordings.read(tmp_path / "a.mat", fs=1, key="middle")
@@ -293,9 +281,7 @@ def test_missing_file_and_folder_are_os_errors(tmp_path):
         recordings.read(tmp_path / "b.wav")
 
 
-@pytest.mark.parametrize(
-    ("fs", "rule"), [(0, "greater than 0 Hz"), (-1.0, "greater than 0 Hz"), (np.nan, "finite")]
-)
+@pytest.mark.parametrize(("fs", "rule"), [(0, "greater than 0 Hz"), (-1.0, "greater than 0 Hz"), (np.nan, "finite")])
 def test_bad_rate_is_named(tmp_path, fs, rule):
     with pytest.raises(ValueError, match=f"fs={fs!r} must be {rule}"):
         recordings.read(tmp_path / "a.wav", fs=fs)

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import AdaptiveShortTimeFFT
+from adaptstft.framing import make_frames
 
 # Both add up to about 40 products of order one: a few dozen roundings, relative to the largest sum. The
 # polynomials that kernels use for windows and the phases add a few more.
@@ -70,7 +71,7 @@ def make(window, framing, rng, n=37, **options):
 
 
 @pytest.mark.parametrize("framing", framings(np.random.default_rng(0)))
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("window", WINDOWS, ids=naive.label)
 def test_windows_and_framings(window, framing, backend, rng):
     x = draw_signal(rng, 37)
     for scale_to in (None, "psd", "magnitude"):
@@ -101,7 +102,7 @@ def test_modes_phases_and_padding(fft_mode, scale_to, framing, backend, rng):
 
 @pytest.mark.parametrize("framing", framings(np.random.default_rng(0)))
 @pytest.mark.parametrize(
-    "call", [{"p0": 1}, {"p0": 2, "p1": 4}, {"k_offset": 7}, {"k_offset": -2, "p1": 3}], ids=str
+    "call", [{"p0": 1}, {"p0": 2, "p1": 4}, {"k_offset": 7}, {"k_offset": -2, "p1": 3}], ids=naive.label
 )
 def test_ranges_and_offsets(framing, call, backend, rng):
     x = draw_signal(rng, (2, 37))
@@ -170,17 +171,25 @@ def test_positions_far_from_the_origin_keep_their_phase(backend, rng):
 
 
 @pytest.mark.parametrize("theta", [1.0, 1.5, 2.0])
-def test_tiny_windows(theta, backend, rng):
-    """One or two samples a frame."""
-    x = draw_signal(rng, 20)
+@pytest.mark.parametrize("fft_mode", naive.FFT_MODES)
+def test_tiny_windows_and_ffts(theta, fft_mode, backend, rng):
+    """One or two samples a frame; with two points a one-sided spectrum is as long as a two-sided one."""
+    x = draw_signal(rng, 20, complex_x=fft_mode in ("twosided", "centered"))
     positions = np.arange(2.0, 18.0) + np.linspace(0, 0.9, 16)
-    transform = AdaptiveShortTimeFFT(
-        "hamming", theta, None, 1.0, positions=positions, mfft=4, backend=backend
-    )
-    assert_close(transform.stft(x), naive.stft_of(transform, "hamming", x))
+    for mfft in range(int(np.ceil(theta)), 5):
+        settings = {"positions": positions, "mfft": mfft, "fft_mode": fft_mode, "scale_to": "psd"}
+        transform = AdaptiveShortTimeFFT("hamming", theta, None, 1.0, backend=backend, **settings)
+        assert_close(transform.stft(x), naive.stft_of(transform, "hamming", x), label=f"{mfft=}")
 
 
-@pytest.mark.parametrize("window", ["hann", "hamming", ("tukey", 0.4)], ids=str)
+def test_frames_are_arrays_of_their_own():
+    """Views from broadcasting warn where compiled kernels ask whether they are writeable."""
+    for times in ([3.0], [3.0, 4.5]):
+        frames = make_frames(np.float64(7.5), np.array(times), mfft=8)
+        assert frames.theta.flags.writeable
+
+
+@pytest.mark.parametrize("window", ["hann", "hamming", ("tukey", 0.4)], ids=naive.label)
 @pytest.mark.parametrize("window_offset", [0.0, 0.5, -1.2])
 def test_slices_of_a_real_hop(window, window_offset, rng):
     for theta, hop, n in zip(

@@ -36,20 +36,20 @@ def inner_points(rng, count=40):
 
 
 @pytest.mark.parametrize("size", [2, 8, 30, 512])
-@pytest.mark.parametrize("window", [*WITHOUT_SHAPE, *WITH_SHAPE], ids=str)
+@pytest.mark.parametrize("window", [*WITHOUT_SHAPE, *WITH_SHAPE], ids=naive.label)
 def test_samples_are_scipys(window, size):
     u = (np.arange(size) - size // 2) / size
     in_scipys_terms = ("gaussian", size / window[1]) if window[0] == "gaussian" else window
     assert_allclose(windows.resolve(window)(u), get_window(in_scipys_terms, size), rtol=0, atol=TOL)
 
 
-@pytest.mark.parametrize("window", EVERY, ids=str)
+@pytest.mark.parametrize("window", EVERY, ids=naive.label)
 def test_values_between_the_samples(window, rng):
     u = inner_points(rng)
     assert_allclose(windows.resolve(window)(u), naive.evaluate_family(window, u), rtol=0, atol=TOL)
 
 
-@pytest.mark.parametrize("window", EVERY, ids=str)
+@pytest.mark.parametrize("window", EVERY, ids=naive.label)
 def test_support_is_half_open(window):
     w = windows.resolve(window)
     outside = np.array([-7.0, np.nextafter(-0.5, -1), 0.5, 0.6, 1e9])
@@ -61,7 +61,7 @@ def test_support_is_half_open(window):
     assert w.end_value == pytest.approx(abs(end), abs=TOL)
 
 
-@pytest.mark.parametrize("window", EVERY, ids=str)
+@pytest.mark.parametrize("window", EVERY, ids=naive.label)
 def test_derivative(window, rng):
     u = inner_points(rng)
     expected, error = zip(
@@ -74,7 +74,7 @@ def test_derivative(window, rng):
     assert_allclose(derivative, expected, rtol=0, atol=1e-9 * scale)
 
 
-@pytest.mark.parametrize("window", WITH_SHAPE, ids=str)
+@pytest.mark.parametrize("window", WITH_SHAPE, ids=naive.label)
 def test_shape_derivative(window, rng):
     if window == ("tukey", 1.0):
         window = ("tukey", 0.98)  # beyond 1 there is no family to difference
@@ -95,7 +95,7 @@ def test_shape_derivative(window, rng):
         assert_allclose(row, expected, rtol=0, atol=1e-9 * scale)
 
 
-@pytest.mark.parametrize("window", EVERY, ids=str)
+@pytest.mark.parametrize("window", EVERY, ids=naive.label)
 def test_derivatives_are_odd_and_finite_at_the_marks(window):
     """At the centre, the corners of a plateau and next to the ends, where formulas divide by zero."""
     u = np.array([0.0, 1e-300, 0.25, 0.215, 0.465, np.nextafter(0.5, 0), 0.5 - 1e-9])
@@ -243,7 +243,7 @@ def test_unknown_name_lists_the_known():
         (lambda u: np.exp(1j * u), ValueError, "must return finite real values"),
         (lambda: 1.0, TypeError, "must accept an array"),
     ],
-    ids=str,
+    ids=naive.label,
 )
 def test_bad_windows(window, error, message):
     with pytest.raises(error, match=message):
@@ -260,7 +260,7 @@ def test_callable_that_autograd_cannot_follow():
 @pytest.mark.parametrize(
     "window",
     ["boxcar", ("general_hamming", 0.6), ("kaiser", 2.0), ("gaussian", 3.0), lambda u: 1 - u**2],
-    ids=str,
+    ids=naive.label,
 )
 def test_windows_that_jump_too_far_cannot_be_tuned(window):
     with pytest.raises(ValueError, match="cannot be tuned: it still has the value"):
@@ -268,7 +268,7 @@ def test_windows_that_jump_too_far_cannot_be_tuned(window):
 
 
 @pytest.mark.parametrize(
-    "window", [w for w in EVERY if w not in ("boxcar", ("general_hamming", 0.6))], ids=str
+    "window", [w for w in EVERY if w not in ("boxcar", ("general_hamming", 0.6))], ids=naive.label
 )
 def test_other_windows_can_be_tuned(window):
     windows.resolve(window).check_tunable()

@@ -1,0 +1,370 @@
+"""Bad input gets an error that names the argument, its value and the legal range, before any work."""
+
+import builtins
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import adaptstft
+from adaptstft import AdaptiveShortTimeFFT, criteria, windows
+
+FS = 100.0
+X = np.cos(0.3 * np.arange(400)) + 0.01 * np.arange(400) % 7
+SFT = AdaptiveShortTimeFFT("hann", 40.5, 10.0, FS)
+
+
+def tune(x=X, fs=FS, **options):
+    return adaptstft.optimize(x, fs, **options)
+
+
+def with_nan(*where, value=np.nan):
+    x = X.copy()
+    x[list(where)] = value
+    return x
+
+
+# ------------------------------------------------------------------ signals
+
+SIGNAL_USERS = {
+    "optimize": tune,
+    "stft": SFT.stft,
+    "spectrogram": SFT.spectrogram,
+    "vjp": lambda x: SFT.vjp(x, np.ones((21, 44))),
+    "value_and_grad": lambda x: SFT.value_and_grad(x, "renyi"),
+}
+
+
+@pytest.mark.parametrize("use", SIGNAL_USERS.values(), ids=SIGNAL_USERS)
+class TestSignals:
+    def test_nan(self, use):
+        with pytest.raises(ValueError, match="x has 2 NaN or infinite values of 400, the first at index 17"):
+            use(with_nan(17, 300))
+
+    def test_infinity(self, use):
+        with pytest.raises(ValueError, match="x has 1 NaN or infinite values of 400, the first at index 3"):
+            use(with_nan(3, value=-np.inf))
+
+    def test_nan_in_several_channels(self, use):
+        with pytest.raises(ValueError, match=r"2 NaN or infinite values of 800, the first at index \(0, 5\)"):
+            use(np.stack([with_nan(5), with_nan(4)]))
+
+    @pytest.mark.parametrize("x", [[], np.zeros((0, 5)), np.zeros((3, 0))])
+    def test_empty(self, use, x):
+        with pytest.raises(ValueError, match="x is empty: its shape is"):
+            use(x)
+
+    def test_scalar(self, use):
+        with pytest.raises(ValueError, match="x must have at least one dimension"):
+            use(3.0)
+
+    @pytest.mark.parametrize("x", [["a", "b"], [None, 1.0], np.array([object()] * 3)])
+    def test_not_numeric(self, use, x):
+        with pytest.raises(TypeError, match="x must be numeric"):
+            use(x)
+
+
+@pytest.mark.parametrize("use", [tune, SIGNAL_USERS["value_and_grad"]])
+def test_silent(use):
+    with pytest.raises(ValueError, match="x is silent: all 400 samples are zero"):
+        use(np.zeros(400))
+
+
+def test_silent_once_the_trend_is_removed():
+    with pytest.raises(ValueError, match="silent once its trend is removed"):
+        tune(np.full(400, 3.0))
+    assert tune(np.full(400, 3.0), detrend=None).success
+
+
+def test_silence_can_be_transformed():
+    assert not SFT.stft(np.zeros(400)).any()
+
+
+@pytest.mark.parametrize("axis", [2, -2])
+def test_axis(axis):
+    with pytest.raises(ValueError, match=rf"axis={axis} must lie in \[-1, 0\]"):
+        tune(axis=axis)
+    with pytest.raises(ValueError, match=rf"axis={axis} must lie in \[-1, 0\]"):
+        SFT.stft(X, axis=axis)
+
+
+def test_complex_signal_with_a_onesided_mode():
+    for mode in ("onesided", "onesided2X"):
+        sft = AdaptiveShortTimeFFT("hann", 40.5, 10.0, FS, fft_mode=mode, scale_to="psd")
+        with pytest.raises(ValueError, match=r"x is complex, .*use fft_mode 'twosided' or 'centered'"):
+            sft.stft(X + 0j)
+
+
+ACCEPTED = {
+    "list": X.tolist(),
+    "integers": np.round(100 * X).astype(np.int16),
+    "unsigned": np.round(10 * X + 20).astype(np.uint8),
+    "bool": X > 0,
+    "float16": X.astype(np.float16),
+    "big-endian": X.astype(">f8"),
+    "strided": np.repeat(X, 3)[::3],
+    "reversed": X[::-1][::-1],
+    "series": pd.Series(X, index=np.arange(400) + 7),
+}
+
+
+@pytest.mark.parametrize("x", ACCEPTED.values(), ids=ACCEPTED)
+def test_accepted_kinds(x):
+    before = np.array(x)
+    res = tune(x)
+    assert res.success
+    assert SFT.stft(x).shape == (21, 44)
+    np.testing.assert_array_equal(np.asarray(x), before)
+
+
+def test_read_only_and_memory_mapped_arrays(tmp_path):
+    frozen = X.copy()
+    frozen.setflags(write=False)
+    reference = tune(X)
+    assert tune(frozen).win_length == reference.win_length
+    np.save(tmp_path / "x.npy", X)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert tune(mapped).win_length == reference.win_length
+    np.testing.assert_array_equal(SFT.stft(mapped), SFT.stft(X))
+
+
+# ------------------------------------------------------------------ numbers
+
+
+@pytest.mark.parametrize("fs", [0, -1.0, np.nan, np.inf])
+def test_sampling_frequency(fs):
+    message = "must be greater than 0 Hz" if np.isfinite(fs) else "must be finite"
+    for use in (lambda: tune(fs=fs), lambda: AdaptiveShortTimeFFT("hann", 40, 10, fs)):
+        with pytest.raises(ValueError, match=f"fs={fs!r} {message}"):
+            use()
+
+
+@pytest.mark.parametrize("fs", ["1", None, [1.0, 2.0], 1j])
+def test_sampling_frequency_type(fs):
+    with pytest.raises(TypeError, match=r"fs=.* must be a real number"):
+        tune(fs=fs)
+
+
+@pytest.mark.parametrize("length", [0.5, 0, -3, np.nan, [20.0, 0.2]])
+def test_window_length(length):
+    with pytest.raises(ValueError, match=r"win_length=.* must be finite and at least 1 sample"):
+        AdaptiveShortTimeFFT("hann", length, None, FS, positions=[5.0, 10.0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"win_bounds": (100, 50)}, r"win_bounds=\(100, 50\) cross"),
+        ({"win_bounds": (0.5, 50)}, "lower bound must be at least 1 samples"),
+        ({"win_bounds": 50}, r"win_bounds=50 must be a pair \(low, high\) in samples"),
+        ({"hop_bounds": (9, 3)}, r"hop_bounds=\(9, 3\) cross"),
+        ({"hop": 20, "hop_bounds": (3, 9)}, r"hop=20.* must lie within hop_bounds=\(3, 9\)"),
+        ({"win_length": 700, "win_bounds": (16, 200)}, r"win_length=700 must lie in \[16, 200\] samples"),
+        ({"win_length": 30, "hop": 20}, r"win_length=30 must lie in \[40, 200\] samples"),
+        ({"hop": 80, "win_bounds": (16, 100)}, r"hop=80.* leaves samples uncovered: .* at least 160 samples"),
+        ({"hop_bounds": (300, 400)}, "leaves samples uncovered"),
+        ({"hop": 0}, "hop=0 must be greater than 0 samples"),
+        ({"hop": -4.0}, "hop=-4.0 must be greater than 0 samples"),
+        ({"mfft": 0}, "mfft=0 must be at least 1"),
+        ({"mfft": 64, "win_bounds": (16, 200)}, "mfft=64 must be at least the longest window allowed, 200"),
+        ({"min_overlap": 1.0}, "min_overlap=1.0 must lie between 0 and 1"),
+        ({"min_overlap": 0}, "min_overlap=0 must lie between 0 and 1"),
+        ({"smoothness": -1}, "smoothness=-1 must be at least 0"),
+        ({"starts": 0}, "starts=0 must be at least 1"),
+        ({"workers": 0}, "workers=0 must be None, a positive integer, or a negative one"),
+        ({"win_length": [40.0, 50.0]}, "needs window_mode='time' or 'fixed'"),
+        ({"win_length": [40.0, 50.0], "hop": 10, "window_mode": "time"}, "win_length has 2 entries, but .* makes 41"),
+        ({"win_length": np.ones((2, 2)) * 50}, r"win_length has shape \(2, 2\)"),
+        ({"win_length": []}, "win_length is empty"),
+        ({"tune_shape": True}, "needs a window with shape parameters"),
+    ],
+)
+def test_values_of_optimize(options, message):
+    with pytest.raises(ValueError, match=message):
+        tune(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"callback": 3}, "callback=3 must be callable"),
+        ({"options": 3}, "options=3 must be a dict"),
+        ({"starts": 1.5}, "starts=1.5 must be an integer"),
+        ({"mfft": 64.0}, "mfft=64.0 must be an integer"),
+        ({"win_length": "long"}, "win_length='long' must be a real number"),
+        ({"hop": "8"}, "hop='8' must be a real number"),
+        ({"criterion": 7}, "criterion=7 must be a name, a criterion object or a callable"),
+        ({"window": 7}, "window=7 must be a name"),
+        ({"workers": 1.5}, "workers=1.5 must be an integer"),
+    ],
+)
+def test_types_of_optimize(options, message):
+    with pytest.raises(TypeError, match=message):
+        tune(**options)
+
+
+@pytest.mark.parametrize("option", ["window_mode", "hop_mode", "scale_to", "method", "detrend", "scope"])
+def test_unknown_options_list_the_known_ones(option):
+    with pytest.raises(ValueError, match=rf"{option}='nonsense' must be one of '.*'"):
+        tune(**{option: "nonsense"})
+
+
+# ------------------------------------------------------------------ names
+
+
+def test_unknown_names_list_the_known_ones():
+    with pytest.raises(ValueError, match=r"unknown window 'hanning'; known are \[.*'hann'.*\]"):
+        tune(window="hanning")
+    with pytest.raises(ValueError, match=r"unknown criterion='entropy'; known are \[.*'renyi'.*\]"):
+        tune(criterion="entropy")
+    with pytest.raises(ValueError, match=r"unknown criterion='sure'"):
+        SFT.value_and_grad(X, "sure")
+    with pytest.raises(ValueError, match="backend='cuda' must be one of 'auto', 'numba', 'numpy'"):
+        tune(backend="cuda")
+    with pytest.raises(ValueError, match="backend='torch' must be one of"):
+        AdaptiveShortTimeFFT("hann", 40, 10, FS, backend="torch")
+
+
+@pytest.mark.parametrize("window", ["boxcar", lambda u: 1 + 0 * u])
+def test_windows_that_end_abruptly_are_refused_for_tuning(window):
+    message = "cannot be tuned: it still has the value 1 at its ends"
+    with pytest.raises(ValueError, match=message):
+        tune(window=window)
+    sft = AdaptiveShortTimeFFT(window, 40, 10, FS)
+    assert np.allclose(sft.istft(sft.stft(X), k1=400), X)
+    with pytest.raises(ValueError, match=message):
+        sft.value_and_grad(X, "renyi")
+    assert sft.vjp(X, sft.stft(X), wrt=("x",)).x.shape == X.shape
+
+
+@pytest.mark.parametrize(
+    ("window", "message"),
+    [
+        (("tukey", 1.5), "1.5 of window 'tukey' is out of range: 0 < alpha <= 1"),
+        (("gaussian", 0), "0.0 of window 'gaussian' is out of range: length/sigma > 0"),
+        (("kaiser", -1), "-1.0 of window 'kaiser' is out of range: beta >= 0"),
+        (("kaiser", np.nan), "must be finite"),
+        (("hann", 3), "window 'hann' takes 0 shape parameters"),
+        ("general_cosine", "needs its coefficients"),
+    ],
+)
+def test_shape_parameters(window, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        windows.resolve(window)
+
+
+def test_functions_written_with_plain_numpy():
+    plain = AdaptiveShortTimeFFT(lambda u: np.cos(np.pi * np.asarray(u, dtype=float)) ** 2, 40, 10, FS)
+    assert np.allclose(plain.stft(X), AdaptiveShortTimeFFT("hann", 40, 10, FS).stft(X))
+    with pytest.raises(TypeError, match=r"write it with autograd\.numpy"):
+        plain.value_and_grad(X, "renyi")
+    with pytest.raises(TypeError, match=r"written with autograd\.numpy"):
+        SFT.value_and_grad(X, lambda P: float(np.sum(np.asarray(P, dtype=float))))
+    with pytest.raises((TypeError, ValueError), match=r"must return a (real|finite) scalar"):
+        SFT.value_and_grad(X, lambda P: P)
+
+
+def test_criterion_parameters():
+    for make, message in (
+        (lambda: criteria.Renyi(alpha=0), "alpha=0 must be greater than 0"),
+        (lambda: criteria.Shannon(power=-1), "power=-1 must be greater than 0"),
+        (lambda: criteria.Stankovic(r=1), "r=1 must be greater than 1"),
+        (lambda: criteria.Lp(k=2), "k=2 must lie between 0 and 2"),
+        (lambda: criteria.Renyi(scope="plane"), "scope='plane' must be one of"),
+        (lambda: criteria.Renyi(width=0), "width=0 must be greater than 0 s"),
+        (lambda: tune(criterion=criteria.Renyi(scope="frame"), scope="global"), "scope='global' contradicts"),
+        (lambda: tune(criterion=lambda P: P.sum(), scope="local"), "takes no scope"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make()
+
+
+# ------------------------------------------------------------------ transforms
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"hop": None}, "give either a hop or positions, got hop=None, positions=None"),
+        ({"positions": [1.0]}, "give either a hop or positions"),
+        ({"hop": 0}, "hop=0 must be greater than 0"),
+        ({"hop": None, "positions": [3.0, 2.0]}, "positions must not decrease"),
+        ({"hop": None, "positions": []}, "positions has shape"),
+        ({"hop": None, "positions": [0.0, np.nan]}, "positions has 1 NaN"),
+        ({"hop": None, "positions": [0.0, 5.0], "win_length": [40.0] * 3}, "win_length has 3 entries for 2 positions"),
+        ({"max_length": 30}, "max_length=30 must be at least the longest window, 40"),
+        ({"mfft": 39}, "mfft=39 must be at least the window's 40 samples"),
+        ({"fft_mode": "both"}, "fft_mode='both' must be one of"),
+        ({"fft_mode": "onesided2X"}, "needs scale_to='magnitude' or 'psd'"),
+        ({"scale_to": "unit"}, "scale_to='unit' must be one of"),
+        ({"phase_shift": 40}, "phase_shift=40 must lie between -mfft and mfft"),
+    ],
+)
+def test_arguments_of_the_transform(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AdaptiveShortTimeFFT(**({"window": "hann", "win_length": 40, "hop": 10, "fs": FS} | arguments))
+
+
+def test_mismatched_shapes():
+    varying = AdaptiveShortTimeFFT("hann", np.full(7, 40.0), 10.0, FS)
+    with pytest.raises(ValueError, match="win_length has 7 entries, but a signal of 400 samples has p_num=43 slices"):
+        varying.stft(X)
+    with pytest.raises(ValueError, match=r"x and y must have the same shape, got \(400,\) and \(399,\)"):
+        SFT.spectrogram(X, X[1:])
+    with pytest.raises(ValueError, match=r"cotangent has shape \(3, 3\), but the transform has shape \(21, 44\)"):
+        SFT.vjp(X, np.ones((3, 3)))
+    with pytest.raises(ValueError, match=r"S has shape \(20, 44\): it must have f_pts=21 entries"):
+        SFT.istft(np.ones((20, 44)))
+    with pytest.raises(ValueError, match="f_axis=0 and t_axis=-2 must differ"):
+        SFT.istft(np.ones((21, 44)), f_axis=0, t_axis=-2)
+    with pytest.raises(ValueError, match="wrt="):
+        SFT.value_and_grad(X, "renyi", wrt=("length",))
+    with pytest.raises(ValueError, match="S has 1 NaN"):
+        SFT.istft(np.where(np.arange(44) + np.arange(21)[:, None], 1.0, np.nan))
+
+
+def test_ranges():
+    with pytest.raises(ValueError, match="p0=-9, p1=None: p_min=-2 <= p0 < p1 <= p_max=42 does not hold"):
+        SFT.stft(X, p0=-9)
+    with pytest.raises(ValueError, match=r"k0=0, k1=1000: .* <= k0 < k1 <= .* does not hold"):
+        SFT.istft(SFT.stft(X), k1=1000)
+    with pytest.raises(ValueError, match="n=0 must be at least 1"):
+        SFT.t(0)
+    with pytest.raises(ValueError, match="padding='wrap' must be one of"):
+        SFT.stft(X, padding="wrap")
+
+
+def test_uncovered_samples_are_named_but_can_be_analysed():
+    gaps = AdaptiveShortTimeFFT("hann", 20, None, FS, positions=[10.0, 50.0, 60.0])
+    S = gaps.stft(X[:70])
+    assert not gaps.invertible
+    with pytest.raises(
+        ValueError, match="not invertible: no window covers 22 of the samples 0 to 69, namely 0, 20 to 40"
+    ):
+        gaps.istft(S, k1=70)
+    assert np.allclose(gaps.istft(S, k0=41, k1=69), X[41:69])
+
+
+def test_no_equal_in_scipy():
+    with pytest.raises(ValueError, match="has no equal in SciPy"):
+        AdaptiveShortTimeFFT("hann", 40, 10.5, FS).to_scipy()
+    with pytest.raises(TypeError, match=r"must be a scipy\.signal\.ShortTimeFFT"):
+        AdaptiveShortTimeFFT.from_scipy(SFT, "hann")
+    with pytest.raises(ValueError, match=r"window='blackman' does not reproduce sft\.win"):
+        AdaptiveShortTimeFFT.from_scipy(AdaptiveShortTimeFFT("hann", 40, 10, FS).to_scipy(), "blackman")
+
+
+def test_a_missing_extra_names_the_command(monkeypatch):
+    real_import = builtins.__import__
+
+    def no_matplotlib(name, *args, **kwargs):
+        if name.partition(".")[0] == "matplotlib":
+            raise ImportError(name)
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr("importlib.import_module", lambda name: no_matplotlib(name))
+    from adaptstft._optional import require
+
+    with pytest.raises(ImportError, match=r"needs matplotlib, .*: pip install 'adaptstft\[plot\]'"):
+        require("matplotlib.pyplot", extra="plot")
