@@ -122,10 +122,10 @@ def test_window_offset_moves_the_window_and_not_the_phase(window_offset, framing
 
 @pytest.mark.parametrize(("theta", "hop"), [(12, 3), (7, 2), (12, 2.5), (7.0, 3.5), (11, 5)])
 def test_samples_on_the_edge_of_the_support(theta, hop, backend, rng):
-    """Hamming and boxcar windows show whether the interval is half-open on the left."""
+    """Hamming and boxcar windows show which end is open; the FFT has room for a sample too many."""
     x = draw_signal(rng, 37)
     for window in ("hamming", "boxcar"):
-        transform = AdaptiveShortTimeFFT(window, theta, hop, 1.0, backend=backend, scale_to="psd")
+        transform = AdaptiveShortTimeFFT(window, theta, hop, 1.0, backend=backend, scale_to="psd", mfft=16)
         assert_close(transform.stft(x), naive.stft_of(transform, window, x))
 
 
