@@ -98,6 +98,9 @@ class Additive(Criterion, ABC):
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Value for each group of bins, and its slopes in the sums and the number of bins."""
 
+    #: Whether the value depends on the number of bins, see `adaptstft.scopes.reduce_sums`.
+    spread: ClassVar[bool] = False
+
     def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
         """Value over all frames and slopes, from the sums of each frame.
 
@@ -115,7 +118,7 @@ class Additive(Criterion, ABC):
         Reduction
             Value and slopes.
         """
-        return reduce_sums(self.combine, self.scope or "global", totals, counts, view)
+        return reduce_sums(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,7 +348,8 @@ class Lp(Additive):
 class Hoyer(Additive):
     """Hoyer's sparsity, negated: ``-(sqrt(M) - sum|S| / sqrt(sum |S|**2)) / (sqrt(M) - 1)`` [1]_.
 
-    ``M`` is the number of bins (or the area they stand for).
+    ``M`` is the number of bins (or the area they stand for); in a neighbourhood,
+    the number over which its weights effectively spread.
 
     Parameters
     ----------
@@ -365,6 +369,7 @@ class Hoyer(Additive):
 
     name: ClassVar[str] = "hoyer"
     in_nats: ClassVar[bool] = False
+    spread: ClassVar[bool] = True
 
     @property
     def statistics(self) -> Statistics:

@@ -92,7 +92,7 @@ def _inverse_frames(tf: Transform, spectra: AnyArray, frames: Frames) -> AnyArra
         spectra = fft_lib.ifftshift(spectra, axes=-1)
     if tf.power_gain != 1:
         spectra[:, tf.interior] /= tf.power_gain**0.5
-    tf.kernels.rotate(spectra, frames.delta, tf.mfft, -1.0)
+    tf.kernels.rotate(spectra, frames.delta, tf.mfft, tf.onesided, -1.0)
     if tf.onesided:
         return np.asarray(fft_lib.irfft(spectra, n=tf.mfft, axis=-1))
     return np.asarray(fft_lib.ifft(spectra, axis=-1))

@@ -176,18 +176,99 @@ class FrameView:
                 d_weights[frames] += d_inner * member.data[entries]
             if member_slope is not None:
                 d_positions[frames] += d_inner * self.weights[frames] * member_slope.data[entries]
+        _check_alive(np.asarray(total > 0))
         value /= total
         if scope == "frame":
             d_weights = np.where(share > 0, d_weights - value, 0.0)
         return value, d_p / total, d_weights / total, d_positions / total
 
 
+#: ``combine(sums) -> (values, slopes in the totals, slopes in the count)``, for all groups at once.
+Combine = Callable[[Sums], tuple[Float64Array, Float64Array, Float64Array]]
+
+
+@dataclass(frozen=True)
+class _GroupedSums:
+    """Sums over the groups of scope ``"global"`` or ``"local"``, and the way back from their slopes.
+
+    With `spread`, the weights within a neighbourhood are scaled by ``s / q`` for their sum ``s`` and sum
+    of squares ``q``, so that they add up to the number of frames they effectively spread over: a measure
+    that depends on the number of bins then sees at least one frame.
+    """
+
+    view: FrameView
+    member: sparse.csr_array
+    member_slope: sparse.csr_array | None
+    share: Float64Array
+    extended: Float64Array
+    raw: Float64Array
+    spread: bool
+
+    @classmethod
+    def of(
+        cls, scope: str, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool
+    ) -> _GroupedSums:
+        member, member_slope, share = view.groups(scope)
+        assert share is not None  # only frames have no weights of their own
+        extended = np.vstack([totals, counts]) * view.cell
+        raw = np.asarray(member @ (extended * view.weights).T).T
+        return cls(view, member, member_slope, share, extended, raw, spread and scope == "local")
+
+    @property
+    def alive(self) -> AnyArray:
+        """Groups with energy and a share in the average."""
+        return np.asarray((self.raw[0] > 0) & (self.share > 0))
+
+    def _spreads(self) -> tuple[Float64Array, Float64Array]:
+        s = np.asarray(self.member @ self.view.weights)
+        q = np.asarray(self.member.multiply(self.member) @ self.view.weights**2)
+        return s, np.where(q > 0, q, 1.0)
+
+    def sums(self) -> Sums:
+        """Return the sums of the groups that are alive."""
+        grouped = self.raw
+        if self.spread:
+            s, q = self._spreads()
+            grouped = grouped * (s / q)
+        return Sums(grouped[:-1, self.alive], grouped[-1, self.alive])
+
+    def adjoint(self, slopes: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Slopes in the frames' totals, weights and positions, given those in the live groups' sums."""
+        view = self.view
+        d_raw = np.zeros_like(self.raw)
+        d_raw[:, self.alive] = slopes
+        d_member = np.zeros((2, self.share.size))  # slopes in the sums s and q of the weights
+        if self.spread:
+            s, q = self._spreads()
+            d_ratio = np.sum(d_raw * self.raw, axis=0)
+            d_raw, d_member = d_raw * (s / q), np.array([d_ratio / q, -d_ratio * s / q**2])
+        d_frames = np.asarray(self.member.T @ d_raw.T).T
+        squared = self.member.multiply(self.member)
+        d_weights = np.sum(d_frames * self.extended, axis=0) + self.member.T @ d_member[0]
+        d_weights = d_weights + 2 * view.weights * (squared.T @ d_member[1])
+        d_positions = np.zeros(view.positions.size)
+        if self.member_slope is not None:
+            moved = np.asarray(self.member_slope.T @ d_raw.T).T
+            d_positions = np.sum(moved * self.extended * view.weights, axis=0)
+            d_positions = d_positions + view.weights * (self.member_slope.T @ d_member[0])
+            both = self.member.multiply(self.member_slope)
+            d_positions = d_positions + 2 * view.weights**2 * (both.T @ d_member[1])
+        return d_frames[:-1] * view.weights * view.cell, np.asarray(d_weights), np.asarray(d_positions)
+
+
+def _check_alive(alive: AnyArray) -> None:
+    if not np.any(alive):
+        raise ValueError("the spectrogram is silent: no frame's window reaches any energy of the signal")
+
+
 def reduce_sums(
-    combine: Callable[[Sums], tuple[Float64Array, Float64Array, Float64Array]],
+    combine: Combine,
     scope: str,
     totals: Float64Array,
     counts: Float64Array,
     view: FrameView,
+    *,
+    spread: bool = False,
 ) -> Reduction:
     """Average ``combine`` over the groups of a scope; groups without energy are left out.
 
@@ -204,41 +285,45 @@ def reduce_sums(
         Number of bins of each frame.
     view : FrameView
         Positions, weights and neighbourhoods.
+    spread : bool, optional
+        Whether weights within a neighbourhood are scaled to add up to the
+        number of frames they effectively spread over.
 
     Returns
     -------
     Reduction
         Value and slopes.
+
+    Raises
+    ------
+    ValueError
+        If no group has energy.
     """
     if scope == "frame":
         return _reduce_frames(combine, totals, counts, view)
-    member, member_slope, share = view.groups(scope)
-    extended = np.vstack([totals, counts]) * view.cell
-    grouped = np.asarray(member @ (extended * view.weights).T).T
-    assert share is not None  # only frames have no weights of their own
-    alive = (grouped[0] > 0) & (share > 0)
-    values, slopes, count_slopes = combine(Sums(grouped[:-1, alive], grouped[-1, alive]))
-    weight = share[alive] / share[alive].sum()
-    d_groups = np.zeros_like(grouped)
-    d_groups[:, alive] = np.vstack([slopes, count_slopes]) * weight
-    d_frames = np.asarray(member.T @ d_groups.T).T  # slope in weights * extended
-    d_weights = np.sum(d_frames * extended, axis=0)
-    d_positions = np.zeros_like(d_weights)
-    if member_slope is not None:
-        moved = np.asarray(member_slope.T @ d_groups.T).T
-        d_positions = np.sum(moved * extended * view.weights, axis=0)
-    return Reduction(float(values @ weight), d_frames[:-1] * view.weights * view.cell, d_weights, d_positions)
+    groups = _GroupedSums.of(scope, totals, counts, view, spread=spread)
+    _check_alive(groups.alive)
+    values, slopes, count_slopes = combine(groups.sums())
+    weight = groups.share[groups.alive] / groups.share[groups.alive].sum()
+    back = groups.adjoint(np.vstack([slopes, count_slopes]) * weight)
+    return Reduction(float(values @ weight), *back)
 
 
-def _reduce_frames(
-    combine: Callable[[Sums], tuple[Float64Array, Float64Array, Float64Array]],
-    totals: Float64Array,
-    counts: Float64Array,
-    view: FrameView,
-) -> Reduction:
+def neighbourhood_values(
+    combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool = False
+) -> tuple[Float64Array, Float64Array]:
+    """``combine`` in every neighbourhood (zero where there is no energy), and the neighbourhoods' shares."""
+    groups = _GroupedSums.of("local", totals, counts, view, spread=spread)
+    values = np.zeros(groups.share.size)
+    if np.any(groups.alive):
+        values[groups.alive] = combine(groups.sums())[0]
+    return values, groups.share
+
+
+def _reduce_frames(combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
     alive = (totals[0] > 0) & (view.weights > 0)
-    sums = Sums(totals[:, alive] * view.cell, counts[alive] * view.cell)
-    values, slopes, _ = combine(sums)
+    _check_alive(alive)
+    values, slopes, _ = combine(Sums(totals[:, alive] * view.cell, counts[alive] * view.cell))
     weight = view.weights[alive]
     value = float(values @ weight / weight.sum())
     d_totals, d_weights = np.zeros_like(totals), np.zeros_like(view.weights)

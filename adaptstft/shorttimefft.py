@@ -495,7 +495,8 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         neighbourhoods = None
         if criterion.scope == "local":
             width = 2.0 * self._m_num if criterion.width is None else criterion.width * self._fs
-            neighbourhoods = Neighbourhoods.of_signal(a.channels, width)
+            own = a.channels[:, a.before : a.before + a.n]  # padding is no energy of the signal's own
+            neighbourhoods = Neighbourhoods.of_signal(own, width, first=float(a.before))
         return FrameView(centres, np.ones(len(a.frames)), 1.0, neighbourhoods)
 
     def _check_wrt(self, wrt: tuple[Parameter, ...] | None) -> set[str]:

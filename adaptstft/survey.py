@@ -19,7 +19,7 @@ from adaptstft.criteria import Additive, Criterion
 from adaptstft.framing import Frames, make_frames
 from adaptstft.objective import value_of
 from adaptstft.parameters import durations, frame_count
-from adaptstft.scopes import FrameView, Neighbourhoods, Sums
+from adaptstft.scopes import FrameView, Neighbourhoods, neighbourhood_values
 from adaptstft.transform import Transform, statistics
 
 #: Ratio of neighbouring lengths of the grid.
@@ -214,12 +214,5 @@ def survey(
 
 def _local_values(criterion: Additive, totals: Float64Array, counts: Float64Array, view: FrameView) -> Float64Array:
     """Criterion in every neighbourhood, times its share of the energy and the number of them."""
-    assert view.neighbourhoods is not None
-    member, _ = view.neighbourhoods.weights(view.positions)
-    extended = np.vstack([totals, counts]) * view.weights * view.cell
-    grouped = np.asarray(member @ extended.T).T
-    out = np.zeros(grouped.shape[1])
-    alive = grouped[0] > 0
-    out[alive] = criterion.combine(Sums(grouped[:-1, alive], grouped[-1, alive]))[0]
-    share = view.neighbourhoods.energy
-    return out * share * share.size
+    values, share = neighbourhood_values(criterion.combine, totals, counts, view, spread=criterion.spread)
+    return values * share * share.size

@@ -258,7 +258,7 @@ def forward(tf: Transform, x: AnyArray, frames: Frames) -> AnyArray:
         for channel, signal in enumerate(x):
             spectra = _spectra(tf, signal, block, rows)
             if np.any(block.delta):
-                tf.kernels.rotate(spectra, block.delta, tf.mfft, 1.0)
+                tf.kernels.rotate(spectra, block.delta, tf.mfft, tf.onesided, 1.0)
             if tf.power_gain != 1:
                 spectra[:, tf.interior] *= tf.power_gain**0.5
             if tf.fft_mode == "centered":
@@ -467,9 +467,9 @@ def stored_cotangent(tf: Transform, cotangent: AnyArray, frames: Frames) -> Cota
             g = fft_lib.ifftshift(g, axes=-1)
         if tf.power_gain != 1:
             g[:, tf.interior] *= tf.power_gain**0.5
-        tf.kernels.rotate(g, block.delta, tf.mfft, -1.0)
+        tf.kernels.rotate(g, block.delta, tf.mfft, tf.onesided, -1.0)
         slope = np.zeros(len(block))
-        tf.kernels.phase_slope(g, spectra, tf.mfft, slope)
+        tf.kernels.phase_slope(g, spectra, tf.mfft, tf.onesided, slope)
         if tf.onesided:
             g[:, tf.interior] *= 0.5
         return g, slope

@@ -225,7 +225,7 @@ def _differentiate(omega: WindowFunction, argument: int) -> WindowFunction:
             arguments[argument] = np.full_like(u, shape[argument - 1])
         try:
             return np.asarray(elementwise_grad(omega, argument)(*arguments), dtype=float)
-        except (TypeError, AttributeError) as exc:
+        except (TypeError, AttributeError, ValueError) as exc:
             raise TypeError(
                 "a window given as a function is differentiated by autograd: write it with autograd.numpy "
                 f"in place of numpy (autograd said: {exc})"

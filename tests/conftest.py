@@ -7,9 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Numba compiles on the first call of a process with an empty cache, which no deadline survives.
-settings.register_profile(
-    "fast", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("fast", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("fast"), derandomize=True)
 settings.register_profile("thorough", settings.get_profile("fast"), max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "fast"))

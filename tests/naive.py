@@ -207,17 +207,11 @@ def slice_range(window, theta, hop, n, window_offset=0.0):
 def stft_of(transform, window, x, p0=None, p1=None, *, k_offset=0, padding="zeros"):
     """What ``transform.stft(x, ...)`` should be, from the settings that its attributes state."""
     first, stop = transform.p_range(np.shape(x)[-1], p0, p1)
-    centres = (
-        np.arange(first, stop) * transform.hop
-        if transform.positions is None
-        else transform.positions[first:stop]
-    )
+    centres = np.arange(first, stop) * transform.hop if transform.positions is None else transform.positions[first:stop]
     theta = transform.win_length
     if np.ndim(theta):
         theta = theta[first - transform.p_min : stop - transform.p_min]
-    settings = {
-        name: getattr(transform, name) for name in ("mfft", "fs", "fft_mode", "phase_shift", "window_offset")
-    }
+    settings = {name: getattr(transform, name) for name in ("mfft", "fs", "fft_mode", "phase_shift", "window_offset")}
     settings |= {"scale_to": transform.scaling, "max_length": transform.m_num, "padding": padding}
     channels = np.reshape(x, (-1, np.shape(x)[-1]))
     S = np.array([stft(channel, window, theta, centres + k_offset, **settings) for channel in channels])
@@ -231,9 +225,7 @@ def frame_windows(window, theta, centres, n, *, scale_to=None, fs=1.0, window_of
     """w(n; t_p, theta_p) for n = 0 ... n-1, shape (p_num, n)."""
     theta = np.broadcast_to(np.asarray(theta, dtype=float), (len(centres),))
     frames = zip(theta, centres, strict=True)
-    return np.array(
-        [scaled_window(window, th, t, np.arange(n), scale_to, fs, window_offset) for th, t in frames]
-    )
+    return np.array([scaled_window(window, th, t, np.arange(n), scale_to, fs, window_offset) for th, t in frames])
 
 
 def istft(S, window, theta, centres, n, *, mfft, fft_mode="onesided", scale_to=None, **options):
@@ -286,7 +278,12 @@ def lp(P, g, magnitude, k=1):
 
 
 def hoyer(P, g, magnitude):
-    """-(sqrt(M) - sum|S| / sqrt(sum |S|**2)) / (sqrt(M) - 1)"""
+    """-(sqrt(M) - sum|S| / sqrt(sum |S|**2)) / (sqrt(M) - 1)
+
+    Weights of a neighbourhood are scaled to add up to the number of frames that they effectively spread over.
+    """
+    if np.ndim(g):
+        g = g * (g.sum() / (g**2).sum())
     root = math.sqrt((g * np.ones(P.shape)).sum())
     return -(root - (g * magnitude).sum() / math.sqrt((g * magnitude**2).sum())) / (root - 1)
 
@@ -392,9 +389,7 @@ class Case:
     `framing` is "constant, hop", "time, hop", "constant, positions" or "time, positions".
     """
 
-    def __init__(
-        self, window, framing, rng, *, n=37, channels=1, x=None, padding="zeros", k_offset=0, **options
-    ):
+    def __init__(self, window, framing, rng, *, n=37, channels=1, x=None, padding="zeros", k_offset=0, **options):
         self.window, self.padding, self.k_offset = window, padding, k_offset
         options = {
             "fs": 8.0,
@@ -433,9 +428,7 @@ class Case:
         Nor may one be close to a corner of a Tukey window's plateau, where its second derivative jumps.
         """
         half = np.broadcast_to(self.theta, self.centres.shape) / 2
-        corners = (
-            [1.0, 1 - self.shape[0]] if not callable(self.window) and self.window[0] == "tukey" else [1.0]
-        )
+        corners = [1.0, 1 - self.shape[0]] if not callable(self.window) and self.window[0] == "tukey" else [1.0]
         edges = [
             middle + self.window_offset + sign * corner * half
             for middle, sign, corner in itertools.product((self.centres, 0.0), (-1, 1), corners)
@@ -495,10 +488,7 @@ class Case:
             window = (window[0], self.shape + move)
         settings = {k: v for k, v in self.options.items() if k != "hop"}
         channels = x.reshape(-1, self.n)
-        S = [
-            stft(c, window, theta, centres + self.k_offset, padding=self.padding, **settings)
-            for c in channels
-        ]
+        S = [stft(c, window, theta, centres + self.k_offset, padding=self.padding, **settings) for c in channels]
         return np.array(S).reshape(*x.shape[:-1], *S[0].shape)
 
     def call(self):

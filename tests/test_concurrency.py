@@ -23,9 +23,7 @@ def transform_of(seed, workers=2, backend="auto"):
     rng = np.random.default_rng(seed)
     positions = np.cumsum(rng.uniform(10, 30, 140))
     lengths = rng.uniform(60, 128, 140)
-    return AdaptiveShortTimeFFT(
-        "hann", lengths, None, 1.0, positions=positions, workers=workers, backend=backend
-    )
+    return AdaptiveShortTimeFFT("hann", lengths, None, 1.0, positions=positions, workers=workers, backend=backend)
 
 
 def transform_task(seed):

@@ -88,9 +88,7 @@ def test_values_of_complex_signals(name, scope, backend, rng):
 def test_values_of_a_length_per_position(name, scope, backend, rng):
     x, positions = rng.standard_normal(41), np.arange(0, 41, 4.1) + rng.uniform(-1, 1, 10)
     theta = rng.uniform(5, 15, 10)
-    transform = AdaptiveShortTimeFFT(
-        "hamming", theta, None, 4.0, positions=positions, mfft=16, backend=backend
-    )
+    transform = AdaptiveShortTimeFFT("hamming", theta, None, 4.0, positions=positions, mfft=16, backend=backend)
     S = naive.stft_of(transform, "hamming", x)
     g, e = naive.neighbourhoods(x, positions, WIDTH * 4.0)
     expected = naive.criterion(name, S, scope, g=g, e=e)

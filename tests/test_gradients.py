@@ -150,10 +150,7 @@ def test_criteria_in_every_mode(fft_mode, scale_to, framing, rng):
         paths = [naive.Path(case, name, case.direction(name, rng)) for name in case.parameters()]
         for loss in losses:
             criterion = library_loss(*loss)
-            results = {
-                b: tf.value_and_grad(case.x, criterion, wrt=ALL, **case.call())
-                for b, tf in transforms.items()
-            }
+            results = {b: tf.value_and_grad(case.x, criterion, wrt=ALL, **case.call()) for b, tf in transforms.items()}
             gradients = {b: gradient for b, (_, gradient) in results.items()}
             for path in paths:
                 label = f"{path.name=} {loss=} {padding=}"
@@ -166,9 +163,7 @@ def test_criteria_in_every_mode(fft_mode, scale_to, framing, rng):
 def test_neighbourhoods_are_those_of_the_signal(padding, rng):
     """Padding is no energy of the signal's own: it neither moves the neighbourhoods nor gives them weight."""
     case, loss = naive.Case("hann", "time, positions", rng, padding=padding), ("shannon", "local")
-    results = {
-        b: make(case, b).value_and_grad(case.x, library_loss(*loss), wrt=ALL, **case.call()) for b in BACKENDS
-    }
+    results = {b: make(case, b).value_and_grad(case.x, library_loss(*loss), wrt=ALL, **case.call()) for b in BACKENDS}
     for name in case.parameters():
         path = naive.Path(case, name, case.direction(name, rng))
         for value, _ in results.values():
@@ -328,18 +323,12 @@ def test_integer_centres_and_support_edges(window, theta, scale_to, rng):
         return naive.criterion("renyi", naive.stft(x, window, theta_, centres_, **settings))
 
     for backend in BACKENDS:
-        transform = AdaptiveShortTimeFFT(
-            window, theta, hop=None, positions=centres, backend=backend, **settings
-        )
+        transform = AdaptiveShortTimeFFT(window, theta, hop=None, positions=centres, backend=backend, **settings)
         gradient = transform.value_and_grad(x, "renyi")[1]
         v = rng.uniform(-1, 1, np.shape(theta))
-        assert_slope(
-            naive.inner(gradient.win_length, v), lambda s, v=v: loss(theta + s * v, centres), "win_length"
-        )
+        assert_slope(naive.inner(gradient.win_length, v), lambda s, v=v: loss(theta + s * v, centres), "win_length")
         v = rng.uniform(-1, 1, 5)
-        assert_slope(
-            naive.inner(gradient.positions, v), lambda s, v=v: loss(theta, centres + s * v), "positions"
-        )
+        assert_slope(naive.inner(gradient.positions, v), lambda s, v=v: loss(theta, centres + s * v), "positions")
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -358,9 +347,7 @@ def test_bins_that_are_exactly_zero(name, scope, rng):
         return naive.criterion(name, S, scope, g=g, e=e)
 
     for backend in BACKENDS:
-        transform = AdaptiveShortTimeFFT(
-            "hann", theta, hop=None, positions=centres, backend=backend, **settings
-        )
+        transform = AdaptiveShortTimeFFT("hann", theta, hop=None, positions=centres, backend=backend, **settings)
         gradient = transform.value_and_grad(x, CLASSES[name](scope=scope, width=width), wrt=ALL)[1]
         assert np.all(np.isfinite(gradient.positions))
         assert np.all(np.isfinite(gradient.x))
@@ -376,9 +363,7 @@ def test_silence_within_the_signal(name, scope, dtype, backend, rng):
     x = x.astype(dtype)
     centres = np.arange(2.3, 118, 4.7)
     theta = rng.uniform(8, 14, centres.size)
-    transform = AdaptiveShortTimeFFT(
-        "hann", theta, hop=None, positions=centres, fs=FS, mfft=16, backend=backend
-    )
+    transform = AdaptiveShortTimeFFT("hann", theta, hop=None, positions=centres, fs=FS, mfft=16, backend=backend)
     silent = np.all(transform.stft(x) == 0, axis=0)
     assert silent.sum() >= 5
     gradient = transform.value_and_grad(x, library_loss(name, scope), wrt=ALL)[1]
@@ -398,9 +383,7 @@ def test_silent_signal_has_a_vjp(backend):
     assert np.any(gradient.x != 0)
 
 
-@pytest.mark.parametrize(
-    "window", ["hamming", "nuttall", ("gaussian", 6.0), ("kaiser", 8.6)], ids=naive.label
-)
+@pytest.mark.parametrize("window", ["hamming", "nuttall", ("gaussian", 6.0), ("kaiser", 8.6)], ids=naive.label)
 def test_windows_that_jump_have_their_derivative_at_the_jump(window, backend, rng):
     """At an edge the derivative is the limit from one side: as a sample that is about to leave has it."""
     x, centres = rng.standard_normal(N), np.array([9.0, 20.0])
@@ -438,9 +421,7 @@ def test_windows_that_jump_keep_the_derivative_in_the_signal(backend, rng):
     transform = AdaptiveShortTimeFFT("boxcar", 12.3, 4.1, 1.0, backend=backend)
     S = transform.stft(x)
     # Half the derivative of sum |S|**2, a quadratic form.
-    assert naive.inner(transform.vjp(x, S, wrt=("x",)).x, x) == pytest.approx(
-        np.sum(np.abs(S) ** 2), rel=1e-13
-    )
+    assert naive.inner(transform.vjp(x, S, wrt=("x",)).x, x) == pytest.approx(np.sum(np.abs(S) ** 2), rel=1e-13)
 
 
 @pytest.mark.parametrize("fft_mode", ["onesided", "twosided"])
@@ -452,9 +433,7 @@ def test_two_and_three_point_ffts(fft_mode, mfft, rng):
     S = naive.stft(x, "hann", theta, centres, **settings)
     G, v = draw_cotangent(S, rng), rng.uniform(-1, 1, 3)
     for backend in BACKENDS:
-        transform = AdaptiveShortTimeFFT(
-            "hann", theta, hop=None, positions=centres, backend=backend, **settings
-        )
+        transform = AdaptiveShortTimeFFT("hann", theta, hop=None, positions=centres, backend=backend, **settings)
         slope = naive.inner(transform.vjp(x, G).positions, v)
         assert_slope(
             slope,
@@ -508,10 +487,7 @@ def test_only_what_was_asked_for_is_returned(rng):
         # Alone or with others, the parts may be computed on different ways: to rounding.
         assert_allclose(getattr(gradient, name), getattr(everything, name), rtol=1e-10, atol=1e-13)
         assert isinstance(value, float)
-    assert (
-        make(naive.Case("hann", "constant, hop", rng), "auto").value_and_grad(case.x, "renyi")[1].shape
-        is None
-    )
+    assert make(naive.Case("hann", "constant, hop", rng), "auto").value_and_grad(case.x, "renyi")[1].shape is None
 
 
 def test_unknown_parameters_are_refused(rng):

@@ -163,9 +163,7 @@ def test_samples_beyond_the_signal_come_back_as_zeros(backend, rng):
 def test_frame_bounds(framing, fft_mode, scale_to, rng):
     for n in (1, 7, 40):
         options = covered_framings(rng, n)[framing]
-        transform = AdaptiveShortTimeFFT(
-            "hamming", fs=3.0, mfft=19, fft_mode=fft_mode, scale_to=scale_to, **options
-        )
+        transform = AdaptiveShortTimeFFT("hamming", fs=3.0, mfft=19, fft_mode=fft_mode, scale_to=scale_to, **options)
         w, _ = naive_duals("hamming", transform, n)
         D = 19 * (w**2).sum(axis=0)
         # Windows evaluated as polynomials are accurate to 2e-14 of their peak.

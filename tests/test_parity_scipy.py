@@ -44,17 +44,13 @@ def test_stft(fft_mode, scale_to, size, symmetric, rng):
     complex_x = fft_mode in ("twosided", "centered")
     x = signal(rng, complex_x=complex_x)
     for mfft, phase_shift in itertools.product([size, 19, 24], [0, None, 3, -7, 14]):
-        sft, adaptive = pair(
-            size, symmetric, fft_mode=fft_mode, scale_to=scale_to, mfft=mfft, phase_shift=phase_shift
-        )
+        sft, adaptive = pair(size, symmetric, fft_mode=fft_mode, scale_to=scale_to, mfft=mfft, phase_shift=phase_shift)
         for padding in ("zeros", "edge", "even", "odd"):
             label = f"{mfft=} {phase_shift=} {padding=}"
             assert_same(adaptive.stft(x, padding=padding), sft.stft(x, padding=padding), label)
 
 
-@pytest.mark.parametrize(
-    "window", ["hamming", "nuttall", "flattop", ("kaiser", 6.0), ("tukey", 0.5)], ids=naive.label
-)
+@pytest.mark.parametrize("window", ["hamming", "nuttall", "flattop", ("kaiser", 6.0), ("tukey", 0.5)], ids=naive.label)
 @pytest.mark.parametrize("size", [16, 15])
 @pytest.mark.parametrize("scale_to", [None, "magnitude", "psd"])
 def test_stft_of_other_windows(window, size, scale_to, rng):
@@ -82,9 +78,7 @@ def test_hops(hop, size, symmetric, rng):
 
 def test_plain_constructor_is_an_even_periodic_window(rng):
     x = signal(rng)
-    adaptive = AdaptiveShortTimeFFT(
-        "hann", 16, 5, 8.0, fft_mode="onesided2X", mfft=20, scale_to="psd", phase_shift=2
-    )
+    adaptive = AdaptiveShortTimeFFT("hann", 16, 5, 8.0, fft_mode="onesided2X", mfft=20, scale_to="psd", phase_shift=2)
     sft = scipy_transform(fft_mode="onesided2X", mfft=20, scale_to="psd", phase_shift=2)
     assert_same(adaptive.stft(x), sft.stft(x))
 
@@ -107,9 +101,7 @@ def test_axes(shape, axis, complex_x, rng):
     assert_same(adaptive.stft(x, axis=axis), S)
     assert_same(adaptive.spectrogram(x, axis=axis), sft.spectrogram(x, axis=axis))
     f_axis = axis if axis >= 0 else axis - 1
-    assert_allclose(
-        adaptive.istft(S, k1=41, f_axis=f_axis), sft.istft(S, k1=41, f_axis=f_axis), rtol=0, atol=10 * TOL
-    )
+    assert_allclose(adaptive.istft(S, k1=41, f_axis=f_axis), sft.istft(S, k1=41, f_axis=f_axis), rtol=0, atol=10 * TOL)
 
 
 @pytest.mark.parametrize("padding", ["zeros", "edge", "even", "odd"])
@@ -210,9 +202,7 @@ def test_attributes_and_axes(fft_mode, mfft):
 def test_istft(fft_mode, scale_to, phase_shift, size, symmetric, rng):
     complex_x = fft_mode in ("twosided", "centered")
     x = signal(rng, complex_x=complex_x)
-    sft, adaptive = pair(
-        size, symmetric, fft_mode=fft_mode, scale_to=scale_to, phase_shift=phase_shift, mfft=19
-    )
+    sft, adaptive = pair(size, symmetric, fft_mode=fft_mode, scale_to=scale_to, phase_shift=phase_shift, mfft=19)
     S = sft.stft(x)
     restored = adaptive.istft(S, k1=41)
     assert restored.dtype == x.dtype
@@ -243,9 +233,7 @@ def test_istft_axes(rng):
     assert_allclose(actual, expected, rtol=0, atol=10 * TOL)
 
 
-@pytest.mark.parametrize(
-    ("window", "hop"), [("hann", 17), ("hann", 16), ("hamming", 16), ("hann", 8), ("boxcar", 16)]
-)
+@pytest.mark.parametrize(("window", "hop"), [("hann", 17), ("hann", 16), ("hamming", 16), ("hann", 8), ("boxcar", 16)])
 def test_invertible(window, hop):
     sft, adaptive = pair(hop=hop, window=window)
     assert adaptive.invertible is sft.invertible
@@ -260,9 +248,7 @@ def test_dual_windows_in_the_middle_are_scipys(size, symmetric):
 
 @pytest.mark.parametrize(("size", "symmetric"), SIZES)
 def test_to_scipy_returns_what_from_scipy_took(size, symmetric, rng):
-    sft, adaptive = pair(
-        size, symmetric, fft_mode="onesided2X", scale_to="magnitude", phase_shift=None, mfft=22
-    )
+    sft, adaptive = pair(size, symmetric, fft_mode="onesided2X", scale_to="magnitude", phase_shift=None, mfft=22)
     back = adaptive.to_scipy()
     assert isinstance(back, ShortTimeFFT)
     assert_allclose(back.win, sft.win, rtol=0, atol=TOL)

@@ -105,9 +105,7 @@ def test_shapes_and_kinds(data):
         _, transform = data.draw(transforms(x.shape[-1], max_length=300.0))
         assume(transform.p_num(x.shape[-1]) * transform.f_pts * x.size / x.shape[-1] < 1_000_000)
         x = as_wanted(transform, x)
-        kinds = (
-            [np.float32, np.float64, ">f8", np.int16] if transform.onesided_fft else [np.complex64, ">c16"]
-        )
+        kinds = [np.float32, np.float64, ">f8", np.int16] if transform.onesided_fft else [np.complex64, ">c16"]
         x = (10 * x).astype(data.draw(st.sampled_from(kinds)))
     n = x.shape[-1]
     S = transform.stft(x)

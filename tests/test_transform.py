@@ -134,9 +134,7 @@ def test_length_close_to_the_fft_between_samples(backend, rng):
     x = draw_signal(rng, 37)
     positions = np.array([4.5, 10.25, 17.999, 23.0, 30.75])
     for theta in (7.999, 8.0):
-        transform = AdaptiveShortTimeFFT(
-            "boxcar", theta, None, 1.0, positions=positions, mfft=8, backend=backend
-        )
+        transform = AdaptiveShortTimeFFT("boxcar", theta, None, 1.0, positions=positions, mfft=8, backend=backend)
         assert_close(transform.stft(x), naive.stft_of(transform, "boxcar", x))
 
 
@@ -192,9 +190,7 @@ def test_frames_are_arrays_of_their_own():
 @pytest.mark.parametrize("window", ["hann", "hamming", ("tukey", 0.4)], ids=naive.label)
 @pytest.mark.parametrize("window_offset", [0.0, 0.5, -1.2])
 def test_slices_of_a_real_hop(window, window_offset, rng):
-    for theta, hop, n in zip(
-        rng.uniform(2, 30, 60), rng.uniform(0.5, 20, 60), rng.integers(1, 60, 60), strict=True
-    ):
+    for theta, hop, n in zip(rng.uniform(2, 30, 60), rng.uniform(0.5, 20, 60), rng.integers(1, 60, 60), strict=True):
         transform = AdaptiveShortTimeFFT(window, theta, hop, 1.0, window_offset=window_offset)
         expected = naive.slice_range(window, theta, hop, n, window_offset)
         assert transform.p_range(n) == expected, f"{theta=} {hop=} {n=}"
@@ -374,9 +370,7 @@ def test_number_of_workers_changes_nothing(framing, dtype, backend, rng):
         p_min, p_max = naive.slice_range("hann", 256, 25.7, n)
         settings = {"win_length": rng.uniform(50, 256, p_max - p_min), "max_length": 256}
     results = [
-        AdaptiveShortTimeFFT(
-            "hann", hop=25.7, fs=1.0, mfft=256, workers=workers, backend=backend, **settings
-        ).stft(x)
+        AdaptiveShortTimeFFT("hann", hop=25.7, fs=1.0, mfft=256, workers=workers, backend=backend, **settings).stft(x)
         for workers in (1, 2, 5, None)
     ]
     for other in results[1:]:

@@ -162,17 +162,13 @@ def test_callable_is_differentiated_by_autograd(rng):
     u = inner_points(rng)
     w = windows.resolve(lambda v: anp.cos(anp.pi * v) ** 3)
     assert_allclose(w(u), np.cos(np.pi * u) ** 3, rtol=0, atol=TOL)
-    assert_allclose(
-        w.derivative(u), -3 * np.pi * np.cos(np.pi * u) ** 2 * np.sin(np.pi * u), rtol=0, atol=TOL
-    )
+    assert_allclose(w.derivative(u), -3 * np.pi * np.cos(np.pi * u) ** 2 * np.sin(np.pi * u), rtol=0, atol=TOL)
     assert w.shape == ()
 
 
 def test_register(rng):
     u = inner_points(rng)
-    windows.register(
-        "test_power", lambda v, k: anp.cos(anp.pi * v) ** k, shape=[2.0], shape_bounds=[(1.5, 6.0)]
-    )
+    windows.register("test_power", lambda v, k: anp.cos(anp.pi * v) ** k, shape=[2.0], shape_bounds=[(1.5, 6.0)])
     w = windows.resolve(("test_power", 3.0))
     assert "test_power" in windows.names()
     assert windows.resolve("test_power").shape == (2.0,)
@@ -267,8 +263,6 @@ def test_windows_that_jump_too_far_cannot_be_tuned(window):
         windows.resolve(window).check_tunable()
 
 
-@pytest.mark.parametrize(
-    "window", [w for w in EVERY if w not in ("boxcar", ("general_hamming", 0.6))], ids=naive.label
-)
+@pytest.mark.parametrize("window", [w for w in EVERY if w not in ("boxcar", ("general_hamming", 0.6))], ids=naive.label)
 def test_other_windows_can_be_tuned(window):
     windows.resolve(window).check_tunable()

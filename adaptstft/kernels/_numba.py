@@ -329,13 +329,13 @@ def _apply_factor(row, factor, gain, mirrored, even, out):  # type: ignore[no-un
 
 
 @_kernel
-def rotate(spectra, delta, mfft, sign):  # type: ignore[no-untyped-def]
+def rotate(spectra, delta, mfft, onesided, sign):  # type: ignore[no-untyped-def]
     """Multiply bin ``q`` of frame ``b`` by ``exp(sign * 2j pi k_q delta[b] / mfft)`` in place.
 
     ``k_q`` is ``q``, less `mfft` in the upper half of a two-sided spectrum.
     """
     bins = spectra.shape[1]
-    half = (mfft + 1) // 2 if bins == mfft else bins
+    half = bins if onesided else (mfft + 1) // 2
     chunk = 32
     fine = np.empty(chunk, dtype=np.complex128)
     for b in range(spectra.shape[0]):
@@ -356,10 +356,10 @@ def rotate(spectra, delta, mfft, sign):  # type: ignore[no-untyped-def]
 
 
 @_kernel
-def phase_slope(g, spectra, mfft, out):  # type: ignore[no-untyped-def]
+def phase_slope(g, spectra, mfft, onesided, out):  # type: ignore[no-untyped-def]
     """Sum over the bins of ``Re(conj(g) * 2j pi k_q / mfft * S)``."""
     bins = spectra.shape[1]
-    half = (mfft + 1) // 2 if bins == mfft else bins
+    half = bins if onesided else (mfft + 1) // 2
     for b in range(spectra.shape[0]):
         total = 0.0
         for q in range(bins):

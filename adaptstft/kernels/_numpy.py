@@ -231,23 +231,23 @@ def bin_cotangent(
     out[...] = spectra * (slopes * factor)
 
 
-def _bin_numbers(bins: int, mfft: int) -> IntArray:
+def _bin_numbers(bins: int, mfft: int, onesided: bool) -> IntArray:
     k = np.arange(bins)
-    if bins == mfft:
+    if not onesided:
         k[(mfft + 1) // 2 :] -= mfft
     return k
 
 
-def rotate(spectra: AnyArray, delta: Float64Array, mfft: int, sign: float) -> None:
+def rotate(spectra: AnyArray, delta: Float64Array, mfft: int, onesided: bool, sign: float) -> None:
     """Multiply bin ``q`` of frame ``b`` by ``exp(sign * 2j pi k_q delta[b] / mfft)`` in place.
 
     ``k_q`` is ``q``, less `mfft` in the upper half of a two-sided spectrum.
     """
-    k = _bin_numbers(spectra.shape[1], mfft)
+    k = _bin_numbers(spectra.shape[1], mfft, onesided)
     spectra *= np.exp(sign * 2j * np.pi / mfft * np.outer(delta, k))
 
 
-def phase_slope(g: AnyArray, spectra: AnyArray, mfft: int, out: Float64Array) -> None:
+def phase_slope(g: AnyArray, spectra: AnyArray, mfft: int, onesided: bool, out: Float64Array) -> None:
     """Sum over the bins of ``Re(conj(g) * 2j pi k_q / mfft * S)``."""
-    k = _bin_numbers(spectra.shape[1], mfft)
+    k = _bin_numbers(spectra.shape[1], mfft, onesided)
     out += np.real(np.conj(g.astype(complex)) * (2j * np.pi / mfft * k) * spectra).sum(axis=1)
