@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
-#: Elements of one FFT input block: small enough for its arrays to stay in a core's cache.
-_BLOCK_ELEMENTS = 1 << 15
+#: Elements of the FFT's input for one block: the arrays of a block stay in a core's cache, and its work
+#: outweighs the interpreter's share.
+_BLOCK_ELEMENTS = 1 << 17
 
 _pool_lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -50,7 +51,7 @@ def count_workers(workers: int | None) -> int:
 
 def block_ranges(n_frames: int, mfft: int) -> list[tuple[int, int]]:
     """Divide frames into blocks whose FFT input fits a core's cache."""
-    size = max(1, min(256, _BLOCK_ELEMENTS // mfft))
+    size = max(1, _BLOCK_ELEMENTS // mfft)
     return [(b, min(b + size, n_frames)) for b in range(0, n_frames, size)]
 
 

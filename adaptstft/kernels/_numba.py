@@ -62,7 +62,10 @@ def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ig
         n = count[b]
         for i in range(n):
             y[i] = max(abs((lead[b] + i) * step) - plateau, 0.0) * stretch - 1.0
-        _horner(coefficients, y, p, n)
+        if coefficients.size == 28:
+            _horner28(coefficients, y, p, n)
+        else:
+            _horner(coefficients, y, p, n)
         for i in range(n):
             out[b, i] = p[i]
 
