@@ -1,0 +1,88 @@
+"""Blocks on threads: order of merging, errors, forks; and an import that compiles nothing."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from adaptstft.blocks import block_ranges, count_workers, run_blocks
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_results_are_merged_in_order(workers):
+    rng = np.random.default_rng(0)
+    naps = rng.uniform(0, 2e-3, 40)
+    merged = []
+
+    def work(i):
+        time.sleep(naps[i])
+        return 10 * i
+
+    run_blocks(40, work, workers, lambda i, result: merged.append((i, result)))
+    assert merged == [(i, 10 * i) for i in range(40)]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("where", ["work", "merge"])
+def test_errors_come_back(workers, where):
+    def fail(i, *_):
+        if i == 5:
+            raise KeyError("block 5")
+        return i
+
+    with pytest.raises(KeyError, match="block 5"):
+        run_blocks(30, fail if where == "work" else int, workers, fail if where == "merge" else None)
+
+
+def test_threads_are_used():
+    seen = set()
+    barrier = threading.Barrier(3, timeout=20)
+
+    def work(_):
+        seen.add(threading.get_ident())
+        barrier.wait()
+
+    run_blocks(3, work, 3)
+    assert len(seen) == 3
+
+
+def test_nothing_to_do():
+    run_blocks(0, lambda i: pytest.fail("called"), 4)
+
+
+@pytest.mark.parametrize("mfft", [1, 64, 1500, 10**6])
+def test_ranges_cover_the_frames_once(mfft):
+    ranges = block_ranges(1234, mfft)
+    assert [i for low, high in ranges for i in range(low, high)] == list(range(1234))
+
+
+def test_counting_workers():
+    cores = count_workers(None)
+    assert cores >= 1
+    assert count_workers(3) == 3
+    assert count_workers(-1) == cores
+    assert count_workers(-10_000) == 1
+
+
+def test_import_compiles_and_loads_nothing():
+    code = (
+        "import sys, adaptstft; "
+        "heavy = {'numba', 'llvmlite', 'autograd', 'scipy.signal', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy; print(sorted(adaptstft.__all__))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "optimize" in done.stdout
+
+
+def test_every_public_name_can_be_had():
+    import adaptstft
+
+    for name in adaptstft.__all__:
+        assert getattr(adaptstft, name) is not None
+    assert set(adaptstft.__all__) <= set(dir(adaptstft))
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = adaptstft.nonsense

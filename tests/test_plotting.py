@@ -1,0 +1,92 @@
+"""Pictures: what is on the axes, not how it looks."""
+
+import matplotlib
+import numpy as np
+import pytest
+
+import adaptstft
+from adaptstft import datasets
+
+matplotlib.use("Agg")
+pyplot = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra 'plot'")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    pyplot.close("all")
+
+
+@pytest.fixture(scope="module")
+def constant():
+    signal = datasets.linear_chirp(rate=100.0)
+    return adaptstft.optimize(signal.x, signal.fs)
+
+
+@pytest.fixture(scope="module")
+def varying():
+    signal = datasets.chirps_in_sequence()
+    return adaptstft.optimize(signal.x, signal.fs, window_mode="time", options={"maxiter": 3})
+
+
+def test_before_and_after(constant):
+    axes = constant.plot()
+    assert [ax.get_title() for ax in axes] == ["before: 256 samples", f"tuned: {constant.win_length:.0f} samples"]
+    assert all(ax.get_xlabel() == "time in s" for ax in axes)
+    assert axes[0].get_ylabel() == "frequency in Hz"
+    assert axes[1].get_xlim() == pytest.approx((0, 3.999))
+    assert axes[1].get_ylim() == pytest.approx((0, 500))
+
+
+def test_the_picture_is_the_spectrogram(constant):
+    ax = constant.plot()[1]
+    mesh = ax.collections[0]
+    shown = np.asarray(mesh.get_array())
+    assert shown.max() == 0  # dB below the maximum
+    assert shown.min() >= -60
+    power = constant.sft.spectrogram(constant.signal)
+    assert shown.shape == power.shape
+    q, p = np.unravel_index(power.argmax(), power.shape)
+    assert shown[q, p] == 0
+
+
+def test_lengths_are_drawn_over_the_picture(varying):
+    axes = varying.plot()
+    twins = [ax for ax in axes[1].figure.axes if ax.get_ylabel() == "window length in ms"]
+    assert len(twins) == 1
+    x, y = twins[0].lines[-1].get_data()
+    np.testing.assert_allclose(x, varying.positions / varying.sft.fs)
+    np.testing.assert_allclose(y, 1e3 * varying.win_duration)
+
+
+def test_own_axes(constant):
+    _, ax = pyplot.subplots()
+    drawn = constant.plot(ax=ax)
+    assert drawn.size == 1
+    assert drawn[0] is ax
+    assert ax.get_title().startswith("tuned")
+    _, many = pyplot.subplots(1, 3)
+    with pytest.raises(ValueError, match="ax must be one Axes or two, got 3"):
+        constant.plot(ax=many)
+
+
+def test_long_recordings_are_thinned_out():
+    rng = np.random.default_rng(0)
+    res = adaptstft.optimize(rng.standard_normal(20_000), 1.0, hop=5, win_length=40, window_mode="fixed")
+    assert res.positions.size > 4000
+    mesh = res.plot()[1].collections[0]
+    assert np.asarray(mesh.get_array()).shape[1] == 2000
+
+
+def test_complex_and_multichannel_signals():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 1500)) + 1j * rng.standard_normal((2, 1500))
+    res = adaptstft.optimize(x, 1000.0, options={"maxiter": 1})
+    assert res.plot()[1].get_ylim() == pytest.approx((res.sft.f[0], res.sft.f[-1]))
+
+
+def test_html_for_notebooks(constant):
+    text = constant._repr_html_()
+    assert text.startswith("<table>")
+    assert "win_length" in text
+    assert f"{constant.win_length:.2f} samples" in text

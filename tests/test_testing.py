@@ -1,0 +1,50 @@
+"""The public checks find what they are for, and nothing else."""
+
+import numpy as np
+import pytest
+
+from adaptstft import AdaptiveShortTimeFFT, Gradient, testing
+
+X = np.random.default_rng(0).standard_normal(120)
+SETTINGS = [
+    ("hann", 30.3, 7.3, None),
+    (("kaiser", 12.0), 30.3, None, np.linspace(0.231, 118.717, 11)),
+    ("blackman", np.linspace(20, 40, 11), None, np.linspace(0.231, 118.717, 11)),
+]
+
+
+@pytest.mark.parametrize(("window", "length", "hop", "positions"), SETTINGS)
+@pytest.mark.parametrize("mode", ["onesided", "twosided"])
+def test_right_gradients_pass(window, length, hop, positions, mode):
+    sft = AdaptiveShortTimeFFT(window, length, hop, 2.0, positions=positions, fft_mode=mode, scale_to="psd")
+    x = X + 1j * X[::-1] if mode == "twosided" else X
+    assert testing.check_adjoint(sft, x).error < 1e-12
+    for criterion in (None, "renyi"):
+        names = {c.name for c in testing.check_vjp(sft, x, criterion)}
+        assert names == {"win_length", "x", "hop" if hop else "positions"} | ({"shape"} if sft.window.shape else set())
+
+
+class Wrong(AdaptiveShortTimeFFT):
+    """Gradients with one field 1 % off."""
+
+    field = "win_length"
+
+    def vjp(self, *args, **options):
+        good = super().vjp(*args, **options)
+        values = {name: getattr(good, name) for name in ("win_length", "positions", "hop", "shape", "x")}
+        return Gradient(**values | {self.field: values[self.field] * 1.01})
+
+
+@pytest.mark.parametrize("field", ["win_length", "hop", "x"])
+def test_wrong_gradients_fail(field):
+    sft = Wrong("hann", 30.3, 7.3, 2.0)
+    sft.field = field
+    with pytest.raises(AssertionError, match=f"name='{field}'.* exceeds rtol"):
+        testing.check_vjp(sft, X)
+
+
+def test_wrong_adjoint_fails():
+    sft = Wrong("hann", 30.3, 7.3, 2.0)
+    sft.field = "x"
+    with pytest.raises(AssertionError, match="exceeds rtol"):
+        testing.check_adjoint(sft, X)
