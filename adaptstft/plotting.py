@@ -8,6 +8,7 @@ import numpy as np
 
 from adaptstft._optional import require
 from adaptstft._typing import AnyArray, Float64Array
+from adaptstft.request import remove_trend
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def plot_result(result: TuningResult, ax: Any = None) -> Any:
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if axes.size > 2:
         raise ValueError(f"ax must be one Axes or two, got {axes.size}")
-    x = result.signal
+    x = remove_trend(result.signal, result.detrend)
     if axes.size == 2:
         draw_spectrogram(axes[0], result.initial, x, f"before: {_length_text(result.initial)}")
     mesh = draw_spectrogram(axes[-1], result.sft, x, f"tuned: {_length_text(result.sft)}")

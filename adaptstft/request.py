@@ -78,6 +78,7 @@ class Request:
     smoothness: float
     tune_shape: bool
     scale_to: Scaling | None
+    detrend: str | None
     starts: int | None
     options: dict[str, Any]
     callback: Callable[..., Any] | None
@@ -172,7 +173,7 @@ def check_request(
     n = original.shape[-1]
     channels = original.reshape(-1, n)
     check_not_silent(channels)
-    channels = np.ascontiguousarray(_detrend(channels, detrend))
+    channels = np.ascontiguousarray(remove_trend(channels, detrend))
     peak = _check_detrended(channels, detrend)
     hop = None if hop is None else check_positive("hop", hop, "samples")
     mfft = None if mfft is None else as_index("mfft", mfft, 1)
@@ -198,6 +199,7 @@ def check_request(
         smoothness=float(smoothness),
         tune_shape=bool(tune_shape),
         scale_to=scale_to,
+        detrend=detrend,
         starts=starts,
         options=dict(options or {}),
         callback=callback,
@@ -207,12 +209,13 @@ def check_request(
     )
 
 
-def _detrend(x: AnyArray, kind: str | None) -> AnyArray:
-    if kind is None or x.shape[1] < 2:
+def remove_trend(x: AnyArray, kind: str | None) -> AnyArray:
+    """Remove the mean or the linear trend along the last axis; None removes nothing."""
+    if kind is None or x.shape[-1] < 2:
         return x
     if kind == "linear":
         return np.asarray(signal.detrend(x, axis=-1, type="linear")).astype(x.dtype, copy=False)
-    mean = x.mean(axis=1, keepdims=True, dtype=np.result_type(x.dtype, np.float64))
+    mean = x.mean(axis=-1, keepdims=True, dtype=np.result_type(x.dtype, np.float64))
     return np.asarray((x - mean).astype(x.dtype, copy=False))
 
 

@@ -63,6 +63,10 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         What the user should know, such as an optimum on a bound.
     signal : ndarray
         The signal, as it was given, time last.
+    detrend : str or None
+        The trend that was removed from it before tuning, and is in `plot`.
+    backend : str
+        Implementation of the inner loops that was used.
     initial : AdaptiveShortTimeFFT
         What to compare with: the window given, or 256 samples, the default of
         SciPy's `scipy.signal.spectrogram`.
@@ -204,7 +208,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
 _SCALARS = (
     "fun", "area_fun", "initial_area_fun", "hop", "nit", "nfev", "success", "status", "message", "starts", "notes",
-    "backend",
+    "backend", "detrend",
 )  # fmt: skip
 
 

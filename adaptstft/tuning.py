@@ -536,6 +536,7 @@ class _Tuner:
             notes=notes(best.parameters, state, found),
             backend=r.backend,
             signal=r.original,
+            detrend=r.detrend,
         )
 
     def _transform(self, window: Window, win_length: Any, times: Float64Array, mfft: int) -> AdaptiveShortTimeFFT:
