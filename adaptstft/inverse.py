@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import fft as fft_lib
 
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.framing import Frames
@@ -73,7 +72,7 @@ def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high:
         stretch = np.zeros((spectra.shape[0], last - first), dtype=out.dtype)
         place = (block.start, block.count, block.offset)
         for channel in range(spectra.shape[0]):
-            y = _inverse_frames(tf, spectra[channel, part], block)
+            y = tf.inverse_fft(spectra[channel, part], block.delta)
             tf.kernels.overlap_add(y, rows.w, rows.scale, *place, first, stretch[channel])
         return first, last, stretch
 
@@ -84,18 +83,6 @@ def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high:
     FrameBlocks(tf, frames, real).run(work, merge)
     out /= overlap.astype(real)
     return out
-
-
-def _inverse_frames(tf: Transform, spectra: AnyArray, frames: Frames) -> AnyArray:
-    spectra = np.array(spectra)
-    if tf.fft_mode == "centered":
-        spectra = fft_lib.ifftshift(spectra, axes=-1)
-    if tf.power_gain != 1:
-        spectra[:, tf.interior] /= tf.power_gain**0.5
-    tf.kernels.rotate(spectra, frames.delta, tf.mfft, tf.onesided, -1.0)
-    if tf.onesided:
-        return np.asarray(fft_lib.irfft(spectra, n=tf.mfft, axis=-1))
-    return np.asarray(fft_lib.ifft(spectra, axis=-1))
 
 
 def dual_rows(tf: Transform, frames: Frames, slot_starts: Any, slot: int, *, dual: bool) -> Float64Array:

@@ -102,13 +102,13 @@ class Request:
         unit = self.fs**-0.5 if self.scale_to == "psd" else 1.0
         free = isinstance(self.criterion, criteria.Callable_)
         return Transform(
-            window or self.window,
             mfft,
             self.fft_mode,
             self.scale_to,
-            1 / self.fs,
             module,
             count_workers(self.workers),
+            window or self.window,
+            1 / self.fs,
             amplitude=1.0 if free else 1 / (self.peak * unit),
         )
 

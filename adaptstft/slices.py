@@ -68,13 +68,13 @@ class SlicedTransform:
         self._backend, module = kernels.resolve(backend)
         self._slices = self._hop_slices()
         self._tf = Transform(
-            self._window,
             self._mfft,
             fft_mode,
             scale_to,
-            1 / self._fs,
             module,
             count_workers(self._workers),
+            self._window,
+            1 / self._fs,
             self._window_offset,
         )
 

@@ -37,40 +37,28 @@ from adaptstft.windows import Window
 
 
 @dataclass(frozen=True)
-class Transform:
-    """What all frames of a transform have in common.
+class Spectra:
+    """FFT of frames: its length, mode and scaling, and what computes it.
 
     Attributes
     ----------
-    window : Window
-        The window function.
     mfft : int
         Length of the FFT.
     fft_mode : str
         One of SciPy's four modes.
     scaling : str or None
         ``"magnitude"``, ``"psd"`` or None.
-    T : float
-        Sampling interval in seconds.
     kernels : module
         The inner loops, from ``adaptstft.kernels.resolve``.
     workers : int
         Number of threads.
-    window_offset : float
-        Centre of a window relative to its frame's time, in samples.
-    amplitude : float
-        Extra factor on the window, for criteria that do not depend on it.
     """
 
-    window: Window
     mfft: int
     fft_mode: str
     scaling: str | None
-    T: float
     kernels: ModuleType
     workers: int
-    window_offset: float = 0.0
-    amplitude: float = 1.0
 
     @property
     def onesided(self) -> bool:
@@ -105,9 +93,50 @@ class Transform:
             return np.asarray(fft_lib.irfft(spectra, n=self.mfft, axis=-1, norm="forward"))
         return np.asarray(fft_lib.ifft(spectra, axis=-1, norm="forward"))
 
+    def store(self, spectra: AnyArray) -> AnyArray:
+        """Scale and order the bins of an FFT as the mode says; may change `spectra`."""
+        if self.power_gain != 1:
+            spectra[:, self.interior] *= self.power_gain**0.5
+        return np.asarray(fft_lib.fftshift(spectra, axes=-1)) if self.fft_mode == "centered" else spectra
+
+    def inverse_fft(self, stored: AnyArray, delta: Float64Array | None = None) -> AnyArray:
+        """Invert `store` and `fft`, undoing a rotation of the phase by `delta` in between."""
+        spectra = np.array(stored)
+        if self.fft_mode == "centered":
+            spectra = np.asarray(fft_lib.ifftshift(spectra, axes=-1))
+        if self.power_gain != 1:
+            spectra[:, self.interior] /= self.power_gain**0.5
+        if delta is not None:
+            self.kernels.rotate(spectra, delta, self.mfft, self.onesided, -1.0)
+        if self.onesided:
+            return np.asarray(fft_lib.irfft(spectra, n=self.mfft, axis=-1))
+        return np.asarray(fft_lib.ifft(spectra, axis=-1))
+
     def bin_layout(self) -> tuple[float, bool, bool]:
         """Gain, whether bins are mirrored, whether the Nyquist bin exists: as the kernels take them."""
         return self.power_gain, self.onesided, self.mfft % 2 == 0
+
+
+@dataclass(frozen=True)
+class Transform(Spectra):
+    """What all frames of a transform with tunable windows have in common.
+
+    Attributes
+    ----------
+    window : Window
+        The window function.
+    T : float
+        Sampling interval in seconds.
+    window_offset : float
+        Centre of a window relative to its frame's time, in samples.
+    amplitude : float
+        Extra factor on the window, for criteria that do not depend on it.
+    """
+
+    window: Window
+    T: float
+    window_offset: float = 0.0
+    amplitude: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -259,11 +288,7 @@ def forward(tf: Transform, x: AnyArray, frames: Frames) -> AnyArray:
             spectra = _spectra(tf, signal, block, rows)
             if np.any(block.delta):
                 tf.kernels.rotate(spectra, block.delta, tf.mfft, tf.onesided, 1.0)
-            if tf.power_gain != 1:
-                spectra[:, tf.interior] *= tf.power_gain**0.5
-            if tf.fft_mode == "centered":
-                spectra = fft_lib.fftshift(spectra, axes=-1)
-            out[channel, part] = spectra
+            out[channel, part] = tf.store(spectra)
 
     FrameBlocks(tf, frames, x.real.dtype).run(work)
     return out
