@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adaptstft import criteria, datasets, testing, windows
+    from adaptstft.dropin import ShortTimeFFT
     from adaptstft.result import TuningResult, load
     from adaptstft.shorttimefft import AdaptiveShortTimeFFT, Gradient
     from adaptstft.tuning import optimize
@@ -20,6 +21,7 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 _ATTRIBUTES = {
     "AdaptiveShortTimeFFT": "shorttimefft",
     "Gradient": "shorttimefft",
+    "ShortTimeFFT": "dropin",
     "TuningResult": "result",
     "load": "result",
     "optimize": "tuning",
@@ -29,6 +31,7 @@ _SUBMODULES = ("criteria", "datasets", "testing", "windows")
 __all__ = [
     "AdaptiveShortTimeFFT",
     "Gradient",
+    "ShortTimeFFT",
     "TuningResult",
     "criteria",
     "datasets",
