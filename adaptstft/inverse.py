@@ -14,13 +14,15 @@ References
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import fft as fft_lib
 
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.framing import Frames
-from adaptstft.transform import FrameBlocks, Transform, WindowRows
+from adaptstft.transform import FrameBlocks, FrameDerivatives, Reducer, Transform, WindowRows, windowed_spectra
 
 
 def window_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float64Array:
@@ -83,6 +85,73 @@ def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high:
     FrameBlocks(tf, frames, real).run(work, merge)
     out /= overlap.astype(real)
     return out
+
+
+@dataclass(frozen=True)
+class SynthesisPullback:
+    """Derivatives of a real loss of the reconstructed signal.
+
+    Attributes
+    ----------
+    frames : FrameDerivatives
+        In the windows of the frames, each of shape (frames,).
+    phase : ndarray, shape (frames,)
+        In the time from which each frame's phase counts.
+    spectra : ndarray, shape (channels, frames, f_pts)
+        In the transform.
+    """
+
+    frames: FrameDerivatives
+    phase: Float64Array
+    spectra: AnyArray
+
+
+def synthesis_pullback(
+    tf: Transform, spectra: AnyArray, frames: Frames, low: int, high: int, cotangent: AnyArray, *, shape: bool
+) -> SynthesisPullback:
+    """Pull a cotangent of `synthesize`, shape (channels, high - low), back to what it depends on.
+
+    With ``x = N / D``, ``N = sum_p w_p y_p`` for the inverse FFTs ``y_p``, ``D = sum_p w_p**2`` and
+    ``r = cotangent / D``, the window of frame ``p`` gets ``Re(conj(r) (y_p - 2 w_p x))`` and its inverse
+    FFT gets ``w_p r``.
+    """
+    x = synthesize(tf, spectra, frames, low, high)
+    r = (cotangent / window_overlap(tf, frames, low, high)).astype(x.dtype)
+    frames = replace(frames, start=frames.start - low)
+    theta, centre, phase = np.zeros((3, len(frames)))
+    d_shape = np.zeros((len(tf.window.shape) if shape else 0, len(frames)))
+    d_spectra = np.empty(spectra.shape, dtype=spectra.dtype)
+
+    def work(part: slice, block: Frames, rows: WindowRows) -> None:
+        reducer = Reducer(tf, r, block, rows)
+        place = (block.start, block.count, block.offset)
+        buffer = np.empty((len(block), tf.mfft), dtype=x.dtype)
+        slope = np.zeros(len(block))
+        for channel in range(len(x)):
+            y = tf.inverse_fft(spectra[channel, part], block.delta)
+            tf.kernels.load_frames(x[channel], rows.w, rows.scale, *place, buffer)
+            reducer.add(y - 2 * buffer, r[channel])
+            g = windowed_spectra(tf, r[channel], block, rows) / tf.mfft
+            if tf.onesided:
+                g[:, tf.interior] *= 2
+            d_spectra[channel, part] = _to_stored(tf, g, spectra[channel, part], block, slope)
+        phase[part] = slope
+        theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
+
+    FrameBlocks(tf, frames, x.real.dtype, slope=True, shape=shape).run(work)
+    return SynthesisPullback(FrameDerivatives(theta, centre, d_shape), phase, d_spectra)
+
+
+def _to_stored(tf: Transform, g: AnyArray, stored: AnyArray, frames: Frames, slope: Float64Array) -> AnyArray:
+    """Bring the cotangent of an inverse FFT's input to the stored bins, and add the derivative in its phase."""
+    tf.kernels.rotate(g, frames.delta, tf.mfft, tf.onesided, 1.0)
+    if tf.power_gain != 1:
+        g[:, tf.interior] /= tf.power_gain**0.5
+    plain = np.array(fft_lib.ifftshift(stored, axes=-1)) if tf.fft_mode == "centered" else stored
+    turned = np.zeros_like(slope)
+    tf.kernels.phase_slope(g, np.ascontiguousarray(plain), tf.mfft, tf.onesided, turned)
+    slope -= turned
+    return np.asarray(fft_lib.fftshift(g, axes=-1)) if tf.fft_mode == "centered" else g
 
 
 def dual_rows(tf: Transform, frames: Frames, slot_starts: Any, slot: int, *, dual: bool) -> Float64Array:

@@ -39,11 +39,57 @@ class Layout:
             raise ValueError(f"cotangent has shape {S.shape}, but the transform has shape {tuple(expected)}")
         return np.swapaxes(np.moveaxis(S, self.axis, -2).reshape(-1, f_pts, p_num), -1, -2)
 
-    def signal_like(self, channels: AnyArray) -> AnyArray:
-        """Bring a gradient in the channels to the shape of the signal."""
+    def signal_like(self, channels: AnyArray | None) -> AnyArray | None:
+        """Bring a gradient in the channels, if there is one, to the shape of the signal."""
+        if channels is None:
+            return None
         if self.padding != "zeros":
             channels = pad_adjoint(channels, self.before, self.n, self.padding)
         return np.moveaxis(channels.reshape(*self.lead, self.n), -1, self.axis)
+
+
+@dataclass(frozen=True)
+class SpectraLayout:
+    """A checked transform as channels, its frames and samples, and the way back to the caller's axes."""
+
+    channels: AnyArray
+    frames: Frames
+    lead: tuple[int, ...]
+    f_axis: int
+    t_axis: int
+    k0: int
+    k1: int
+
+    @classmethod
+    def of(cls, S: AnyArray, f_axis: int, t_axis: int, frames: Frames, k0: int, k1: int) -> SpectraLayout:
+        """Bring ``S`` to shape (channels, frames, f_pts)."""
+        moved = np.moveaxis(S, (t_axis, f_axis), (-2, -1))
+        if not np.iscomplexobj(moved):
+            moved = moved.astype(np.result_type(moved.dtype, np.complex64))
+        channels = moved.reshape(int(np.prod(moved.shape[:-2], dtype=int)), *moved.shape[-2:])
+        return cls(channels, frames, moved.shape[:-2], f_axis, t_axis, k0, k1)
+
+    @property
+    def _time_axis(self) -> int:
+        # as in SciPy: time takes the place of frequency
+        return self.f_axis if self.f_axis < len(self.lead) + 1 else self.t_axis
+
+    def to_public(self, x: AnyArray) -> AnyArray:
+        """(channels, samples) -> (..., samples) with time where frequency was."""
+        return np.moveaxis(x.reshape(*self.lead, self.k1 - self.k0), -1, self._time_axis)
+
+    def from_public(self, x: AnyArray) -> AnyArray:
+        """Inverse of `to_public`, with a check of the shape."""
+        expected = list(self.lead)
+        expected.insert(self._time_axis, self.k1 - self.k0)
+        if x.shape != tuple(expected):
+            raise ValueError(f"cotangent has shape {x.shape}, but the signal has shape {tuple(expected)}")
+        return np.moveaxis(x, self._time_axis, -1).reshape(len(self.channels), self.k1 - self.k0)
+
+    def spectra_like(self, spectra: AnyArray) -> AnyArray:
+        """Bring a gradient in the channels to the axes of the transform."""
+        moved = spectra.reshape(*self.lead, *spectra.shape[1:])
+        return np.moveaxis(moved, (-2, -1), (self.t_axis, self.f_axis))
 
 
 def check_axes(S: AnyArray, f_axis: int, t_axis: int, f_pts: int) -> tuple[int, int]:

@@ -30,10 +30,10 @@ from adaptstft._validation import (
 )
 from adaptstft.framing import Frames, pad
 from adaptstft.interop import scipy_window, window_samples
-from adaptstft.layout import Layout, check_axes
+from adaptstft.layout import Layout, SpectraLayout, check_axes
 from adaptstft.scopes import FrameView, Neighbourhoods
 from adaptstft.slices import SlicedTransform
-from adaptstft.transform import Pullback, forward, pullback, stored_cotangent
+from adaptstft.transform import forward, pullback, stored_cotangent
 
 __all__ = ["AdaptiveShortTimeFFT", "Gradient"]
 
@@ -57,7 +57,10 @@ class Gradient:
         In the shape parameters of the window; None if it has none.
     x : ndarray or None
         In the signal, of its shape: real for a real signal, otherwise
-        ``dC/dRe x + 1j dC/dIm x``.
+        ``dC/dRe x + 1j dC/dIm x``. The weights that a criterion of local scope
+        takes from the signal are held fixed.
+    S : ndarray or None
+        In the transform; from `AdaptiveShortTimeFFT.istft_vjp` only.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class Gradient:
     hop: float | None = None
     shape: Float64Array | None = None
     x: AnyArray | None = None
+    S: AnyArray | None = None
 
 
 class AdaptiveShortTimeFFT(SlicedTransform):
@@ -352,6 +356,10 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             If samples in the range are covered by no window; the message names
             them.
         """
+        a = self._synthesis(S, k0, k1, f_axis, t_axis)
+        return a.to_public(inverse.synthesize(self._tf, a.channels, a.frames, a.k0, a.k1))
+
+    def _synthesis(self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int) -> SpectraLayout:
         S = as_inexact("S", S)
         f_axis, t_axis = check_axes(S, f_axis, t_axis, self.f_pts)
         check_finite("S", S)
@@ -365,12 +373,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         k1 = high if k1 is None else as_index("k1", k1)
         if not low <= k0 < k1 <= high:
             raise ValueError(f"{k0=}, {k1=}: {low} <= k0 < k1 <= {high} does not hold for {p_num} slices")
-        moved = np.moveaxis(S, (t_axis, f_axis), (-2, -1))
-        if not np.iscomplexobj(moved):
-            moved = moved.astype(np.result_type(moved.dtype, np.complex64))
-        x = inverse.synthesize(self._tf, moved.reshape(-1, p_num, self.f_pts), frames, k0, k1)
-        x = x.reshape(*moved.shape[:-2], k1 - k0)
-        return np.moveaxis(x, -1, f_axis if f_axis < x.ndim else t_axis)
+        return SpectraLayout.of(S, f_axis, t_axis, frames, k0, k1)
 
     # ------------------------------------------------------------------ gradients
 
@@ -418,7 +421,65 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             parameters=bool(chosen - {"x"}),
             shape="shape" in chosen,
         )
-        return self._gradient(chosen, a, *_split(back))
+        d = back.frames
+        gradient = self._gradient(chosen, a.first, d.theta, d.centre + back.phase, d.shape.sum(axis=1))
+        return replace(gradient, x=a.signal_like(back.x))
+
+    def istft_vjp(
+        self,
+        S: Any,
+        cotangent: Any,
+        k0: int = 0,
+        k1: int | None = None,
+        *,
+        f_axis: int = -2,
+        t_axis: int = -1,
+    ) -> Gradient:
+        """Vector-Jacobian product: pull a cotangent of `istft` back to the transform and the parameters.
+
+        Parameters
+        ----------
+        S : array_like, shape (..., f_pts, p_num)
+            Transform, as in `istft`.
+        cotangent : array_like, shape of ``istft(S, k0, k1)``
+            Derivative of a real loss in the signal; ``dC/dRe x + 1j dC/dIm x``
+            in two-sided modes.
+        k0, k1, f_axis, t_axis
+            As in `istft`.
+
+        Returns
+        -------
+        Gradient
+            Derivatives of the loss, with that in the transform, of the shape of
+            `S` and in the convention of `vjp`, in the field ``S``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from adaptstft import AdaptiveShortTimeFFT
+        >>> sft = AdaptiveShortTimeFFT("hann", 20.5, 5, fs=1.0)
+        >>> x = np.random.default_rng(0).standard_normal(100)
+        >>> S = sft.stft(x)
+        >>> gradient = sft.istft_vjp(S, np.ones(100), k1=100)
+        >>> gradient.S.shape == S.shape
+        True
+        """
+        self._window.check_tunable()
+        a = self._synthesis(S, k0, k1, f_axis, t_axis)
+        g = as_inexact("cotangent", cotangent)
+        check_finite("cotangent", g)
+        back = inverse.synthesis_pullback(
+            self._tf, a.channels, a.frames, a.k0, a.k1, a.from_public(g), shape=bool(self._window.shape)
+        )
+        positions = back.frames.centre + back.phase
+        gradient = self._gradient(
+            set(get_args(Parameter)) - {"x"},
+            self.p_min,
+            back.frames.theta,
+            positions,
+            back.frames.shape.sum(axis=1),
+        )
+        return replace(gradient, S=a.spectra_like(back.spectra))
 
     def value_and_grad(
         self,
@@ -487,8 +548,8 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             shape="shape" in chosen,
             lead_shape=a.lead,
         )
-        pulled = (result.theta, result.positions, result.shape, result.x)
-        return result.value, self._gradient(chosen, a, *pulled)
+        gradient = self._gradient(chosen, a.first, result.theta, result.positions, result.shape)
+        return result.value, replace(gradient, x=a.signal_like(result.x))
 
     def _view(self, a: Layout, criterion: criteria.Criterion) -> FrameView:
         centres = a.frames.start - a.frames.lead  # in the indices of the padded signal
@@ -508,24 +569,18 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         return chosen
 
     def _gradient(
-        self,
-        chosen: set[str],
-        a: Layout,
-        theta: Float64Array,
-        positions: Float64Array,
-        shape: Float64Array,
-        dx: AnyArray | None,
+        self, chosen: set[str], first: int, theta: Float64Array, positions: Float64Array, shape: Float64Array
     ) -> Gradient:
+        """Gradient in the parameters that were chosen, from the derivatives of slices from `first` on."""
         scalar = self._win_length.ndim == 0
         hop = None
         if "hop" in chosen and self._hop is not None:
-            hop = float((a.first + np.arange(positions.size)) @ positions)
+            hop = float((first + np.arange(positions.size)) @ positions)
         return Gradient(
             win_length=(np.asarray(theta.sum()) if scalar else theta) if "win_length" in chosen else None,
             positions=positions if "positions" in chosen else None,
             hop=hop,
             shape=shape if "shape" in chosen and self._window.shape else None,
-            x=a.signal_like(dx) if dx is not None else None,
         )
 
     # ------------------------------------------------------------------ SciPy
@@ -621,7 +676,3 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             scale_to=self._scaling,
             phase_shift=self._phase_shift,
         )
-
-
-def _split(back: Pullback) -> tuple[Float64Array, Float64Array, Float64Array, AnyArray | None]:
-    return back.frames.theta, back.frames.centre + back.phase, back.frames.shape.sum(axis=1), back.x

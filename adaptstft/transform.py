@@ -268,7 +268,7 @@ class FrameBlocks:
         run_blocks(len(self.ranges), block, self.workers, merge)
 
 
-def _spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows) -> AnyArray:
+def windowed_spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows) -> AnyArray:
     """FFT of the windowed frames of one channel, before any rotation."""
     buffer = np.empty((len(frames), tf.mfft), dtype=x.dtype)
     tf.kernels.load_frames(x, rows.w, rows.scale, frames.start, frames.count, frames.offset, buffer)
@@ -285,7 +285,7 @@ def forward(tf: Transform, x: AnyArray, frames: Frames) -> AnyArray:
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
         for channel, signal in enumerate(x):
-            spectra = _spectra(tf, signal, block, rows)
+            spectra = windowed_spectra(tf, signal, block, rows)
             if np.any(block.delta):
                 tf.kernels.rotate(spectra, block.delta, tf.mfft, tf.onesided, 1.0)
             out[channel, part] = tf.store(spectra)
@@ -315,7 +315,7 @@ class FrameDerivatives:
     shape: Float64Array
 
 
-class _Reducer:
+class Reducer:
     """Turns adjoint frames into derivatives: the sums of the module's docstring."""
 
     def __init__(self, tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows) -> None:
@@ -324,6 +324,7 @@ class _Reducer:
         self.shape_sums = np.zeros((len(rows.dshape), len(frames)))
 
     def add(self, y: AnyArray, x: AnyArray) -> None:
+        """Add the sums of adjoint frames `y` with the samples of one channel `x`."""
         f, r = self.frames, self.rows
         place = (f.start, f.count, f.offset)
         self.tf.kernels.reduce_frames(y, x, r.w, r.dw, f.theta, f.lead, *place, self.sums)
@@ -331,6 +332,7 @@ class _Reducer:
             self.tf.kernels.reduce_rows(y, x, row, *place, self.shape_sums[j])
 
     def derivatives(self) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Return the derivatives in lengths, centres and shape parameters."""
         a0, a1, a2 = self.sums
         c_over_theta = self.rows.scale / self.frames.theta
         theta = self.rows.scale_slope * a0 - c_over_theta * a1
@@ -377,9 +379,9 @@ def statistics(
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
         block_values = np.zeros((n_stats, len(block)))
-        reducers = [_Reducer(tf, x, block, rows) for _ in range(n_stats if gradient else 0)]
+        reducers = [Reducer(tf, x, block, rows) for _ in range(n_stats if gradient else 0)]
         for signal in x:
-            spectra = _spectra(tf, signal, block, rows)
+            spectra = windowed_spectra(tf, signal, block, rows)
             tf.kernels.statistics(spectra, *layout, stats.exponents, stats.logs, block_values)
             for k, reducer in enumerate(reducers):
                 reducer.add(_statistic_frames(tf, signal, block, rows, spectra, stats, k), signal)
@@ -456,11 +458,11 @@ def pullback(
     n = x.shape[1]
 
     def work(part: slice, block: Frames, rows: WindowRows) -> Any:
-        reducer = _Reducer(tf, x, block, rows)
+        reducer = Reducer(tf, x, block, rows)
         low, high = np.clip(block.covered(), 0, n)
         stretch = np.zeros((x.shape[0], high - low), dtype=x.dtype) if want_x else None
         for channel, signal in enumerate(x):
-            g, slope = make(channel, part, _spectra(tf, signal, block, rows))
+            g, slope = make(channel, part, windowed_spectra(tf, signal, block, rows))
             phase[part] += slope
             y = tf.adjoint_fft(g)
             if parameters:
