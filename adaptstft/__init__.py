@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from adaptstft import criteria, datasets, testing, windows
     from adaptstft.dropin import ShortTimeFFT
+    from adaptstft.gradient import Gradient
+    from adaptstft.phase import griffin_lim
     from adaptstft.result import TuningResult, load
-    from adaptstft.shorttimefft import AdaptiveShortTimeFFT, Gradient
+    from adaptstft.shorttimefft import AdaptiveShortTimeFFT
     from adaptstft.tuning import optimize
 
 try:
@@ -20,9 +22,10 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 
 _ATTRIBUTES = {
     "AdaptiveShortTimeFFT": "shorttimefft",
-    "Gradient": "shorttimefft",
+    "Gradient": "gradient",
     "ShortTimeFFT": "dropin",
     "TuningResult": "result",
+    "griffin_lim": "phase",
     "load": "result",
     "optimize": "tuning",
 }
@@ -35,6 +38,7 @@ __all__ = [
     "TuningResult",
     "criteria",
     "datasets",
+    "griffin_lim",
     "load",
     "optimize",
     "testing",
