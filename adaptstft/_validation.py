@@ -7,6 +7,7 @@ and the legal range. Nothing the caller passed is changed.
 from __future__ import annotations
 
 import operator
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,10 +18,17 @@ from adaptstft._typing import AnyArray, Float64Array
 _CHUNK = 1 << 20
 
 
+def show(value: Any) -> str:
+    """Show a value of the user's in a message: large arrays by their shape."""
+    if isinstance(value, np.ndarray) and value.size > 6:
+        return f"<array of shape {value.shape}>"
+    return reprlib.repr(value)
+
+
 def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
     """Require `value` to be one of a few."""
     if not any(value is option or (isinstance(value, str) and value == option) for option in options):
-        raise ValueError(f"{name}={value!r} must be one of {', '.join(repr(o) for o in options)}")
+        raise ValueError(f"{name}={show(value)} must be one of {', '.join(repr(o) for o in options)}")
 
 
 def as_real(name: str, value: Any) -> float:
@@ -31,7 +39,7 @@ def as_real(name: str, value: Any) -> float:
             raise TypeError
         number = float(array)
     except TypeError:
-        raise TypeError(f"{name}={value!r} must be a real number") from None
+        raise TypeError(f"{name}={show(value)} must be a real number") from None
     if not np.isfinite(number):
         raise ValueError(f"{name}={value!r} must be finite")
     return number
@@ -56,6 +64,13 @@ def as_index(name: str, value: Any, low: int | None = None) -> int:
     return number
 
 
+def as_flag(name: str, value: Any) -> bool:
+    """Return True or False; nothing else counts as either."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r} must be True or False")
+    return bool(value)
+
+
 def as_workers(workers: Any) -> int | None:
     """Check ``workers=``: None, or an integer other than 0 (negative counts back from all cores)."""
     if workers is None:
@@ -76,6 +91,10 @@ def as_axis(axis: Any, ndim: int) -> int:
 
 def as_inexact(name: str, values: Any) -> AnyArray:
     """Return an array of float32/64 or complex64/128 in native byte order; a copy only if needed."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has {int(np.sum(np.ma.getmaskarray(values)))} masked values; fill or remove them first"
+        )
     array = np.asarray(values)
     kind = array.dtype.kind
     if kind not in "biufc":
@@ -160,7 +179,7 @@ def as_win_length(win_length: Any) -> Float64Array:
 
 
 def as_positions(positions: Any) -> Float64Array:
-    """Return frame centres in samples, strictly increasing."""
+    """Return frame centres in samples, not decreasing."""
     array = np.asarray(positions)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{positions=} must be real numbers")

@@ -139,6 +139,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         argv = argv[1:]
     parser = _build_parser()
     args = parser.parse_intermixed_args(argv)
+    if args.mode == "fixed" and args.win_length is None:
+        parser.error("--mode fixed needs --win-length, the length to keep")
     if args.plot is not None:
         if len(args.files) > 1:
             parser.error(f"--plot takes the picture of one FILE, got {len(args.files)}")

@@ -64,22 +64,28 @@ class Criterion:
         caller: `adaptstft.optimize` takes ``"local"`` where lengths or
         positions vary in time, everything else takes ``"global"``.
     width : float, optional
-        Duration in seconds of a neighbourhood of scope ``"local"``. None
-        leaves the choice to the caller.
+        Duration in seconds of a neighbourhood, which makes the scope
+        ``"local"``. None leaves the choice to the caller.
     """
 
     scope: Scope | None = None
     width: float | None = None
 
     name: ClassVar[str]
-    #: Whether the value is a logarithm (in nats), so that differences are relative changes.
-    in_nats: ClassVar[bool] = True
+
+    @property
+    def in_nats(self) -> bool:
+        """Whether the value is a logarithm, so that differences are relative changes."""
+        return True
 
     def __post_init__(self) -> None:
         if self.scope is not None:
             check_option("scope", self.scope, ("global", "frame", "local"))
         if self.width is not None:
             check_positive("width", self.width, "s")
+            if self.scope not in (None, "local"):
+                raise ValueError(f"width={self.width!r} belongs to scope='local', got scope={self.scope!r}")
+            object.__setattr__(self, "scope", "local")
 
     def with_scope(self, scope: Scope, width: float | None = None) -> Criterion:
         """Return the same criterion with another scope."""
@@ -232,7 +238,7 @@ class Kurtosis(Additive):
     --------
     >>> from adaptstft import criteria
     >>> criteria.Kurtosis(scope="frame").in_nats
-    True
+    False
     """
 
     power: float = 2.0
@@ -241,6 +247,10 @@ class Kurtosis(Additive):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("power", self.power)
+
+    @property
+    def in_nats(self) -> bool:
+        return self.scope != "frame"
 
     @property
     def statistics(self) -> Statistics:
@@ -368,8 +378,11 @@ class Hoyer(Additive):
     """
 
     name: ClassVar[str] = "hoyer"
-    in_nats: ClassVar[bool] = False
     spread: ClassVar[bool] = True
+
+    @property
+    def in_nats(self) -> bool:
+        return False
 
     @property
     def statistics(self) -> Statistics:
@@ -433,7 +446,10 @@ class Gini(Criterion):
 
     power: float = 2.0
     name: ClassVar[str] = "gini"
-    in_nats: ClassVar[bool] = False
+
+    @property
+    def in_nats(self) -> bool:
+        return False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -489,7 +505,10 @@ class Callable_(Criterion):  # "Callable" is typing's
 
     function: Callable[[Any], Any] = field()
     name: ClassVar[str] = "callable"
-    in_nats: ClassVar[bool] = False
+
+    @property
+    def in_nats(self) -> bool:
+        return False
 
     def __post_init__(self) -> None:
         if self.scope is not None or self.width is not None:
@@ -567,6 +586,8 @@ def resolve(criterion: Any, scope: Scope | None = None) -> Criterion:
         if criterion not in _CRITERIA:
             raise ValueError(f"unknown {criterion=}; known are {names()}")
         return _CRITERIA[criterion](scope=scope)
+    if isinstance(criterion, type) and issubclass(criterion, Criterion):
+        raise TypeError(f"criterion={criterion.__name__} is a class; pass an object, {criterion.__name__}()")
     if isinstance(criterion, Criterion):
         if scope is None or criterion.scope == scope:
             return criterion

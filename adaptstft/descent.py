@@ -12,7 +12,7 @@ from scipy.optimize import OptimizeResult, minimize
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.criteria import Criterion
 from adaptstft.framing import Frames, make_frames
-from adaptstft.objective import evaluate, value_of
+from adaptstft.objective import comparable_view, evaluate, value_of
 from adaptstft.parameters import Parameters, State, durations
 from adaptstft.scopes import FrameView, Neighbourhoods
 from adaptstft.transform import Transform
@@ -21,6 +21,10 @@ from adaptstft.windows import Window
 _DEFAULTS = {"maxiter": 100, "ftol": 1e-8, "gtol": 1e-6, "maxls": 8}
 #: SciPy's status of a line search that found no better point.
 _NO_STEP = 2
+#: Slope, in nats for a factor e in a length, that counts as level where no step improves the value; where
+#: the window jumps, by its jump more, which the slope does not see.
+_FLAT_ENOUGH = 0.01
+_TINY = float(np.finfo(float).tiny)
 #: Price in nats of a factor e in the number of transforms, when one hop is tuned.
 _TRANSFORM_PRICE = 0.01
 #: Width in nats (log length) within which the total variation is rounded off.
@@ -139,20 +143,20 @@ class Descent:
         d_y = parameters.adjoint(y, state, d_theta, loss.positions, loss.weights, loss.shape)
         return Evaluation(value, y.copy(), d_y, parameters.natural_slope(d_theta, loss.positions, loss.shape))
 
+    def value(self, state: State) -> float:
+        """Criterion of a state with its weights."""
+        tf, frames = self.frames(state)
+        view = FrameView(state.times, state.weights, 1.0, self.neighbourhoods)
+        return value_of(tf, self.x, frames, self.criterion, view, self.lead)
+
     def comparable_value(self, state: State) -> float:
         """Criterion as an integral over time and frequency, comparable between framings.
 
         Only the value itself for callables, which may be anything.
         """
         tf, frames = self.frames(state)
-        weights = durations(state.times, self.x.shape[1])
-        view = FrameView(state.times, weights, 1 / tf.mfft, self.neighbourhoods)
-        return value_of(tf, self.x, frames, self.criterion, view, self.lead)
-
-    def plain_value(self, state: State) -> float:
-        """Criterion with every frame and bin counted once: the value of the literature."""
-        tf, frames = self.frames(state)
-        view = FrameView(state.times, np.ones(state.times.size), 1.0, self.neighbourhoods)
+        spans = durations(state.times, self.x.shape[1])
+        view = comparable_view(self.criterion, state.times, spans, tf.mfft, self.neighbourhoods)
         return value_of(tf, self.x, frames, self.criterion, view, self.lead)
 
 
@@ -205,25 +209,25 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
     """Run L-BFGS-B from the start of `parameters`; nothing to tune is an evaluation."""
     start = descent.evaluate(parameters, parameters.start())
     if start.y.size == 0:
-        ended = OptimizeResult(nit=0, nfev=1, success=True, status=0, message="nothing to tune")
-        return _outcome(parameters, start, start, [start.value], ended)
+        return stay(parameters, start, "nothing to tune")
     best = start
     history = [start.value]
+    # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.
+    jump = parameters.window.end_value
+    unit = 1.0 if descent.criterion.in_nats else max(abs(start.value), float(np.abs(start.slope).max()), _TINY)
 
     def objective(y: Float64Array) -> tuple[float, Float64Array]:
         nonlocal best
-        if np.array_equal(y, start.y):  # SciPy evaluates the start again
-            return start.value, start.slope.copy()
-        here = descent.evaluate(parameters, y)
+        here = start if np.array_equal(y, start.y) else descent.evaluate(parameters, y)
         if here.value < best.value:
             best = here
-        return here.value, here.slope.copy()
+        return here.value / unit, here.slope / unit
 
     stopped = False
 
     def on_iteration(intermediate_result: OptimizeResult) -> None:
         nonlocal stopped
-        history.append(float(intermediate_result.fun))
+        history.append(float(intermediate_result.fun) * unit)
         try:
             # a copy, as SciPy hands out its live buffer
             state = parameters.state(np.array(intermediate_result.x))
@@ -244,14 +248,27 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
     # SciPy leaves these out where all bounds coincide
     ended.setdefault("nit", 0)
     ended.setdefault("status", 0)
-    if ended.status == _NO_STEP:
-        # Where a window jumps at its ends the objective does too, by less than it has decreased
-        # so far; near the optimum no step along the gradient is then an improvement any more.
-        ended.update(success=True, status=0, message="CONVERGENCE: NO STEP ALONG THE GRADIENT IMPROVES THE VALUE")
+    if ended.status == _NO_STEP and _projected(best, parameters) / unit <= _FLAT_ENOUGH + jump:
+        # Where a window jumps at its ends the objective does too, so that near the optimum no step
+        # along the gradient need be an improvement any more.
+        ended.update(success=True, status=0, message="CONVERGENCE: NO STEP ALONG THE SMALL GRADIENT IMPROVES THE VALUE")
     if stopped:
         ended.update(success=False, status=99, message="stopped by the callback")
         raise Stopped(_outcome(parameters, start, best, history, ended))
     return _outcome(parameters, start, best, history, ended)
+
+
+def stay(parameters: Parameters, at: Evaluation, message: str) -> Outcome:
+    """Outcome of a descent that did not move."""
+    ended = OptimizeResult(nit=0, nfev=1, success=True, status=0, message=message)
+    return _outcome(parameters, at, at, [at.value], ended)
+
+
+def _projected(at: Evaluation, parameters: Parameters) -> float:
+    """Largest slope that does not push against a bound."""
+    low, high = np.array(parameters.bounds()).T
+    inward = np.where(at.y <= low, np.minimum(at.slope, 0), np.where(at.y >= high, np.maximum(at.slope, 0), at.slope))
+    return float(np.abs(inward).max())
 
 
 def _outcome(

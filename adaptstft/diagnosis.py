@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import fft as fft_lib
 
 from adaptstft._typing import Float64Array
 from adaptstft.descent import Descent
@@ -47,12 +48,13 @@ class Sensitivity:
     curvature: float
 
 
-def sensitivity(descent: Descent, parameters: Parameters, state: State, value: float, *, one: bool) -> Sensitivity:
+def sensitivity(descent: Descent, state: State, value: float, bounds: tuple[float, float], *, one: bool) -> Sensitivity:
     """Measure how far all window lengths can be scaled before the criterion rises by the tolerance.
 
-    `value` is ``descent.comparable_value(state)``; `one` tells whether there is one length.
+    `value` is ``descent.comparable_value(state)``; `bounds` is the range of lengths; `one` tells
+    whether there is one length.
     """
-    low, high = parameters.win_bounds
+    low, high = bounds
     theta = state.theta
     # lengths that meet a bound stay there while the others go on
     reach_down = min(max(float(np.log(theta.max() / low)), 0.0), _WIDEST)
@@ -61,7 +63,11 @@ def sensitivity(descent: Descent, parameters: Parameters, state: State, value: f
 
     def rise(step: float) -> float:
         scaled = replace(state, theta=np.clip(theta * np.exp(step), low, high))
-        return descent.comparable_value(scaled) - value
+        longest = int(np.ceil(scaled.theta.max()))
+        at = descent
+        if longest > descent.tf.mfft:
+            at = replace(descent, tf=replace(descent.tf, mfft=int(fft_lib.next_fast_len(2 * longest, real=True))))
+        return at.comparable_value(scaled) - value
 
     down, bend_down = _reach(lambda s: rise(-s), reach_down, tolerance)
     up, bend_up = _reach(rise, reach_up, tolerance)
@@ -96,11 +102,11 @@ def _reach(rise: Callable[[float], float], limit: float, tolerance: float) -> tu
     return float(inside if inside > 0 else step), bend
 
 
-def notes(parameters: Parameters, state: State, found: Sensitivity) -> list[str]:
-    """Say what the user should know about a result."""
+def notes(parameters: Parameters, state: State, found: Sensitivity, reason: str = "") -> list[str]:
+    """Say what the user should know about a result; `reason` explains the lower bound of the lengths."""
     texts: list[str] = []
     if parameters.lengths != "fixed":
-        texts += _bound_notes(state.theta, parameters.win_bounds, one=parameters.lengths == "constant")
+        texts += _bound_notes(state.theta, parameters.win_bounds, reason, one=parameters.lengths == "constant")
         if found.factors[1] / found.factors[0] > 4:
             texts.append("the criterion is flat: window lengths more than a factor 4 apart are equally good")
     window = state.window
@@ -111,14 +117,16 @@ def notes(parameters: Parameters, state: State, found: Sensitivity) -> list[str]
     return texts
 
 
-def _bound_notes(theta: Float64Array, bounds: tuple[float, float], *, one: bool) -> list[str]:
+def _bound_notes(theta: Float64Array, bounds: tuple[float, float], reason: str, *, one: bool) -> list[str]:
+    if bounds[0] == bounds[1]:
+        return [f"only one window length is allowed, {bounds[0]:g} samples"]
     texts = []
-    for side, bound in (("lower", bounds[0]), ("upper", bounds[1])):
+    for side, bound, why in (("lower", bounds[0], reason), ("upper", bounds[1], "")):
         at = np.abs(np.log(theta / bound)) < 1e-6
         if one and at[0]:
-            texts.append(f"the window length is at its {side} bound of {bound:g} samples")
+            texts.append(f"the window length is at its {side} bound of {bound:g} samples{why}")
         elif not one and at.any():
             texts.append(
-                f"{int(at.sum())} of {theta.size} window lengths are at their {side} bound of {bound:g} samples"
+                f"{int(at.sum())} of {theta.size} window lengths are at their {side} bound of {bound:g} samples{why}"
             )
     return texts

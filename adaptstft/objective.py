@@ -9,7 +9,7 @@ import numpy as np
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, Callable_, Criterion, Gini
 from adaptstft.framing import Frames
-from adaptstft.scopes import FrameView
+from adaptstft.scopes import FrameView, Neighbourhoods
 from adaptstft.transform import (
     Transform,
     forward,
@@ -52,6 +52,19 @@ def scale_free(tf: Transform, peak: float) -> Transform:
     """Bring signal and window to order one, which no scale-free criterion sees."""
     unit = tf.T**0.5 if tf.scaling == "psd" else 1.0
     return replace(tf, amplitude=1 / (peak * unit))
+
+
+def comparable_view(
+    criterion: Criterion, times: Float64Array, durations: Float64Array, mfft: int, neighbourhoods: Neighbourhoods | None
+) -> FrameView:
+    """View in which values can be compared between hops and FFT lengths.
+
+    Frames count for the time and bins for the frequency that they stand for. A measure of the number
+    of bins itself hardly depends on the framing, and keeps that number.
+    """
+    if isinstance(criterion, Additive) and criterion.spread:
+        return FrameView(times, durations / durations.mean(), 1.0, neighbourhoods)
+    return FrameView(times, durations, 1 / mfft, neighbourhoods)
 
 
 def evaluate(

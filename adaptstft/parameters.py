@@ -153,6 +153,9 @@ class Parameters:
         frames varies.
     hop_bounds : (float, float)
         Range of that hop in samples.
+    report_hop : bool
+        Whether one hop for all frames belongs to the natural parameters, as it
+        follows from the window length.
     """
 
     n: int
@@ -167,6 +170,7 @@ class Parameters:
     preconditioner: Float64Array | None = None
     hop_ratios: tuple[float, float] | None = None
     hop_bounds: tuple[float, float] = (1.0, np.inf)
+    report_hop: bool = False
 
     @property
     def times_vary(self) -> bool:
@@ -280,7 +284,8 @@ class Parameters:
         self, one: Float64Array, each: Float64Array, times: Float64Array, hop: Float64Array, shape: Float64Array
     ) -> Float64Array:
         lengths = {"fixed": each[:0], "constant": one, "time": each}[self.lengths]
-        moved = times if self.times_vary else hop if self.hop_ratios is not None else times[:0]
+        one_hop = self.hop_ratios is not None or (self.report_hop and times.size > 1)
+        moved = times if self.times_vary else hop if one_hop else times[:0]
         return np.concatenate([lengths, moved, shape if self.tune_shape else shape[:0]])
 
     def adjoint(

@@ -15,30 +15,25 @@ if TYPE_CHECKING:
     from adaptstft.result import TuningResult
 
 _RANGE_DB = 60.0
-#: A picture needs no more columns than this; long recordings are drawn from every so many slices.
-_MOST_COLUMNS = 2000
+#: More columns and rows than these fall below the pixels of a usual picture, which then drops some.
+_MOST_COLUMNS = 400
+_MOST_ROWS = 300
 
 
 def _power(sft: AdaptiveShortTimeFFT, x: AnyArray) -> tuple[Float64Array, Float64Array]:
-    """Slice times and mean spectrogram over channels of at most `_MOST_COLUMNS` slices."""
+    """Return times and spectrogram, averaged over channels, the largest of neighbouring slices and bins.
+
+    Maxima keep short events and narrow lines visible in a picture that has fewer columns and rows.
+    """
     assert sft.positions is not None
-    keep = np.unique(np.linspace(0, sft.positions.size - 1, _MOST_COLUMNS).astype(int))
-    lengths = np.asarray(sft.win_length)
-    shown = AdaptiveShortTimeFFT(
-        sft.window,
-        lengths[keep] if lengths.ndim else lengths,
-        None,
-        sft.fs,
-        positions=sft.positions[keep],
-        max_length=sft.m_num,
-        mfft=sft.mfft,
-        fft_mode=sft.fft_mode,
-        scale_to=sft.scaling,
-        workers=sft.workers,
-        backend=sft.backend,  # type: ignore[arg-type]
-    )
-    power = np.asarray(shown.spectrogram(x), dtype=float)
-    return sft.positions[keep] / sft.fs, power.reshape(-1, *power.shape[-2:]).mean(axis=0)
+    groups = np.array_split(np.arange(sft.positions.size), min(sft.positions.size, _MOST_COLUMNS))
+    columns, times = [], []
+    for group in groups:
+        power = np.asarray(sft.spectrogram(x, p0=int(group[0]), p1=int(group[-1]) + 1), dtype=float)
+        power = power.reshape(-1, *power.shape[-2:]).mean(axis=0)
+        columns.append(_largest(power, _MOST_ROWS).max(axis=1))
+        times.append(sft.positions[group].mean() / sft.fs)
+    return np.array(times), np.array(columns).T
 
 
 def _edges(centres: Float64Array, first: float, last: float) -> Float64Array:
@@ -74,7 +69,6 @@ def draw_spectrogram(ax: Any, sft: AdaptiveShortTimeFFT, x: AnyArray, title: str
         The picture.
     """
     times, power = _power(sft, x)
-    power = _largest(power, 1024)
     level = 10 * np.log10(np.maximum(power / power.max(), 10 ** (-_RANGE_DB / 10)))
     f_edges = np.linspace(sft.f[0] - sft.delta_f / 2, sft.f[-1] + sft.delta_f / 2, len(power) + 1)
     t_edges = _edges(times, 0.0, (x.shape[-1] - 1) / sft.fs)
@@ -112,13 +106,15 @@ def plot_result(result: TuningResult, ax: Any = None) -> Any:
         pyplot = require("matplotlib.pyplot", extra="plot")
         _, ax = pyplot.subplots(1, 2, figsize=(11, 4.2), sharey=True, layout="constrained")
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
-    if axes.size > 2:
-        raise ValueError(f"ax must be one Axes or two, got {axes.size}")
+    if not 1 <= axes.size <= 2 or not all(hasattr(one, "pcolormesh") for one in axes):
+        raise TypeError(f"ax must be one matplotlib Axes or two, got {ax!r}")
     x = remove_trend(result.signal, result.detrend)
     if axes.size == 2:
         draw_spectrogram(axes[0], result.initial, x, f"before: {_length_text(result.initial)}")
     mesh = draw_spectrogram(axes[-1], result.sft, x, f"tuned: {_length_text(result.sft)}")
     if np.ndim(result.win_length):
         _draw_lengths(axes[-1], result.sft)
-    axes[-1].figure.colorbar(mesh, ax=axes[-1], label="dB below maximum", pad=0.02)
+    # a layout engine makes room for the axis of the lengths by itself
+    crowded = np.ndim(result.win_length) > 0 and axes[-1].figure.get_layout_engine() is None
+    axes[-1].figure.colorbar(mesh, ax=axes[-1], label="dB below maximum", pad=0.18 if crowded else 0.02)
     return axes

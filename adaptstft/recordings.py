@@ -77,7 +77,9 @@ def read(path: str | os.PathLike[str], *, fs: float | None = None, key: str | No
         - ``.wav``: PCM of any bit depth or floating point, any number of channels;
         - ``.csv``, ``.tsv``, ``.txt``: numbers separated by commas, semicolons, tabs or blanks, a header line
           if you like. Every column is a channel, except one named ``time`` or ``t`` (with a unit if you like:
-          ``time (ms)``), which gives the sampling rate and must be evenly spaced;
+          ``time (ms)``), which gives the sampling rate and must be evenly spaced. Without names, a first
+          column that rises evenly is taken for times in seconds (or, if it counts 0, 1, 2, ..., for numbers
+          of samples);
         - ``.npy``: one or two dimensions, the longer one being time (the last one of a square array);
         - ``.mat``: MATLAB files up to version 7 (not 7.3). A scalar called ``fs``, ``Fs`` or ``sr``, or an
           evenly spaced vector called ``t`` or ``time``, gives the sampling rate.
@@ -207,15 +209,18 @@ def _check_riff_size(file: Path) -> None:
 
 def _read_csv(file: Path) -> tuple[AnyArray, _Clock]:
     text = file.read_text(encoding="utf-8-sig", errors="replace")
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    filled = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in filled if not line.lstrip().startswith("#")]
     if not lines:
         raise ValueError("the file holds no samples")
+    remark = filled[max(filled.index(lines[0]) - 1, 0)].lstrip("# ")
     delimiter = next((mark for mark in ";\t," if mark in lines[0] + lines[-1]), None)
     if delimiter != ",":
         # A comma can then only be a decimal one.
         lines = [line.replace(",", ".") for line in lines]
     fields = [field.strip("\"' ") for field in lines[0].split(delimiter)]
     names = [] if all(_is_number(field) for field in fields) else fields
+    in_remark = [field.strip("\"' ") for field in remark.split(delimiter)]
     if names and len(lines) == 1:
         raise ValueError("the file holds no samples, only a line of text")
     try:
@@ -228,7 +233,25 @@ def _read_csv(file: Path) -> tuple[AnyArray, _Clock]:
         raise ValueError(f"the header has {len(names)} names for {len(columns)} columns")
     if columns.shape[1] == 1 and not names:
         return columns[:, 0], None
+    if not names and len(in_remark) == len(columns) and any(_TIME.match(name) for name in in_remark):
+        names = in_remark  # numpy.savetxt writes its header as a remark
+    if not names and _is_clock(columns):
+        return _without_clock(columns)
     return _split_time(columns, names)
+
+
+def _is_clock(columns: AnyArray) -> bool:
+    """Whether the first of several columns without names rises evenly, as times or numbers of samples do."""
+    if len(columns) < 2 or columns.shape[1] < 3:
+        return False
+    steps = np.diff(columns[0])
+    return bool(steps.mean() > 0 and np.all(np.abs(steps - steps.mean()) < 1e-3 * steps.mean()))
+
+
+def _without_clock(columns: AnyArray) -> tuple[AnyArray, _Clock]:
+    """Take times or numbers of samples away from the channels; numbers say nothing of the sampling rate."""
+    counts = np.all(np.diff(columns[0]) == 1) and columns[0, 0] in (0, 1)
+    return columns[1:], None if counts else columns[0]
 
 
 def _is_number(field: str) -> bool:

@@ -13,6 +13,7 @@ from adaptstft import criteria, kernels, windows
 from adaptstft._typing import AnyArray, Backend, Float64Array, HopMode, Method, Scaling, WindowMode
 from adaptstft._validation import (
     as_bounds,
+    as_flag,
     as_index,
     as_real,
     as_signal,
@@ -21,6 +22,7 @@ from adaptstft._validation import (
     check_not_silent,
     check_option,
     check_positive,
+    show,
 )
 from adaptstft.blocks import count_workers
 from adaptstft.parameters import frame_count
@@ -29,6 +31,7 @@ from adaptstft.windows import Window
 
 _LONGEST = 16384
 _SHORTEST = 16
+_LEAST_OVERLAP = 0.05
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,7 @@ class Request:
     original : ndarray
         The signal as given, time last.
     x : ndarray, shape (channels, n)
-        The signal without its trend.
-    peak : float
-        Its largest magnitude.
+        The signal without its trend, its largest magnitude one unless the criterion is a callable.
     lead : tuple of int
         Its leading dimensions.
     fs : float
@@ -61,7 +62,6 @@ class Request:
 
     original: AnyArray
     x: AnyArray
-    peak: float
     lead: tuple[int, ...]
     fs: float
     window: Window
@@ -97,10 +97,10 @@ class Request:
         return "centered" if np.iscomplexobj(self.x) else "onesided"
 
     def transform(self, mfft: int, window: Window | None = None) -> Transform:
-        """Transform on signals brought to order one, which scale-free criteria do not see."""
+        """Transform with windows of order one, where the criterion is scale-free."""
         _, module = kernels.resolve(self.backend)
-        unit = self.fs**-0.5 if self.scale_to == "psd" else 1.0
         free = isinstance(self.criterion, criteria.Callable_)
+        unit = self.fs**-0.5 if self.scale_to == "psd" and not free else 1.0
         return Transform(
             mfft,
             self.fft_mode,
@@ -109,7 +109,7 @@ class Request:
             count_workers(self.workers),
             window or self.window,
             1 / self.fs,
-            amplitude=1.0 if free else 1 / (self.peak * unit),
+            amplitude=1 / unit,
         )
 
 
@@ -139,6 +139,7 @@ def check_request(
     axis: Any,
     workers: Any,
     backend: Any,
+    progress: Any,
 ) -> Request:
     """Check all arguments of `optimize`."""
     fs = check_positive("fs", fs, "Hz")
@@ -147,17 +148,22 @@ def check_request(
     check_option("scale_to", scale_to, (*get_args(Scaling), None))
     check_option("method", method, get_args(Method))
     check_option("detrend", detrend, ("constant", "linear", None))
-    check_option("tune_shape", tune_shape, (True, False))
+    tune_shape = as_flag("tune_shape", tune_shape)
+    as_flag("progress", progress)
     check_option("backend", backend, kernels.BACKENDS)
     found = windows.resolve(window)
-    found.check_tunable()
+    if window_mode != "fixed" or hop_mode == "time" or tune_shape:
+        found.check_tunable()
     if tune_shape and not found.shape:
         raise ValueError(f"{tune_shape=} needs a window with shape parameters, which {found.spec!r} does not have")
-    if tune_shape and not found.shape_bounds:
-        raise ValueError(f"{tune_shape=} needs bounds of the shape parameters, which {found.spec!r} does not have")
+    if tune_shape:
+        found.check_shape_bounds()
     loss = criteria.resolve(criterion, scope)
-    if min_overlap is not None and not 0 < as_real("min_overlap", min_overlap) < 1:
-        raise ValueError(f"{min_overlap=} must lie between 0 and 1, both excluded, or be None")
+    if min_overlap is not None and not _LEAST_OVERLAP <= as_real("min_overlap", min_overlap) < 1:
+        raise ValueError(
+            f"{min_overlap=} must be at least {_LEAST_OVERLAP}, below which the inverse amplifies every rounding "
+            "error, and less than 1; or be None"
+        )
     if as_real("smoothness", smoothness) < 0:
         raise ValueError(f"{smoothness=} must be at least 0")
     if callback is not None and not callable(callback):
@@ -173,16 +179,20 @@ def check_request(
     n = original.shape[-1]
     channels = original.reshape(-1, n)
     check_not_silent(channels)
-    channels = np.ascontiguousarray(remove_trend(channels, detrend))
-    peak = _check_detrended(channels, detrend)
+    channels = remove_trend(channels, detrend)
+    peak = _check_detrended(channels, original, detrend)
+    if not isinstance(loss, criteria.Callable_):  # of order one, which scale-free criteria do not see
+        channels = channels / peak
+    channels = np.ascontiguousarray(channels)
     hop = None if hop is None else check_positive("hop", hop, "samples")
     mfft = None if mfft is None else as_index("mfft", mfft, 1)
-    bounds = _length_bounds(win_bounds, win_length, hop, min_overlap, mfft, n)
+    # a hop that is tuned along does not hold the windows
+    held = None if hop_mode == "constant" and not isinstance(loss, criteria.Callable_) else hop
+    bounds = _length_bounds(win_bounds, win_length, held, min_overlap, mfft, n)
     lengths = _start_lengths(win_length, bounds, hop, n, window_mode, hop_mode)
     return Request(
-        original=original,
+        original=original.copy(),  # the caller may go on to change theirs
         x=channels,
-        peak=peak,
         lead=original.shape[:-1],
         fs=fs,
         window=found,
@@ -192,7 +202,7 @@ def check_request(
         hop=hop,
         win_bounds=bounds,
         bounds_given=win_bounds is not None,
-        hop_bounds=_hop_bounds(hop_bounds, hop, min_overlap, bounds),
+        hop_bounds=_hop_bounds(hop_bounds, hop, hop_mode, min_overlap, bounds),
         min_overlap=None if min_overlap is None else float(min_overlap),
         mfft=mfft,
         criterion=loss,
@@ -219,9 +229,10 @@ def remove_trend(x: AnyArray, kind: str | None) -> AnyArray:
     return np.asarray((x - mean).astype(x.dtype, copy=False))
 
 
-def _check_detrended(x: AnyArray, kind: str | None) -> float:
+def _check_detrended(x: AnyArray, original: AnyArray, kind: str | None) -> float:
     peak = float(np.abs(x).max())
-    if peak == 0:
+    rounding = 0.0 if kind is None else np.finfo(x.dtype).eps * np.sqrt(x.shape[1]) * float(np.abs(original).max())
+    if peak <= rounding:
         raise ValueError(f"x is silent once its trend is removed (detrend={kind!r}): no window is better than another")
     return peak
 
@@ -234,23 +245,27 @@ def _length_bounds(
         high = float(max(min(n // 2, _LONGEST), 2))
         low = min(float(_SHORTEST), high)
         if mfft is not None:
-            high = max(min(high, float(mfft)), low)
+            high = min(high, float(mfft))
+            low = min(low, high)
         if win_length is not None:  # what the user starts from is always in range
             given = as_win_length(win_length)
             low, high = min(low, float(given.min())), max(high, float(given.max()))
     else:
         low, high = as_bounds("win_bounds", win_bounds, 1.0)
+    if high > max(n, 2):
+        name, value = ("win_bounds", win_bounds) if win_bounds is not None else ("win_length", show(win_length))
+        raise ValueError(f"{name}={value}: windows may have at most {n} samples, the length of the signal")
     if mfft is not None and high > mfft:
         raise ValueError(f"{mfft=} must be at least the longest window allowed, {high:g} samples")
     if hop is None or min_overlap is None:
         return low, high
     least = hop / (1 - min_overlap)
-    if win_bounds is None and least > high:
-        high = min(least * 2, mfft or np.inf)
+    if win_bounds is None and high < least <= n:
+        high = min(least * 2, n, mfft or np.inf)
     if least > high:
         raise ValueError(
             f"{hop=} leaves samples uncovered: with {min_overlap=} windows must be at least {least:g} samples long, "
-            f"but at most {high:g} are allowed; use a smaller hop, longer windows or min_overlap=None"
+            f"but at most {high:g} are allowed for {n} samples; use a smaller hop, longer windows or min_overlap=None"
         )
     return max(low, least), high
 
@@ -283,10 +298,12 @@ def _start_lengths(
 
 
 def _hop_bounds(
-    hop_bounds: Any, hop: float | None, min_overlap: float | None, win_bounds: tuple[float, float]
+    hop_bounds: Any, hop: float | None, hop_mode: str, min_overlap: float | None, win_bounds: tuple[float, float]
 ) -> tuple[float, float] | None:
     if hop_bounds is None:
         return None
+    if hop_mode == "fixed" and hop is not None:
+        raise ValueError(f"{hop_bounds=} needs hop_mode='time' or 'constant', or a hop that is not given, got {hop=}")
     low, high = as_bounds("hop_bounds", hop_bounds, 0.0 if min_overlap is None else 1e-3)
     if hop is not None and not low <= hop <= high:
         raise ValueError(f"{hop=} must lie within {hop_bounds=}")

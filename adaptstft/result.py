@@ -29,7 +29,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     Attributes
     ----------
     sft : AdaptiveShortTimeFFT
-        The tuned transform, ready to use.
+        The tuned transform, ready to use on signals of this length: its frames
+        are at `positions`. For signals of another length make one from the
+        window length and a hop, ``AdaptiveShortTimeFFT(window, win_length, hop, fs)``.
     win_length : float or ndarray, shape (p_num,)
         Window length(s) in samples.
     win_duration : float or ndarray
@@ -43,8 +45,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         the smoothness term if one was asked for.
     area_fun : float
         The criterion as an integral over time and frequency, comparable
-        between hops and FFT lengths; for entropies ``exp(area_fun)`` is the
-        time-frequency area that the signal occupies, in cells of s Hz.
+        between hops and FFT lengths; for entropies of global scope
+        ``exp(area_fun)`` is the time-frequency area that the signal occupies, in
+        cells of s Hz.
     x, jac : ndarray
         The tuned parameters in their own units (lengths, then positions or hop,
         then shape) and the slope of the criterion in each of them alone.
@@ -120,7 +123,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         else:
             rows.append(("flatness", f"within {within} for all lengths times {low_f:.2f} to {high_f:.2f}"))
         rows.append(
-            ("optimiser", f"{self.message} ({len(self.starts)} starts, {self.nfev} evaluations, {self.backend})")
+            ("optimiser", f"{self.message} ({_count(self.starts, 'start')}, {self.nfev} evaluations, {self.backend})")
         )
         rows.extend(("note", note) for note in self.notes)
         return rows
@@ -266,16 +269,18 @@ def load(path: Any) -> TuningResult:
     """
     from adaptstft import criteria
 
+    if not Path(path).exists() and Path(_npz(path)).exists():
+        path = _npz(path)  # as `save` has named it
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         settings = json.loads(str(arrays.pop("settings")))
         if settings["format"] != _FORMAT:
             raise ValueError(f"its format is {settings['format']}, this version reads {_FORMAT}")
-    except (KeyError, ValueError, OSError) as exc:
-        if isinstance(exc, FileNotFoundError):
-            raise
-        raise ValueError(f"{path!s} is not a saved tuning result: {exc}") from exc
+    except FileNotFoundError:
+        raise
+    except (KeyError, ValueError, OSError, TypeError, AttributeError) as exc:
+        raise ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc})") from exc
     initial = settings["initial"]
     before = (np.array(initial.pop("win_length")), np.array(initial.pop("positions")))
     criterion = settings["criterion"]
@@ -293,6 +298,10 @@ def load(path: Any) -> TuningResult:
         **{key: arrays[key] for key in ("positions", "signal", "history", "x", "jac")},
         **{key: settings[key] for key in _SCALARS},
     )
+
+
+def _count(things: list[Any], name: str) -> str:
+    return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
 def _describe_window(window: windows.Window) -> str:

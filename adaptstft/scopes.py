@@ -83,7 +83,8 @@ class Neighbourhoods:
         n = x.shape[-1]
         step = width / _PER_WIDTH
         centres = first + np.arange(int(np.ceil((n - 1) / step)) + 1) * step
-        power = np.sum(x.real.astype(float) ** 2 + x.imag.astype(float) ** 2, axis=0)
+        unit = max(float(np.abs(x).max(initial=0.0)), np.finfo(float).tiny)  # squares of any amplitude stay finite
+        power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
         empty = cls(centres, width, np.zeros(0))
         energy = np.zeros(centres.size)
         for low in range(0, n, 1 << 16):  # in pieces: the matrix has an entry for every sample

@@ -84,6 +84,23 @@ class SlicedTransform:
         length = float(self._m_num) if self._win_length.ndim else float(self._win_length)
         return HopSlices(self._hop, length, self._window, self._m_num, self._window_offset)
 
+    # errors of a call name the class that users know
+    __init__.__qualname__ = "AdaptiveShortTimeFFT.__init__"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        keywords = {
+            "positions": self._positions,
+            "max_length": self._m_num,
+            "fft_mode": self._fft_mode,
+            "mfft": self._mfft,
+            "scale_to": self._scaling,
+            "phase_shift": self._phase_shift,
+            "window_offset": self._window_offset,
+            "workers": self._workers,
+            "backend": self._backend,
+        }
+        return _rebuild, (type(self), (self._window, self.win_length, self._hop, self._fs), keywords)
+
     def __repr__(self) -> str:
         lengths = (
             f"{float(self._win_length):g}"
@@ -331,6 +348,10 @@ class SlicedTransform:
                 f"win_length has {self._win_length.size} entries, but a signal of {n} samples has "
                 f"p_num={self.p_num(n)} slices for hop={self._hop}, max_length={self._m_num}"
             )
+
+
+def _rebuild(cls: type[SlicedTransform], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> SlicedTransform:
+    return cls(*arguments, **keywords)
 
 
 def _check_times(hop: Any, positions: Any, win_length: Float64Array) -> tuple[float | None, Float64Array | None]:

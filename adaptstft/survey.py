@@ -17,7 +17,7 @@ from scipy import fft as fft_lib
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, Criterion
 from adaptstft.framing import Frames, make_frames
-from adaptstft.objective import value_of
+from adaptstft.objective import comparable_view, value_of
 from adaptstft.parameters import durations, frame_count
 from adaptstft.scopes import FrameView, Neighbourhoods, neighbourhood_values
 from adaptstft.transform import Transform, statistics
@@ -62,7 +62,7 @@ class FramingRule:
         Hop as a fraction of the window length where it is tuned; None for an
         eighth, rounded to samples.
     hop_bounds : (float, float)
-        Range of a tuned hop in samples.
+        Range of a hop that is not given, in samples.
     """
 
     hop: float | None
@@ -77,13 +77,15 @@ class FramingRule:
         elif self.hop_ratio is not None:
             hop = float(np.clip(self.hop_ratio * length, *self.hop_bounds))
         else:
-            hop = max(1.0, float(round(length * fraction)))
+            hop = float(np.clip(max(1.0, round(length * fraction)), *self.hop_bounds))
         return Framing(hop, self.mfft or int(fft_lib.next_fast_len(int(np.ceil(2 * length)), real=True)))
 
     def follows(self, framing: Framing, length: float) -> bool:
         """Whether a framing still is about what the rule says for a window length."""
-        ratio = framing.hop / self.tied(length).hop
-        return float(abs(np.log(ratio))) <= (_RATIO_SLACK if self.hop_ratio is not None else _TIED_SLACK)
+        wanted = self.tied(length)
+        hop = float(abs(np.log(framing.hop / wanted.hop)))
+        mfft = float(abs(np.log(framing.mfft / wanted.mfft)))
+        return hop <= (_RATIO_SLACK if self.hop_ratio is not None else _TIED_SLACK) and mfft <= _TIED_SLACK
 
 
 @dataclass(frozen=True)
@@ -192,14 +194,16 @@ def survey(
     Survey
         The values.
     """
-    x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # precise enough for a search
+    if isinstance(criterion, Additive):  # of signals of order one: single precision is enough for a search
+        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
     values = np.empty(lengths.size)
     local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
     for i, length in enumerate(lengths):
         framing = rule.tied(float(length), _SURVEY_HOP)
         at = replace(tf, mfft=framing.mfft)
         frames, times = regular_frames(at, x.shape[1], float(length), framing.hop)
-        view = FrameView(times, durations(times, x.shape[1]), 1 / framing.mfft, neighbourhoods)
+        spans = durations(times, x.shape[1])
+        view = comparable_view(criterion, times, spans, framing.mfft, neighbourhoods)
         if isinstance(criterion, Additive):
             totals, _ = statistics(at, x, frames, criterion.statistics)
             counts = np.full(times.size, float(at.f_pts * x.shape[0]))

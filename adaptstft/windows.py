@@ -9,7 +9,9 @@ need to know about a window.
 
 from __future__ import annotations
 
+import itertools
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +23,7 @@ from numpy.polynomial import chebyshev
 from scipy import special
 
 from adaptstft._typing import Float64Array, WindowFunction
+from adaptstft._validation import show
 
 __all__ = ["Series", "Window", "names", "register", "resolve"]
 
@@ -174,9 +177,8 @@ _FAMILIES: dict[str, _Family] = {name: _fixed_cosine_sum(name, a) for name, a in
     "boxcar": _Family("boxcar", _boxcar, np.zeros_like),
     "cosine": _Family("cosine", _cosine, _cosine_du),
     "gaussian": _Family("gaussian", _gaussian, _gaussian_du, _gaussian_da, default=(6.0,), bounds=((4.5, 12.0),)),
-    "general_cosine": _Family(
-        "general_cosine", _cosine_sum, _cosine_sum_du, _cosine_sum_da, bounds=((-1.0, 1.0),), variadic=True
-    ),
+    # no bounds: a cosine sum ends abruptly for most coefficients, so they are not tuned
+    "general_cosine": _Family("general_cosine", _cosine_sum, _cosine_sum_du, _cosine_sum_da, variadic=True),
     "general_hamming": _Family(
         "general_hamming",
         _general_hamming,
@@ -196,6 +198,7 @@ _LEGAL_SHAPES: dict[str, tuple[Callable[[float], bool], str]] = {
     "tukey": (lambda v: 0 < v <= 1, "0 < alpha <= 1 (for alpha = 0 use 'boxcar')"),
 }
 _registry_lock = threading.Lock()
+_warnings_lock = threading.Lock()
 
 
 def names() -> list[str]:
@@ -224,7 +227,10 @@ def _differentiate(omega: WindowFunction, argument: int) -> WindowFunction:
         if argument > 0:  # broadcast, so that the sum over elements stays a derivative per element
             arguments[argument] = np.full_like(u, shape[argument - 1])
         try:
-            return np.asarray(elementwise_grad(omega, argument)(*arguments), dtype=float)
+            with _warnings_lock, warnings.catch_warnings():
+                # a window that is flat in u has the derivative zero, which is nothing to warn of
+                warnings.filterwarnings("ignore", "Output seems independent of input", UserWarning)
+                return np.asarray(elementwise_grad(omega, argument)(*arguments), dtype=float)
         except (TypeError, AttributeError, ValueError) as exc:
             raise TypeError(
                 "a window given as a function is differentiated by autograd: write it with autograd.numpy "
@@ -349,8 +355,7 @@ class Window:
         self._family = family
         self.name = family.name
         self.shape = shape
-        bounds = family.bounds
-        self.shape_bounds = bounds * len(shape) if family.variadic else bounds
+        self.shape_bounds = family.bounds
         probe = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
         values = np.asarray(family.omega(probe, *shape))
         if values.shape != probe.shape or np.iscomplexobj(values) or not np.all(np.isfinite(values)):
@@ -377,6 +382,10 @@ class Window:
         if self._family.variadic:
             return (self.name, list(self.shape))
         return (self.name, *self.shape) if self.shape else self.name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a family is found by its name again, a function is what it is
+        return resolve, (self._family.omega if self.name == "callable" else self.spec,)
 
     def with_shape(self, shape: Sequence[float]) -> Window:
         """Return the same family with other values of its shape parameters."""
@@ -445,14 +454,37 @@ class Window:
         derivative = np.asarray(family.derivative(u, *parameters), dtype=float) if slope else np.zeros_like(value)
         return value, derivative, rows
 
+    def check_shape_bounds(self) -> None:
+        """Raise a ValueError if the shape parameters cannot be tuned within their bounds."""
+        bounds = self.shape_bounds
+        if self._family.variadic or not bounds:
+            raise ValueError(f"the shape parameters of window {self.spec!r} have no bounds to be tuned within")
+        for corner in itertools.product(*bounds):
+            self.with_shape(corner).check_tunable()
+
     def check_tunable(self) -> None:
         """Raise a ValueError if the window jumps too far at its ends to be tuned."""
+        if self._inner_jump > MAX_END_VALUE:
+            raise ValueError(
+                f"window {self.spec!r} cannot be tuned: it jumps by {self._inner_jump:.3g} inside its support (at most "
+                f"{MAX_END_VALUE} is allowed), which no derivative sees; use a continuous window"
+            )
         if self.end_value > MAX_END_VALUE:
             raise ValueError(
                 f"window {self.spec!r} cannot be tuned: it still has the value {self.end_value:.3g} at its ends "
                 f"(at most {MAX_END_VALUE} is allowed), so samples enter and leave its support by jumps that "
                 "no derivative sees; use a window that tapers, such as 'hann'"
             )
+
+    @cached_property
+    def _inner_jump(self) -> float:
+        """Largest change between close points that the derivative does not account for."""
+        if self.series is not None:
+            return 0.0
+        u = np.linspace(-0.5, 0.5, 2001)
+        value = np.asarray(self._family.omega(u, *self.shape), dtype=float)
+        slope = np.asarray(self._family.derivative(u, *self.shape), dtype=float)
+        return float(np.abs(np.diff(value) - (slope[1:] + slope[:-1]) / 2 * (u[1] - u[0])).max())
 
     @cached_property
     def series(self) -> Series | None:
@@ -567,7 +599,7 @@ def resolve(window: Any) -> Window:
     elif callable(window):
         return _from_callable(window)
     else:
-        raise TypeError(f"{window=} must be a name, a tuple (name, shape), a callable or a Window")
+        raise TypeError(f"window={show(window)} must be a name, a tuple (name, shape), a callable or a Window")
     if name not in _FAMILIES:
         raise ValueError(f"unknown window {name!r}; known are {names()}")
     family = _FAMILIES[name]

@@ -50,7 +50,7 @@ def make(**options):
 
 def value(transform, x, name, scope="global", **parameters):
     width = WIDTH if scope == "local" else None
-    criterion = CLASSES[name](scope=scope, width=width, **parameters)
+    criterion = CLASSES[name](scope=scope, width=width if scope == "local" else None, **parameters)
     return transform.value_and_grad(x, criterion)[0]
 
 
@@ -115,8 +115,9 @@ def test_defaults_are_those_of_the_literature(rng):
 def test_scaling_the_signal_changes_nothing(name, scope, factor, rng):
     """Powers up to |S|**6: amplitudes of 1e100 overflow unless something takes care."""
     x, transform = rng.standard_normal(41), make()
-    scaled, slope = transform.value_and_grad(factor * x, CLASSES[name](scope=scope, width=WIDTH))
-    expected, unscaled = transform.value_and_grad(x, CLASSES[name](scope=scope, width=WIDTH))
+    criterion = CLASSES[name](scope=scope, width=WIDTH if scope == "local" else None)
+    scaled, slope = transform.value_and_grad(factor * x, criterion)
+    expected, unscaled = transform.value_and_grad(x, criterion)
     assert scaled == pytest.approx(expected, rel=TOL)
     assert slope.win_length == pytest.approx(unscaled.win_length, rel=1e-10)
 
@@ -149,7 +150,7 @@ def test_concentration_is_rewarded(name):
     tone, noise = np.cos(0.25 * np.arange(400)), np.random.default_rng(0).standard_normal(400)
     transform = AdaptiveShortTimeFFT("hann", 64.0, 16.0, 1.0)
     for scope in SCOPES:
-        criterion = CLASSES[name](scope=scope, width=100.0)
+        criterion = CLASSES[name](scope=scope, width=100.0 if scope == "local" else None)
         assert transform.value_and_grad(tone, criterion)[0] < transform.value_and_grad(noise, criterion)[0]
 
 

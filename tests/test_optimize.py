@@ -306,7 +306,7 @@ def test_save_and_load(chirp_and_click, tmp_path, modes):
 
 def test_load_refuses_other_files(tmp_path):
     np.savez(tmp_path / "other.npz", a=1)
-    with pytest.raises(ValueError, match=r"other\.npz is not a saved tuning result"):
+    with pytest.raises(ValueError, match=r"other\.npz is not a file that TuningResult\.save has written"):
         adaptstft.load(tmp_path / "other.npz")
     with pytest.raises(FileNotFoundError):
         adaptstft.load(tmp_path / "missing.npz")
@@ -352,5 +352,5 @@ def test_area_is_what_a_chirp_occupies():
 @pytest.mark.parametrize("criterion", [criteria.Renyi(alpha=2.0, scope="local", width=0.5), criteria.Lp(k=0.5)])
 def test_criterion_objects(chirp_and_click, criterion):
     res = adaptstft.optimize(chirp_and_click, FS, criterion=criterion, window_mode="time", options={"maxiter": 5})
-    assert res.criterion.width == criterion.width
+    assert criterion.width is None or res.criterion.width == criterion.width
     assert type(res.criterion) is type(criterion)

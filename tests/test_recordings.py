@@ -290,3 +290,29 @@ def test_bad_rate_is_named(tmp_path, fs, rule):
 def test_key_is_for_mat_files(tmp_path, x):
     with pytest.raises(ValueError, match="key='x' is for MAT files only"):
         recordings.read(write_wav(tmp_path / "a.wav", x, 16), key="x")
+
+
+@pytest.mark.parametrize("mark", [",", " ", ";", "\t"])
+def test_a_first_column_that_rises_evenly_is_time(tmp_path, mark):
+    t = np.arange(50) / 200.0
+    np.savetxt(tmp_path / "a.csv", np.c_[t, np.sin(t), np.cos(t)], delimiter=mark)
+    for fs in (None, 200.0):
+        recording = recordings.read(tmp_path / "a.csv", fs=fs)
+        assert recording.fs == pytest.approx(200.0)
+        np.testing.assert_allclose(recording.x, [np.sin(t), np.cos(t)])
+
+
+def test_a_first_column_that_counts_is_neither_time_nor_channel(tmp_path):
+    x = np.random.default_rng(0).standard_normal(50)
+    np.savetxt(tmp_path / "a.csv", np.c_[np.arange(50), x], delimiter=",")
+    np.testing.assert_allclose(recordings.read(tmp_path / "a.csv", fs=8.0).x, [x])
+    with pytest.raises(ValueError, match="does not say its sampling rate"):
+        recordings.read(tmp_path / "a.csv")
+
+
+def test_the_header_of_savetxt_is_a_remark(tmp_path):
+    t = np.arange(50) / 200.0
+    np.savetxt(tmp_path / "a.txt", np.c_[np.sin(t), 1e3 * t], delimiter="\t", header="acc\ttime (ms)")
+    recording = recordings.read(tmp_path / "a.txt")
+    assert recording.fs == pytest.approx(200.0)
+    np.testing.assert_allclose(recording.x, [np.sin(t)])

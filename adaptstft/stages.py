@@ -1,0 +1,471 @@
+"""The stages of `optimize`: one length first, then lengths and positions in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from adaptstft._progress import Progress
+from adaptstft._typing import Float64Array, Scope
+from adaptstft.criteria import Additive, Callable_, Criterion
+from adaptstft.descent import Descent, Outcome, Stopped, best_hop_ratio, descend, stay
+from adaptstft.diagnosis import notes, sensitivity
+from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
+from adaptstft.request import Request
+from adaptstft.result import TuningResult
+from adaptstft.scopes import Neighbourhoods
+from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+from adaptstft.survey import Framing, FramingRule, Survey, length_grid, survey
+from adaptstft.windows import Window
+
+_SCIPY_DEFAULT = 256
+#: Smallest tuned hop as a fraction of the window length.
+_LEAST_HOP_RATIO = 0.02
+#: Hops that are tried for a loss of the user's.
+_HOP_GRID = 24
+#: Width of a neighbourhood relative to the constant optimum: no window is wider than it.
+_WIDTH_RATIO = 4.0
+#: Longest window in time mode relative to the constant optimum, unless bounds are given: the FFT must hold it.
+_WIDEST_RATIO = 4
+#: Framings that one descent goes through at most; the FFT's length at least doubles from one to the next.
+_MOST_FRAMINGS = 20
+#: A minimum of the grid this far above the best one, in nats, is not refined.
+_HOPELESS = 0.5
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One descent: where it began, how it went, and its value comparable between framings."""
+
+    label: str
+    descent: Descent
+    parameters: Parameters
+    outcome: Outcome
+    hop: float
+    comparable: float
+
+    def report(self) -> dict[str, Any]:
+        """Entry of ``TuningResult.starts``."""
+        first, last = self.parameters.theta, self.outcome.state.theta
+        o = self.outcome
+        return {
+            "label": self.label,
+            "win_length_start": float(np.exp(np.mean(np.log(first)))),
+            "win_length": float(np.exp(np.mean(np.log(last)))),
+            "hop": self.hop,
+            "mfft": self.descent.tf.mfft,
+            "fun_start": o.first,
+            "fun": o.value,
+            "area_fun": self.comparable,
+            "nit": o.nit,
+            "nfev": o.nfev,
+            "message": o.message,
+        }
+
+
+class Tuner:
+    """One call of `optimize`."""
+
+    def __init__(self, request: Request, bar: Progress) -> None:
+        self.r = request
+        self.bar = bar
+        self.free = isinstance(request.criterion, Callable_)
+        self.rule = self._framing_rule()
+        self.varying = request.window_mode == "time" or request.hop_mode == "time"
+        self.runs: list[_Run] = []
+        self.nfev = 0
+        self._coarse_survey: Survey | None = None
+        self._typical = np.inf
+        self.stopped = False
+
+    def run(self) -> TuningResult:
+        """Go through the stages and report the best descent of the last."""
+        best = self._constant_stage()
+        if self.varying:
+            self.runs = []
+            best = self._varying_stage(best)
+        return self._result(best)
+
+    def _framing_rule(self) -> FramingRule:
+        r = self.r
+        if r.hop_mode != "constant" or self.free:
+            return FramingRule(r.hop, r.mfft, None, r.hop_bounds or (0.0, np.inf))
+        largest = 1.0 if r.min_overlap is None else 1 - r.min_overlap
+        ratio = best_hop_ratio(r.window, (_LEAST_HOP_RATIO, largest))
+        bounds = r.hop_bounds or ((1.0, np.inf) if r.hop is None else (r.hop / 4, 4 * r.hop))
+        return FramingRule(None, r.mfft, ratio, bounds)
+
+    # ------------------------------------------------------------------ one length
+
+    def _constant_stage(self) -> _Run:
+        """Tune one length (and one hop), or settle on what was given."""
+        r = self.r
+        given = r.win_length is not None and (
+            r.window_mode == "fixed" or r.win_length.ndim > 0 or (self.varying and r.starts == 1)
+        )
+        if given or r.win_bounds[0] == r.win_bounds[1]:
+            theta: Float64Array = np.asarray(r.win_bounds[0] if r.win_length is None else r.win_length)
+            self._add("given", "fixed", theta, self.rule.tied(float(theta.max())))
+            return self.runs[-1]
+        if r.win_length is not None and r.starts == 1:
+            return self._tied_descent("given", float(r.win_length))
+        ended: list[_Run] = []
+        for label, length in self._starting_lengths():
+            if not self.stopped:
+                ended.append(self._tied_descent(label, length))
+        return min(ended, key=lambda run: run.comparable)
+
+    def _starting_lengths(self) -> list[tuple[str, float]]:
+        r = self.r
+        margin = _HOPELESS if r.criterion.in_nats else np.inf
+        lengths = self._whole_survey().minima(r.starts or 3, margin)
+        found = [(f"grid {k + 1}", length) for k, length in enumerate(lengths)]
+        if r.win_length is not None:
+            found = [("given", float(r.win_length)), *found][: r.starts]
+        return found
+
+    def _whole_survey(self) -> Survey:
+        if self._coarse_survey is None:
+            self._coarse_survey = self._survey()
+        return self._coarse_survey
+
+    def _survey(self, neighbourhoods: Neighbourhoods | None = None) -> Survey:
+        r = self.r
+        criterion = self._with_scope(self._scope())
+        if criterion.scope == "local" and neighbourhoods is None:
+            neighbourhoods = self._coarse()
+        low, high = r.win_bounds
+        rule = self.rule
+        if self.free:
+            rule = self._common_rule()
+            high = min(high, float(rule.mfft or high))
+        grid = length_grid(low, high)
+        self.nfev += grid.size
+        return survey(
+            r.transform(1),
+            r.x,
+            criterion,
+            grid,
+            rule,
+            neighbourhoods,
+            lambda part: self.bar.update(0.4 * part, "searching a grid of window lengths"),
+        )
+
+    def _common_rule(self) -> FramingRule:
+        """One framing for all lengths: the values of a user's loss are comparable only then."""
+        low, high = self.r.win_bounds
+        hop = self.rule.tied(float(np.sqrt(low * high))).hop
+        return replace(self.rule, hop=hop, mfft=self.r.mfft or replace(self.rule, hop=hop).tied(high / 2).mfft)
+
+    def _tied_descent(self, label: str, length: float) -> _Run:
+        """Descend from a length; while hop and FFT length no longer are what follows from it, go on."""
+        rule = self._common_rule() if self.free else self.rule
+        framing = rule.tied(length)
+        for attempt in range(_MOST_FRAMINGS):
+            self._add(label if attempt == 0 else f"{label}, continued", "constant", np.asarray(length), framing)
+            length = float(self.runs[-1].outcome.state.theta[0])
+            outgrown = length >= framing.mfft < self.r.win_bounds[1]
+            wanted = rule.tied(length)
+            if self.stopped or wanted == framing or (not outgrown and rule.follows(framing, length)):
+                break
+            framing = wanted
+        return self.runs[-1]
+
+    # ------------------------------------------------------------------ lengths and positions in time
+
+    def _varying_stage(self, constant: _Run) -> _Run:
+        r = self.r
+        times = constant.outcome.state.times
+        base = constant.outcome.state.theta
+        self._typical = self._typical_length(base)
+        given = constant.label == "given"
+        candidates = [("given" if given else "constant", base)]
+        if r.window_mode == "time" and isinstance(r.criterion, Additive) and not (given and r.starts == 1):
+            path, smooth = self._paths(times)
+            candidates = [*candidates, path, smooth] if given else [path, *candidates, smooth]
+        candidates = _distinct(candidates)[: r.starts or 3]
+        longest = max(float(theta.max()) for _, theta in candidates)
+        if r.window_mode == "time":  # the FFT holds every window that is allowed
+            allowed = r.win_bounds[1] if r.bounds_given else min(r.win_bounds[1], _WIDEST_RATIO * self._typical)
+            longest = max(longest, allowed / 2)
+        mfft = self.rule.tied(longest).mfft
+        framing = Framing(constant.hop, mfft)
+        if self.stopped:  # in the first stage: its result in the form of this one
+            self._add("constant", r.window_mode, base, framing, times, stay_there=True)
+        for name, theta in candidates:
+            if not self.stopped:
+                self._add(name, r.window_mode, theta, framing, times)
+        return min(self.runs, key=lambda run: run.outcome.value)
+
+    def _typical_length(self, base: Float64Array) -> float:
+        """Length that neighbourhoods are laid out for: the best of the grid, whatever the start."""
+        if self.free or self.r.win_bounds[0] == self.r.win_bounds[1]:
+            return float(np.median(base))
+        return self._whole_survey().minima(1)[0]
+
+    def _neighbourhoods(self, width: float) -> Neighbourhoods:
+        return Neighbourhoods.of_signal(self.r.x, max(width, 4.0))
+
+    def _coarse(self) -> Neighbourhoods:
+        """Neighbourhoods before any length is known: an eighth of the signal, unless a width is given.
+
+        They keep one loud event from deciding for the whole signal.
+        """
+        width = self.r.criterion.width
+        return self._neighbourhoods(self.r.n / 8 if width is None else width * self.r.fs)
+
+    def _fine(self) -> Neighbourhoods:
+        """Neighbourhoods for lengths that vary in time."""
+        width = self.r.criterion.width
+        return self._neighbourhoods(_WIDTH_RATIO * self._typical if width is None else width * self.r.fs)
+
+    def _paths(self, times: Float64Array) -> list[tuple[str, Float64Array]]:
+        """Derive starting lengths of every frame from the best length of every neighbourhood."""
+        hood = self._fine()
+        found = self._survey(hood)
+        paths = []
+        for label, stiffness in (("path", 1.0), ("smooth path", 8.0)):
+            log = np.log(found.path(stiffness))
+            theta = np.exp(np.interp(times, hood.centres, log))
+            longest = np.inf if self.r.bounds_given else _WIDEST_RATIO * self._typical
+            paths.append((label, np.minimum(theta, longest)))
+        return paths
+
+    # ------------------------------------------------------------------ descents
+
+    def _with_scope(self, scope: Scope, neighbourhoods: Neighbourhoods | None = None) -> Criterion:
+        """Criterion with a scope, and the width in seconds of the neighbourhoods in use."""
+        if self.free:
+            return self.r.criterion
+        return self.r.criterion.with_scope(scope, neighbourhoods.width / self.r.fs if neighbourhoods else None)
+
+    def _scope(self) -> Scope:
+        default: Scope = "local" if self.varying else "global"
+        return self.r.criterion.scope or default
+
+    def _add(
+        self,
+        label: str,
+        lengths: str,
+        theta: Float64Array,
+        framing: Framing,
+        times: Float64Array | None = None,
+        *,
+        stay_there: bool = False,
+    ) -> None:
+        """Run one descent and keep it; `times` are given in the varying stage."""
+        r = self.r
+        varying = times is not None
+        final = varying or not self.varying
+        if times is None:
+            times = np.arange(frame_count(r.n, framing.hop)) * framing.hop
+        assert times is not None
+        theta = np.broadcast_to(np.asarray(theta, dtype=float), times.shape).copy()
+        scope = self._scope()
+        neighbourhoods = None
+        if scope == "local" and not self.free:
+            neighbourhoods = self._fine() if varying else self._coarse()
+        high = min(r.win_bounds[1], float(framing.mfft))
+        if lengths == "time" and not r.bounds_given:
+            high = min(high, max(_WIDEST_RATIO * self._typical, float(theta.max())))
+        low = r.win_bounds[0] if r.min_overlap is None else max(r.win_bounds[0], framing.hop / (1 - r.min_overlap))
+        parameters = Parameters(
+            r.n,
+            np.clip(theta, low, high) if lengths != "fixed" else theta,
+            times,
+            r.window,
+            lengths,
+            (min(low, high), high),
+        )
+        parameters.tune_shape = r.tune_shape and final
+        parameters.report_hop = r.hop_mode == "constant" and not varying
+        self._let_positions_vary(parameters, framing, final)
+        if lengths == "time" and neighbourhoods is not None:
+            parameters.preconditioner = _preconditioner(neighbourhoods, times)
+        descent = Descent(
+            r.transform(framing.mfft),
+            r.x,
+            self._with_scope(scope, neighbourhoods),
+            neighbourhoods,
+            r.smoothness,
+            r.options,
+            r.lead,
+            self._on_iteration(label),
+        )
+        if parameters.hop_ratios is not None:
+            parameters.times = self._best_hop(descent, parameters)
+            parameters.theta = np.full(parameters.times.size, parameters.theta[0])
+        try:
+            if stay_there:
+                outcome = stay(parameters, descent.evaluate(parameters, parameters.start()), "stopped by the callback")
+            else:
+                outcome = descend(descent, parameters)
+        except Stopped as stop:
+            outcome, self.stopped = stop.outcome, True
+        self.nfev += outcome.nfev
+        spacing = np.diff(outcome.state.times)
+        hop = float(spacing.mean()) if spacing.size else framing.hop
+        comparable = descent.comparable_value(outcome.state)
+        self.runs.append(_Run(label, descent, parameters, outcome, hop, comparable))
+
+    def _best_hop(self, descent: Descent, parameters: Parameters) -> Float64Array:
+        """Best regular times of a grid of hops, for a loss that may depend on the number of frames as it likes.
+
+        That number changes by steps, which no gradient sees.
+        """
+        length = float(parameters.theta[0])
+        low = max(parameters.hop_bounds[0], _LEAST_HOP_RATIO * length)
+        high = min(parameters.hop_bounds[1], (parameters.hop_ratios or (0, 1))[1] * length)
+        start = float(parameters.times[1])
+        hops = np.unique(np.append(np.geomspace(min(low, start), max(high, start), _HOP_GRID), start))
+        found = []
+        for hop in hops:
+            times = np.arange(frame_count(self.r.n, hop)) * hop
+            state = State(np.full(times.size, length), times, np.ones(times.size), parameters.window)
+            found.append((descent.value(state), times))
+        self.nfev += hops.size
+        best: Float64Array = min(found, key=lambda pair: pair[0])[1]
+        return best
+
+    def _let_positions_vary(self, parameters: Parameters, framing: Framing, final: bool) -> None:
+        r = self.r
+        hop = framing.hop
+        if r.hop_mode == "constant" and self.free and not (self.varying and final) and parameters.theta.size > 1:
+            largest = 1.0 if r.min_overlap is None else 1 - r.min_overlap
+            parameters.hop_ratios = (_LEAST_HOP_RATIO, largest)
+            parameters.hop_bounds = r.hop_bounds or (hop / 4, 4 * hop)
+        if r.hop_mode == "time" and final and parameters.times.size > 1:
+            low, high = r.hop_bounds or (hop / 4, 4 * hop)
+            if r.min_overlap is None:
+                parameters.free_hops = (low if r.hop_bounds else 0.0, high)
+            else:
+                span = float(parameters.times[-1] - parameters.times[0])
+                mean = span / (parameters.times.size - 1)  # rounding must not leave it outside its own bounds
+                parameters.hops = GuardedHops(span, (min(low, mean), max(high, mean)), r.min_overlap)
+
+    def _on_iteration(self, label: str) -> Callable[[int, float, Parameters, State], None]:
+        def report(iteration: int, value: float, parameters: Parameters, state: State) -> None:
+            part = 0.4 + 0.6 * (1 - np.exp(-iteration / 15))
+            self.bar.update(part, f"{label}: iteration {iteration}, {self.r.criterion.name} {value:.6g}")
+            if self.r.callback is not None:
+                stage = "varying" if parameters.times_vary or parameters.lengths == "time" else "constant"
+                self.r.callback(OptimizeResult(x=parameters.natural(state), fun=value, stage=stage))
+
+        return report
+
+    # ------------------------------------------------------------------ result
+
+    def _result(self, best: _Run) -> TuningResult:
+        r, o, state = self.r, best.outcome, best.outcome.state
+        one = (
+            bool(np.ptp(state.theta) == 0)
+            and r.window_mode != "time"
+            and (r.win_length is None or r.win_length.ndim == 0)
+        )
+        win_length: Any = float(state.theta[0]) if one else state.theta
+        sft = self._transform(state.window, win_length, state.times, best.descent.tf.mfft)
+        initial = self._initial(best)
+        bounds = best.parameters.win_bounds
+        # values of a user's loss are comparable for one FFT length only
+        reach = bounds if self.free else (bounds[0], max(bounds[1], r.win_bounds[1]))
+        found = sensitivity(best.descent, state, best.comparable, reach, one=one)
+        return TuningResult(
+            x=o.x,
+            fun=o.value,
+            jac=o.jac,
+            nit=o.nit,
+            nfev=self.nfev,
+            success=o.success,
+            status=o.status,
+            message=o.message,
+            sft=sft,
+            win_length=win_length,
+            win_duration=win_length / r.fs,
+            hop=best.hop,
+            positions=state.times,
+            criterion=best.descent.criterion,
+            history=np.array(o.history),
+            starts=[run.report() for run in self.runs],
+            sensitivity=found,
+            area_fun=best.comparable,
+            initial=initial,
+            initial_area_fun=self._initial_value(best, initial),
+            notes=[*self._shape_notes(), *notes(best.parameters, state, found, self._reason(best)), *_limit_notes(o)],
+            backend=r.backend,
+            signal=r.original,
+            detrend=r.detrend,
+        )
+
+    def _shape_notes(self) -> list[str]:
+        channels, n = self.r.x.shape
+        if channels <= n:
+            return []
+        return [f"{channels} channels of {n} samples: if time is another axis of x, name it with axis="]
+
+    def _reason(self, best: _Run) -> str:
+        """Say what holds windows above a lower bound, if it is the overlap of neighbours."""
+        r = self.r
+        if r.min_overlap is None or not np.isclose(best.parameters.win_bounds[0], best.hop / (1 - r.min_overlap)):
+            return ""
+        return f", from hop={best.hop:g} and min_overlap={r.min_overlap:g}: a smaller hop allows shorter windows"
+
+    def _transform(self, window: Window, win_length: Any, times: Float64Array, mfft: int) -> AdaptiveShortTimeFFT:
+        r = self.r
+        return AdaptiveShortTimeFFT(
+            window,
+            win_length,
+            None,
+            r.fs,
+            positions=times,
+            fft_mode="centered" if np.iscomplexobj(r.x) else "onesided",
+            mfft=mfft,
+            scale_to=r.scale_to,
+            workers=r.workers,
+            backend=r.backend_asked,
+        )
+
+    def _initial(self, best: _Run) -> AdaptiveShortTimeFFT:
+        """Transform before tuning: what was given, or SciPy's default."""
+        r = self.r
+        mfft = best.descent.tf.mfft
+        if r.win_length is not None and r.win_length.ndim:
+            return self._transform(r.window, r.win_length, np.arange(r.win_length.size) * best.hop, mfft)
+        length = float(min(_SCIPY_DEFAULT, max(r.n, 2)) if r.win_length is None else r.win_length)
+        framing = self.rule.tied(length)
+        if self.free or framing.mfft < length:
+            framing, length = Framing(best.hop, mfft), min(length, float(mfft))
+        times = np.arange(frame_count(r.n, framing.hop)) * framing.hop
+        return self._transform(r.window, length, times, framing.mfft)
+
+    def _initial_value(self, best: _Run, initial: AdaptiveShortTimeFFT) -> float:
+        assert initial.positions is not None
+        times = initial.positions
+        theta = np.broadcast_to(np.asarray(initial.win_length, dtype=float), times.shape)
+        at = replace(best.descent, tf=replace(best.descent.tf, mfft=initial.mfft))
+        return at.comparable_value(State(theta, times, np.ones(times.size), self.r.window))
+
+
+def _limit_notes(outcome: Outcome) -> list[str]:
+    if outcome.status != 1:
+        return []
+    return ["the optimiser stopped at its limit of iterations; options={'maxiter': ...} sets another"]
+
+
+def _distinct(starts: list[tuple[str, Float64Array]]) -> list[tuple[str, Float64Array]]:
+    """Drop starting lengths that are within 1 % of earlier ones in every frame."""
+    kept: list[tuple[str, Float64Array]] = []
+    for label, theta in starts:
+        if all(np.abs(np.log(theta / other)).max() > 0.01 for _, other in kept):
+            kept.append((label, theta))
+    return kept
+
+
+def _preconditioner(neighbourhoods: Neighbourhoods, times: Float64Array) -> Float64Array:
+    """Root of each frame's share in a local criterion, so that quiet frames move as readily as loud ones."""
+    member, _ = neighbourhoods.weights(times)
+    share = np.asarray(member.T @ neighbourhoods.energy)
+    return np.asarray(np.sqrt(np.maximum(share / share.max(), 1e-3)))
