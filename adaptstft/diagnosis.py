@@ -119,7 +119,7 @@ def notes(parameters: Parameters, state: State, found: Sensitivity, reason: str 
 
 def _bound_notes(theta: Float64Array, bounds: tuple[float, float], reason: str, *, one: bool) -> list[str]:
     if bounds[0] == bounds[1]:
-        return [f"only one window length is allowed, {bounds[0]:g} samples"]
+        return []
     texts = []
     for side, bound, why in (("lower", bounds[0], reason), ("upper", bounds[1], "")):
         at = np.abs(np.log(theta / bound)) < 1e-6

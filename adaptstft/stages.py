@@ -401,10 +401,13 @@ class Tuner:
         )
 
     def _shape_notes(self) -> list[str]:
-        channels, n = self.r.x.shape
-        if channels <= n:
-            return []
-        return [f"{channels} channels of {n} samples: if time is another axis of x, name it with axis="]
+        (channels, n), (low, high) = self.r.x.shape, self.r.win_bounds
+        texts = []
+        if channels > n:
+            texts.append(f"{channels} channels of {n} samples: if time is another axis of x, name it with axis=")
+        if self.r.window_mode != "fixed" and low == high:
+            texts.append(f"only one window length is allowed, {low:g} samples")
+        return texts
 
     def _reason(self, best: _Run) -> str:
         """Say what holds windows above a lower bound, if it is the overlap of neighbours."""
