@@ -88,8 +88,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT):  # type: ignore[misc]
 
     from_window = _constructor("from_window")
     from_dual = _constructor("from_dual")
-    if hasattr(_ScipyShortTimeFFT, "from_win_equals_dual"):  # since SciPy 1.16
-        from_win_equals_dual = _constructor("from_win_equals_dual")
+    from_win_equals_dual = _constructor("from_win_equals_dual")
 
     @property
     def workers(self) -> int | None:
