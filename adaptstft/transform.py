@@ -101,12 +101,13 @@ class Spectra:
 
     def inverse_fft(self, stored: AnyArray, delta: Float64Array | None = None) -> AnyArray:
         """Invert `store` and `fft`, undoing a rotation of the phase by `delta` in between."""
-        spectra = np.array(stored)
+        turned = delta is not None and bool(np.any(delta))
+        spectra = np.array(stored) if turned or self.power_gain != 1 else stored
         if self.fft_mode == "centered":
             spectra = np.asarray(fft_lib.ifftshift(spectra, axes=-1))
         if self.power_gain != 1:
             spectra[:, self.interior] /= self.power_gain**0.5
-        if delta is not None:
+        if turned:
             self.kernels.rotate(spectra, delta, self.mfft, self.onesided, -1.0)
         if self.onesided:
             return np.asarray(fft_lib.irfft(spectra, n=self.mfft, axis=-1))

@@ -27,25 +27,15 @@ def _kernel(function: _Function) -> _Function:
 @_kernel
 def window_rows(value, slope, plateau, theta, lead, count, w, dw):  # type: ignore[no-untyped-def]
     """Evaluate a window and its derivative in ``u``, one row a frame."""
-    terms = value.size
-    stretch = 4.0 / (1.0 - 2.0 * plateau)
     y = np.empty(w.shape[1])
     p = np.empty(w.shape[1])
     for b in range(theta.size):
-        step = 1.0 / theta[b]
         n = count[b]
-        for i in range(n):
-            y[i] = max(abs((lead[b] + i) * step) - plateau, 0.0) * stretch - 1.0
-        if terms == 28:
-            _horner28(value, y, p, n)
-        else:
-            _horner(value, y, p, n)
+        _taper_position(plateau, theta[b], lead[b], y[:n])
+        _polynomial(value, y[:n], p[:n])
         for i in range(n):
             w[b, i] = p[i]
-        if terms == 28:
-            _horner28(slope, y, p, n)
-        else:
-            _horner(slope, y, p, n)
+        _polynomial(slope, y[:n], p[:n])
         for i in range(n):
             side = lead[b] + i
             dw[b, i] = p[i] if side > 0 else (-p[i] if side < 0 else 0.0)
@@ -54,40 +44,40 @@ def window_rows(value, slope, plateau, theta, lead, count, w, dw):  # type: igno
 @_kernel
 def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ignore[no-untyped-def]
     """Evaluate one symmetric polynomial in ``|u|``, one row a frame."""
-    stretch = 4.0 / (1.0 - 2.0 * plateau)
     y = np.empty(out.shape[1])
     p = np.empty(out.shape[1])
     for b in range(theta.size):
-        step = 1.0 / theta[b]
         n = count[b]
-        for i in range(n):
-            y[i] = max(abs((lead[b] + i) * step) - plateau, 0.0) * stretch - 1.0
-        if coefficients.size == 28:
-            _horner28(coefficients, y, p, n)
-        else:
-            _horner(coefficients, y, p, n)
+        _taper_position(plateau, theta[b], lead[b], y[:n])
+        _polynomial(coefficients, y[:n], p[:n])
         for i in range(n):
             out[b, i] = p[i]
 
 
 @_kernel
-def _horner28(c, y, p, n):  # type: ignore[no-untyped-def]
-    # The trip count is a constant, so that LLVM unrolls it and vectorises over i.
-    for i in range(n):
-        v = c[27]
-        for k in range(26, -1, -1):
-            v = v * y[i] + c[k]
-        p[i] = v
+def _taper_position(plateau, theta, lead, y):  # type: ignore[no-untyped-def]
+    step = 1.0 / theta
+    stretch = 4.0 / (1.0 - 2.0 * plateau)
+    for i in range(y.size):
+        y[i] = max(abs((lead + i) * step) - plateau, 0.0) * stretch - 1.0
 
 
 @_kernel
-def _horner(c, y, p, n):  # type: ignore[no-untyped-def]
-    last = c.size - 1
-    for i in range(n):
-        p[i] = c[last]
-    for k in range(last - 1, -1, -1):
-        for i in range(n):
-            p[i] = p[i] * y[i] + c[k]
+def _polynomial(c, y, p):  # type: ignore[no-untyped-def]
+    if c.size == 28:
+        # a trip count that is a constant lets LLVM unroll it and vectorise over i
+        for i in range(y.size):
+            v = c[27]
+            for k in range(26, -1, -1):
+                v = v * y[i] + c[k]
+            p[i] = v
+    else:
+        last = c.size - 1
+        for i in range(y.size):
+            p[i] = c[last]
+        for k in range(last - 1, -1, -1):
+            for i in range(y.size):
+                p[i] = p[i] * y[i] + c[k]
 
 
 @_kernel
@@ -117,17 +107,37 @@ def load_frames(x, w, scale, start, count, offset, out):  # type: ignore[no-unty
         row = out[b]
         row[:] = 0
         k = b if w.shape[0] > 1 else 0
-        wb = w[k]
-        cb = scale[k]
-        lo = max(0, -start[b])
-        hi = min(count[b], x.size - start[b])
+        lo, mid, hi = _parts(start[b], count[b], offset[b], mfft, 0, x.size)
         wrap = mfft - offset[b]
-        shift = start[b]
-        column = offset[b]
-        for i in range(lo, min(hi, wrap)):
-            row[column + i] = x[shift + i] * (wb[i] * cb)
-        for i in range(max(lo, wrap), hi):
-            row[i - wrap] = x[shift + i] * (wb[i] * cb)
+        if lo < mid:
+            _product(x[start[b] + lo : start[b] + mid], w[k, lo:mid], scale[k], row[offset[b] + lo : offset[b] + mid])
+        if mid < hi:
+            _product(x[start[b] + mid : start[b] + hi], w[k, mid:hi], scale[k], row[mid - wrap : hi - wrap])
+
+
+@_kernel
+def _parts(start, count, offset, mfft, low, high):  # type: ignore[no-untyped-def]
+    """Samples ``lo <= i < hi`` of a frame within ``low <= n < high``, and where they wrap around.
+
+    Loops over slices between these bounds need no test for negative indices, which would keep them from
+    being vectorised.
+    """
+    lo = min(max(0, low - start), count)
+    hi = max(lo, min(count, high - start))
+    mid = min(max(lo, mfft - offset), hi)
+    return lo, mid, hi
+
+
+@_kernel
+def _product(x, w, scale, out):  # type: ignore[no-untyped-def]
+    for i in range(out.size):
+        out[i] = x[i] * (w[i] * scale)
+
+
+@_kernel
+def _add_product(y, w, scale, out):  # type: ignore[no-untyped-def]
+    for i in range(out.size):
+        out[i] += y[i] * (w[i] * scale)
 
 
 @_kernel
@@ -136,17 +146,13 @@ def overlap_add(y, w, scale, start, count, offset, low, out):  # type: ignore[no
     mfft = y.shape[1]
     for b in range(start.size):
         k = b if w.shape[0] > 1 else 0
-        wb = w[k]
-        cb = scale[k]
-        lo = max(0, low - start[b])
-        hi = min(count[b], low + out.size - start[b])
+        lo, mid, hi = _parts(start[b], count[b], offset[b], mfft, low, low + out.size)
+        first = start[b] - low
         wrap = mfft - offset[b]
-        shift = start[b] - low
-        column = offset[b]
-        for i in range(lo, min(hi, wrap)):
-            out[shift + i] += y[b, column + i] * (wb[i] * cb)
-        for i in range(max(lo, wrap), hi):
-            out[shift + i] += y[b, i - wrap] * (wb[i] * cb)
+        if lo < mid:
+            _add_product(y[b, offset[b] + lo : offset[b] + mid], w[k, lo:mid], scale[k], out[first + lo : first + mid])
+        if mid < hi:
+            _add_product(y[b, mid - wrap : hi - wrap], w[k, mid:hi], scale[k], out[first + mid : first + hi])
 
 
 @_kernel
@@ -166,26 +172,37 @@ def reduce_frames(y, x, w, dw, theta, lead, start, count, offset, out):  # type:
     mfft = y.shape[1]
     for b in range(start.size):
         k = b if w.shape[0] > 1 else 0
-        lo = max(0, -start[b])
-        hi = min(count[b], x.size - start[b])
+        lo, mid, hi = _parts(start[b], count[b], offset[b], mfft, 0, x.size)
         wrap = mfft - offset[b]
-        step = 1.0 / theta[b]
-        a0, a1, a2 = 0.0, 0.0, 0.0
         for part in range(2):
-            first = lo if part == 0 else max(lo, wrap)
-            last = min(hi, wrap) if part == 0 else hi
+            first = lo if part == 0 else mid
+            last = mid if part == 0 else hi
+            if first >= last:
+                continue
             shift = offset[b] if part == 0 else -wrap
-            for i in range(first, last):
-                yi = y[b, shift + i]
-                xi = x[start[b] + i]
-                v = float(yi.real) * xi.real + float(yi.imag) * xi.imag
-                d = v * dw[k, i]
-                a0 += v * w[k, i]
-                a1 += d * ((lead[b] + i) * step)
-                a2 += d
-        out[0, b] += a0
-        out[1, b] += a1
-        out[2, b] += a2
+            a0, a1, a2 = _weighted_sums(
+                y[b, shift + first : shift + last],
+                x[start[b] + first : start[b] + last],
+                w[k, first:last],
+                dw[k, first:last],
+                lead[b] + first,
+                1.0 / theta[b],
+            )
+            out[0, b] += a0
+            out[1, b] += a1
+            out[2, b] += a2
+
+
+@_kernel
+def _weighted_sums(y, x, w, dw, lead, step):  # type: ignore[no-untyped-def]
+    a0, a1, a2 = 0.0, 0.0, 0.0
+    for i in range(y.size):
+        v = float(y[i].real) * x[i].real + float(y[i].imag) * x[i].imag
+        d = v * dw[i]
+        a0 += v * w[i]
+        a1 += d * ((lead + i) * step)
+        a2 += d
+    return a0, a1, a2
 
 
 @_kernel
