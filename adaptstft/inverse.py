@@ -131,14 +131,15 @@ def synthesis_pullback(
             y = tf.inverse_fft(spectra[channel, part], block.delta)
             tf.kernels.load_frames(x[channel], rows.w, rows.scale, *place, buffer)
             reducer.add(y - 2 * buffer, r[channel])
-            g = windowed_spectra(tf, r[channel], block, rows) / tf.mfft
+            g = windowed_spectra(tf, r[channel], block, rows, blocks) / tf.mfft
             if tf.onesided:
                 g[:, tf.interior] *= 2
             d_spectra[channel, part] = _to_stored(tf, g, spectra[channel, part], block, slope)
         phase[part] = slope
         theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
 
-    FrameBlocks(tf, frames, x.real.dtype, slope=True, shape=shape).run(work)
+    blocks = FrameBlocks(tf, frames, x.real.dtype, slope=True, shape=shape)
+    blocks.run(work)
     return SynthesisPullback(FrameDerivatives(theta, centre, d_shape), phase, d_spectra)
 
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from threading import local
 from types import ModuleType
 from typing import Any
 
@@ -256,6 +257,15 @@ class FrameBlocks:
         self.ranges = block_ranges(len(frames), tf.mfft)
         self.sample = partial(sample_windows, tf, dtype=dtype, slope=slope, shape=shape)
         self.shared = self.sample(frames[:1]) if frames.share_window else None
+        self._scratch = local()
+
+    def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> AnyArray:
+        """Return memory of the calling thread, which the next block gets again: fresh pages cost time."""
+        held = getattr(self._scratch, name, None)
+        if held is None or len(held) < shape[0]:
+            held = np.empty(shape, dtype)
+            setattr(self._scratch, name, held)
+        return np.asarray(held[: shape[0]])
 
     def run(self, work: Callable[[slice, Frames, WindowRows], Any], merge: Any = None) -> None:
         """Call ``work(part, frames, windows)`` for every block, and `merge` in their order."""
@@ -269,9 +279,9 @@ class FrameBlocks:
         run_blocks(len(self.ranges), block, self.workers, merge)
 
 
-def windowed_spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows) -> AnyArray:
+def windowed_spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows, blocks: FrameBlocks) -> AnyArray:
     """FFT of the windowed frames of one channel, before any rotation."""
-    buffer = np.empty((len(frames), tf.mfft), dtype=x.dtype)
+    buffer = blocks.scratch("frames", (len(frames), tf.mfft), x.dtype)
     tf.kernels.load_frames(x, rows.w, rows.scale, frames.start, frames.count, frames.offset, buffer)
     return tf.fft(buffer)
 
@@ -286,12 +296,13 @@ def forward(tf: Transform, x: AnyArray, frames: Frames) -> AnyArray:
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
         for channel, signal in enumerate(x):
-            spectra = windowed_spectra(tf, signal, block, rows)
+            spectra = windowed_spectra(tf, signal, block, rows, blocks)
             if np.any(block.delta):
                 tf.kernels.rotate(spectra, block.delta, tf.mfft, tf.onesided, 1.0)
             out[channel, part] = tf.store(spectra)
 
-    FrameBlocks(tf, frames, x.real.dtype).run(work)
+    blocks = FrameBlocks(tf, frames, x.real.dtype)
+    blocks.run(work)
     return out
 
 
@@ -382,22 +393,30 @@ def statistics(
         block_values = np.zeros((n_stats, len(block)))
         reducers = [Reducer(tf, x, block, rows) for _ in range(n_stats if gradient else 0)]
         for signal in x:
-            spectra = windowed_spectra(tf, signal, block, rows)
+            spectra = windowed_spectra(tf, signal, block, rows, blocks)
             tf.kernels.statistics(spectra, *layout, stats.exponents, stats.logs, block_values)
             for k, reducer in enumerate(reducers):
-                reducer.add(_statistic_frames(tf, signal, block, rows, spectra, stats, k), signal)
+                reducer.add(_statistic_frames(tf, signal, block, rows, spectra, stats, k, blocks), signal)
         values[:, part] = block_values
         for k, reducer in enumerate(reducers):
             theta[k, part], centre[k, part], d_shape[:, k, part] = reducer.derivatives()  # type: ignore[index]
 
-    FrameBlocks(tf, frames, x.real.dtype, slope=gradient, shape=shape).run(work)
+    blocks = FrameBlocks(tf, frames, x.real.dtype, slope=gradient, shape=shape)
+    blocks.run(work)
     if theta is None or centre is None:
         return values, None
     return values, FrameDerivatives(theta, centre, d_shape)
 
 
 def _statistic_frames(
-    tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows, spectra: AnyArray, stats: Statistics, k: int
+    tf: Transform,
+    x: AnyArray,
+    frames: Frames,
+    rows: WindowRows,
+    spectra: AnyArray,
+    stats: Statistics,
+    k: int,
+    blocks: FrameBlocks,
 ) -> AnyArray:
     """Adjoint frames of statistic `k`."""
     layout = tf.bin_layout()
@@ -406,11 +425,11 @@ def _statistic_frames(
         if tf.onesided:
             edges[0] = spectra[:, 0].real
             edges[1] = spectra[:, -1].real if tf.mfft % 2 == 0 else 0.0
-        y = np.empty((len(frames), tf.mfft), dtype=x.dtype)
+        y = blocks.scratch("frames", (len(frames), tf.mfft), x.dtype)  # its FFT is taken
         place = (frames.start, frames.count, frames.offset)
         tf.kernels.energy_cotangent(x, rows.w, rows.scale, *place, edges, tf.power_gain, tf.mfft, tf.onesided, y)
         return y
-    g = np.empty_like(spectra)
+    g = blocks.scratch("cotangent", spectra.shape, spectra.dtype)
     ones = np.ones((1, len(frames)))
     only = stats.only(k)
     tf.kernels.cotangent(spectra, *layout, only.exponents, only.logs, ones, g)
@@ -463,7 +482,7 @@ def pullback(
         low, high = np.clip(block.covered(), 0, n)
         stretch = np.zeros((x.shape[0], high - low), dtype=x.dtype) if want_x else None
         for channel, signal in enumerate(x):
-            g, slope = make(channel, part, windowed_spectra(tf, signal, block, rows))
+            g, slope = make(channel, part, windowed_spectra(tf, signal, block, rows, blocks))
             phase[part] += slope
             y = tf.adjoint_fft(g)
             if parameters:

@@ -117,7 +117,7 @@ def load_frames(x, w, scale, start, count, offset, out):  # type: ignore[no-unty
 
 @_kernel
 def _parts(start, count, offset, mfft, low, high):  # type: ignore[no-untyped-def]
-    """Samples ``lo <= i < hi`` of a frame within ``low <= n < high``, and where they wrap around.
+    """Find the samples ``lo <= i < hi`` of a frame within ``low <= n < high``, and where they wrap around.
 
     Loops over slices between these bounds need no test for negative indices, which would keep them from
     being vectorised.
@@ -229,21 +229,28 @@ def energy_cotangent(x, w, scale, start, count, offset, edges, gain, mfft, onesi
     """
     for b in range(start.size):
         k = b if w.shape[0] > 1 else 0
-        cb = scale[k]
         row = out[b]
         row[:] = 0
-        lo = max(0, -start[b])
-        hi = min(count[b], x.size - start[b])
-        for i in range(lo, hi):
-            j = offset[b] + i
-            if j >= mfft:
-                j -= mfft
-            v = x[start[b] + i] * (w[k, i] * cb)
+        lo, mid, hi = _parts(start[b], count[b], offset[b], mfft, 0, x.size)
+        for part in range(2):
+            first = lo if part == 0 else mid
+            last = mid if part == 0 else hi
+            if first >= last:
+                continue
+            column = first + (offset[b] if part == 0 else offset[b] - mfft)
+            target = row[column : column + last - first]
+            _product(x[start[b] + first : start[b] + last], w[k, first:last], scale[k], target)
             if onesided:
-                edge = edges[0, b] + (edges[1, b] if j % 2 == 0 else -edges[1, b])
-                row[j] = gain * (mfft * v - edge) + 2.0 * edge
+                _mirror(target, gain, mfft, edges[0, b], edges[1, b] if column % 2 == 0 else -edges[1, b])
             else:
-                row[j] = 2.0 * mfft * v
+                target *= 2.0 * mfft
+
+
+@_kernel
+def _mirror(row, gain, mfft, zero, nyquist):  # type: ignore[no-untyped-def]
+    for i in range(row.size):
+        edge = zero + (nyquist if i % 2 == 0 else -nyquist)
+        row[i] = gain * (mfft * row[i] - edge) + 2.0 * edge
 
 
 @_kernel
