@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.signal import ShortTimeFFT
 
 from adaptstft._typing import Float64Array
 from adaptstft.windows import Window, resolve
+
+if TYPE_CHECKING:
+    from scipy.signal import ShortTimeFFT
 
 _TOLERANCE = 1e-10
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
-from scipy import signal
 
 from adaptstft import criteria, kernels, windows
 from adaptstft._typing import AnyArray, Backend, Float64Array, HopMode, Method, Scaling, WindowMode
@@ -224,6 +223,8 @@ def remove_trend(x: AnyArray, kind: str | None) -> AnyArray:
     if kind is None or x.shape[-1] < 2:
         return x
     if kind == "linear":
+        from scipy import signal  # a large import that nothing else needs
+
         return np.asarray(signal.detrend(x, axis=-1, type="linear")).astype(x.dtype, copy=False)
     mean = x.mean(axis=-1, keepdims=True, dtype=np.result_type(x.dtype, np.float64))
     return np.asarray((x - mean).astype(x.dtype, copy=False))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
-from scipy.signal import ShortTimeFFT as _ScipyShortTimeFFT
 
 from adaptstft import criteria, inverse, objective
 from adaptstft._typing import (
@@ -35,6 +34,9 @@ from adaptstft.layout import Layout, SpectraLayout, check_axes
 from adaptstft.scopes import FrameView, Neighbourhoods
 from adaptstft.slices import SlicedTransform
 from adaptstft.transform import forward, pullback, stored_cotangent
+
+if TYPE_CHECKING:
+    from scipy.signal import ShortTimeFFT as ScipyShortTimeFFT
 
 __all__ = ["AdaptiveShortTimeFFT"]
 
@@ -547,7 +549,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
     @classmethod
     def from_scipy(
         cls,
-        sft: _ScipyShortTimeFFT,
+        sft: ScipyShortTimeFFT,
         window: Any,
         *,
         workers: int | None = None,
@@ -585,7 +587,9 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         >>> sft.win_length, sft.window_offset
         (9.0, 0.5)
         """
-        if not isinstance(sft, _ScipyShortTimeFFT):
+        from scipy.signal import ShortTimeFFT  # a large import that nothing else needs
+
+        if not isinstance(sft, ShortTimeFFT):
             raise TypeError(f"{sft=} must be a scipy.signal.ShortTimeFFT")
         found, length, offset = scipy_window(sft, window)
         return cls(
@@ -603,7 +607,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             backend=backend,
         )
 
-    def to_scipy(self) -> _ScipyShortTimeFFT:
+    def to_scipy(self) -> ScipyShortTimeFFT:
         """Make the `scipy.signal.ShortTimeFFT` that equals this transform.
 
         Returns
@@ -623,10 +627,12 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         >>> AdaptiveShortTimeFFT("hann", 8, 2, fs=1.0).to_scipy().win.shape
         (8,)
         """
+        from scipy.signal import ShortTimeFFT
+
         if self._hop is None or self._hop != round(self._hop) or self._win_length.ndim:
             raise ValueError(f"{self!r} has no equal in SciPy: that needs one window length and an integer hop")
         win = window_samples(self._window, float(self._win_length), self._m_num, self._window_offset)
-        return _ScipyShortTimeFFT(
+        return ShortTimeFFT(
             win,
             int(self._hop),
             self._fs,

@@ -263,7 +263,11 @@ def statistics(spectra, gain, mirrored, even, exponents, logs, out):  # type: ig
         for k in range(exponents.size):
             a = exponents[k]
             total = 0.0
-            if logs[k]:
+            if logs[k] and a == 1.0:
+                for q in range(bins):
+                    if energy[q] > 0:
+                        total += energy[q] * math.log(energy[q])
+            elif logs[k]:
                 for q in range(bins):
                     if energy[q] > 0:
                         total += energy[q] ** a * math.log(energy[q])
@@ -313,7 +317,11 @@ def cotangent(spectra, gain, mirrored, even, exponents, logs, weights, out):  # 
         for k in range(exponents.size):
             a = exponents[k]
             c = weights[k, b]
-            if logs[k]:
+            if logs[k] and a == 1.0:
+                for q in range(bins):
+                    if energy[q] > 0:
+                        factor[q] += c * (math.log(energy[q]) + 1.0)
+            elif logs[k]:
                 for q in range(bins):
                     if energy[q] > 0:
                         factor[q] += c * energy[q] ** (a - 1.0) * (a * math.log(energy[q]) + 1.0)
