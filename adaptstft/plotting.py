@@ -15,23 +15,25 @@ if TYPE_CHECKING:
     from adaptstft.result import TuningResult
 
 _RANGE_DB = 60.0
-#: More columns and rows than these fall below the pixels of a usual picture, which then drops some.
-_MOST_COLUMNS = 400
-_MOST_ROWS = 300
+#: Columns and rows of a spectrogram for each pixel of its axes, which a colour bar may still narrow: what ends up
+#: narrower than a pixel is dropped in drawing.
+_PER_PIXEL = 0.5
 
 
-def _power(sft: AdaptiveShortTimeFFT, x: AnyArray) -> tuple[Float64Array, Float64Array]:
+def _power(
+    sft: AdaptiveShortTimeFFT, x: AnyArray, most_columns: int, most_rows: int
+) -> tuple[Float64Array, Float64Array]:
     """Return times and spectrogram, averaged over channels, the largest of neighbouring slices and bins.
 
     Maxima keep short events and narrow lines visible in a picture that has fewer columns and rows.
     """
     assert sft.positions is not None
-    groups = np.array_split(np.arange(sft.positions.size), min(sft.positions.size, _MOST_COLUMNS))
+    groups = np.array_split(np.arange(sft.positions.size), min(sft.positions.size, most_columns))
     columns, times = [], []
     for group in groups:
         power = np.asarray(sft.spectrogram(x, p0=int(group[0]), p1=int(group[-1]) + 1), dtype=float)
         power = power.reshape(-1, *power.shape[-2:]).mean(axis=0)
-        columns.append(_largest(power, _MOST_ROWS).max(axis=1))
+        columns.append(_largest(power, most_rows).max(axis=1))
         times.append(sft.positions[group].mean() / sft.fs)
     return np.array(times), np.array(columns).T
 
@@ -68,7 +70,8 @@ def draw_spectrogram(ax: Any, sft: AdaptiveShortTimeFFT, x: AnyArray, title: str
     matplotlib QuadMesh
         The picture.
     """
-    times, power = _power(sft, x)
+    area = ax.get_window_extent()
+    times, power = _power(sft, x, *(max(100, int(_PER_PIXEL * size)) for size in (area.width, area.height)))
     level = 10 * np.log10(np.maximum(power / power.max(), 10 ** (-_RANGE_DB / 10)))
     f_edges = np.linspace(sft.f[0] - sft.delta_f / 2, sft.f[-1] + sft.delta_f / 2, len(power) + 1)
     t_edges = _edges(times, 0.0, (x.shape[-1] - 1) / sft.fs)

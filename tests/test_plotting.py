@@ -45,8 +45,11 @@ def test_the_picture_is_the_spectrogram(constant):
     assert shown.max() == 0  # dB below the maximum
     assert shown.min() >= -60
     power = constant.sft.spectrogram(constant.signal - constant.signal.mean())
-    assert shown.shape == power.shape
-    np.testing.assert_allclose(shown, np.maximum(10 * np.log10(power / power.max()), -60), atol=1e-9)
+    level = np.maximum(10 * np.log10(power / power.max()), -60)
+    assert shown.shape[1] == power.shape[1]
+    step = -(-power.shape[0] // shown.shape[0])  # rows are maxima of so many bins
+    for row, values in enumerate(shown):
+        np.testing.assert_allclose(values, level[row * step : (row + 1) * step].max(axis=0), atol=1e-9)
 
 
 def test_lengths_are_drawn_over_the_picture(varying):
@@ -77,9 +80,9 @@ def test_long_recordings_are_thinned_out_without_losing_events():
     res = adaptstft.optimize(x, 1.0, hop=5, win_length=40, window_mode="fixed")
     assert res.positions.size > 4000
     shown = np.asarray(res.plot()[1].collections[0].get_array())
-    assert shown.shape[1] == 400
+    assert 100 <= shown.shape[1] <= 500
     loud = np.flatnonzero(shown.max(axis=0) > -0.5)
-    assert np.unique(loud // 20).size == 20  # one in every twentieth of the picture
+    assert np.unique(loud * 20 // shown.shape[1]).size == 20  # one in every twentieth of the picture
 
 
 def test_complex_and_multichannel_signals():
