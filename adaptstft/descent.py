@@ -21,6 +21,7 @@ from adaptstft.windows import Window
 _DEFAULTS = {"maxiter": 100, "ftol": 1e-8, "gtol": 1e-6, "maxls": 8}
 #: SciPy's status of a line search that found no better point.
 _NO_STEP = 2
+_STOPPED = {"success": False, "status": 99, "message": "stopped by the callback"}
 #: Slope, in nats for a factor e in a length, that counts as level where no step improves the value; where
 #: the window jumps, by its jump more, which the slope does not see.
 _FLAT_ENOUGH = 0.01
@@ -209,7 +210,8 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
     """Run L-BFGS-B from the start of `parameters`; nothing to tune is an evaluation."""
     start = descent.evaluate(parameters, parameters.start())
     if start.y.size == 0:
-        return stay(parameters, start, "nothing to tune")
+        ended = OptimizeResult(nit=0, nfev=1, success=True, status=0, message="nothing to tune")
+        return _outcome(parameters, start, start, [start.value], ended)
     best = start
     history = [start.value]
     # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.
@@ -253,15 +255,15 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
         # along the gradient need be an improvement any more.
         ended.update(success=True, status=0, message="CONVERGENCE: NO STEP ALONG THE SMALL GRADIENT IMPROVES THE VALUE")
     if stopped:
-        ended.update(success=False, status=99, message="stopped by the callback")
+        ended.update(_STOPPED)
         raise Stopped(_outcome(parameters, start, best, history, ended))
     return _outcome(parameters, start, best, history, ended)
 
 
-def stay(parameters: Parameters, at: Evaluation, message: str) -> Outcome:
-    """Outcome of a descent that did not move."""
-    ended = OptimizeResult(nit=0, nfev=1, success=True, status=0, message=message)
-    return _outcome(parameters, at, at, [at.value], ended)
+def stay(descent: Descent, parameters: Parameters) -> Outcome:
+    """Outcome of a descent that a callback has stopped before it began."""
+    at = descent.evaluate(parameters, parameters.start())
+    return _outcome(parameters, at, at, [at.value], OptimizeResult(nit=0, nfev=1, **_STOPPED))
 
 
 def _projected(at: Evaluation, parameters: Parameters) -> float:

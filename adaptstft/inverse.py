@@ -29,17 +29,10 @@ def window_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float6
     """``sum_p |w(n; t_p, theta_p)|**2`` for samples ``low <= n < high``."""
     out = np.zeros(high - low)
 
-    def work(part: slice, block: Frames, rows: WindowRows) -> Any:
-        first, last = np.clip(block.covered(), low, high)
-        stretch = np.zeros(last - first)
+    def add(_: slice, block: Frames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
         tf.kernels.window_energy(rows.w, rows.scale, block.start, block.count, first, stretch)
-        return first, last, stretch
 
-    def merge(_: int, result: Any) -> None:
-        first, last, stretch = result
-        out[first - low : last - low] += stretch
-
-    FrameBlocks(tf, frames, np.float64).run(work, merge)
+    FrameBlocks(tf, frames, np.float64).accumulate(add, out, low)
     return out
 
 
@@ -56,8 +49,8 @@ def describe_samples(mask: Any, first: int) -> str:
     return text + (f" and {len(runs) - 5} further ranges" if len(runs) > 5 else "")
 
 
-def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high: int) -> AnyArray:
-    """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), for ``low <= n < high``."""
+def _full_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float64Array:
+    """`window_overlap` where every sample must be covered."""
     overlap = window_overlap(tf, frames, low, high)
     covered = is_covered(overlap)
     if not np.all(covered):
@@ -66,23 +59,25 @@ def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high:
             f"{low} to {high - 1}, namely {describe_samples(~covered, low)}; frames must overlap there "
             "(shorter hops or longer windows), or k0 and k1 must exclude them"
         )
-    real = spectra.real.dtype
-    out = np.zeros((spectra.shape[0], high - low), dtype=real if tf.onesided else spectra.dtype)
+    return overlap
 
-    def work(part: slice, block: Frames, rows: WindowRows) -> Any:
-        first, last = np.clip(block.covered(), low, high)
-        stretch = np.zeros((spectra.shape[0], last - first), dtype=out.dtype)
+
+def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high: int) -> AnyArray:
+    """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), for ``low <= n < high``."""
+    return _synthesize(tf, spectra, frames, low, _full_overlap(tf, frames, low, high))
+
+
+def _synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, overlap: Float64Array) -> AnyArray:
+    real = spectra.real.dtype
+    out = np.zeros((spectra.shape[0], overlap.size), dtype=real if tf.onesided else spectra.dtype)
+
+    def add(part: slice, block: Frames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
         place = (block.start, block.count, block.offset)
         for channel in range(spectra.shape[0]):
             y = tf.inverse_fft(spectra[channel, part], block.delta)
             tf.kernels.overlap_add(y, rows.w, rows.scale, *place, first, stretch[channel])
-        return first, last, stretch
 
-    def merge(_: int, result: Any) -> None:
-        first, last, stretch = result
-        out[:, first - low : last - low] += stretch
-
-    FrameBlocks(tf, frames, real).run(work, merge)
+    FrameBlocks(tf, frames, real).accumulate(add, out, low)
     out /= overlap.astype(real)
     return out
 
@@ -115,15 +110,16 @@ def synthesis_pullback(
     ``r = cotangent / D``, the window of frame ``p`` gets ``Re(conj(r) (y_p - 2 w_p x))`` and its inverse
     FFT gets ``w_p r``.
     """
-    x = synthesize(tf, spectra, frames, low, high)
-    r = (cotangent / window_overlap(tf, frames, low, high)).astype(x.dtype)
+    overlap = _full_overlap(tf, frames, low, high)
+    x = _synthesize(tf, spectra, frames, low, overlap)
+    r = (cotangent / overlap).astype(x.dtype)
     frames = replace(frames, start=frames.start - low)
     theta, centre, phase = np.zeros((3, len(frames)))
     d_shape = np.zeros((len(tf.window.shape) if shape else 0, len(frames)))
     d_spectra = np.empty(spectra.shape, dtype=spectra.dtype)
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
-        reducer = Reducer(tf, r, block, rows)
+        reducer = Reducer(tf, block, rows)
         place = (block.start, block.count, block.offset)
         buffer = np.empty((len(block), tf.mfft), dtype=x.dtype)
         slope = np.zeros(len(block))

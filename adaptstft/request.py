@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from adaptstft import criteria, kernels, windows
-from adaptstft._typing import AnyArray, Backend, Float64Array, HopMode, Method, Scaling, WindowMode
+from adaptstft._typing import AnyArray, Backend, FFTMode, Float64Array, HopMode, Method, Scaling, WindowMode
 from adaptstft._validation import (
     as_bounds,
     as_flag,
@@ -91,7 +91,7 @@ class Request:
         return int(self.x.shape[1])
 
     @property
-    def fft_mode(self) -> str:
+    def fft_mode(self) -> FFTMode:
         """One-sided for real signals, centred for complex ones."""
         return "centered" if np.iscomplexobj(self.x) else "onesided"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast, get_args
+from typing import Any, Self, cast, get_args
 
 import numpy as np
 from scipy import fft as fft_lib
@@ -87,8 +87,13 @@ class SlicedTransform:
     # errors of a call name the class that users know
     __init__.__qualname__ = "AdaptiveShortTimeFFT.__init__"
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        keywords = {
+    def _arguments(self) -> dict[str, Any]:
+        """Arguments that make this transform again."""
+        return {
+            "window": self._window,
+            "win_length": self.win_length,
+            "hop": self._hop,
+            "fs": self._fs,
             "positions": self._positions,
             "max_length": self._m_num,
             "fft_mode": self._fft_mode,
@@ -99,7 +104,31 @@ class SlicedTransform:
             "workers": self._workers,
             "backend": self._backend,
         }
-        return _rebuild, (type(self), (self._window, self.win_length, self._hop, self._fs), keywords)
+
+    def remade(self, **changes: Any) -> Self:
+        """Return a transform that differs in the arguments given.
+
+        Parameters
+        ----------
+        **changes
+            Arguments of the class, by name.
+
+        Returns
+        -------
+        AdaptiveShortTimeFFT
+            The new transform; this one stays as it is.
+
+        Examples
+        --------
+        >>> from adaptstft import AdaptiveShortTimeFFT
+        >>> sft = AdaptiveShortTimeFFT("hann", 64.5, 8, fs=1.0)
+        >>> sft.remade(win_length=32.2).win_length
+        32.2
+        """
+        return type(self)(**self._arguments() | changes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self._arguments())
 
     def __repr__(self) -> str:
         lengths = (
@@ -350,8 +379,8 @@ class SlicedTransform:
             )
 
 
-def _rebuild(cls: type[SlicedTransform], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> SlicedTransform:
-    return cls(*arguments, **keywords)
+def _rebuild(cls: type[SlicedTransform], arguments: dict[str, Any]) -> SlicedTransform:
+    return cls(**arguments)
 
 
 def _check_times(hop: Any, positions: Any, win_length: Float64Array) -> tuple[float | None, Float64Array | None]:

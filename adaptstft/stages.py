@@ -300,10 +300,7 @@ class Tuner:
             parameters.times = self._best_hop(descent, parameters)
             parameters.theta = np.full(parameters.times.size, parameters.theta[0])
         try:
-            if stay_there:
-                outcome = stay(parameters, descent.evaluate(parameters, parameters.start()), "stopped by the callback")
-            else:
-                outcome = descend(descent, parameters)
+            outcome = (stay if stay_there else descend)(descent, parameters)
         except Stopped as stop:
             outcome, self.stopped = stop.outcome, True
         self.nfev += outcome.nfev
@@ -424,7 +421,7 @@ class Tuner:
             None,
             r.fs,
             positions=times,
-            fft_mode="centered" if np.iscomplexobj(r.x) else "onesided",
+            fft_mode=r.fft_mode,
             mfft=mfft,
             scale_to=r.scale_to,
             workers=r.workers,

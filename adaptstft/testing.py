@@ -194,24 +194,6 @@ def _moved(sft: AdaptiveShortTimeFFT, x: AnyArray, name: str, value: AnyArray) -
     """Transform and signal with one parameter replaced."""
     if name == "x":
         return sft, value
-    new = {"win_length": sft.win_length, "hop": sft.hop, "positions": sft.positions}
-    if name in new:
-        new[name] = float(value) if np.ndim(value) == 0 else value
-    return (
-        AdaptiveShortTimeFFT(
-            sft.window.with_shape([float(v) for v in value]) if name == "shape" else sft.window,
-            new["win_length"],
-            new["hop"],  # type: ignore[arg-type]
-            sft.fs,
-            positions=new["positions"],
-            max_length=sft.m_num,
-            fft_mode=sft.fft_mode,
-            mfft=sft.mfft,
-            scale_to=sft.scaling,
-            phase_shift=sft.phase_shift,
-            window_offset=sft.window_offset,
-            workers=sft.workers,
-            backend=sft.backend,  # type: ignore[arg-type]
-        ),
-        x,
-    )
+    if name == "shape":
+        return sft.remade(window=sft.window.with_shape([float(v) for v in value])), x
+    return sft.remade(**{name: float(value) if np.ndim(value) == 0 else value}), x

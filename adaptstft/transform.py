@@ -278,6 +278,28 @@ class FrameBlocks:
 
         run_blocks(len(self.ranges), block, self.workers, merge)
 
+    def accumulate(
+        self, add: Callable[[slice, Frames, WindowRows, int, AnyArray], None], out: AnyArray, low: int
+    ) -> None:
+        """Add up what the blocks contribute to samples from `low` on, the last axis of `out`.
+
+        ``add(part, frames, windows, first, stretch)`` adds a block's part to a `stretch` that begins at
+        sample `first`; stretches overlap, so they are merged in the order of the blocks.
+        """
+        high = low + out.shape[-1]
+
+        def work(part: slice, frames: Frames, rows: WindowRows) -> Any:
+            first, last = np.clip(frames.covered(), low, high)
+            stretch = np.zeros((*out.shape[:-1], last - first), dtype=out.dtype)
+            add(part, frames, rows, int(first), stretch)
+            return first, last, stretch
+
+        def merge(_: int, result: Any) -> None:
+            first, last, stretch = result
+            out[..., first - low : last - low] += stretch
+
+        self.run(work, merge)
+
 
 def windowed_spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows, blocks: FrameBlocks) -> AnyArray:
     """FFT of the windowed frames of one channel, before any rotation."""
@@ -330,8 +352,8 @@ class FrameDerivatives:
 class Reducer:
     """Turns adjoint frames into derivatives: the sums of the module's docstring."""
 
-    def __init__(self, tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows) -> None:
-        self.tf, self.x, self.frames, self.rows = tf, x, frames, rows
+    def __init__(self, tf: Transform, frames: Frames, rows: WindowRows) -> None:
+        self.tf, self.frames, self.rows = tf, frames, rows
         self.sums = np.zeros((3, len(frames)))
         self.shape_sums = np.zeros((len(rows.dshape), len(frames)))
 
@@ -391,7 +413,7 @@ def statistics(
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
         block_values = np.zeros((n_stats, len(block)))
-        reducers = [Reducer(tf, x, block, rows) for _ in range(n_stats if gradient else 0)]
+        reducers = [Reducer(tf, block, rows) for _ in range(n_stats if gradient else 0)]
         for signal in x:
             spectra = windowed_spectra(tf, signal, block, rows, blocks)
             tf.kernels.statistics(spectra, *layout, stats.exponents, stats.logs, block_values)
@@ -475,12 +497,9 @@ def pullback(
     theta, centre, phase = np.zeros((3, n_frames))
     d_shape = np.zeros((len(tf.window.shape) if shape else 0, n_frames))
     dx = np.zeros_like(x) if want_x else None
-    n = x.shape[1]
 
-    def work(part: slice, block: Frames, rows: WindowRows) -> Any:
-        reducer = Reducer(tf, x, block, rows)
-        low, high = np.clip(block.covered(), 0, n)
-        stretch = np.zeros((x.shape[0], high - low), dtype=x.dtype) if want_x else None
+    def work(part: slice, block: Frames, rows: WindowRows, low: int = 0, stretch: AnyArray | None = None) -> None:
+        reducer = Reducer(tf, block, rows)
         for channel, signal in enumerate(x):
             g, slope = make(channel, part, windowed_spectra(tf, signal, block, rows, blocks))
             phase[part] += slope
@@ -492,15 +511,12 @@ def pullback(
                 place = (block.start, block.count, block.offset)
                 tf.kernels.overlap_add(y, rows.w, rows.scale, *place, low, stretch[channel])
         theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
-        return low, high, stretch
-
-    def merge(_: int, result: Any) -> None:
-        low, high, stretch = result
-        if dx is not None:
-            dx[:, low:high] += stretch
 
     blocks = FrameBlocks(tf, frames, x.real.dtype, slope=parameters, shape=shape)
-    blocks.run(work, merge if want_x else None)
+    if dx is None:
+        blocks.run(work)
+    else:
+        blocks.accumulate(work, dx, 0)
     return Pullback(FrameDerivatives(theta, centre, d_shape), phase, dx)
 
 

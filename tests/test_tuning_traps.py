@@ -157,9 +157,11 @@ def test_stopping_in_any_stage_gives_a_result_in_form(after):
     res = adaptstft.optimize(CHIRP, FS, window_mode="time", hop=16, callback=stop)
     assert {stage: size for stage, size in stages}["constant"] == 1
     assert res.x.shape == res.jac.shape == res.win_length.shape == res.positions.shape
+    assert res.status == 99
+    assert not res.success
+    assert res.message == "stopped by the callback"
     if after == 6:
         assert stages[-1] == ("varying", res.positions.size)
-        assert res.status == 99
 
 
 def test_frame_kurtosis_is_no_logarithm():
