@@ -161,13 +161,14 @@ def check_not_silent(x: AnyArray, name: str = "x") -> float:
 
 
 def as_win_length(win_length: Any) -> Float64Array:
-    """Return window lengths in samples as an array: one number, or one for each frame."""
+    """Return window lengths in samples as an array: one number, one for each frame, or for each bin."""
     array = np.asarray(win_length)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{win_length=} must be a real number or an array of them")
-    if array.ndim > 1:
+    if array.ndim > 2:
         raise ValueError(
-            f"win_length has shape {array.shape}: it must be one number or a 1-D array with one length for each slice"
+            f"win_length has shape {array.shape}: it must be one number, a 1-D array with one length for each slice, "
+            "or of shape (f_pts, 1) or (f_pts, p_num) with one for each frequency or each bin"
         )
     if array.size == 0:
         raise ValueError("win_length is empty: it must be one number or have one length for each slice")

@@ -33,7 +33,7 @@ import numpy as np
 from autograd import value_and_grad
 
 from adaptstft._typing import AnyArray, Float64Array, Scope
-from adaptstft._validation import check_option, check_positive
+from adaptstft._validation import as_index, check_option, check_positive
 from adaptstft.scopes import FrameView, Reduction, Sums, reduce_sums
 from adaptstft.transform import Statistics
 
@@ -66,10 +66,16 @@ class Criterion:
     width : float, optional
         Duration in seconds of a neighbourhood, which makes the scope
         ``"local"``. None leaves the choice to the caller.
+    bands : int, optional
+        Number of smooth bands of frequencies that each neighbourhood is divided
+        into, which also makes the scope ``"local"``; only for a window length
+        for each frequency or bin. None: every neighbourhood has all frequencies,
+        or the choice is left to the caller.
     """
 
     scope: Scope | None = None
     width: float | None = None
+    bands: int | None = None
 
     name: ClassVar[str]
 
@@ -86,10 +92,15 @@ class Criterion:
             if self.scope not in (None, "local"):
                 raise ValueError(f"width={self.width!r} belongs to scope='local', got scope={self.scope!r}")
             object.__setattr__(self, "scope", "local")
+        if self.bands is not None:
+            object.__setattr__(self, "bands", as_index("bands", self.bands, 1))
+            if self.scope not in (None, "local"):
+                raise ValueError(f"bands={self.bands!r} belongs to scope='local', got scope={self.scope!r}")
+            object.__setattr__(self, "scope", "local")
 
-    def with_scope(self, scope: Scope, width: float | None = None) -> Criterion:
+    def with_scope(self, scope: Scope, width: float | None = None, bands: int | None = None) -> Criterion:
         """Return the same criterion with another scope."""
-        return replace(self, scope=scope, width=width)
+        return replace(self, scope=scope, width=width, bands=bands)
 
 
 class Additive(Criterion, ABC):
@@ -135,7 +146,7 @@ class Shannon(Additive):
     ----------
     power : float, optional
         ``P = |S|**power``.
-    scope, width
+    scope, width, bands
         As in `Criterion`.
 
     Examples
@@ -172,7 +183,7 @@ class Renyi(Additive):
         Order, positive. The limit 1 is the Shannon entropy.
     power : float, optional
         ``P = |S|**power``.
-    scope, width
+    scope, width, bands
         As in `Criterion`.
 
     References
@@ -225,7 +236,7 @@ class Kurtosis(Additive):
     ----------
     power : float, optional
         ``P = |S|**power``.
-    scope, width
+    scope, width, bands
         As in `Criterion`.
 
     References
@@ -282,7 +293,7 @@ class Stankovic(Additive):
         Order, greater than 1.
     power : float, optional
         ``P = |S|**power``.
-    scope, width
+    scope, width, bands
         As in `Criterion`.
 
     References
@@ -325,7 +336,7 @@ class Lp(Additive):
         Order, between 0 and 2.
     power : float, optional
         ``P = |S|**power``.
-    scope, width
+    scope, width, bands
         As in `Criterion`.
 
     Examples
@@ -363,7 +374,7 @@ class Hoyer(Additive):
 
     Parameters
     ----------
-    scope, width
+    scope, width, bands
         As in `Criterion`.
 
     References
@@ -430,7 +441,7 @@ class Gini(Criterion):
     ----------
     power : float, optional
         ``P = |S|**power``.
-    scope, width
+    scope, width, bands
         As in `Criterion`.
 
     References
@@ -457,6 +468,8 @@ class Gini(Criterion):
 
     def reduce_dense(self, energy: Float64Array, view: FrameView) -> DenseReduction:
         """Value over all frames and slopes, from ``|S|**2``, shape (channels, frames, f_pts)."""
+        if self.bands is not None:
+            raise ValueError(f"bands={self.bands}: the Gini index is not a function of sums that bands could divide")
         p = energy ** (self.power / 2)
         value, slope, weights, positions = view.average_groups(p, self.scope or "global", _gini)
         # the slope at E = 0 belongs to a bin whose cotangent vanishes with S
@@ -511,10 +524,10 @@ class Callable_(Criterion):  # "Callable" is typing's
         return False
 
     def __post_init__(self) -> None:
-        if self.scope is not None or self.width is not None:
+        if self.scope is not None or self.width is not None or self.bands is not None:
             raise ValueError(
-                f"scope={self.scope!r}, width={self.width!r}: a callable criterion sees the whole "
-                "spectrogram and takes no scope"
+                f"scope={self.scope!r}, width={self.width!r}, bands={self.bands!r}: a callable criterion sees the "
+                "whole spectrogram and takes no scope"
             )
 
     def evaluate(self, power: AnyArray) -> tuple[float, Float64Array]:
@@ -593,7 +606,7 @@ def resolve(criterion: Any, scope: Scope | None = None) -> Criterion:
             return criterion
         if criterion.scope is not None or isinstance(criterion, Callable_):
             raise ValueError(f"{scope=} contradicts {criterion!r}")
-        return criterion.with_scope(scope, criterion.width)
+        return criterion.with_scope(scope, criterion.width, criterion.bands)
     if callable(criterion):
         if scope is not None:
             raise ValueError(f"{scope=}: a callable criterion sees the whole spectrogram and takes no scope")

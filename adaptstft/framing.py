@@ -9,7 +9,7 @@ phase counts, and a window of real length ``theta_p`` centred at
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,6 +55,15 @@ class Frames:
             self.offset[part],
             self.delta[part],
         )
+
+    @property
+    def centre(self) -> Float64Array:
+        """Centres of the windows, in the indices of the signal."""
+        return self.start - self.lead
+
+    def moved(self, samples: int) -> Frames:
+        """Return the frames in the indices of a signal with `samples` more before its first."""
+        return replace(self, start=self.start + samples)
 
     @property
     def share_window(self) -> bool:
@@ -149,6 +158,10 @@ class HopSlices:
         while p > at_least and self.first_nonzero(p - 1) >= n:
             p -= 1
         return p
+
+    def longest_signal(self, p_max: int) -> int:
+        """Largest number of samples for which the slices end before `p_max`."""
+        return max(1, min(self.first_nonzero(p_max), math.ceil(p_max * self.hop) - 1))
 
     @property
     def lower_border_end(self) -> tuple[int, int]:

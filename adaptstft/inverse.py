@@ -49,16 +49,21 @@ def describe_samples(mask: Any, first: int) -> str:
     return text + (f" and {len(runs) - 5} further ranges" if len(runs) > 5 else "")
 
 
-def _full_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float64Array:
-    """`window_overlap` where every sample must be covered."""
-    overlap = window_overlap(tf, frames, low, high)
+def check_covered(overlap: Float64Array, low: int) -> None:
+    """Raise a ValueError that names the samples, from `low` on, that no window covers."""
     covered = is_covered(overlap)
     if not np.all(covered):
         raise ValueError(
             f"the transform is not invertible: no window covers {int((~covered).sum())} of the samples "
-            f"{low} to {high - 1}, namely {describe_samples(~covered, low)}; frames must overlap there "
+            f"{low} to {low + overlap.size - 1}, namely {describe_samples(~covered, low)}; frames must overlap there "
             "(shorter hops or longer windows), or k0 and k1 must exclude them"
         )
+
+
+def _full_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float64Array:
+    """`window_overlap` where every sample must be covered."""
+    overlap = window_overlap(tf, frames, low, high)
+    check_covered(overlap, low)
     return overlap
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from adaptstft._typing import AnyArray
 from adaptstft._validation import as_index
+from adaptstft.analysis import Span
+from adaptstft.bins import BinFrames
 from adaptstft.framing import Frames, pad_adjoint
 
 
@@ -16,7 +18,7 @@ class Layout:
     """A checked signal as channels, its frames, and the way back to the caller's axes."""
 
     channels: AnyArray
-    frames: Frames
+    frames: Frames | BinFrames
     lead: tuple[int, ...]
     n: int
     axis: int
@@ -53,21 +55,20 @@ class SpectraLayout:
     """A checked transform as channels, its frames and samples, and the way back to the caller's axes."""
 
     channels: AnyArray
-    frames: Frames
+    frames: Frames | BinFrames
     lead: tuple[int, ...]
     f_axis: int
     t_axis: int
-    k0: int
-    k1: int
+    span: Span
 
     @classmethod
-    def of(cls, S: AnyArray, f_axis: int, t_axis: int, frames: Frames, k0: int, k1: int) -> SpectraLayout:
+    def of(cls, S: AnyArray, f_axis: int, t_axis: int, frames: Frames | BinFrames, span: Span) -> SpectraLayout:
         """Bring ``S`` to shape (channels, frames, f_pts)."""
         moved = np.moveaxis(S, (t_axis, f_axis), (-2, -1))
         if not np.iscomplexobj(moved):
             moved = moved.astype(np.result_type(moved.dtype, np.complex64))
         channels = moved.reshape(int(np.prod(moved.shape[:-2], dtype=int)), *moved.shape[-2:])
-        return cls(channels, frames, moved.shape[:-2], f_axis, t_axis, k0, k1)
+        return cls(channels, frames, moved.shape[:-2], f_axis, t_axis, span)
 
     @property
     def _time_axis(self) -> int:
@@ -76,15 +77,15 @@ class SpectraLayout:
 
     def to_public(self, x: AnyArray) -> AnyArray:
         """(channels, samples) -> (..., samples) with time where frequency was."""
-        return np.moveaxis(x.reshape(*self.lead, self.k1 - self.k0), -1, self._time_axis)
+        return np.moveaxis(x.reshape(*self.lead, self.span.k1 - self.span.k0), -1, self._time_axis)
 
     def from_public(self, x: AnyArray) -> AnyArray:
         """Inverse of `to_public`, with a check of the shape."""
         expected = list(self.lead)
-        expected.insert(self._time_axis, self.k1 - self.k0)
+        expected.insert(self._time_axis, self.span.k1 - self.span.k0)
         if x.shape != tuple(expected):
             raise ValueError(f"cotangent has shape {x.shape}, but the signal has shape {tuple(expected)}")
-        return np.moveaxis(x, self._time_axis, -1).reshape(len(self.channels), self.k1 - self.k0)
+        return np.moveaxis(x, self._time_axis, -1).reshape(len(self.channels), self.span.k1 - self.span.k0)
 
     def spectra_like(self, spectra: AnyArray) -> AnyArray:
         """Bring a gradient in the channels to the axes of the transform."""

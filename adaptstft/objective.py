@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptstft._typing import AnyArray, Float64Array
-from adaptstft.criteria import Additive, Callable_, Criterion, Gini
+from adaptstft.bins import BinFrames, BinSpectra, bin_adjoint, bin_forward, bin_slopes
+from adaptstft.criteria import Additive, Criterion
+from adaptstft.energies import energies, energy_slopes
 from adaptstft.framing import Frames
-from adaptstft.scopes import FrameView, Neighbourhoods
+from adaptstft.scopes import FrameView, Neighbourhoods, Tiles
 from adaptstft.transform import (
     Transform,
     forward,
@@ -28,8 +30,8 @@ class FrameLoss:
     ----------
     value : float
         The criterion.
-    theta : ndarray, shape (frames,)
-        Derivative in each window length.
+    theta : ndarray, shape (frames,) or (frames, f_pts)
+        Derivative in each window length; empty if the parameters' were not asked for.
     positions : ndarray, shape (frames,)
         Derivative in each frame's position, its weight held fixed.
     weights : ndarray, shape (frames,)
@@ -55,7 +57,11 @@ def scale_free(tf: Transform, peak: float) -> Transform:
 
 
 def comparable_view(
-    criterion: Criterion, times: Float64Array, durations: Float64Array, mfft: int, neighbourhoods: Neighbourhoods | None
+    criterion: Criterion,
+    times: Float64Array,
+    durations: Float64Array,
+    mfft: int,
+    neighbourhoods: Neighbourhoods | Tiles | None,
 ) -> FrameView:
     """View in which values can be compared between hops and FFT lengths.
 
@@ -70,12 +76,13 @@ def comparable_view(
 def evaluate(
     tf: Transform,
     x: AnyArray,
-    frames: Frames,
+    frames: Frames | BinFrames,
     criterion: Criterion,
     view: FrameView,
     *,
     want_x: bool = False,
     parameters: bool = True,
+    positions: bool = True,
     shape: bool = False,
     lead_shape: tuple[int, ...] | None = None,
 ) -> FrameLoss:
@@ -87,7 +94,7 @@ def evaluate(
         The transform.
     x : ndarray, shape (channels, n)
         The signal.
-    frames : Frames
+    frames : Frames or BinFrames
         The frames.
     criterion : Criterion
         What to evaluate.
@@ -96,6 +103,9 @@ def evaluate(
     want_x, parameters, shape : bool, optional
         Whether the derivatives in the signal, in the frames and in the shape
         parameters are wanted.
+    positions : bool, optional
+        Whether those in the positions are, which take time of their own with
+        windows per bin only.
     lead_shape : tuple of int, optional
         Leading dimensions of the signal, for callables; those of `x` without
         the time axis by default.
@@ -105,37 +115,50 @@ def evaluate(
     FrameLoss
         Value and derivatives.
     """
+    if isinstance(frames, BinFrames):
+        spectra = bin_forward(tf, x, frames, slope=parameters, centre=positions, shape=shape)
+        return bin_loss(tf, x, frames, spectra, criterion, view, want_x=want_x, lead_shape=lead_shape)
+    _check_bands(criterion)
     if isinstance(criterion, Additive):
         wanted = {"want_x": want_x, "parameters": parameters, "shape": shape}
         return _evaluate_additive(tf, x, frames, criterion, view, **wanted)
-    value, slopes, weights, positions = _dense_value(tf, x, frames, criterion, view, lead_shape)
-    back = pullback(tf, x, frames, power_cotangent(tf, slopes), want_x=want_x, parameters=parameters, shape=shape)
+    dense = energy_slopes(criterion, energies(forward(tf, x, frames)), view, lead_shape)
+    make = power_cotangent(tf, dense.energy)
+    back = pullback(tf, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
     d = back.frames
-    return FrameLoss(value, d.theta, d.centre + positions, weights, d.shape.sum(axis=1), back.x)
+    return FrameLoss(dense.value, d.theta, d.centre + dense.positions, dense.weights, d.shape.sum(axis=1), back.x)
 
 
-def _dense_value(
+def bin_loss(
     tf: Transform,
     x: AnyArray,
-    frames: Frames,
+    frames: BinFrames,
+    spectra: BinSpectra,
     criterion: Criterion,
     view: FrameView,
-    lead_shape: tuple[int, ...] | None,
-) -> tuple[float, Float64Array, Float64Array, Float64Array]:
-    """Value of a criterion that needs the whole spectrogram, and its slopes in |S|**2 and the frames."""
-    spectra = forward(tf, x, frames)
-    energy = spectra.real.astype(float) ** 2 + spectra.imag.astype(float) ** 2
-    del spectra
-    if isinstance(criterion, Gini):
-        dense = criterion.reduce_dense(energy, view)
-        return dense.value, dense.power, dense.weights, dense.positions
-    if not isinstance(criterion, Callable_):
-        raise TypeError(f"{criterion!r} is neither additive nor known to be evaluated as a whole")
-    lead = (x.shape[0],) if lead_shape is None else lead_shape
-    picture = np.swapaxes(energy, -1, -2).reshape(*lead, tf.f_pts, len(frames))
-    value, slope = criterion.evaluate(picture)
-    slopes = np.swapaxes(slope.reshape(x.shape[0], tf.f_pts, len(frames)), -1, -2)
-    return value, slopes, np.zeros(len(frames)), np.zeros(len(frames))
+    *,
+    want_x: bool = False,
+    lead_shape: tuple[int, ...] | None = None,
+) -> FrameLoss:
+    """Evaluate a criterion for windows per bin, from their `spectra` with the derivatives that are wanted."""
+    found = energy_slopes(criterion, energies(spectra.S), view, lead_shape)
+    g = 2 * found.energy * spectra.S
+    d_x = None
+    if want_x:
+        d_x = bin_adjoint(tf, g, frames, 0, x.shape[-1], real=not np.iscomplexobj(x)).astype(x.dtype)
+    if spectra.theta is None:
+        none = np.zeros(0)
+        return FrameLoss(found.value, none, none, found.weights, none, d_x)
+    d = bin_slopes(tf, spectra, g, phase=False)  # a loss of |S| has no phase
+    return FrameLoss(found.value, d.theta, d.positions + found.positions, found.weights, d.shape, d_x)
+
+
+def _check_bands(criterion: Criterion) -> None:
+    if criterion.bands is not None:
+        raise ValueError(
+            f"bands={criterion.bands} in the criterion needs a window length for each frequency or bin: with one for "
+            "each frame, sums over all its bins are taken"
+        )
 
 
 def _evaluate_additive(
@@ -167,14 +190,17 @@ def _evaluate_additive(
 def value_of(
     tf: Transform,
     x: AnyArray,
-    frames: Frames,
+    frames: Frames | BinFrames,
     criterion: Criterion,
     view: FrameView,
     lead_shape: tuple[int, ...] | None = None,
 ) -> float:
     """Value alone: one FFT a frame."""
+    if isinstance(frames, BinFrames):
+        return energy_slopes(criterion, energies(bin_forward(tf, x, frames).S), view, lead_shape).value
+    _check_bands(criterion)
     if not isinstance(criterion, Additive):
-        return _dense_value(tf, x, frames, criterion, view, lead_shape)[0]
+        return energy_slopes(criterion, energies(forward(tf, x, frames)), view, lead_shape).value
     totals, _ = statistics(tf, x, frames, criterion.statistics)
     counts = np.full(len(frames), float(tf.f_pts * x.shape[0]))
     return criterion.reduce(totals, counts, view).value

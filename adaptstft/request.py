@@ -277,6 +277,10 @@ def _start_lengths(
     if win_length is None:
         return None
     lengths = as_win_length(win_length)
+    if lengths.ndim == 2:
+        raise ValueError(
+            f"win_length has shape {lengths.shape}: window_mode={window_mode!r} has one length or one for each frame"
+        )
     low, high = bounds
     outside = (lengths < low * (1 - 1e-12)) | (lengths > high * (1 + 1e-12))
     if np.any(outside):

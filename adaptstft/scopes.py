@@ -108,6 +108,38 @@ class Neighbourhoods:
 
 
 @dataclass(frozen=True)
+class Tiles:
+    """Neighbourhoods in time and frequency: those in time, once for each band of frequencies.
+
+    Frames are repeated for each band, band by band, so that sums over bins and over frames stay apart.
+
+    Attributes
+    ----------
+    times : Neighbourhoods
+        The neighbourhoods in time; their shares of energy are not used.
+    bands : ndarray, shape (bands, f_pts)
+        Weight of each bin in each band.
+    energy : ndarray, shape (bands * groups,)
+        The signal's share of energy in each tile, summing to one.
+    """
+
+    times: Neighbourhoods
+    bands: Float64Array
+    energy: Float64Array
+
+    @property
+    def width(self) -> float:
+        """Width in samples."""
+        return self.times.width
+
+    def weights(self, times: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
+        """As `Neighbourhoods.weights`, for `times` repeated for each band."""
+        count = len(self.bands)
+        member, slope = self.times.weights(times[: times.size // count])
+        return sparse.block_diag([member] * count, "csr"), sparse.block_diag([slope] * count, "csr")
+
+
+@dataclass(frozen=True)
 class FrameView:
     """How a criterion sees the frames.
 
@@ -120,14 +152,23 @@ class FrameView:
     cell : float
         Size of a bin: 1, or hop times frequency step for values that can be
         compared between framings.
-    neighbourhoods : Neighbourhoods or None
+    neighbourhoods : Neighbourhoods, Tiles or None
         For scope ``"local"``.
     """
 
     positions: Float64Array
     weights: Float64Array
     cell: float = 1.0
-    neighbourhoods: Neighbourhoods | None = None
+    neighbourhoods: Neighbourhoods | Tiles | None = None
+
+    def banded(self) -> tuple[FrameView, Float64Array | None]:
+        """View of the frames repeated for each band, and the bands; the view itself and None without bands."""
+        if not isinstance(self.neighbourhoods, Tiles):
+            return self, None
+        bands = self.neighbourhoods.bands
+        count = len(bands)
+        view = FrameView(np.tile(self.positions, count), np.tile(self.weights, count), self.cell, self.neighbourhoods)
+        return view, bands
 
     def groups(self, scope: str) -> tuple[sparse.csr_array, sparse.csr_array | None, Float64Array | None]:
         """Membership matrix (groups, frames), its slope in the positions, and the groups' weights."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 
 import numpy as np
 
@@ -20,20 +20,25 @@ from adaptstft._typing import (
     Scaling,
 )
 from adaptstft._validation import (
+    as_flag,
     as_index,
     as_inexact,
     as_signal,
     check_finite,
     check_not_silent,
     check_option,
+    check_positive,
 )
+from adaptstft.analysis import Span, analyse, analysis_vjp, frame_bounds, synthesis_vjp, synthesise
+from adaptstft.bin_inverse import FrameOperator, InverseInfo, is_solvable
+from adaptstft.bins import BinFrames
 from adaptstft.framing import Frames, pad
 from adaptstft.gradient import Gradient
 from adaptstft.interop import scipy_window, window_samples
 from adaptstft.layout import Layout, SpectraLayout, check_axes
-from adaptstft.scopes import FrameView, Neighbourhoods
+from adaptstft.scopes import FrameView, Neighbourhoods, Tiles
 from adaptstft.slices import SlicedTransform
-from adaptstft.transform import forward, pullback, stored_cotangent
+from adaptstft.tiles import make_tiles
 
 if TYPE_CHECKING:
     from scipy.signal import ShortTimeFFT as ScipyShortTimeFFT
@@ -55,9 +60,10 @@ class AdaptiveShortTimeFFT(SlicedTransform):
     ----------
     window : str, tuple, callable or Window
         Window family, see `adaptstft.windows.resolve`.
-    win_length : float or array_like of float, shape (p_num,)
-        Window length in samples, at least 1, or one for each slice: element 0
-        belongs to slice `p_min`.
+    win_length : float or array_like of float
+        Window length in samples, at least 1; or one for each slice, shape
+        (p_num,), where element 0 belongs to slice `p_min`; or one for each
+        frequency, (f_pts, 1), or for each bin, (f_pts, p_num).
     hop : float or None
         Time between slices in samples; slice ``p`` is at ``p * hop``. None if
         `positions` are given.
@@ -137,7 +143,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             low, high = frames.covered()
             before, after = max(0, -low), max(0, high - n)
             channels = pad(channels, before, after, padding)
-            frames = replace(frames, start=frames.start + before)
+            frames = frames.moved(before)
         return Layout(channels, frames, signal.shape[:-1], n, axis, before, after, padding, first)
 
     def stft(
@@ -173,7 +179,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             for float32 and complex64 signals.
         """
         a = self._analysis(x, p0, p1, k_offset, padding, axis)
-        return a.to_public(forward(self._tf, a.channels, a.frames))
+        return a.to_public(analyse(self._tf, a.channels, a.frames))
 
     def spectrogram(
         self,
@@ -218,23 +224,36 @@ class AdaptiveShortTimeFFT(SlicedTransform):
 
         For a transform with one window length and a hop this is so for every signal.
         """
-        if self._positions is not None:
-            times = self._positions
-            p0, p1 = 0, times.size
-        else:
-            p0 = self.p_min
-            reach = int(np.ceil(self._m_num / cast(float, self._hop))) + 1
-            p1 = p0 + (self._win_length.size if self._win_length.ndim else 2 * reach + 64)
-            times = self._times(p0, p1)
-            if self._win_length.ndim == 0:  # away from both ends, where slices are missing
-                times = times[reach:-reach]
+        if self.per_bin:
+            return self._bins_invertible()
+        p0, p1, times = self._typical_slices()
         low, high = int(np.ceil(times[0])), int(np.floor(times[-1])) + 1
         if high <= low:
             return True
-        overlap = inverse.window_overlap(self._tf, self._frames(p0, p1), low, high)
+        overlap = inverse.window_overlap(self._tf, cast(Frames, self._frames(p0, p1)), low, high)
         return bool(np.all(inverse.is_covered(overlap)))
 
-    def _signal_frames(self, n: int) -> Frames:
+    def _typical_slices(self) -> tuple[int, int, Float64Array]:
+        """Range of slices that stands for all, and the times between which every sample must be covered."""
+        if self._positions is not None:
+            return 0, self._positions.size, self._positions
+        p0 = self.p_min
+        own = self._slice_lengths
+        reach = int(np.ceil(self._m_num / cast(float, self._hop))) + 1
+        p1 = p0 + (2 * reach + 64 if own is None else own)
+        times = self._times(p0, p1)
+        return p0, p1, times[reach:-reach] if own is None else times  # away from the ends, where slices are missing
+
+    def _bins_invertible(self) -> bool:
+        p0, p1, times = self._typical_slices()
+        if self._positions is not None:
+            low, high = int(np.ceil(times[0])), int(np.floor(times[-1])) + 1
+        else:  # all slices that touch the signal are there
+            low, high = 0, self._need_hop("invertible").longest_signal(p1)
+        operator = FrameOperator(self._tf, cast(BinFrames, self._frames(p0, p1)), low, max(high, low + 1))
+        return is_solvable(operator)
+
+    def _signal_frames(self, n: int) -> Frames | BinFrames:
         self._check_lengths(as_index("n", n, 1))
         return self._frames(*self.p_range(n))
 
@@ -250,11 +269,12 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         -------
         lower, upper : float
             Smallest and largest value of ``mfft * sum_p |w_p|**2`` over the
-            samples. The transform is invertible if the lower one is positive;
-            their ratio bounds how much noise the inverse can amplify.
+            samples; with a window for each frequency or bin, the extreme
+            eigenvalues of the frame operator to 0.1 %, by Lanczos iterations.
+            The transform is invertible if the lower one is positive; their
+            ratio bounds how much noise the inverse can amplify.
         """
-        overlap = self._mfft * inverse.window_overlap(self._tf, self._signal_frames(n), 0, n)
-        return float(overlap.min()), float(overlap.max())
+        return frame_bounds(self._tf, self._signal_frames(n), n)
 
     def windows(self, n: int) -> Float64Array:
         """Sample the windows of all slices for signals of `n` samples.
@@ -289,10 +309,52 @@ class AdaptiveShortTimeFFT(SlicedTransform):
 
     def _window_rows(self, n: int, *, dual: bool) -> Float64Array:
         frames = self._signal_frames(n)
+        if isinstance(frames, BinFrames):
+            raise ValueError(
+                f"win_length has shape {self._win_length.shape}: slices have a window for each frequency, so none of "
+                "their own, and their duals are no windows; istft inverts the transform without them"
+            )
         starts = self._slot_starts(0, *self.p_range(n))
         return inverse.dual_rows(self._tf, frames, starts, self._m_num, dual=dual)
 
-    def istft(self, S: Any, k0: int = 0, k1: int | None = None, *, f_axis: int = -2, t_axis: int = -1) -> AnyArray:
+    @overload
+    def istft(
+        self,
+        S: Any,
+        k0: int = ...,
+        k1: int | None = ...,
+        *,
+        f_axis: int = ...,
+        t_axis: int = ...,
+        tol: float | None = ...,
+        maxiter: int | None = ...,
+        full_output: Literal[False] = ...,
+    ) -> AnyArray: ...
+    @overload
+    def istft(
+        self,
+        S: Any,
+        k0: int = ...,
+        k1: int | None = ...,
+        *,
+        f_axis: int = ...,
+        t_axis: int = ...,
+        tol: float | None = ...,
+        maxiter: int | None = ...,
+        full_output: Literal[True],
+    ) -> tuple[AnyArray, InverseInfo]: ...
+    def istft(
+        self,
+        S: Any,
+        k0: int = 0,
+        k1: int | None = None,
+        *,
+        f_axis: int = -2,
+        t_axis: int = -1,
+        tol: float | None = None,
+        maxiter: int | None = None,
+        full_output: bool = False,
+    ) -> AnyArray | tuple[AnyArray, InverseInfo]:
         """Inverse transform: the exact signal, or the least-squares one if `S` was modified.
 
         Parameters
@@ -301,40 +363,67 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             Transform whose first slice is `p_min`.
         k0, k1 : int, optional
             Range of samples to return; `k1` is the end of the last slice by
-            default. Give the signal's length to get the signal.
+            default (with positions and windows per bin, of its centre). Give
+            the signal's length to get the signal.
         f_axis, t_axis : int, optional
             Axes of frequency and time in `S`.
+        tol : float, optional
+            With a window for each frequency or bin, the relative error to which
+            conjugate gradients solve for the signal: 1e-10 by default, 1e-6 for
+            complex64. One window for each slice inverts to rounding.
+        maxiter : int, optional
+            Most iterations of these; 400 by default.
+        full_output : bool, optional
+            Whether to return an `InverseInfo` as well.
 
         Returns
         -------
-        ndarray, shape (..., k1 - k0)
+        x : ndarray, shape (..., k1 - k0)
             Real for one-sided modes, else complex; float32 or complex64 for
             complex64 input.
+        info : InverseInfo
+            Number of iterations and error, if `full_output` is true.
 
         Raises
         ------
         ValueError
-            If samples in the range are covered by no window; the message names
-            them.
+            If samples in the range are covered by no window, or windows per bin
+            leave a signal undetermined; the message names the samples.
         """
+        full_output = as_flag("full_output", full_output)
+        maxiter = None if maxiter is None else as_index("maxiter", maxiter, 1)
         a = self._synthesis(S, k0, k1, f_axis, t_axis)
-        return a.to_public(inverse.synthesize(self._tf, a.channels, a.frames, a.k0, a.k1))
+        x, info = synthesise(self._tf, a.channels, a.frames, a.span, _tolerance(tol, a.channels), maxiter)
+        return (a.to_public(x), info) if full_output else a.to_public(x)
 
     def _synthesis(self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int) -> SpectraLayout:
         S = as_inexact("S", S)
         f_axis, t_axis = check_axes(S, f_axis, t_axis, self.f_pts)
         check_finite("S", S)
         p_num = S.shape[t_axis]
-        expected = self._positions if self._positions is not None else self._win_length
-        if (self._positions is not None or self._win_length.ndim) and p_num != expected.size:
-            raise ValueError(f"S has {p_num} slices along t_axis={t_axis}, but the transform has {expected.size}")
+        expected = self._slice_lengths if self._positions is None else self._positions.size
+        if expected is not None and p_num != expected:
+            raise ValueError(f"S has {p_num} slices along t_axis={t_axis}, but the transform has {expected}")
         frames = self._frames(self.p_min, self.p_min + p_num)
         low, high = frames.covered()
         k0 = as_index("k0", k0)
-        k1 = high if k1 is None else as_index("k1", k1)
+        last_centre = self._times(self.p_min + p_num - 1, self.p_min + p_num)[0]
+        if k1 is None:
+            k1 = int(np.floor(last_centre)) + 1 if self.per_bin and self._positions is not None else high
+        k1 = as_index("k1", k1)
         if not low <= k0 < k1 <= high:
             raise ValueError(f"{k0=}, {k1=}: {low} <= k0 < k1 <= {high} does not hold for {p_num} slices")
-        return SpectraLayout.of(S, f_axis, t_axis, frames, k0, k1)
+        return SpectraLayout.of(S, f_axis, t_axis, frames, Span(k0, k1, *self._signal_range(p_num, k0, k1)))
+
+    def _signal_range(self, p_num: int, k0: int, k1: int) -> tuple[int, int]:
+        """Return the samples of every signal that `p_num` slices can be the transform of."""
+        # a k1 that can be the length of the signal is taken for it, others for a part
+        if self._slices is not None:
+            p_max = self.p_min + p_num
+            return 0, k1 if k1 > 0 and self._slices.p_max(k1) == p_max else self._slices.longest_signal(p_max)
+        times = cast(Float64Array, self._positions)
+        low = min(k0, max(0, int(np.ceil(times[0]))))
+        return low, k1 if times.size < 2 or k1 > times[-2] else max(k1, int(np.floor(times[-1])) + 1)
 
     # ------------------------------------------------------------------ gradients
 
@@ -373,18 +462,10 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         g = as_inexact("cotangent", cotangent)
         check_finite("cotangent", g)
         g = a.from_public(g, self.f_pts)
-        back = pullback(
-            self._tf,
-            a.channels,
-            a.frames,
-            stored_cotangent(self._tf, g, a.frames),
-            want_x="x" in chosen,
-            parameters=bool(chosen - {"x"}),
-            shape="shape" in chosen,
-        )
-        d = back.frames
-        gradient = self._gradient(chosen, a.first, d.theta, d.centre + back.phase, d.shape.sum(axis=1))
-        return replace(gradient, x=a.signal_like(back.x))
+        wanted = {"want_x": "x" in chosen, "parameters": bool(chosen - {"x"}), "shape": "shape" in chosen}
+        back = analysis_vjp(self._tf, a.channels, a.frames, g, **wanted)
+        gradient = self._gradient(chosen, a.first, back.theta, back.positions, back.shape)
+        return replace(gradient, x=a.signal_like(back.data))
 
     def istft_vjp(
         self,
@@ -395,6 +476,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         *,
         f_axis: int = -2,
         t_axis: int = -1,
+        tol: float | None = None,
     ) -> Gradient:
         """Vector-Jacobian product: pull a cotangent of `istft` back to the transform and the parameters.
 
@@ -405,7 +487,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         cotangent : array_like, shape of ``istft(S, k0, k1)``
             Derivative of a real loss in the signal; ``dC/dRe x + 1j dC/dIm x``
             in two-sided modes.
-        k0, k1, f_axis, t_axis
+        k0, k1, f_axis, t_axis, tol
             As in `istft`.
 
         Returns
@@ -429,18 +511,13 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         a = self._synthesis(S, k0, k1, f_axis, t_axis)
         g = as_inexact("cotangent", cotangent)
         check_finite("cotangent", g)
-        back = inverse.synthesis_pullback(
-            self._tf, a.channels, a.frames, a.k0, a.k1, a.from_public(g), shape=bool(self._window.shape)
+        shape = bool(self._window.shape)
+        back = synthesis_vjp(
+            self._tf, a.channels, a.frames, a.span, a.from_public(g), _tolerance(tol, a.channels), shape=shape
         )
-        positions = back.frames.centre + back.phase
-        gradient = self._gradient(
-            set(get_args(Parameter)) - {"x"},
-            self.p_min,
-            back.frames.theta,
-            positions,
-            back.frames.shape.sum(axis=1),
-        )
-        return replace(gradient, S=a.spectra_like(back.spectra))
+        chosen = set(get_args(Parameter)) - {"x"}
+        gradient = self._gradient(chosen, self.p_min, back.theta, back.positions, back.shape)
+        return replace(gradient, S=a.spectra_like(cast(AnyArray, back.data)))
 
     def value_and_grad(
         self,
@@ -506,6 +583,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             view,
             want_x="x" in chosen,
             parameters=bool(chosen - {"x"}),
+            positions=bool(chosen & {"positions", "hop"}),
             shape="shape" in chosen,
             lead_shape=a.lead,
         )
@@ -513,13 +591,14 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         return result.value, replace(gradient, x=a.signal_like(result.x))
 
     def _view(self, a: Layout, criterion: criteria.Criterion) -> FrameView:
-        centres = a.frames.start - a.frames.lead  # in the indices of the padded signal
-        neighbourhoods = None
+        neighbourhoods: Neighbourhoods | Tiles | None = None
         if criterion.scope == "local":
             width = 2.0 * self._m_num if criterion.width is None else criterion.width * self._fs
             own = a.channels[:, a.before : a.before + a.n]  # padding is no energy of the signal's own
             neighbourhoods = Neighbourhoods.of_signal(own, width, first=float(a.before))
-        return FrameView(centres, np.ones(len(a.frames)), 1.0, neighbourhoods)
+            if criterion.bands is not None:
+                neighbourhoods = make_tiles(self._tf, a.channels, neighbourhoods, criterion.bands)
+        return FrameView(a.frames.centre, np.ones(len(a.frames)), 1.0, neighbourhoods)
 
     def _check_wrt(self, wrt: tuple[Parameter, ...] | None) -> set[str]:
         chosen = set(get_args(Parameter) if wrt is None else wrt)
@@ -533,16 +612,21 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         self, chosen: set[str], first: int, theta: Float64Array, positions: Float64Array, shape: Float64Array
     ) -> Gradient:
         """Gradient in the parameters that were chosen, from the derivatives of slices from `first` on."""
-        scalar = self._win_length.ndim == 0
         hop = None
         if "hop" in chosen and self._hop is not None:
             hop = float((first + np.arange(positions.size)) @ positions)
         return Gradient(
-            win_length=(np.asarray(theta.sum()) if scalar else theta) if "win_length" in chosen else None,
+            win_length=self._length_slopes(theta) if "win_length" in chosen else None,
             positions=positions if "positions" in chosen else None,
             hop=hop,
             shape=shape if "shape" in chosen and self._window.shape else None,
         )
+
+    def _length_slopes(self, theta: Float64Array) -> Float64Array:
+        """Bring derivatives of each frame (and bin) to the shape of `win_length`."""
+        if self._win_length.ndim < 2:
+            return np.asarray(theta.sum()) if self._win_length.ndim == 0 else theta
+        return theta.T if self._slice_lengths is not None else theta.sum(axis=0)[:, np.newaxis]
 
     # ------------------------------------------------------------------ SciPy
 
@@ -641,3 +725,11 @@ class AdaptiveShortTimeFFT(SlicedTransform):
             scale_to=self._scaling,
             phase_shift=self._phase_shift,
         )
+
+
+def _tolerance(tol: float | None, spectra: AnyArray) -> float:
+    if tol is None:
+        return 1e-6 if spectra.dtype == np.complex64 else 1e-10
+    if not check_positive("tol", tol) < 1:
+        raise ValueError(f"{tol=} must be a relative error between 0 and 1")
+    return float(tol)

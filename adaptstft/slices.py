@@ -18,6 +18,7 @@ from adaptstft._validation import (
     check_option,
     check_positive,
 )
+from adaptstft.bins import BinFrames
 from adaptstft.blocks import count_workers
 from adaptstft.framing import Frames, HopSlices, make_frames
 from adaptstft.transform import Transform
@@ -77,6 +78,11 @@ class SlicedTransform:
             1 / self._fs,
             self._window_offset,
         )
+        if self.per_bin and self._win_length.shape[0] != self.f_pts:
+            raise ValueError(
+                f"win_length has shape {self._win_length.shape}: with 2 dimensions the first must be "
+                f"f_pts={self.f_pts}, which follows from {fft_mode=} and mfft={self._mfft}"
+            )
 
     def _hop_slices(self) -> HopSlices | None:
         if self._hop is None:
@@ -131,11 +137,9 @@ class SlicedTransform:
         return _rebuild, (type(self), self._arguments())
 
     def __repr__(self) -> str:
-        lengths = (
-            f"{float(self._win_length):g}"
-            if self._win_length.ndim == 0
-            else f"<{self._win_length.size} lengths from {self._win_length.min():g} to {self._win_length.max():g}>"
-        )
+        theta = self._win_length
+        count = " x ".join(str(size) for size in theta.shape)
+        lengths = f"<{count} lengths from {theta.min():g} to {theta.max():g}>" if theta.ndim else f"{float(theta):g}"
         times = f"hop={self._hop:g}" if self._positions is None else f"positions=<{self._positions.size} centres>"
         return (
             f"AdaptiveShortTimeFFT({self._window.spec!r}, {lengths}, {times}, fs={self._fs:g}, "
@@ -151,8 +155,13 @@ class SlicedTransform:
 
     @property
     def win_length(self) -> float | Float64Array:
-        """Window length in samples: a float, or an array with one for each slice."""
+        """Window length in samples: a float, or an array with one for each slice, frequency or bin."""
         return float(self._win_length) if self._win_length.ndim == 0 else self._win_length.copy()
+
+    @property
+    def per_bin(self) -> bool:
+        """Whether window lengths differ between frequencies: `win_length` has two dimensions."""
+        return self._win_length.ndim == 2
 
     @property
     def hop(self) -> float | None:
@@ -360,21 +369,31 @@ class SlicedTransform:
         corners = (*t, *f) if axes_seq == "tf" else (*f, *t)
         return cast(tuple[float, float, float, float], tuple(float(v) for v in corners))
 
-    def _frames(self, p0: int, p1: int, k_offset: int = 0) -> Frames:
+    def _frames(self, p0: int, p1: int, k_offset: int = 0) -> Frames | BinFrames:
         """Frames of slices ``p0 <= p < p1`` in the sample indices of the signal."""
         theta = self._win_length
-        if theta.ndim:
-            theta = theta[p0 - self.p_min : p1 - self.p_min]
+        if self._slice_lengths is not None:
+            theta = theta[..., p0 - self.p_min : p1 - self.p_min]
         shift = -self.m_num_mid if self._phase_shift is None else self._phase_shift
         # SciPy rolls the windowed samples before it pads them to mfft, so its shift wraps at m_num.
         shift = (shift + self.m_num_mid) % self._m_num - self.m_num_mid
         times = self._times(p0, p1) + k_offset
+        if self.per_bin:
+            rows = np.ascontiguousarray(np.broadcast_to(theta.T, (times.size, self.f_pts)))
+            return BinFrames(rows, times + self._window_offset, times + shift)
         return make_frames(theta, times, mfft=self._mfft, window_offset=self._window_offset, phase_shift=shift)
 
+    @property
+    def _slice_lengths(self) -> int | None:
+        """Number of slices that have lengths of their own; None if all have the same."""
+        theta = self._win_length
+        return None if theta.ndim == 0 or (theta.ndim == 2 and theta.shape[1] == 1) else theta.shape[-1]
+
     def _check_lengths(self, n: int) -> None:
-        if self._win_length.ndim and self._win_length.size != self.p_num(n):
+        own = self._slice_lengths
+        if own is not None and own != self.p_num(n):
             raise ValueError(
-                f"win_length has {self._win_length.size} entries, but a signal of {n} samples has "
+                f"win_length has {own} entries{' along time' if self.per_bin else ''}, but a signal of {n} samples has "
                 f"p_num={self.p_num(n)} slices for hop={self._hop}, max_length={self._m_num}"
             )
 
@@ -389,8 +408,9 @@ def _check_times(hop: Any, positions: Any, win_length: Float64Array) -> tuple[fl
     if positions is None:
         return check_positive("hop", hop, "samples"), None
     centres = as_positions(positions)
-    if win_length.ndim and win_length.size != centres.size:
-        raise ValueError(f"win_length has {win_length.size} entries for {centres.size} positions")
+    allowed = (1, centres.size) if win_length.ndim == 2 else (centres.size,)
+    if win_length.ndim and win_length.shape[-1] not in allowed:
+        raise ValueError(f"win_length has {win_length.shape[-1]} entries for {centres.size} positions")
     return None, centres
 
 

@@ -168,6 +168,19 @@ class Statistics:
         """Return statistic `k` alone."""
         return Statistics(self.exponents[k : k + 1], self.logs[k : k + 1])
 
+    def terms(self, k: int, energy: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Terms of statistic `k` and their slopes in ``E``; a slope that is infinite at ``E = 0`` is left at zero."""
+        a, log = float(self.exponents[k]), bool(self.logs[k])
+        if not log and a in (1.0, 2.0, 3.0):
+            return energy ** int(a), a * energy ** int(a - 1)
+        alive = energy > 0
+        safe = np.where(alive, energy, 1.0)
+        power = np.where(alive, safe ** (a - 1), 0.0)
+        if not log:
+            return power * energy, a * power
+        logarithm = np.log(safe)
+        return power * energy * logarithm, power * (a * logarithm + 1)
+
     def is_energy(self, k: int) -> bool:
         """Whether statistic `k` is the energy ``sum |S|**2``."""
         return bool(self.exponents[k] == 1 and not self.logs[k])
@@ -230,15 +243,19 @@ def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, slope: bool, sh
     tf.kernels.row_sums(cw, cdw, frames.theta, lead, count, sums)
     mask = np.arange(cw.shape[1]) < count[:, None]
     shape_sums = [np.array([np.sum(row, axis=1, where=mask), np.sum(row * cw, axis=1, where=mask)]) for row in cdshape]
-    return WindowRows(w, dw, dshape, *_scale(tf, frames.theta, sums, shape_sums))
+    shape_sums_of = np.array(shape_sums).reshape(len(shape_sums), 2, len(frames))
+    return WindowRows(w, dw, dshape, *scale_of_sums(tf, frames.theta, sums, shape_sums_of))
 
 
-def _scale(
-    tf: Transform, theta: Float64Array, sums: Float64Array, shape_sums: list[Float64Array]
+def scale_of_sums(
+    tf: Transform, theta: Float64Array, sums: Float64Array, shape: Float64Array
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Scale ``c`` of each window and its derivatives in ``theta`` and the shape parameters."""
+    """Scale ``c`` of each window and its derivatives in ``theta`` and the shape parameters.
+
+    `sums` are those of ``w``, ``w' u``, ``w**2`` and ``w w' u`` for each window, `shape` (n_shape, 2, windows)
+    those of the derivatives in the shape parameters and of their products with ``w``.
+    """
     w, dw_u, w2, w_dw_u = sums
-    shape = np.array(shape_sums).reshape(len(shape_sums), 2, theta.size)
     if tf.scaling == "magnitude":  # c = 1 / |sum w|, and d omega(m/theta)/d theta = -omega' u / theta
         scale = 1 / np.abs(w)
         slope, shape_slope = scale * dw_u / (w * theta), -scale * shape[:, 0] / w

@@ -403,3 +403,6 @@ def phase_slope(g, spectra, mfft, onesided, out):  # type: ignore[no-untyped-def
             sr, si = float(spectra[b, q].real), float(spectra[b, q].imag)
             total += k * (gi * sr - gr * si)
         out[b] += total * (2.0 * math.pi / mfft)
+
+
+from adaptstft.kernels._numba_bins import bin_adjoint, bin_energy, bin_sums, scale_sums  # noqa: E402, F401

@@ -251,3 +251,6 @@ def phase_slope(g: AnyArray, spectra: AnyArray, mfft: int, onesided: bool, out: 
     """Sum over the bins of ``Re(conj(g) * 2j pi k_q / mfft * S)``."""
     k = _bin_numbers(spectra.shape[1], mfft, onesided)
     out += np.real(np.conj(g.astype(complex)) * (2j * np.pi / mfft * k) * spectra).sum(axis=1)
+
+
+from adaptstft.kernels._numpy_bins import bin_adjoint, bin_energy, bin_sums, scale_sums  # noqa: E402, F401

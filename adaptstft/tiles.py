@@ -1,0 +1,54 @@
+"""The time-frequency plane divided: a scale of frequencies, bands of it, and the signal's energy in each tile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from adaptstft._typing import AnyArray, Float64Array, IntArray
+from adaptstft.bins import bin_numbers
+from adaptstft.framing import make_frames
+from adaptstft.scopes import Neighbourhoods, Tiles
+from adaptstft.transform import Transform, forward
+from adaptstft.windows import resolve
+
+#: The scale of frequencies is linear below this fraction of the sampling frequency, and logarithmic above.
+_CORNER = 1 / 64
+_PER_WIDTH = 4
+
+
+def frequency_scale(bins: IntArray, mfft: int) -> Float64Array:
+    """Place of bins on a scale of frequencies that is logarithmic but for the lowest.
+
+    It is ``log(1 + 64 f / fs)``, odd in ``f``, as the pitch that is heard is nearly.
+    """
+    return np.asarray(np.sign(bins) * np.log1p(np.abs(bins) / (_CORNER * mfft)))
+
+
+def band_weights(tf: Transform, count: int) -> Float64Array:
+    """Smooth bands evenly spaced on the scale of frequencies, shape (count, f_pts), that add up to two."""
+    place = frequency_scale(bin_numbers(tf), tf.mfft)
+    low, high = float(place.min()), float(place.max())
+    if count == 1 or high == low:
+        return np.full((1, place.size), 2.0)
+    step = (high - low) / (count - 1)
+    bands = Neighbourhoods(low + step * np.arange(count), _PER_WIDTH * step, np.zeros(count))
+    return np.asarray(bands.weights(place)[0].toarray())
+
+
+def make_tiles(tf: Transform, x: AnyArray, times: Neighbourhoods, count: int) -> Tiles:
+    """Lay tiles over channels `x`: neighbourhoods in time and `count` bands, with the energy of each.
+
+    The energy comes from a spectrogram whose Hann windows are a quarter of a neighbourhood long, whatever
+    windows the transform has: it is a constant of the criterion.
+    """
+    bands = band_weights(tf, count)
+    length = float(np.clip(times.width / _PER_WIDTH, 2.0, tf.mfft))
+    centres = np.arange(int(np.ceil((x.shape[-1] - 1) / (length / 4))) + 1) * (length / 4) + times.centres[0]
+    plain = replace(tf, window=resolve("hann"), scaling="psd", amplitude=1.0)
+    S = forward(plain, x, make_frames(np.full(centres.size, length), centres, mfft=tf.mfft))
+    energy = np.sum(S.real.astype(float) ** 2 + S.imag.astype(float) ** 2, axis=0)
+    share = bands @ energy.T @ times.weights(centres)[0].T
+    total = max(float(share.sum()), np.finfo(float).tiny)
+    return Tiles(times, bands, np.asarray(share / total).ravel())
