@@ -256,7 +256,7 @@ def bin_forward(
         scales = (
             Scales.of_sums(tf, block.theta, scale_sums)
             if shared
-            else bin_scales(replace(tf, workers=1), block.theta, slope=slope, shape=shape)
+            else bin_scales(tf.single(), block.theta, slope=slope, shape=shape)
         )
         if np.iscomplexobj(x):
             sums = sums[:, 0::2] + 1j * sums[:, 1::2]

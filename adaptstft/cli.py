@@ -30,7 +30,8 @@ hold its sampling rate. The channels of a file share one set of parameters.
 
 --json prints one object per file and line, with the keys
   file, fs (Hz), channels, samples, window, window_mode, hop_mode, criterion, scope, fun (the objective,
-  smaller is better), area_fun (the same, comparable between hops), win_length (samples; a list in time mode),
+  smaller is better), area_fun (the same, comparable between hops), win_length (samples; a list in time mode, and
+  for frequencies and bins a list of the lists of each frequency),
   win_duration (s, likewise), hop (samples; the mean if positions were tuned), positions (frame centres in
   samples), success, message, nit, nfev, notes (a list, such as an optimum on a bound).
 A number that is not finite is null.
@@ -168,7 +169,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "--mode",
         choices=get_args(WindowMode),
         default="constant",
-        help="one given window length, one tuned length (the default), or one per frame",
+        help="one given window length, one tuned length (the default), or one per frame, frequency or bin",
     )
     tuning.add_argument("--hop-mode", choices=get_args(HopMode), default="fixed", help="likewise for the hop")
     tuning.add_argument("--criterion", default="renyi", metavar="NAME", help="what to minimise (default: renyi)")
@@ -178,7 +179,7 @@ def _build_parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         metavar="WEIGHT",
-        help="in time mode, hold the lengths of neighbouring frames together (default: 0)",
+        help="hold the lengths of neighbouring frames and frequencies together (default: 0)",
     )
     tuning.add_argument(
         "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann or kaiser:14"
@@ -248,7 +249,12 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
 
 def _example(mode: str) -> Recording:
     """Generate a signal that shows what the mode can do."""
-    signal = datasets.chirps_in_sequence() if mode == "time" else datasets.linear_chirp(20.0)
+    if mode == "time":
+        signal = datasets.chirps_in_sequence()
+    elif mode in ("frequency", "time-frequency"):
+        signal = datasets.chirps_in_parallel()
+    else:
+        signal = datasets.linear_chirp(20.0)
     return Recording(signal.x[None], signal.fs, signal.name)
 
 

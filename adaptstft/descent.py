@@ -10,11 +10,15 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from adaptstft._typing import AnyArray, Float64Array
+from adaptstft.bins import BinFrames
+from adaptstft.control import total_variation
 from adaptstft.criteria import Criterion
+from adaptstft.energies import energies, energy_slopes
 from adaptstft.framing import Frames, make_frames
-from adaptstft.objective import comparable_view, evaluate, value_of
+from adaptstft.lowrank import BasisTransforms
+from adaptstft.objective import FrameLoss, bin_loss, comparable_view, evaluate, value_of
 from adaptstft.parameters import Parameters, State, durations
-from adaptstft.scopes import FrameView, Neighbourhoods
+from adaptstft.scopes import FrameView, Neighbourhoods, Tiles
 from adaptstft.transform import Transform
 from adaptstft.windows import Window
 
@@ -28,8 +32,6 @@ _FLAT_ENOUGH = 0.01
 _TINY = float(np.finfo(float).tiny)
 #: Price in nats of a factor e in the number of transforms, when one hop is tuned.
 _TRANSFORM_PRICE = 0.01
-#: Width in nats (log length) within which the total variation is rounded off.
-_TV_ROUNDING = 1e-3
 
 
 def hop_loss(window: Window, ratio: float) -> tuple[float, float]:
@@ -58,19 +60,6 @@ def best_hop_ratio(window: Window, bounds: tuple[float, float]) -> float:
         lambda z: hop_loss(window, float(np.exp(z[0]))), start, jac=True, method="L-BFGS-B", bounds=[np.log(bounds)]
     )
     return float(np.clip(np.exp(found.x[0]), *bounds))
-
-
-def total_variation(theta: Float64Array) -> tuple[float, Float64Array]:
-    """Mean absolute change of the log length between frames, and its slope in the lengths."""
-    if theta.size < 2:
-        return 0.0, np.zeros_like(theta)
-    change = np.diff(np.log(theta))
-    rounded = np.sqrt(change**2 + _TV_ROUNDING**2)
-    slope = change / rounded / change.size
-    out = np.zeros_like(theta)
-    out[1:] += slope
-    out[:-1] -= slope
-    return float(np.mean(rounded) - _TV_ROUNDING), out / theta
 
 
 @dataclass(frozen=True)
@@ -105,7 +94,7 @@ class Descent:
         The signal.
     criterion : Criterion
         What to minimise, with its scope.
-    neighbourhoods : Neighbourhoods or None
+    neighbourhoods : Neighbourhoods, Tiles or None
         For scope ``"local"``.
     smoothness : float
         Weight of the total variation of the log lengths.
@@ -114,40 +103,57 @@ class Descent:
     lead : tuple of int
         Leading dimensions of the signal, for callables.
     on_iteration : callable
-        ``on_iteration(iteration, value, parameters, state)``; may raise StopIteration.
+        ``on_iteration(iteration, value, parameters, y)``; may raise StopIteration.
+    basis : BasisTransforms or None
+        What transforms with windows per bin are approximated from; None takes the exact sums.
     """
 
     tf: Transform
     x: AnyArray
     criterion: Criterion
-    neighbourhoods: Neighbourhoods | None = None
+    neighbourhoods: Neighbourhoods | Tiles | None = None
     smoothness: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
     lead: tuple[int, ...] = ()
-    on_iteration: Callable[[int, float, Parameters, State], None] = lambda *_: None
+    on_iteration: Callable[[int, float, Parameters, Float64Array], None] = lambda *_: None
+    basis: BasisTransforms | None = None
 
-    def frames(self, state: State) -> tuple[Transform, Frames]:
+    def frames(self, state: State) -> tuple[Transform, Frames | BinFrames]:
         """Transform and frames of a state."""
         tf = replace(self.tf, window=state.window)
+        if state.theta.ndim == 2:
+            return tf, BinFrames(state.theta, state.times, state.times)
         return tf, make_frames(state.theta, state.times, mfft=tf.mfft)
+
+    def _loss(self, parameters: Parameters, state: State) -> FrameLoss:
+        tf, frames = self.frames(state)
+        view = FrameView(state.times, state.weights, 1.0, self.neighbourhoods)
+        if self.basis is not None and isinstance(frames, BinFrames):
+            spectra = self.basis.spectra(state.theta)
+            return bin_loss(tf, self.x, frames, spectra, self.criterion, view, lead_shape=self.lead)
+        wanted = {"positions": parameters.times_vary, "shape": parameters.tune_shape}
+        return evaluate(tf, self.x, frames, self.criterion, view, **wanted, lead_shape=self.lead)
 
     def evaluate(self, parameters: Parameters, y: Float64Array) -> Evaluation:
         """Value and slope of the objective at the optimiser's variables ``y``."""
         state = parameters.state(y)
-        tf, frames = self.frames(state)
-        view = FrameView(state.times, state.weights, 1.0, self.neighbourhoods)
-        loss = evaluate(tf, self.x, frames, self.criterion, view, shape=parameters.tune_shape, lead_shape=self.lead)
+        loss = self._loss(parameters, state)
         value, d_theta = loss.value, loss.theta
-        if self.smoothness and parameters.lengths == "time":
+        if self.smoothness and parameters.lengths in ("time", "grid"):
             variation, slope = total_variation(state.theta)
             value, d_theta = value + self.smoothness * variation, d_theta + self.smoothness * slope
         d_y = parameters.adjoint(y, state, d_theta, loss.positions, loss.weights, loss.shape)
-        return Evaluation(value, y.copy(), d_y, parameters.natural_slope(d_theta, loss.positions, loss.shape))
+        return Evaluation(value, y.copy(), d_y, parameters.natural_slope(y, d_theta, loss.positions, loss.shape))
 
     def value(self, state: State) -> float:
         """Criterion of a state with its weights."""
+        return self._value(state, FrameView(state.times, state.weights, 1.0, self.neighbourhoods))
+
+    def _value(self, state: State, view: FrameView) -> float:
         tf, frames = self.frames(state)
-        view = FrameView(state.times, state.weights, 1.0, self.neighbourhoods)
+        if self.basis is not None and isinstance(frames, BinFrames):
+            energy = energies(self.basis.spectra(state.theta).S)
+            return energy_slopes(self.criterion, energy, view, self.lead).value
         return value_of(tf, self.x, frames, self.criterion, view, self.lead)
 
     def comparable_value(self, state: State) -> float:
@@ -155,10 +161,10 @@ class Descent:
 
         Only the value itself for callables, which may be anything.
         """
-        tf, frames = self.frames(state)
         spans = durations(state.times, self.x.shape[1])
-        view = comparable_view(self.criterion, state.times, spans, tf.mfft, self.neighbourhoods)
-        return value_of(tf, self.x, frames, self.criterion, view, self.lead)
+        return self._value(
+            state, comparable_view(self.criterion, state.times, spans, self.tf.mfft, self.neighbourhoods)
+        )
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,8 @@ class Outcome:
     ----------
     state : State
         Physical parameters.
+    y : ndarray
+        Optimiser's variables.
     x, jac : ndarray
         The tuned parameters in their own units and the slope of the objective in them.
     first, value : float
@@ -186,6 +194,7 @@ class Outcome:
     """
 
     state: State
+    y: Float64Array
     x: Float64Array
     jac: Float64Array
     first: float
@@ -221,9 +230,10 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
     def objective(y: Float64Array) -> tuple[float, Float64Array]:
         nonlocal best
         here = start if np.array_equal(y, start.y) else descent.evaluate(parameters, y)
-        if here.value < best.value:
+        extra, extra_slope = parameters.penalty(y)
+        if here.value + extra < best.value + parameters.penalty(best.y)[0]:
             best = here
-        return here.value / unit, here.slope / unit
+        return (here.value + extra) / unit, (here.slope + extra_slope) / unit
 
     stopped = False
 
@@ -232,8 +242,7 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
         history.append(float(intermediate_result.fun) * unit)
         try:
             # a copy, as SciPy hands out its live buffer
-            state = parameters.state(np.array(intermediate_result.x))
-            descent.on_iteration(len(history) - 1, history[-1], parameters, state)
+            descent.on_iteration(len(history) - 1, history[-1], parameters, np.array(intermediate_result.x))
         except StopIteration:
             stopped = True
             raise
@@ -279,7 +288,8 @@ def _outcome(
     state = parameters.state(best.y)
     return Outcome(
         state,
-        parameters.natural(state),
+        best.y,
+        parameters.natural(best.y),
         best.natural,
         start.value,
         best.value,

@@ -198,8 +198,7 @@ def value_of(
     """Value alone: one FFT a frame."""
     if isinstance(frames, BinFrames):
         return energy_slopes(criterion, energies(bin_forward(tf, x, frames).S), view, lead_shape).value
-    _check_bands(criterion)
-    if not isinstance(criterion, Additive):
+    if not isinstance(criterion, Additive) or isinstance(view.neighbourhoods, Tiles):
         return energy_slopes(criterion, energies(forward(tf, x, frames)), view, lead_shape).value
     totals, _ = statistics(tf, x, frames, criterion.statistics)
     counts = np.full(len(frames), float(tf.f_pts * x.shape[0]))

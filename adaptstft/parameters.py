@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from adaptstft._typing import Float64Array
+from adaptstft.control import ControlGrid, roughness
 from adaptstft.windows import Window
 
 _ROUNDING = 1e-13
@@ -50,8 +51,8 @@ class State:
 
     Attributes
     ----------
-    theta : ndarray, shape (frames,)
-        Window lengths in samples.
+    theta : ndarray, shape (frames,) or (frames, f_pts)
+        Window lengths in samples, one for each frame or bin.
     times : ndarray, shape (frames,)
         Positions in samples.
     weights : ndarray, shape (frames,)
@@ -122,6 +123,20 @@ class GuardedHops:
         return rate * slopes, d_theta
 
 
+def _shortest(theta: Float64Array) -> Float64Array:
+    """Shortest window of each frame, whose overlap with the next must be enough."""
+    return theta if theta.ndim == 1 else np.asarray(theta.min(axis=1))
+
+
+def _to_shortest(theta: Float64Array, slopes: Float64Array) -> Float64Array:
+    """Adjoint of the derivative of `_shortest`."""
+    if theta.ndim == 1:
+        return slopes
+    out = np.zeros_like(theta)
+    out[np.arange(len(theta)), theta.argmin(axis=1)] = slopes
+    return out
+
+
 @dataclass
 class Parameters:
     """Which parameters vary, from where, and within which bounds.
@@ -130,14 +145,14 @@ class Parameters:
     ----------
     n : int
         Number of samples of the signal.
-    theta : ndarray, shape (frames,)
+    theta : ndarray, shape (frames,) or (frames, f_pts)
         Window lengths to start from.
     times : ndarray, shape (frames,)
         Positions to start from.
     window : Window
         Window family.
-    lengths : {"fixed", "constant", "time"}
-        Which window lengths vary: none, one for all, or each.
+    lengths : {"fixed", "constant", "time", "grid"}
+        Which window lengths vary: none, one for all, each, or control points.
     win_bounds : (float, float)
         Range of the window lengths.
     hops : GuardedHops or None
@@ -146,8 +161,8 @@ class Parameters:
         Range of each hop, if positions vary without guarantees.
     tune_shape : bool
         Whether the shape parameters vary.
-    preconditioner : ndarray, shape (frames,)
-        Scale of each frame's variable: the root of its share in the criterion.
+    preconditioner : ndarray
+        Scale of the variable of each frame or control point: the root of its share in the criterion.
     hop_ratios : (float, float) or None
         Range of the hop as a fraction of the window length, if one hop for all
         frames varies.
@@ -156,6 +171,13 @@ class Parameters:
     report_hop : bool
         Whether one hop for all frames belongs to the natural parameters, as it
         follows from the window length.
+    grid : ControlGrid or None
+        Control points of the log lengths of all bins.
+    points : ndarray, shape (n_freq, n_time), or None
+        Their values to start from.
+    carry : float
+        Weight of the roughness of the control points in what is minimised: small enough to decide nothing but
+        where the signal leaves lengths undetermined, which are then carried over from their neighbours.
     """
 
     n: int
@@ -171,6 +193,9 @@ class Parameters:
     hop_ratios: tuple[float, float] | None = None
     hop_bounds: tuple[float, float] = (1.0, np.inf)
     report_hop: bool = False
+    grid: ControlGrid | None = None
+    points: Float64Array | None = None
+    carry: float = 0.0
 
     @property
     def times_vary(self) -> bool:
@@ -183,11 +208,13 @@ class Parameters:
         return self.hops is not None
 
     def _n_lengths(self) -> int:
-        return {"fixed": 0, "constant": 1, "time": self.theta.size}[self.lengths]
+        if self.grid is not None:
+            return self.grid.size
+        return {"fixed": 0, "constant": 1, "time": len(self.theta)}[self.lengths]
 
     def _scale(self) -> Float64Array:
-        if self.lengths == "time" and self.preconditioner is not None:
-            return self.preconditioner
+        if self.lengths in ("time", "grid") and self.preconditioner is not None:
+            return self.preconditioner.ravel()
         return np.ones(self._n_lengths())
 
     def _mean_hop(self) -> float:
@@ -196,10 +223,11 @@ class Parameters:
     def start(self) -> Float64Array:
         """Variables of the starting point."""
         low, high = np.log(self.win_bounds)
-        theta = np.clip(np.log(self.theta[: self._n_lengths()]), low, high) * self._scale()
+        log = np.log(self.theta[: self._n_lengths()]).ravel() if self.points is None else self.points.ravel()
+        theta = np.clip(log, low, high) * self._scale()
         parts = [theta]
         if self.hops is not None:
-            parts.append(self.hops.variables(np.diff(self.times), self._theta(theta)))
+            parts.append(self.hops.variables(np.diff(self.times), _shortest(self._theta(theta))))
         elif self.free_hops is not None:
             parts.append(np.clip(np.diff(self.times), *self.free_hops) / self._mean_hop())
         elif self.hop_ratios is not None:
@@ -236,7 +264,10 @@ class Parameters:
     def _theta(self, y: Float64Array) -> Float64Array:
         if self.lengths == "fixed":
             return self.theta
-        log, (low, high) = y / self._scale(), self.win_bounds
+        low, high = self.win_bounds
+        log: Float64Array = y / self._scale()
+        if self.grid is not None:
+            log = self.grid.surface(log.reshape(self.grid.shape))
         theta = np.where(log <= np.log(low) + _ROUNDING, low, np.exp(log))
         theta = np.where(log >= np.log(high) - _ROUNDING, high, theta)  # exp(log(high)) may differ from it
         return np.full(self.theta.size, theta[0]) if self.lengths == "constant" else theta
@@ -249,7 +280,7 @@ class Parameters:
             hop = self._hop(z, theta)
             return np.arange(frame_count(self.n, hop)) * hop
         if self.hops is not None:
-            steps = self.hops.hops(z, theta)
+            steps = self.hops.hops(z, _shortest(theta))
         elif self.free_hops is not None:
             steps = z * self._mean_hop()
         else:
@@ -262,7 +293,7 @@ class Parameters:
         theta = self._theta(lengths)
         times = self._times(z, theta)
         if self.hop_ratios is not None:
-            theta = np.full(times.size, theta[0])
+            theta = np.full(times.size, theta.flat[0])
         weights = durations(times, self.n) / self._mean_hop() if self.weighted else np.ones(times.size)
         window = self.window
         if unit.size:
@@ -270,20 +301,41 @@ class Parameters:
             window = window.with_shape(low + unit * (high - low))
         return State(theta, times, weights, window)
 
-    def natural(self, state: State) -> Float64Array:
+    def natural(self, y: Float64Array) -> Float64Array:
         """Return the tuned parameters in their own units: lengths, then positions or hop, then shape."""
+        state = self.state(y)
         hop = state.times[1:2] - state.times[:1]
-        return self._natural(state.theta[:1], state.theta, state.times, hop, np.array(state.window.shape))
+        each: Float64Array = state.theta if self.grid is None else np.exp(self._points(y)).ravel()
+        return self._natural(each[:1], each, state.times, hop, np.array(state.window.shape))
 
-    def natural_slope(self, d_theta: Float64Array, d_times: Float64Array, d_shape: Float64Array) -> Float64Array:
+    def natural_slope(
+        self, y: Float64Array, d_theta: Float64Array, d_times: Float64Array, d_shape: Float64Array
+    ) -> Float64Array:
         """Slope in `natural`, each parameter on its own."""
         d_hop = np.arange(d_times.size) @ d_times
+        if self.grid is not None:
+            theta = self._theta(self._split(y)[0])
+            d_theta = (self.grid.adjoint(d_theta * theta) / np.exp(self._points(y))).ravel()
         return self._natural(d_theta.sum(keepdims=True), d_theta, d_times, np.array([d_hop]), d_shape)
+
+    def _points(self, y: Float64Array) -> Float64Array:
+        """Control points, (n_freq, n_time)."""
+        assert self.grid is not None
+        return (self._split(y)[0] / self._scale()).reshape(self.grid.shape)
+
+    def penalty(self, y: Float64Array) -> tuple[float, Float64Array]:
+        """Weighted roughness of the control points, and its slope in the variables."""
+        slope = np.zeros_like(y)
+        if self.grid is None or not self.carry:
+            return 0.0, slope
+        value, d_points = roughness(self._points(y))
+        slope[: self.grid.size] = self.carry * d_points.ravel() / self._scale()
+        return self.carry * value, slope
 
     def _natural(
         self, one: Float64Array, each: Float64Array, times: Float64Array, hop: Float64Array, shape: Float64Array
     ) -> Float64Array:
-        lengths = {"fixed": each[:0], "constant": one, "time": each}[self.lengths]
+        lengths = {"fixed": each[:0].ravel(), "constant": one, "time": each, "grid": each}[self.lengths]
         one_hop = self.hop_ratios is not None or (self.report_hop and times.size > 1)
         moved = times if self.times_vary else hop if one_hop else times[:0]
         return np.concatenate([lengths, moved, shape if self.tune_shape else shape[:0]])
@@ -306,8 +358,8 @@ class Parameters:
         if self.times_vary:
             d_hops = np.cumsum(d_times[:0:-1])[::-1]
             if self.hops is not None:
-                d_z, extra = self.hops.adjoint(z, state.theta, d_hops)
-                d_theta = d_theta + extra
+                d_z, extra = self.hops.adjoint(z, _shortest(state.theta), d_hops)
+                d_theta = d_theta + _to_shortest(state.theta, extra)
             else:
                 d_z = d_hops * self._mean_hop()
         elif self.hop_ratios is not None:
@@ -316,7 +368,9 @@ class Parameters:
             d_z = np.array([hop * inside * (np.arange(state.times.size) @ d_times)])
             d_theta = d_theta + d_z[0] / state.theta[0] / state.theta.size
         if self.lengths != "fixed":
-            slope = d_theta * state.theta
+            slope: Float64Array = d_theta * state.theta
+            if self.grid is not None:
+                slope = self.grid.adjoint(slope).ravel()
             parts.append((slope.sum(keepdims=True) if self.lengths == "constant" else slope) / self._scale())
         parts.append(d_z)
         if unit.size:

@@ -18,6 +18,9 @@ _RANGE_DB = 60.0
 #: Columns and rows of a spectrogram for each pixel of its axes, which a colour bar may still narrow: what ends up
 #: narrower than a pixel is dropped in drawing.
 _PER_PIXEL = 0.5
+#: Contour lines of window lengths, and the ratio of lengths below which there are none to draw.
+_CONTOURS = 4
+_FLAT_RATIO = 1.05
 
 
 def _power(
@@ -93,13 +96,28 @@ def _length_text(sft: AdaptiveShortTimeFFT) -> str:
 
 def _draw_lengths(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
     assert sft.positions is not None
-    twin = ax.twinx()
     times = sft.positions / sft.fs
+    if sft.per_bin:
+        _draw_contours(ax, times, sft)
+        return
+    twin = ax.twinx()
     twin.plot(times, 1e3 * np.asarray(sft.win_length) / sft.fs, color="white", linewidth=2.5, alpha=0.6)
     twin.plot(times, 1e3 * np.asarray(sft.win_length) / sft.fs, color="tab:cyan", linewidth=1.2)
     twin.set_ylabel("window length in ms", color="tab:cyan")
     twin.tick_params(axis="y", colors="tab:cyan")
     twin.set_ylim(bottom=0)
+
+
+def _draw_contours(ax: Any, times: Float64Array, sft: AdaptiveShortTimeFFT) -> None:
+    """Draw window lengths of bins as contour lines over the spectrogram, labelled in ms."""
+    lengths = 1e3 * np.asarray(sft.win_length) / sft.fs
+    low, high = float(lengths.min()), float(lengths.max())
+    if high / low < _FLAT_RATIO or times.size < 2 or sft.f_pts < 2:
+        return
+    surface = np.broadcast_to(lengths, (sft.f_pts, times.size))
+    levels = [float(f"{v:.2g}") for v in np.geomspace(low, high, _CONTOURS + 2)[1:-1]]
+    lines = ax.contour(times, sft.f, surface, sorted(set(levels)), colors="tab:cyan", linewidths=1.0)
+    ax.clabel(lines, fmt=lambda v: f"{v:g} ms", fontsize=8)
 
 
 def plot_result(result: TuningResult, ax: Any = None) -> Any:
@@ -118,6 +136,6 @@ def plot_result(result: TuningResult, ax: Any = None) -> Any:
     if np.ndim(result.win_length):
         _draw_lengths(axes[-1], result.sft)
     # a layout engine makes room for the axis of the lengths by itself
-    crowded = np.ndim(result.win_length) > 0 and axes[-1].figure.get_layout_engine() is None
+    crowded = np.ndim(result.win_length) == 1 and axes[-1].figure.get_layout_engine() is None
     axes[-1].figure.colorbar(mesh, ax=axes[-1], label="dB below maximum", pad=0.18 if crowded else 0.02)
     return axes

@@ -28,6 +28,7 @@ from adaptstft.parameters import frame_count
 from adaptstft.transform import Transform
 from adaptstft.windows import Window
 
+_PER_BIN = ("frequency", "time-frequency")
 _LONGEST = 16384
 _SHORTEST = 16
 _LEAST_OVERLAP = 0.05
@@ -51,6 +52,8 @@ class Request:
         Resolved objects.
     win_length : ndarray or None
         Starting length(s) in samples.
+    start_lengths : ndarray, shape (f_pts, 1) or (f_pts, p_num), or None
+        Starting lengths of all bins, once they are set apart from `win_length`.
     win_bounds : (float, float)
         Range of lengths, with the guarantees for a given hop worked in.
     bounds_given : bool
@@ -75,6 +78,8 @@ class Request:
     mfft: int | None
     criterion: criteria.Criterion
     smoothness: float
+    control_points: tuple[int, int] | str | None
+    accuracy: float | None
     tune_shape: bool
     scale_to: Scaling | None
     detrend: str | None
@@ -84,6 +89,7 @@ class Request:
     workers: int | None
     backend: str
     backend_asked: Backend
+    start_lengths: Float64Array | None = None
 
     @property
     def n(self) -> int:
@@ -128,6 +134,8 @@ def check_request(
     criterion: Any,
     scope: Any,
     smoothness: Any,
+    control_points: Any,
+    accuracy: Any,
     tune_shape: Any,
     scale_to: Any,
     detrend: Any,
@@ -165,6 +173,11 @@ def check_request(
         )
     if as_real("smoothness", smoothness) < 0:
         raise ValueError(f"{smoothness=} must be at least 0")
+    points = _control_points(control_points, window_mode)
+    if accuracy is not None and not 1e-8 <= as_real("accuracy", accuracy) <= 0.1:
+        raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
+    if loss.bands is not None and window_mode not in _PER_BIN:
+        raise ValueError(f"bands={loss.bands} in the criterion needs window_mode 'frequency' or 'time-frequency'")
     if callback is not None and not callable(callback):
         raise TypeError(f"{callback=} must be callable")
     if options is not None and not isinstance(options, dict):
@@ -188,7 +201,8 @@ def check_request(
     # a hop that is tuned along does not hold the windows
     held = None if hop_mode == "constant" and not isinstance(loss, criteria.Callable_) else hop
     bounds = _length_bounds(win_bounds, win_length, held, min_overlap, mfft, n)
-    lengths = _start_lengths(win_length, bounds, hop, n, window_mode, hop_mode)
+    onesided = not np.iscomplexobj(channels)
+    lengths = _start_lengths(win_length, bounds, hop, n, window_mode, hop_mode, mfft, onesided)
     return Request(
         original=original.copy(),  # the caller may go on to change theirs
         x=channels,
@@ -206,6 +220,8 @@ def check_request(
         mfft=mfft,
         criterion=loss,
         smoothness=float(smoothness),
+        control_points=points,
+        accuracy=None if accuracy is None else float(accuracy),
         tune_shape=bool(tune_shape),
         scale_to=scale_to,
         detrend=detrend,
@@ -272,15 +288,20 @@ def _length_bounds(
 
 
 def _start_lengths(
-    win_length: Any, bounds: tuple[float, float], hop: float | None, n: int, window_mode: str, hop_mode: str
+    win_length: Any,
+    bounds: tuple[float, float],
+    hop: float | None,
+    n: int,
+    window_mode: str,
+    hop_mode: str,
+    mfft: int | None,
+    onesided: bool,
 ) -> Float64Array | None:
     if win_length is None:
         return None
     lengths = as_win_length(win_length)
     if lengths.ndim == 2:
-        raise ValueError(
-            f"win_length has shape {lengths.shape}: window_mode={window_mode!r} has one length or one for each frame"
-        )
+        _check_bin_lengths(lengths, hop, n, window_mode, hop_mode, mfft, onesided)
     low, high = bounds
     outside = (lengths < low * (1 - 1e-12)) | (lengths > high * (1 + 1e-12))
     if np.any(outside):
@@ -289,8 +310,8 @@ def _start_lengths(
             f"win_length={value:g} must lie in [{low:g}, {high:g}] samples, the range that win_bounds, mfft and "
             "(by the least overlap of neighbouring windows) the hop allow"
         )
-    if lengths.ndim:
-        if window_mode == "constant" or hop is None or hop_mode == "constant":
+    if lengths.ndim == 1:
+        if window_mode in ("constant", *_PER_BIN) or hop is None or hop_mode == "constant":
             raise ValueError(
                 "win_length with one entry for each frame needs window_mode='time' or 'fixed' and a given hop that is "
                 f"not tuned, got {window_mode=}, {hop=}, {hop_mode=}"
@@ -300,6 +321,44 @@ def _start_lengths(
                 f"win_length has {lengths.size} entries, but {hop=} makes {frame_count(n, hop)} frames of {n} samples"
             )
     return lengths
+
+
+def _check_bin_lengths(
+    lengths: Float64Array,
+    hop: float | None,
+    n: int,
+    window_mode: str,
+    hop_mode: str,
+    mfft: int | None,
+    onesided: bool,
+) -> None:
+    """Check starting lengths with two dimensions, for which hop and FFT length must be given."""
+    if window_mode not in ("fixed", *_PER_BIN) or hop is None or hop_mode == "constant" or mfft is None:
+        raise ValueError(
+            f"win_length has shape {lengths.shape}, a length for each frequency or bin: that needs window_mode "
+            "'frequency', 'time-frequency' or 'fixed', and a hop that is not tuned and an mfft to be given, "
+            f"got {window_mode=}, {hop=}, {hop_mode=}, {mfft=}"
+        )
+    f_pts = mfft // 2 + 1 if onesided else mfft
+    frames = frame_count(n, hop)
+    allowed = [(f_pts, 1)] if window_mode == "frequency" else [(f_pts, 1), (f_pts, frames)]
+    if lengths.shape not in allowed:
+        raise ValueError(f"win_length has shape {lengths.shape}: {window_mode=} with {mfft=}, {hop=} needs {allowed}")
+
+
+def _control_points(points: Any, window_mode: str) -> tuple[int, int] | str | None:
+    if points is None or (isinstance(points, str) and points == "free" and window_mode in _PER_BIN):
+        return points
+    if window_mode not in _PER_BIN:
+        raise ValueError(f"control_points={points!r} needs window_mode 'frequency' or 'time-frequency'")
+    if isinstance(points, str):
+        raise ValueError(f"control_points={points!r} must be 'free', or numbers of points in frequency and time")
+    pair = np.atleast_1d(np.asarray(points, dtype=object)).tolist()
+    if len(pair) != (1 if window_mode == "frequency" else 2) and pair[1:] != [1]:
+        expected = "a number of points" if window_mode == "frequency" else "a pair (n_freq, n_time)"
+        raise ValueError(f"control_points={points!r} must be {expected} for {window_mode=}, or 'free'")
+    counts = [as_index(f"control_points[{i}]", value, 1) for i, value in enumerate(pair)]
+    return counts[0], counts[1] if len(counts) > 1 else 1
 
 
 def _hop_bounds(

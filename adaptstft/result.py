@@ -18,7 +18,7 @@ from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 
 __all__ = ["TuningResult", "load"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class TuningResult(OptimizeResult):  # type: ignore[misc]
@@ -32,8 +32,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The tuned transform, ready to use on signals of this length: its frames
         are at `positions`. For signals of another length make one from the
         window length and a hop, ``AdaptiveShortTimeFFT(window, win_length, hop, fs)``.
-    win_length : float or ndarray, shape (p_num,)
-        Window length(s) in samples.
+    win_length : float or ndarray
+        Window length(s) in samples: one, or of shape (p_num,), (f_pts, 1) or
+        (f_pts, p_num) for each frame, frequency or bin.
     win_duration : float or ndarray
         The same in seconds.
     hop : float
@@ -50,7 +51,8 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         cells of s Hz.
     x, jac : ndarray
         The tuned parameters in their own units (lengths, then positions or hop,
-        then shape) and the slope of the criterion in each of them alone.
+        then shape) and the slope of the criterion in each of them alone; of
+        lengths of bins, those at the control points, frequency by frequency.
     success, status, message, nit, nfev
         As in SciPy, for the best start; `nfev` counts all.
     criterion : Criterion
@@ -68,6 +70,11 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The signal, as it was given, time last.
     detrend : str or None
         The trend that was removed from it before tuning, and is in `plot`.
+    approximation : dict or None
+        How lengths of bins were tuned on approximate transforms: the `rank` (number
+        of window lengths combined), the relative `accuracy` of the windows, and
+        the `difference` of the exact value, `fun`, from the approximate one. None
+        where all was exact.
     backend : str
         Implementation of the inner loops that was used.
     initial : AdaptiveShortTimeFFT
@@ -117,6 +124,11 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         rows.append((self.criterion.name, f"{self.fun:.6g}{scope}; {self._gain()}"))
         low_f, high_f = self.sensitivity.factors
         within = f"{self.sensitivity.tolerance:.3g}" + (" nat" if self.criterion.in_nats else "")
+        if self.approximation is not None:
+            a = self.approximation
+            rows.append(
+                ("tuned on", f"windows of {a['rank']} lengths, {abs(a['difference']):.2g} from the exact value")
+            )
         if self.sensitivity.win_length is not None:
             low, high = self.sensitivity.win_length
             rows.append(("flatness", f"within {within} from {low:.0f} to {high:.0f} samples"))
@@ -211,7 +223,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
 _SCALARS = (
     "fun", "area_fun", "initial_area_fun", "hop", "nit", "nfev", "success", "status", "message", "starts", "notes",
-    "backend", "detrend",
+    "approximation", "backend", "detrend",
 )  # fmt: skip
 
 

@@ -136,7 +136,21 @@ class Tiles:
         """As `Neighbourhoods.weights`, for `times` repeated for each band."""
         count = len(self.bands)
         member, slope = self.times.weights(times[: times.size // count])
-        return sparse.block_diag([member] * count, "csr"), sparse.block_diag([slope] * count, "csr")
+        return _repeated(member, count), _repeated(slope, count)
+
+
+def _repeated(block: sparse.csr_array, count: int) -> sparse.csr_array:
+    """Block-diagonal matrix of equal blocks, without the detour of `scipy.sparse.block_diag`."""
+    rows, columns = block.shape
+    which = np.arange(count)[:, None]
+    return sparse.csr_array(
+        (
+            np.tile(block.data, count),
+            (block.indices + which * columns).ravel(),
+            np.append((block.indptr[:-1] + which * block.nnz).ravel(), count * block.nnz),
+        ),
+        shape=(count * rows, count * columns),
+    )
 
 
 @dataclass(frozen=True)

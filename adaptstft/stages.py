@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft._progress import Progress
 from adaptstft._typing import Float64Array, Scope
+from adaptstft.bin_stage import PER_BIN, retiled, tune_bins
 from adaptstft.criteria import Additive, Callable_, Criterion
 from adaptstft.descent import Descent, Outcome, Stopped, best_hop_ratio, descend, stay
 from adaptstft.diagnosis import notes, sensitivity
 from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
 from adaptstft.request import Request
 from adaptstft.result import TuningResult
-from adaptstft.scopes import Neighbourhoods
+from adaptstft.scopes import Neighbourhoods, Tiles
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 from adaptstft.survey import Framing, FramingRule, Survey, length_grid, survey
 from adaptstft.windows import Window
@@ -38,7 +39,7 @@ _HOPELESS = 0.5
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """One descent: where it began, how it went, and its value comparable between framings."""
 
     label: str
@@ -47,6 +48,7 @@ class _Run:
     outcome: Outcome
     hop: float
     comparable: float
+    approximation: dict[str, Any] | None = None
 
     def report(self) -> dict[str, Any]:
         """Entry of ``TuningResult.starts``."""
@@ -75,11 +77,13 @@ class Tuner:
         self.bar = bar
         self.free = isinstance(request.criterion, Callable_)
         self.rule = self._framing_rule()
-        self.varying = request.window_mode == "time" or request.hop_mode == "time"
-        self.runs: list[_Run] = []
+        given = request.win_length
+        self.per_bin = request.window_mode in PER_BIN or (given is not None and given.ndim == 2)
+        self.varying = request.window_mode == "time" or request.hop_mode == "time" or self.per_bin
+        self.runs: list[Run] = []
         self.nfev = 0
         self._coarse_survey: Survey | None = None
-        self._typical = np.inf
+        self.typical = np.inf
         self.stopped = False
 
     def run(self) -> TuningResult:
@@ -87,7 +91,7 @@ class Tuner:
         best = self._constant_stage()
         if self.varying:
             self.runs = []
-            best = self._varying_stage(best)
+            best = tune_bins(self, best) if self.per_bin else self._varying_stage(best)
         return self._result(best)
 
     def _framing_rule(self) -> FramingRule:
@@ -101,9 +105,14 @@ class Tuner:
 
     # ------------------------------------------------------------------ one length
 
-    def _constant_stage(self) -> _Run:
+    def _constant_stage(self) -> Run:
         """Tune one length (and one hop), or settle on what was given."""
         r = self.r
+        if self.per_bin and r.win_length is not None and r.win_length.ndim == 2:  # what follows from one length
+            r = self.r = replace(r, win_length=None, start_lengths=r.win_length)
+            typical = float(np.exp(np.mean(np.log(cast(Float64Array, r.start_lengths)))))
+            self._add("given", "fixed", np.asarray(typical), self.rule.tied(typical))
+            return self.runs[-1]
         given = r.win_length is not None and (
             r.window_mode == "fixed" or r.win_length.ndim > 0 or (self.varying and r.starts == 1)
         )
@@ -113,7 +122,7 @@ class Tuner:
             return self.runs[-1]
         if r.win_length is not None and r.starts == 1:
             return self._tied_descent("given", float(r.win_length))
-        ended: list[_Run] = []
+        ended: list[Run] = []
         for label, length in self._starting_lengths():
             if not self.stopped:
                 ended.append(self._tied_descent(label, length))
@@ -135,7 +144,7 @@ class Tuner:
 
     def _survey(self, neighbourhoods: Neighbourhoods | None = None) -> Survey:
         r = self.r
-        criterion = self._with_scope(self._scope())
+        criterion = self.with_scope(self.scope)
         if criterion.scope == "local" and neighbourhoods is None:
             neighbourhoods = self._coarse()
         low, high = r.win_bounds
@@ -161,7 +170,7 @@ class Tuner:
         hop = self.rule.tied(float(np.sqrt(low * high))).hop
         return replace(self.rule, hop=hop, mfft=self.r.mfft or replace(self.rule, hop=hop).tied(high / 2).mfft)
 
-    def _tied_descent(self, label: str, length: float) -> _Run:
+    def _tied_descent(self, label: str, length: float) -> Run:
         """Descend from a length; while hop and FFT length no longer are what follows from it, go on."""
         rule = self._common_rule() if self.free else self.rule
         framing = rule.tied(length)
@@ -177,11 +186,11 @@ class Tuner:
 
     # ------------------------------------------------------------------ lengths and positions in time
 
-    def _varying_stage(self, constant: _Run) -> _Run:
+    def _varying_stage(self, constant: Run) -> Run:
         r = self.r
         times = constant.outcome.state.times
         base = constant.outcome.state.theta
-        self._typical = self._typical_length(base)
+        self.typical = self.typical_length(base)
         given = constant.label == "given"
         candidates = [("given" if given else "constant", base)]
         if r.window_mode == "time" and isinstance(r.criterion, Additive) and not (given and r.starts == 1):
@@ -190,7 +199,7 @@ class Tuner:
         candidates = _distinct(candidates)[: r.starts or 3]
         longest = max(float(theta.max()) for _, theta in candidates)
         if r.window_mode == "time":  # the FFT holds every window that is allowed
-            allowed = r.win_bounds[1] if r.bounds_given else min(r.win_bounds[1], _WIDEST_RATIO * self._typical)
+            allowed = r.win_bounds[1] if r.bounds_given else min(r.win_bounds[1], _WIDEST_RATIO * self.typical)
             longest = max(longest, allowed / 2)
         mfft = self.rule.tied(longest).mfft
         framing = Framing(constant.hop, mfft)
@@ -201,7 +210,7 @@ class Tuner:
                 self._add(name, r.window_mode, theta, framing, times)
         return min(self.runs, key=lambda run: run.outcome.value)
 
-    def _typical_length(self, base: Float64Array) -> float:
+    def typical_length(self, base: Float64Array | float) -> float:
         """Length that neighbourhoods are laid out for: the best of the grid, whatever the start."""
         if self.free or self.r.win_bounds[0] == self.r.win_bounds[1]:
             return float(np.median(base))
@@ -218,32 +227,34 @@ class Tuner:
         width = self.r.criterion.width
         return self._neighbourhoods(self.r.n / 8 if width is None else width * self.r.fs)
 
-    def _fine(self) -> Neighbourhoods:
+    def fine_neighbourhoods(self) -> Neighbourhoods:
         """Neighbourhoods for lengths that vary in time."""
         width = self.r.criterion.width
-        return self._neighbourhoods(_WIDTH_RATIO * self._typical if width is None else width * self.r.fs)
+        return self._neighbourhoods(_WIDTH_RATIO * self.typical if width is None else width * self.r.fs)
 
     def _paths(self, times: Float64Array) -> list[tuple[str, Float64Array]]:
         """Derive starting lengths of every frame from the best length of every neighbourhood."""
-        hood = self._fine()
+        hood = self.fine_neighbourhoods()
         found = self._survey(hood)
         paths = []
         for label, stiffness in (("path", 1.0), ("smooth path", 8.0)):
             log = np.log(found.path(stiffness))
             theta = np.exp(np.interp(times, hood.centres, log))
-            longest = np.inf if self.r.bounds_given else _WIDEST_RATIO * self._typical
+            longest = np.inf if self.r.bounds_given else _WIDEST_RATIO * self.typical
             paths.append((label, np.minimum(theta, longest)))
         return paths
 
     # ------------------------------------------------------------------ descents
 
-    def _with_scope(self, scope: Scope, neighbourhoods: Neighbourhoods | None = None) -> Criterion:
+    def with_scope(self, scope: Scope, neighbourhoods: Neighbourhoods | Tiles | None = None) -> Criterion:
         """Criterion with a scope, and the width in seconds of the neighbourhoods in use."""
         if self.free:
             return self.r.criterion
         return self.r.criterion.with_scope(scope, neighbourhoods.width / self.r.fs if neighbourhoods else None)
 
-    def _scope(self) -> Scope:
+    @property
+    def scope(self) -> Scope:
+        """Scope of the criterion: local where anything varies, unless it is given."""
         default: Scope = "local" if self.varying else "global"
         return self.r.criterion.scope or default
 
@@ -265,13 +276,13 @@ class Tuner:
             times = np.arange(frame_count(r.n, framing.hop)) * framing.hop
         assert times is not None
         theta = np.broadcast_to(np.asarray(theta, dtype=float), times.shape).copy()
-        scope = self._scope()
+        scope = self.scope
         neighbourhoods = None
         if scope == "local" and not self.free:
-            neighbourhoods = self._fine() if varying else self._coarse()
+            neighbourhoods = self.fine_neighbourhoods() if varying else self._coarse()
         high = min(r.win_bounds[1], float(framing.mfft))
         if lengths == "time" and not r.bounds_given:
-            high = min(high, max(_WIDEST_RATIO * self._typical, float(theta.max())))
+            high = min(high, max(_WIDEST_RATIO * self.typical, float(theta.max())))
         low = r.win_bounds[0] if r.min_overlap is None else max(r.win_bounds[0], framing.hop / (1 - r.min_overlap))
         parameters = Parameters(
             r.n,
@@ -283,22 +294,28 @@ class Tuner:
         )
         parameters.tune_shape = r.tune_shape and final
         parameters.report_hop = r.hop_mode == "constant" and not varying
-        self._let_positions_vary(parameters, framing, final)
+        self.let_positions_vary(parameters, framing, final)
         if lengths == "time" and neighbourhoods is not None:
             parameters.preconditioner = _preconditioner(neighbourhoods, times)
         descent = Descent(
             r.transform(framing.mfft),
             r.x,
-            self._with_scope(scope, neighbourhoods),
+            self.with_scope(scope, neighbourhoods),
             neighbourhoods,
             r.smoothness,
             r.options,
             r.lead,
-            self._on_iteration(label),
+            self.on_iteration(label),
         )
         if parameters.hop_ratios is not None:
             parameters.times = self._best_hop(descent, parameters)
             parameters.theta = np.full(parameters.times.size, parameters.theta[0])
+        self.descend(label, descent, parameters, framing, stay_there=stay_there)
+
+    def descend(
+        self, label: str, descent: Descent, parameters: Parameters, framing: Framing, *, stay_there: bool = False
+    ) -> None:
+        """Run one descent and keep it; with `stay_there` only evaluate where it would begin."""
         try:
             outcome = (stay if stay_there else descend)(descent, parameters)
         except Stopped as stop:
@@ -307,7 +324,7 @@ class Tuner:
         spacing = np.diff(outcome.state.times)
         hop = float(spacing.mean()) if spacing.size else framing.hop
         comparable = descent.comparable_value(outcome.state)
-        self.runs.append(_Run(label, descent, parameters, outcome, hop, comparable))
+        self.runs.append(Run(label, descent, parameters, outcome, hop, comparable))
 
     def _best_hop(self, descent: Descent, parameters: Parameters) -> Float64Array:
         """Best regular times of a grid of hops, for a loss that may depend on the number of frames as it likes.
@@ -328,7 +345,8 @@ class Tuner:
         best: Float64Array = min(found, key=lambda pair: pair[0])[1]
         return best
 
-    def _let_positions_vary(self, parameters: Parameters, framing: Framing, final: bool) -> None:
+    def let_positions_vary(self, parameters: Parameters, framing: Framing, final: bool) -> None:
+        """Free the hop or the positions in `parameters`, as the mode says; positions in the `final` stage only."""
         r = self.r
         hop = framing.hop
         if r.hop_mode == "constant" and self.free and not (self.varying and final) and parameters.theta.size > 1:
@@ -344,31 +362,36 @@ class Tuner:
                 mean = span / (parameters.times.size - 1)  # rounding must not leave it outside its own bounds
                 parameters.hops = GuardedHops(span, (min(low, mean), max(high, mean)), r.min_overlap)
 
-    def _on_iteration(self, label: str) -> Callable[[int, float, Parameters, State], None]:
-        def report(iteration: int, value: float, parameters: Parameters, state: State) -> None:
+    def on_iteration(self, label: str) -> Callable[[int, float, Parameters, Float64Array], None]:
+        """Make the function that reports each iteration of a descent to the bar and the user's callback."""
+
+        def report(iteration: int, value: float, parameters: Parameters, y: Float64Array) -> None:
             part = 0.4 + 0.6 * (1 - np.exp(-iteration / 15))
             self.bar.update(part, f"{label}: iteration {iteration}, {self.r.criterion.name} {value:.6g}")
             if self.r.callback is not None:
-                stage = "varying" if parameters.times_vary or parameters.lengths == "time" else "constant"
-                self.r.callback(OptimizeResult(x=parameters.natural(state), fun=value, stage=stage))
+                stage = "varying" if parameters.times_vary or parameters.lengths in ("time", "grid") else "constant"
+                self.r.callback(OptimizeResult(x=parameters.natural(y), fun=value, stage=stage))
 
         return report
 
     # ------------------------------------------------------------------ result
 
-    def _result(self, best: _Run) -> TuningResult:
+    def _result(self, best: Run) -> TuningResult:
         r, o, state = self.r, best.outcome, best.outcome.state
         one = (
             bool(np.ptp(state.theta) == 0)
-            and r.window_mode != "time"
+            and r.window_mode in ("fixed", "constant")
+            and not self.per_bin
             and (r.win_length is None or r.win_length.ndim == 0)
         )
-        win_length: Any = float(state.theta[0]) if one else state.theta
+        win_length: Any = float(state.theta.flat[0]) if one else state.theta.T
+        if self.per_bin and np.all(state.theta == state.theta[0]) and r.window_mode != "time-frequency":
+            win_length = win_length[:, :1]
         sft = self._transform(state.window, win_length, state.times, best.descent.tf.mfft)
         initial = self._initial(best)
         bounds = best.parameters.win_bounds
         # values of a user's loss are comparable for one FFT length only
-        reach = bounds if self.free else (bounds[0], max(bounds[1], r.win_bounds[1]))
+        reach = bounds if self.free or self.per_bin else (bounds[0], max(bounds[1], r.win_bounds[1]))
         found = sensitivity(best.descent, state, best.comparable, reach, one=one)
         return TuningResult(
             x=o.x,
@@ -392,6 +415,7 @@ class Tuner:
             initial=initial,
             initial_area_fun=self._initial_value(best, initial),
             notes=[*self._shape_notes(), *notes(best.parameters, state, found, self._reason(best)), *_limit_notes(o)],
+            approximation=best.approximation,
             backend=r.backend,
             signal=r.original,
             detrend=r.detrend,
@@ -406,7 +430,7 @@ class Tuner:
             texts.append(f"only one window length is allowed, {low:g} samples")
         return texts
 
-    def _reason(self, best: _Run) -> str:
+    def _reason(self, best: Run) -> str:
         """Say what holds windows above a lower bound, if it is the overlap of neighbours."""
         r = self.r
         if r.min_overlap is None or not np.isclose(best.parameters.win_bounds[0], best.hop / (1 - r.min_overlap)):
@@ -428,10 +452,13 @@ class Tuner:
             backend=r.backend_asked,
         )
 
-    def _initial(self, best: _Run) -> AdaptiveShortTimeFFT:
+    def _initial(self, best: Run) -> AdaptiveShortTimeFFT:
         """Transform before tuning: what was given, or SciPy's default."""
         r = self.r
         mfft = best.descent.tf.mfft
+        if r.start_lengths is not None:
+            times = np.arange(frame_count(r.n, best.hop)) * best.hop
+            return self._transform(r.window, r.start_lengths, times, mfft)
         if r.win_length is not None and r.win_length.ndim:
             return self._transform(r.window, r.win_length, np.arange(r.win_length.size) * best.hop, mfft)
         length = float(min(_SCIPY_DEFAULT, max(r.n, 2)) if r.win_length is None else r.win_length)
@@ -441,11 +468,13 @@ class Tuner:
         times = np.arange(frame_count(r.n, framing.hop)) * framing.hop
         return self._transform(r.window, length, times, framing.mfft)
 
-    def _initial_value(self, best: _Run, initial: AdaptiveShortTimeFFT) -> float:
+    def _initial_value(self, best: Run, initial: AdaptiveShortTimeFFT) -> float:
         assert initial.positions is not None
         times = initial.positions
-        theta = np.broadcast_to(np.asarray(initial.win_length, dtype=float), times.shape)
-        at = replace(best.descent, tf=replace(best.descent.tf, mfft=initial.mfft))
+        theta = np.asarray(initial.win_length, dtype=float).T
+        theta = np.broadcast_to(theta, (times.size, initial.f_pts) if theta.ndim == 2 else times.shape)
+        tf = replace(best.descent.tf, mfft=initial.mfft)
+        at = replace(best.descent, tf=tf, basis=None, neighbourhoods=retiled(best.descent, tf))
         return at.comparable_value(State(theta, times, np.ones(times.size), self.r.window))
 
 

@@ -29,12 +29,19 @@ def frequency_scale(bins: IntArray, mfft: int) -> Float64Array:
 def band_weights(tf: Transform, count: int) -> Float64Array:
     """Smooth bands evenly spaced on the scale of frequencies, shape (count, f_pts), that add up to two."""
     place = frequency_scale(bin_numbers(tf), tf.mfft)
-    low, high = float(place.min()), float(place.max())
-    if count == 1 or high == low:
+    centres = band_centres(tf, count)
+    if count == 1 or place.size == 1:
         return np.full((1, place.size), 2.0)
-    step = (high - low) / (count - 1)
-    bands = Neighbourhoods(low + step * np.arange(count), _PER_WIDTH * step, np.zeros(count))
+    bands = Neighbourhoods(centres, _PER_WIDTH * (centres[1] - centres[0]), np.zeros(count))
     return np.asarray(bands.weights(place)[0].toarray())
+
+
+def band_centres(tf: Transform, count: int) -> Float64Array:
+    """Places of the bands' centres on the scale of frequencies."""
+    place = frequency_scale(bin_numbers(tf), tf.mfft)
+    if count == 1:
+        return np.array([(place.min() + place.max()) / 2])
+    return np.linspace(place.min(), place.max(), count)
 
 
 def make_tiles(tf: Transform, x: AnyArray, times: Neighbourhoods, count: int) -> Tiles:

@@ -22,7 +22,7 @@ and ``v[n] = Re(conj(y_p[n]) x[n])``, ``u = (n - t_p)/theta_p``, all derivatives
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import local
 from types import ModuleType
@@ -139,6 +139,10 @@ class Transform(Spectra):
     T: float
     window_offset: float = 0.0
     amplitude: float = 1.0
+
+    def single(self) -> Transform:
+        """Return the transform for use on one thread, within a block of others."""
+        return replace(self, workers=1)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ starts), all directed by `stages` -> `TuningResult`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from scipy.optimize import OptimizeResult
 
@@ -36,6 +36,8 @@ def optimize(
     criterion: Any = "renyi",
     scope: Scope | None = None,
     smoothness: float = 0.0,
+    control_points: int | tuple[int, int] | Literal["free"] | None = None,
+    accuracy: float | None = 1e-4,
     tune_shape: bool = False,
     scale_to: Scaling | None = "psd",
     detrend: str | None = "constant",
@@ -63,14 +65,17 @@ def optimize(
         Sampling frequency in Hz.
     window : str, tuple, callable or Window, optional
         Window family, see `adaptstft.windows.resolve`.
-    window_mode : {"constant", "time", "fixed"}, optional
-        Tune one window length, one for each frame, or none.
+    window_mode : {"constant", "time", "frequency", "time-frequency", "fixed"}, optional
+        Tune one window length, one for each frame, one for each frequency, one
+        for each time-frequency bin, or none.
     hop_mode : {"fixed", "constant", "time"}, optional
         Keep the hop, tune one hop (see Notes), or tune the position of each frame.
     win_length : float or array_like, optional
         Window length in samples to start from (in mode ``"fixed"``, to keep);
-        one for each frame in the modes other than ``"constant"`` if `hop` is given.
-        None chooses from the signal.
+        one for each frame in modes ``"time"`` and ``"fixed"`` if `hop` is given;
+        of shape (f_pts, 1) or (f_pts, p_num) for each frequency or bin in modes
+        ``"frequency"``, ``"time-frequency"`` and ``"fixed"`` if `hop` and `mfft`
+        are. None chooses from the signal.
     hop : float, optional
         Time between frames in samples; frames are centred at ``p * hop`` for
         ``p = 0 ... ceil((n - 1) / hop)``. None ties it to the window length, an
@@ -78,7 +83,7 @@ def optimize(
         `hop_bounds`.
     win_bounds : (float, float), optional
         Range of window lengths in samples; 16 to ``min(n // 2, 16384)`` by
-        default, in mode ``"time"`` also at most four times the best constant
+        default, where they vary also at most four times the best constant
         length.
     hop_bounds : (float, float), optional
         Range of hops in samples, of one that is tied to the window length as
@@ -96,8 +101,18 @@ def optimize(
         What one normalisation of the criterion extends over; ``"local"`` by
         default where lengths or positions vary in time, otherwise ``"global"``.
     smoothness : float, optional
-        Weight of the mean absolute change of the log length between frames
-        (nothing in modes without one length a frame, where it is zero).
+        Weight of the mean absolute change of the log length between neighbouring
+        frames and frequencies (nothing where there is one length).
+    control_points : int or (int, int) or "free", optional
+        In mode ``"time-frequency"`` the numbers of control points in frequency and
+        time, in mode ``"frequency"`` that in frequency: log lengths are a smooth
+        surface over them (cubic splines in time and ``log(1 + 64 f / fs)``). By default
+        12 in frequency, and one in time for four of the best constant lengths, 4
+        to 48. ``"free"`` gives every bin (every frequency) a length of its own.
+    accuracy : float or None, optional
+        Relative accuracy to which windows are combined from those of a few
+        lengths while lengths of bins are tuned, see Notes; None takes the exact
+        sums in every iteration.
     tune_shape : bool, optional
         Tune the shape parameters of the window as well (of ``"gaussian"``,
         ``"kaiser"``, ``"tukey"``, ``"general_hamming"`` and registered windows).
@@ -154,6 +169,15 @@ def optimize(
     computed. The loss of a callable is tuned in the hop itself, from the best
     of a grid of hops.
 
+    *Lengths of bins.* While they are tuned, the transform is a combination of a few whose
+    windows have one length each [3]_, unless positions or shapes are tuned as well or the window (one that
+    is cut far from zero) would need too many; the result is always evaluated by the exact sums,
+    and ``approximation`` holds the difference. A local criterion is taken in
+    tiles: neighbourhoods in time, in 12 bands of frequencies (``bands=`` of the
+    criterion). Where the signal has no energy, lengths are carried over from
+    the neighbours. With ``hop_mode="time"`` they are tuned along with the positions by
+    exact sums, which takes far longer.
+
     *Guarantees.* A window is never shorter than ``hop / (1 - min_overlap)``. Tuned positions
     keep the number of frames and the span of the regular ones, hops within
     `hop_bounds`, and the overlap of neighbours, by construction.
@@ -166,6 +190,8 @@ def optimize(
        5047-5059, 2025, :doi:`10.1109/TSP.2025.3624477`.
     .. [2] R. H. Byrd, P. Lu, J. Nocedal, C. Zhu, "A limited memory algorithm for
        bound constrained optimization", SIAM J. Sci. Comput. 16(5), 1995.
+    .. [3] H. Cheng, Z. Gimbutas, P. G. Martinsson, V. Rokhlin, "On the
+       compression of low rank matrices", SIAM J. Sci. Comput. 26(4), 2005.
 
     Examples
     --------
@@ -198,6 +224,8 @@ def optimize(
         criterion=criterion,
         scope=scope,
         smoothness=smoothness,
+        control_points=control_points,
+        accuracy=accuracy,
         tune_shape=tune_shape,
         scale_to=scale_to,
         detrend=detrend,

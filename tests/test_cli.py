@@ -207,7 +207,7 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--mode", "frequency"], "argument --mode: invalid choice: 'frequency'"),
+        (["--mode", "pitch"], "argument --mode: invalid choice: 'pitch'"),
         (["--fs", "fast"], "argument --fs: invalid float value: 'fast'"),
         (["--fs", "0"], "fs=0.0 must be greater than 0"),
         (["--bounds", "500", "100"], r"win_bounds=(500.0, 100.0)"),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from adaptstft.descent import best_hop_ratio, hop_loss, total_variation
+from adaptstft.control import total_variation
+from adaptstft.descent import best_hop_ratio, hop_loss
 from adaptstft.parameters import GuardedHops, Parameters, durations, durations_adjoint, frame_count
 from adaptstft.windows import resolve
 

@@ -405,4 +405,4 @@ def phase_slope(g, spectra, mfft, onesided, out):  # type: ignore[no-untyped-def
         out[b] += total * (2.0 * math.pi / mfft)
 
 
-from adaptstft.kernels._numba_bins import bin_adjoint, bin_energy, bin_sums, scale_sums  # noqa: E402, F401
+from adaptstft.kernels._numba_bins import bin_adjoint, bin_energy, bin_sums, combine_basis, scale_sums  # noqa: E402, F401

@@ -320,3 +320,42 @@ def _series(window: Window) -> Any:
     series = window.series
     assert series is not None
     return series.plateau, series.value, series.slope, series.shape
+
+
+@_kernel
+def combine_basis(basis, table, place, out):  # type: ignore[no-untyped-def]
+    """Combine basis transforms, ``basis[c, p, q, :, r]``, with cubic B-splines of `table` at ``place[p, q]``.
+
+    ``out[0]`` gets the transform and ``out[1]`` its derivative in the place.
+    """
+    rank = table.shape[1]
+    a = np.empty(rank, table.dtype)
+    b = np.empty(rank, table.dtype)
+    for p in range(place.shape[0]):
+        for q in range(place.shape[1]):
+            cell = min(max(math.floor(place[p, q]), 1), table.shape[0] - 3)
+            t = place[p, q] - cell
+            s = 1.0 - t
+            w0, w1, w2, w3 = s * s * s / 6, 2 / 3 - t * t + t * t * t / 2, 2 / 3 - s * s + s * s * s / 2, t * t * t / 6
+            d0, d1, d2, d3 = -s * s / 2, -2 * t + 1.5 * t * t, 2 * s - 1.5 * s * s, t * t / 2
+            _blend(table[cell - 1], table[cell], table[cell + 1], table[cell + 2], w0, w1, w2, w3, a)
+            _blend(table[cell - 1], table[cell], table[cell + 1], table[cell + 2], d0, d1, d2, d3, b)
+            for c in range(basis.shape[0]):
+                re, im = basis[c, p, q, 0], basis[c, p, q, 1]
+                out[0, c, p, q] = complex(_dot(a, re), _dot(a, im))
+                out[1, c, p, q] = complex(_dot(b, re), _dot(b, im))
+
+
+@_kernel
+def _blend(r0, r1, r2, r3, w0, w1, w2, w3, out):  # type: ignore[no-untyped-def]
+    f0, f1, f2, f3 = out.dtype.type(w0), out.dtype.type(w1), out.dtype.type(w2), out.dtype.type(w3)
+    for j in range(out.size):
+        out[j] = f0 * r0[j] + f1 * r1[j] + f2 * r2[j] + f3 * r3[j]
+
+
+@_kernel
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    total = a.dtype.type(0)
+    for j in range(a.size):
+        total += a[j] * b[j]
+    return total

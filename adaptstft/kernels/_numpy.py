@@ -253,4 +253,4 @@ def phase_slope(g: AnyArray, spectra: AnyArray, mfft: int, onesided: bool, out: 
     out += np.real(np.conj(g.astype(complex)) * (2j * np.pi / mfft * k) * spectra).sum(axis=1)
 
 
-from adaptstft.kernels._numpy_bins import bin_adjoint, bin_energy, bin_sums, scale_sums  # noqa: E402, F401
+from adaptstft.kernels._numpy_bins import bin_adjoint, bin_energy, bin_sums, combine_basis, scale_sums  # noqa: E402, F401

@@ -125,3 +125,16 @@ def bin_energy(
         for half, target in enumerate((right, left)):
             rows = _half_rows(window, theta[p], halves.leads[half, p], right.shape[1], 1, left=half == 1)
             target[p] += gain[p] @ rows[0] ** 2
+
+
+def combine_basis(basis: AnyArray, table: AnyArray, place: Float64Array, out: ComplexArray) -> None:
+    """Combine basis transforms with cubic B-splines of `table`, see the Numba version."""
+    cell = np.clip(np.floor(place).astype(int), 1, len(table) - 3)
+    t = (place - cell)[..., None]
+    s = 1 - t
+    values = (s**3 / 6, 2 / 3 - t**2 + t**3 / 2, 2 / 3 - s**2 + s**3 / 2, t**3 / 6)
+    slopes = (-(s**2) / 2, -2 * t + 1.5 * t**2, 2 * s - 1.5 * s**2, t**2 / 2)
+    for m, weights in enumerate((values, slopes)):
+        rows = sum(w * table[cell + j - 1] for j, w in enumerate(weights))
+        re, im = np.einsum("pqr,cpqir->icpq", rows, basis)
+        out[m] = re + 1j * im

@@ -1,0 +1,190 @@
+"""Transforms with windows per bin, approximated from those of a few window lengths.
+
+Windows of all lengths in a range nearly lie in a space of few dimensions: a window of any length is, to a
+stated accuracy, a combination of windows of some *skeleton* lengths, which a pivoted QR decomposition picks [1]_.
+Their transforms are ordinary ones, computed once for a signal and positions; after that the transform of any
+lengths takes a multiplication and addition for each bin and skeleton length, and no FFT.
+
+References
+----------
+.. [1] H. Cheng, Z. Gimbutas, P. G. Martinsson, V. Rokhlin, "On the compression of low rank matrices",
+   SIAM J. Sci. Comput. 26(4), 2005.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.linalg import qr, solve_triangular
+from scipy.ndimage import spline_filter1d
+
+from adaptstft._typing import AnyArray, Float64Array
+from adaptstft.bins import BinSpectra, bin_scales
+from adaptstft.blocks import run_blocks
+from adaptstft.framing import make_frames
+from adaptstft.transform import Transform, forward
+
+#: Basis transforms above this size are not kept, but computed again for every evaluation.
+_MOST_BYTES = 1 << 30
+_BLOCK_BYTES = 1 << 22
+#: Points of the first grid for each factor e of window lengths.
+_PER_NEPER = 120
+_REFINEMENTS = 3
+_BEYOND = 12
+#: Part of the accuracy that the skeleton may use up; the rest is for interpolation between lengths.
+_SHARE = 0.9
+#: More skeleton lengths than this gain nothing over the exact sums.
+MOST_RANK = 400
+#: From this accuracy on, basis transforms are kept in single precision.
+_SINGLE = 1e-5
+
+
+@dataclass(frozen=True)
+class WindowBasis:
+    """Skeleton lengths, and how windows of other lengths are combined from theirs.
+
+    Attributes
+    ----------
+    lengths : ndarray of float64, shape (rank,)
+        The skeleton lengths in samples.
+    first, step : float
+        Logarithm of the first length of a grid, and its step.
+    table : ndarray of float64, shape (grid, rank)
+        Coefficients of cubic B-splines in the log length, for each skeleton length.
+    error : float
+        Largest relative error found between the points of the grid.
+    """
+
+    lengths: Float64Array
+    first: float
+    step: float
+    table: Float64Array
+    error: float
+
+
+def _distances(longest: float) -> tuple[Float64Array, Float64Array]:
+    """Distances from a centre, denser near it, and the root of what each stands for."""
+    points = [0.0]
+    while points[-1] < longest / 2:
+        points.append(points[-1] + max(0.5, points[-1] / 128))
+    d = np.array(points)
+    return d, np.sqrt(np.gradient(d))
+
+
+def _columns(tf: Transform, lengths: Float64Array, d: Float64Array, root: Float64Array) -> Float64Array:
+    """Scaled windows of all lengths at the distances, one a column, weighted for inner products."""
+    u = d[:, None] / lengths
+    values = np.where(u < 0.5, tf.window(np.minimum(u, 0.5 - 1e-15)), 0.0)
+    return np.asarray(values * bin_scales(tf, lengths, slope=False, shape=False).value * root[:, None])
+
+
+def window_basis(tf: Transform, bounds: tuple[float, float], accuracy: float) -> WindowBasis | None:
+    """Find skeleton lengths from which all windows within `bounds` are combined to a relative accuracy.
+
+    None if too many would be needed.
+    """
+    low, high = bounds
+    span = max(float(np.log(high / low)), 1e-3)
+    density = _PER_NEPER
+    basis = None
+    for _ in range(_REFINEMENTS):
+        basis = _basis_on_grid(tf, low, span, max(int(np.ceil(span * density)), 8), _SHARE * accuracy)
+        if basis is None or basis.error <= accuracy:
+            return basis
+        density *= 2
+    return None
+
+
+def _basis_on_grid(tf: Transform, low: float, span: float, count: int, tolerance: float) -> WindowBasis | None:
+    step = span / count
+    # splines need room beyond the bounds
+    first = max(np.log(low) - _BEYOND * step, 0.0)
+    grid = np.arange(int(np.ceil((np.log(low) + span - first) / step)) + 1 + _BEYOND) * step + first
+    d, root = _distances(float(np.exp(grid[-1])))
+    W = _columns(tf, np.exp(grid), d, root)
+    norms = np.linalg.norm(W, axis=0)
+    r, order = qr(W / norms, mode="r", pivoting=True)
+    missed = np.sqrt(np.maximum(np.cumsum((r**2)[::-1], axis=0)[::-1], 0.0)).max(axis=1)
+    rank = int(np.argmax(missed <= tolerance)) if np.any(missed <= tolerance) else r.shape[0]
+    if rank > min(MOST_RANK, count // 2):
+        return None
+    rank = max(rank, 1)
+    coefficients = np.empty((rank, grid.size))
+    coefficients[:, order] = np.hstack([np.eye(rank), solve_triangular(r[:rank, :rank], r[:rank, rank:])])
+    chosen = order[:rank]
+    coefficients *= norms / norms[chosen][:, None]
+    table = np.ascontiguousarray(spline_filter1d(coefficients, 3, axis=1, mode="mirror").T)
+    middle = np.log(low) + (np.arange(count) + 0.5) * step
+    exact = _columns(tf, np.exp(middle), d, root)
+    found = W[:, chosen] @ _combine(table, first, step, middle).T
+    error = float((np.linalg.norm(found - exact, axis=0) / np.linalg.norm(exact, axis=0)).max())
+    return WindowBasis(np.exp(grid[chosen]), float(first), step, table, error)
+
+
+def _combine(table: Float64Array, first: float, step: float, log_length: Float64Array) -> Float64Array:
+    """Coefficients at log lengths, shape (lengths, rank)."""
+    place = (log_length - first) / step
+    cell = np.clip(np.floor(place).astype(int), 1, len(table) - 3)
+    t = (place - cell)[:, None]
+    weights = ((1 - t) ** 3 / 6, 2 / 3 - t**2 + t**3 / 2, 2 / 3 - (1 - t) ** 2 + (1 - t) ** 3 / 2, t**3 / 6)
+    return np.asarray(sum(w * table[cell + j - 1] for j, w in enumerate(weights)))
+
+
+class BasisTransforms:
+    """Transforms of a signal with the skeleton lengths, and those of any lengths made from them."""
+
+    def __init__(self, tf: Transform, x: AnyArray, times: Float64Array, basis: WindowBasis, accuracy: float) -> None:
+        self.tf, self.x, self.times, self.basis = tf, x, times, basis
+        self.dtype: Any = np.float32 if accuracy >= _SINGLE or x.real.dtype == np.float32 else np.float64
+        self.table = basis.table.astype(self.dtype)
+        rank = basis.lengths.size
+        per_frame = 2 * rank * x.shape[0] * tf.f_pts * np.dtype(self.dtype).itemsize
+        size = max(1, _BLOCK_BYTES // per_frame)
+        self.parts = [slice(b, min(b + size, times.size)) for b in range(0, times.size, size)]
+        self.kept: list[AnyArray] | None = None
+        if per_frame * times.size <= _MOST_BYTES:
+            kept: list[Any] = [None] * len(self.parts)
+
+            def work(i: int) -> None:
+                kept[i] = self._make(self.parts[i])
+
+            run_blocks(len(self.parts), work, tf.workers)
+            self.kept = kept
+
+    @property
+    def rank(self) -> int:
+        """Number of skeleton lengths."""
+        return self.basis.lengths.size
+
+    def _make(self, part: slice) -> AnyArray:
+        """Basis transforms of a block, shape (channels, frames, f_pts, 2, rank)."""
+        tf = self.tf.single()
+        times = self.times[part]
+        out = np.empty((self.x.shape[0], times.size, tf.f_pts, 2, self.rank), self.dtype)
+        for j, length in enumerate(self.basis.lengths):
+            frames = make_frames(np.full(times.size, length), times, mfft=tf.mfft, window_offset=tf.window_offset)
+            S = forward(tf, self.x, frames)
+            out[..., 0, j], out[..., 1, j] = S.real, S.imag
+        return out
+
+    def block(self, i: int) -> AnyArray:
+        """Basis transforms of block `i`, kept or made again."""
+        return self._make(self.parts[i]) if self.kept is None else self.kept[i]
+
+    def spectra(self, theta: Float64Array) -> BinSpectra:
+        """Transform with window lengths `theta`, shape (frames, f_pts), and its derivative in them."""
+        shape = (2, self.x.shape[0], *theta.shape)
+        out = np.empty(shape, np.complex64 if self.dtype == np.float32 else np.complex128)
+        place = (np.log(theta) - self.basis.first) / self.basis.step
+
+        def work(i: int) -> None:
+            part = self.parts[i]
+            own = np.empty((2, shape[1], part.stop - part.start, shape[3]), out.dtype)
+            self.tf.kernels.combine_basis(self.block(i), self.table, place[part], own)
+            own[1] /= theta[part] * self.basis.step
+            out[:, :, part] = own
+
+        run_blocks(len(self.parts), work, self.tf.workers)
+        return BinSpectra(out[0], out[1])

@@ -1,0 +1,141 @@
+"""Low-rank transforms, control points and tiles: each against a plain computation."""
+
+import naive
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from adaptstft import AdaptiveShortTimeFFT
+from adaptstft.bins import BinFrames, bin_forward, bin_numbers
+from adaptstft.control import ControlGrid, roughness, total_variation
+from adaptstft.lowrank import BasisTransforms, window_basis
+from adaptstft.scopes import Neighbourhoods
+from adaptstft.tiles import band_weights, frequency_scale, make_tiles
+
+
+def transform(window="hann", mfft=256, **options):
+    sft = AdaptiveShortTimeFFT(window, float(mfft), 16, 1000.0, mfft=mfft, scale_to="psd", **options)
+    return sft._tf
+
+
+@pytest.mark.parametrize("accuracy", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("window", ["hann", "blackman", ("gaussian", 8.5), ("kaiser", 14.0)], ids=str)
+def test_windows_of_any_length_are_combined_to_the_accuracy(window, accuracy, rng):
+    tf = transform(window)
+    basis = window_basis(tf, (30.0, 250.0), accuracy)
+    assert basis.error <= accuracy
+    x = rng.standard_normal((2, 700))
+    times = np.arange(0, 720, 24) + 0.3
+    theta = np.exp(rng.uniform(np.log(30), np.log(250), (times.size, tf.f_pts)))
+    got = BasisTransforms(tf, x, times, basis, accuracy).spectra(theta)
+    exact = bin_forward(tf, x, BinFrames(theta, times, times), slope=True)
+    assert np.linalg.norm(got.S - exact.S) <= accuracy * np.linalg.norm(exact.S)
+    # its slope is that of what is evaluated, not of the exact transform
+    step = 1e-4 * theta
+    transforms = BasisTransforms(tf, x, times, basis, 1e-6)  # double precision, for the differences
+    difference = (transforms.spectra(theta + step).S - transforms.spectra(theta - step).S) / (2 * step)
+    assert_allclose(transforms.spectra(theta).theta, difference, atol=1e-6 * np.abs(difference).max())
+
+
+def test_rank_grows_with_the_accuracy_and_jumping_windows_have_none():
+    ranks = [window_basis(transform(), (30.0, 250.0), a).lengths.size for a in (1e-2, 1e-3, 1e-4)]
+    assert ranks == sorted(set(ranks))
+    assert window_basis(transform(("gaussian", 5.0)), (30.0, 250.0), 1e-5) is None
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_basis_transforms_are_the_same_kept_or_made_again(backend, rng, monkeypatch):
+    tf = transform(backend=backend)
+    basis = window_basis(tf, (30.0, 250.0), 1e-3)
+    x, times = rng.standard_normal((1, 400)), np.arange(0, 401, 16.0)
+    theta = rng.uniform(30, 250, (times.size, tf.f_pts))
+    kept = BasisTransforms(tf, x, times, basis, 1e-6)
+    monkeypatch.setattr("adaptstft.lowrank._MOST_BYTES", 0)
+    again = BasisTransforms(tf, x, times, basis, 1e-6)
+    assert kept.kept is not None and again.kept is None
+    assert_allclose(again.spectra(theta).S, kept.spectra(theta).S, rtol=1e-13, atol=1e-13)
+
+
+def test_basis_transforms_of_both_backends_agree(rng):
+    x, times = rng.standard_normal((2, 300)), np.arange(0, 301, 20.0)
+    theta = rng.uniform(30, 250, (times.size, 129))
+    found = []
+    for backend in ("numpy", "numba"):
+        tf = transform(backend=backend)
+        found.append(BasisTransforms(tf, x, times, window_basis(tf, (30.0, 250.0), 1e-3), 1e-6).spectra(theta))
+    # sums of some tens of terms: rounding of 100 eps
+    assert_allclose(found[0].S, found[1].S, atol=100 * np.finfo(float).eps * np.abs(found[0].S).max())
+    assert_allclose(found[0].theta, found[1].theta, atol=1e-12 * np.abs(found[0].theta).max())
+
+
+# --- control points -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("points", [(1, 1), (1, 4), (2, 3), (5, 1), (12, 8)], ids=str)
+def test_control_surface(points, rng):
+    times = np.sort(rng.uniform(0, 900, 30))
+    grid = ControlGrid.smooth(np.arange(129), 256, times, points)
+    assert grid.shape == points and grid.size == points[0] * points[1]
+    c = rng.uniform(3, 6, points)
+    surface = grid.surface(c)
+    assert surface.shape == (30, 129)
+    assert c.min() - 1e-12 <= surface.min() and surface.max() <= c.max() + 1e-12  # the convex hull
+    assert_allclose(grid.surface(np.full(points, 4.0)), 4.0)
+    g = rng.standard_normal(surface.shape)
+    assert np.sum(g * surface) == pytest.approx(np.sum(grid.adjoint(g) * c))
+    assert_allclose(grid.fit(surface), c, rtol=1e-8)
+
+
+def test_a_free_grid_is_the_lengths_themselves(rng):
+    grid = ControlGrid.free(5, 4, constant=False)
+    c = rng.standard_normal((5, 4))
+    assert_allclose(grid.surface(c), c.T)
+    assert_allclose(grid.fit(c.T), c)
+    one = ControlGrid.free(5, 4, constant=True)
+    assert one.shape == (5, 1)
+    assert_allclose(one.surface(c[:, :1]), np.tile(c[:, 0], (4, 1)))
+
+
+@pytest.mark.parametrize("shape", [(7,), (4, 5), (1, 6), (6, 1)], ids=str)
+def test_variation_and_roughness_have_their_slopes(shape, rng):
+    theta, d = rng.uniform(50, 200, shape), rng.standard_normal(shape)
+    for function, at in ((total_variation, theta), (roughness, np.log(theta))):
+        slope = (function(at + 1e-5 * d)[0] - function(at - 1e-5 * d)[0]) / 2e-5
+        assert np.sum(function(at)[1] * d) == pytest.approx(slope, rel=1e-6)
+        assert function(np.full(shape, 5.0))[0] == pytest.approx(0, abs=1e-12)
+
+
+# --- tiles ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", naive.FFT_MODES)
+def test_bands_cover_every_bin_alike(mode):
+    tf = transform(mfft=64, fft_mode=mode)
+    for count in (1, 2, 5, 12):
+        bands = band_weights(tf, count)
+        assert bands.shape == (count, tf.f_pts)
+        assert np.all(bands >= 0)
+        if count > 4:  # fewer reach beyond both ends
+            inner = (bands[0] == 0) & (bands[-1] == 0)
+            assert_allclose(bands[:, inner].sum(axis=0), 2.0)
+    place = frequency_scale(bin_numbers(tf), 64)
+    assert np.all(np.diff(np.sort(place)) > 0)
+
+
+def test_tiles_hold_the_energy_where_it_is(rng):
+    tf = transform()
+    x = np.zeros((1, 2000))
+    x[0, 1000:1400] = np.cos(2 * np.pi * 0.25 * np.arange(400)) * np.hanning(400)
+    hood = Neighbourhoods.of_signal(x, 400.0)
+    tiles = make_tiles(tf, x, hood, 12)
+    share = tiles.energy.reshape(12, -1)
+    assert share.sum() == pytest.approx(1)
+    band, time = np.unravel_index(share.argmax(), share.shape)
+    assert hood.centres[time] == pytest.approx(1200, abs=100)
+    centre = band_weights(tf, 12)[band].argmax() / 256
+    assert centre == pytest.approx(0.25, abs=0.05)
+    assert share[:3].sum() < 1e-6
+    member, slope = tiles.weights(np.tile(np.arange(50.0), 12))
+    assert member.shape == slope.shape == (12 * hood.centres.size, 600)
+    assert_allclose(member.toarray()[: hood.centres.size, :50], hood.weights(np.arange(50.0))[0].toarray())
+    assert member.toarray()[: hood.centres.size, 50:].sum() == 0
