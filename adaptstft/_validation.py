@@ -124,6 +124,25 @@ def check_finite(name: str, array: AnyArray) -> None:
         raise ValueError(f"{name} has {bad} NaN or infinite values of {array.size}, the first at index {place}")
 
 
+def check_finite_stretch(name: str, channels: AnyArray, first: int) -> None:
+    """Raise if a stretch of a signal, shape (channels, m), that begins at sample `first` has NaN or infinite values."""
+    finite = np.isfinite(channels)
+    if not finite.all():
+        at = first + int((~finite).any(axis=0).argmax())
+        raise ValueError(
+            f"{name} has {int(np.sum(~finite))} NaN or infinite values among its samples {first} to "
+            f"{first + channels.shape[1] - 1}, the first at sample {at}"
+        )
+
+
+def check_real(name: str, array: AnyArray) -> None:
+    """Require real numbers, for a one-sided spectrum."""
+    if np.iscomplexobj(array):
+        raise ValueError(
+            f"{name} is complex, which a one-sided spectrum cannot represent: use fft_mode 'twosided' or 'centered'"
+        )
+
+
 def as_signal(x: Any, axis: Any = -1, *, name: str = "x", onesided: bool = False) -> tuple[AnyArray, int]:
     """Return a signal with time on its last axis, and the number of the axis that was time.
 
@@ -144,12 +163,16 @@ def as_signal(x: Any, axis: Any = -1, *, name: str = "x", onesided: bool = False
     axis = as_axis(axis, array.ndim)
     if array.size == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}, at least one sample is needed")
-    if onesided and np.iscomplexobj(array):
-        raise ValueError(
-            f"{name} is complex, which a one-sided spectrum cannot represent: use fft_mode 'twosided' or 'centered'"
-        )
+    if onesided:
+        check_real(name, array)
     check_finite(name, array)
     return np.moveaxis(array, axis, -1), axis
+
+
+def check_sample_range(k0: int, k1: int, low: int, high: int, p_num: int) -> None:
+    """Require ``low <= k0 < k1 <= high``, where `p_num` slices reach from sample `low` to `high`."""
+    if not low <= k0 < k1 <= high:
+        raise ValueError(f"{k0=}, {k1=}: {low} <= k0 < k1 <= {high} does not hold for {p_num} slices")
 
 
 def check_not_silent(x: AnyArray, name: str = "x") -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import Any, cast, get_args
 
@@ -10,10 +11,11 @@ from scipy.signal import ShortTimeFFT as _ScipyShortTimeFFT
 from scipy.signal import detrend
 
 from adaptstft import kernels
-from adaptstft._typing import AnyArray, ComplexArray, IntArray, Padding
+from adaptstft._typing import AnyArray, ComplexArray, Float64Array, IntArray, Padding
 from adaptstft._validation import as_inexact, as_workers
 from adaptstft.blocks import block_ranges, count_workers, run_blocks
 from adaptstft.framing import pad
+from adaptstft.streaming import BlockProcessing, Engine
 from adaptstft.transform import Spectra
 
 __all__ = ["ShortTimeFFT"]
@@ -38,14 +40,15 @@ def _own(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-class ShortTimeFFT(_ScipyShortTimeFFT):  # type: ignore[misc]
+class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
     """`scipy.signal.ShortTimeFFT` with its loops over slices batched and on all cores.
 
     Constructors, properties, methods and results are SciPy's, and so are the
     errors, with these differences: a float32 or complex64 signal gives a complex64
     transform, and a complex64 transform a float32 or complex64 signal; window
     arrays passed in are copied and stay writeable; `istft` from a negative
-    `k0` reads no slices from beyond the ends of the transform.
+    `k0` reads no slices from beyond the ends of the transform. `stft_blocks` and
+    `istft_blocks` process long and live signals; they refuse NaN and infinite values.
 
     Parameters
     ----------
@@ -148,7 +151,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT):  # type: ignore[misc]
         p0, p1 = self.p_range(n, p0, p1)
         moved = np.moveaxis(x, axis, -1)
         channels = np.ascontiguousarray(moved.reshape(_count(moved.shape[:-1]), n))
-        starts = np.arange(p0, p1, dtype=np.int64) * self.hop - self.m_num_mid + k_offset
+        starts = self._starts(p0, p1) + k_offset
         channels, starts = _extended(channels, starts, self.m_num, padding)
         if detr is None:
             S = self._transform(channels, starts)
@@ -156,6 +159,10 @@ class ShortTimeFFT(_ScipyShortTimeFFT):  # type: ignore[misc]
             S = self._transform_detrended(channels.reshape(*moved.shape[:-1], channels.shape[1]), starts, detr)
         S = np.swapaxes(S, -1, -2).reshape(*moved.shape[:-1], self.f_pts, p1 - p0)
         return np.moveaxis(S, -2, axis if axis >= 0 else axis - 1)
+
+    def _starts(self, p0: int, p1: int) -> IntArray:
+        """First samples of slices."""
+        return cast(IntArray, np.arange(p0, p1, dtype=np.int64) * self.hop - self.m_num_mid)
 
     def _window_row(self, window: AnyArray, dtype: Any) -> AnyArray:
         """Conform a window to the precision of a signal, as the one row that a block shares."""
@@ -243,24 +250,30 @@ class ShortTimeFFT(_ScipyShortTimeFFT):  # type: ignore[misc]
 
     def _synthesize(self, S: AnyArray, k0: int, k1: int) -> AnyArray:
         """Add the slices of S, shape (channels, slices, f_pts), that reach into ``k0 <= k < k1``."""
+        S = S.astype(np.result_type(S.dtype, np.complex64), copy=False)
+        out = np.zeros((S.shape[0], k1 - k0), dtype=S.real.dtype if self.onesided_fft else S.dtype)
+        first, last = self._first_into(k0), min(self.p_max(k1), S.shape[-2] + self.p_min)
+        self._add_slices(S[:, first - self.p_min : last - self.p_min], self._starts(first, last), out, k0)
+        return out
+
+    def _first_into(self, k0: int) -> int:
+        """First slice that reaches into the samples from `k0` on."""
+        return int(max(self.p_min, k0 // self.hop + self.p_min))
+
+    def _add_slices(self, S: AnyArray, starts: IntArray, out: AnyArray, k0: int) -> None:
+        """Add slices of S that begin at `starts` to `out`, shape (channels, samples), which begins at sample `k0`."""
         spectra = self._spectra()
         dual = self._window_row(self.dual_win, S.dtype)
-        S = S.astype(np.result_type(S.dtype, np.complex64), copy=False)
-        dtype = S.real.dtype if self.onesided_fft else S.dtype
-        first = max(self.p_min, k0 // self.hop + self.p_min)
-        last = min(self.p_max(k1), S.shape[-2] + self.p_min)
-        starts = np.arange(first, last, dtype=np.int64) * self.hop - self.m_num_mid
-        used = S[:, first - self.p_min : last - self.p_min]
-        out = np.zeros((S.shape[0], k1 - k0), dtype=dtype)
+        k1 = k0 + out.shape[1]
         ranges = block_ranges(starts.size, spectra.mfft)
 
         def work(i: int) -> Any:
             part = slice(*ranges[i])
             place = _places(starts[part], self.m_num, self._column())
             low, high = np.clip([place[0][0], place[0][-1] + self.m_num], k0, k1)
-            stretch = np.zeros((S.shape[0], high - low), dtype=dtype)
+            stretch = np.zeros((S.shape[0], high - low), dtype=out.dtype)
             for channel in range(S.shape[0]):
-                y = spectra.inverse_fft(used[channel, part])
+                y = spectra.inverse_fft(S[channel, part])
                 spectra.kernels.overlap_add(y, dual, _ONE, *place, low, stretch[channel])
             return low, high, stretch
 
@@ -269,7 +282,60 @@ class ShortTimeFFT(_ScipyShortTimeFFT):  # type: ignore[misc]
             out[:, low - k0 : high - k0] += stretch
 
         run_blocks(len(ranges), work, spectra.workers, merge)
-        return out
+
+    def _block_engine(self) -> Engine:
+        return _SampledEngine(copy.copy(self))  # settings of SciPy's class can be changed in between
+
+
+class _SampledEngine:
+    """Block processing with a window and a dual window of samples."""
+
+    p_stop: int | None = None
+
+    def __init__(self, sft: ShortTimeFFT) -> None:
+        self._sft = sft
+        self.p_min: int = sft.p_min
+        self.f_pts: int = sft.f_pts
+        self.slot: int = sft.m_num
+        self.onesided: bool = sft.onesided_fft
+        self._shortest = sft.m_num - sft.m_num_mid  # signals that SciPy accepts
+
+    def p_max(self, n: int) -> int:
+        return int(self._sft.p_max(n))
+
+    def check_length(self, n: int, *, final: bool) -> None:
+        if final and n < self._shortest:
+            raise ValueError(f"source has {n} samples, at least half a window is needed: {self._shortest}")
+
+    def complete(self, n: int) -> int:
+        if n < self._shortest:
+            return self.p_min
+        return int((n - self._shortest) // self._sft.hop) + 1
+
+    def start(self, p: int) -> int:
+        return int(self._sft._starts(p, p + 1)[0])
+
+    def covered(self, p0: int, p1: int) -> tuple[int, int]:
+        return self.start(p0), self.start(p1 - 1) + self.slot
+
+    def analyze(self, x: AnyArray, first: int, p0: int, p1: int) -> AnyArray:
+        return self._sft._transform(x, self._sft._starts(p0, p1) - first)
+
+    def check_synthesis(self, k0: int, k1: int | None, p_num: int | None) -> None:
+        _ = self._sft.dual_win  # raises where there is none
+        if k1 is not None and k1 - k0 < self._shortest:
+            raise ValueError(f"{k0=}, {k1=}: at least half a window must lie between them, {self._shortest} samples")
+        if p_num is not None and p_num < (least := self._sft.p_num(self._shortest)):
+            raise ValueError(f"blocks have {p_num} slices, at least {least} are needed")
+
+    def used(self, k0: int, k1: int | None) -> tuple[int, int | None]:
+        return self._sft._first_into(k0), None if k1 is None else self.p_max(k1)
+
+    def add(self, spectra: AnyArray, p0: int, out: AnyArray, overlap: Float64Array, low: int) -> None:
+        self._sft._add_slices(spectra, self._sft._starts(p0, p0 + spectra.shape[1]), out, low)
+
+    def finish(self, out: AnyArray, overlap: Float64Array, low: int, peak: float) -> None:
+        """Nothing to divide by: dual windows have seen to it."""
 
 
 _ONE = np.ones(1)

@@ -127,11 +127,15 @@ class HopSlices:
     slot: int
     window_offset: float
 
+    def start(self, p: int) -> int:
+        """First sample of slice `p`'s window."""
+        return math.ceil(p * self.hop + self.window_offset - self.length / 2)
+
     def first_nonzero(self, p: int) -> int:
         """First sample of slice `p` where its window is not zero."""
-        edge = p * self.hop + self.window_offset - self.length / 2
-        first = math.ceil(edge)
-        return first + 1 if first == edge and float(self.window(-0.5)) == 0 else first
+        first = self.start(p)
+        on_edge = first == p * self.hop + self.window_offset - self.length / 2
+        return first + 1 if on_edge and float(self.window(-0.5)) == 0 else first
 
     def stop_nonzero(self, p: int) -> int:
         """One past the last sample of slice `p`'s window."""
@@ -140,6 +144,14 @@ class HopSlices:
     def slot_start(self, p: int) -> int:
         """First sample of the ``m_num`` samples reserved for slice `p`."""
         return math.ceil(p * self.hop + self.window_offset - self.slot / 2)
+
+    def complete(self, n: int) -> int:
+        """One past the last slice that takes no sample from `n` on and that every longer signal has as well."""
+        p = math.floor((n - self.window_offset - self.length / 2) / self.hop) + 2
+        while self.stop_nonzero(p - 1) > n:
+            p -= 1
+        # windows far ahead of their slices' times may be complete before the signal is sure to reach those slices
+        return p if p <= math.floor(n / self.hop) + 1 else min(p, self.p_max(n))
 
     @property
     def p_min(self) -> int:
@@ -177,6 +189,36 @@ class HopSlices:
         while p >= self.p_min and self.stop_nonzero(p) > n:
             p -= 1
         return self.slot_start(p + 1), p + 1
+
+
+class ListedSlices:
+    """Slices from `p_min` on whose frames are all known; an earlier one may reach further than a later one.
+
+    Parameters
+    ----------
+    p_min : int
+        Index of the first slice.
+    frames : Frames
+        The frames of all of them.
+    """
+
+    def __init__(self, p_min: int, frames: Frames) -> None:
+        self.p_min = p_min
+        self._starts = np.minimum.accumulate(frames.start[::-1])[::-1]
+        self._stops = np.maximum.accumulate(frames.start + frames.count)
+
+    @property
+    def p_stop(self) -> int:
+        """One past the last slice."""
+        return self.p_min + self._stops.size
+
+    def start(self, p: int) -> int | None:
+        """First sample that slice `p` or a later one takes; None if there is none."""
+        return int(self._starts[p - self.p_min]) if p < self.p_stop else None
+
+    def complete(self, n: int) -> int:
+        """One past the last slice that, as all before it, takes no sample from `n` on."""
+        return self.p_min + int(np.searchsorted(self._stops, n, side="right"))
 
 
 # ---------------------------------------------------------------------------------------

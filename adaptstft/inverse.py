@@ -28,17 +28,25 @@ from adaptstft.transform import FrameBlocks, FrameDerivatives, Reducer, Transfor
 def window_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float64Array:
     """``sum_p |w(n; t_p, theta_p)|**2`` for samples ``low <= n < high``."""
     out = np.zeros(high - low)
+    add_overlap(tf, frames, out, low)
+    return out
+
+
+def add_overlap(tf: Transform, frames: Frames, out: Float64Array, low: int) -> None:
+    """Add the squared windows of `frames` to `out`, which begins at sample `low`; what lies beyond it is left out."""
 
     def add(_: slice, block: Frames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
         tf.kernels.window_energy(rows.w, rows.scale, block.start, block.count, first, stretch)
 
     FrameBlocks(tf, frames, np.float64).accumulate(add, out, low)
-    return out
 
 
-def is_covered(overlap: Float64Array) -> Any:
-    """Mask of the samples that can be reconstructed, by the criterion of SciPy's dual windows."""
-    return overlap > np.finfo(float).resolution * overlap.max(initial=0.0)
+def is_covered(overlap: Float64Array, peak: float | None = None) -> Any:
+    """Mask of the samples that can be reconstructed, by the criterion of SciPy's dual windows.
+
+    `peak` is the largest overlap of the whole signal if `overlap` is that of a part.
+    """
+    return overlap > np.finfo(float).resolution * (overlap.max(initial=0.0) if peak is None else peak)
 
 
 def describe_samples(mask: Any, first: int) -> str:
@@ -49,22 +57,23 @@ def describe_samples(mask: Any, first: int) -> str:
     return text + (f" and {len(runs) - 5} further ranges" if len(runs) > 5 else "")
 
 
-def check_covered(overlap: Float64Array, low: int) -> None:
-    """Raise a ValueError that names the samples, from `low` on, that no window covers."""
-    covered = is_covered(overlap)
-    if not np.all(covered):
-        raise ValueError(
-            f"the transform is not invertible: no window covers {int((~covered).sum())} of the samples "
-            f"{low} to {low + overlap.size - 1}, namely {describe_samples(~covered, low)}; frames must overlap there "
-            "(shorter hops or longer windows), or k0 and k1 must exclude them"
-        )
-
-
 def _full_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float64Array:
     """`window_overlap` where every sample must be covered."""
     overlap = window_overlap(tf, frames, low, high)
     check_covered(overlap, low)
     return overlap
+
+
+def check_covered(overlap: Float64Array, low: int, peak: float | None = None) -> None:
+    """Raise if samples, of which `low` is the first, are not covered; `peak` as in `is_covered`."""
+    covered = is_covered(overlap, peak)
+    high = low + overlap.size
+    if not np.all(covered):
+        raise ValueError(
+            f"the transform is not invertible: no window covers {int((~covered).sum())} of the samples "
+            f"{low} to {high - 1}, namely {describe_samples(~covered, low)}; frames must overlap there "
+            "(shorter hops or longer windows), or k0 and k1 must exclude them"
+        )
 
 
 def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high: int) -> AnyArray:
@@ -73,8 +82,19 @@ def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high:
 
 
 def _synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, overlap: Float64Array) -> AnyArray:
-    real = spectra.real.dtype
-    out = np.zeros((spectra.shape[0], overlap.size), dtype=real if tf.onesided else spectra.dtype)
+    out = np.zeros((spectra.shape[0], overlap.size), dtype=spectra.real.dtype if tf.onesided else spectra.dtype)
+    add_synthesis(tf, spectra, frames, out, low)
+    normalize(out, overlap)
+    return out
+
+
+def normalize(out: AnyArray, overlap: Float64Array) -> None:
+    """Divide what `add_synthesis` added up by the overlap of the windows, in place."""
+    out /= overlap.astype(out.real.dtype)
+
+
+def add_synthesis(tf: Transform, spectra: AnyArray, frames: Frames, out: AnyArray, low: int) -> None:
+    """Add windowed inverse FFTs to `out`, shape (channels, samples), which begins at sample `low`."""
 
     def add(part: slice, block: Frames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
         place = (block.start, block.count, block.offset)
@@ -82,9 +102,7 @@ def _synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, over
             y = tf.inverse_fft(spectra[channel, part], block.delta)
             tf.kernels.overlap_add(y, rows.w, rows.scale, *place, first, stretch[channel])
 
-    FrameBlocks(tf, frames, real).accumulate(add, out, low)
-    out /= overlap.astype(real)
-    return out
+    FrameBlocks(tf, frames, spectra.real.dtype).accumulate(add, out, low)
 
 
 @dataclass(frozen=True)

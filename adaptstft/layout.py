@@ -13,6 +13,31 @@ from adaptstft.bins import BinFrames
 from adaptstft.framing import Frames, pad_adjoint
 
 
+def spectra_to_public(spectra: AnyArray, lead: tuple[int, ...], axis: int) -> AnyArray:
+    """(channels, frames, f_pts) -> (..., f_pts, frames) with frequency at `axis`, where time was."""
+    S = np.swapaxes(spectra, -1, -2).reshape(*lead, spectra.shape[2], spectra.shape[1])
+    return np.moveaxis(S, -2, axis)
+
+
+def spectra_to_channels(S: AnyArray, f_axis: int, t_axis: int) -> tuple[AnyArray, tuple[int, ...]]:
+    """Bring a transform to complex numbers of shape (channels, frames, f_pts); also return its other axes."""
+    moved = np.moveaxis(S, (t_axis, f_axis), (-2, -1))
+    if not np.iscomplexobj(moved):
+        moved = moved.astype(np.result_type(moved.dtype, np.complex64))
+    lead = moved.shape[:-2]
+    return moved.reshape(int(np.prod(lead, dtype=int)), *moved.shape[-2:]), lead
+
+
+def synthesis_axis(lead: tuple[int, ...], f_axis: int, t_axis: int) -> int:
+    """Return the axis of time in the signal of a transform: as in SciPy, it takes the place of frequency."""
+    return f_axis if f_axis < len(lead) + 1 else t_axis
+
+
+def signal_to_public(x: AnyArray, lead: tuple[int, ...], f_axis: int, t_axis: int) -> AnyArray:
+    """(channels, samples) -> (..., samples) with time where frequency was."""
+    return np.moveaxis(x.reshape(*lead, x.shape[1]), -1, synthesis_axis(lead, f_axis, t_axis))
+
+
 @dataclass(frozen=True)
 class Layout:
     """A checked signal as channels, its frames, and the way back to the caller's axes."""
@@ -29,8 +54,7 @@ class Layout:
 
     def to_public(self, spectra: AnyArray) -> AnyArray:
         """(channels, frames, f_pts) -> (..., f_pts, frames) with frequency where time was."""
-        S = np.swapaxes(spectra, -1, -2).reshape(*self.lead, spectra.shape[2], spectra.shape[1])
-        return np.moveaxis(S, -2, self.axis)
+        return spectra_to_public(spectra, self.lead, self.axis)
 
     def from_public(self, S: AnyArray, f_pts: int) -> AnyArray:
         """Inverse of `to_public`, with a check of the shape."""
@@ -64,20 +88,16 @@ class SpectraLayout:
     @classmethod
     def of(cls, S: AnyArray, f_axis: int, t_axis: int, frames: Frames | BinFrames, span: Span) -> SpectraLayout:
         """Bring ``S`` to shape (channels, frames, f_pts)."""
-        moved = np.moveaxis(S, (t_axis, f_axis), (-2, -1))
-        if not np.iscomplexobj(moved):
-            moved = moved.astype(np.result_type(moved.dtype, np.complex64))
-        channels = moved.reshape(int(np.prod(moved.shape[:-2], dtype=int)), *moved.shape[-2:])
-        return cls(channels, frames, moved.shape[:-2], f_axis, t_axis, span)
+        channels, lead = spectra_to_channels(S, f_axis, t_axis)
+        return cls(channels, frames, lead, f_axis, t_axis, span)
 
     @property
     def _time_axis(self) -> int:
-        # as in SciPy: time takes the place of frequency
-        return self.f_axis if self.f_axis < len(self.lead) + 1 else self.t_axis
+        return synthesis_axis(self.lead, self.f_axis, self.t_axis)
 
     def to_public(self, x: AnyArray) -> AnyArray:
         """(channels, samples) -> (..., samples) with time where frequency was."""
-        return np.moveaxis(x.reshape(*self.lead, self.span.k1 - self.span.k0), -1, self._time_axis)
+        return signal_to_public(x, self.lead, self.f_axis, self.t_axis)
 
     def from_public(self, x: AnyArray) -> AnyArray:
         """Inverse of `to_public`, with a check of the shape."""

@@ -6,6 +6,7 @@ import math
 import os
 import re
 import struct
+import sys
 import tokenize
 import warnings
 import zlib
@@ -183,12 +184,28 @@ def _read_wav(file: Path) -> tuple[AnyArray, _Clock]:
             rate, data = scipy.io.wavfile.read(file)
     except _DAMAGED as error:
         raise ValueError(f"not a readable WAV file ({_first_line(error)})") from error
+    return scale_pcm(data).T, float(rate)
+
+
+def scale_pcm(data: AnyArray) -> AnyArray:
+    """Scale PCM to the range from -1 to 1; samples in floating point stay as they are."""
     if data.dtype.kind == "u":
-        data = (data.astype(np.float64) - 128.0) / 128.0
-    elif data.dtype.kind == "i":
+        return (data.astype(np.float64) - 128.0) / 128.0
+    if data.dtype.kind == "i":
         # SciPy left-justifies odd depths (24 bits in int32), so full scale is that of the container.
-        data = data / 2.0 ** (8 * data.dtype.itemsize - 1)
-    return data.T, float(rate)
+        return np.asarray(data / 2.0 ** (8 * data.dtype.itemsize - 1))
+    return data
+
+
+def decode_pcm(data: bytes, width: int, channels: int) -> AnyArray:
+    """Turn PCM in native byte order, `width` bytes a sample, into float64 of shape (channels, n)."""
+    raw = np.frombuffer(data, np.uint8)
+    if width == 3:
+        wide = np.zeros((raw.size // 3, 4), np.uint8)
+        low = int(sys.byteorder == "little")  # left-justified: the byte of no significance is the first or the last
+        wide[:, low : low + 3] = raw.reshape(-1, 3)
+        raw, width = wide.reshape(-1), 4
+    return scale_pcm(raw.view(f"{'u' if width == 1 else 'i'}{width}").reshape(-1, channels)).T
 
 
 def _check_riff_size(file: Path) -> None:

@@ -28,6 +28,7 @@ from adaptstft._validation import (
     check_not_silent,
     check_option,
     check_positive,
+    check_sample_range,
 )
 from adaptstft.analysis import Span, analyse, analysis_vjp, frame_bounds, synthesis_vjp, synthesise
 from adaptstft.bin_inverse import FrameOperator, InverseInfo, is_solvable
@@ -38,6 +39,7 @@ from adaptstft.interop import scipy_window, window_samples
 from adaptstft.layout import Layout, SpectraLayout, check_axes
 from adaptstft.scopes import FrameView, Neighbourhoods, Tiles
 from adaptstft.slices import SlicedTransform
+from adaptstft.streaming import BlockProcessing, Engine, adaptive_engine
 from adaptstft.tiles import make_tiles
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["AdaptiveShortTimeFFT"]
 
 
-class AdaptiveShortTimeFFT(SlicedTransform):
+class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
     r"""Short-time Fourier transform with real window lengths, hop or positions.
 
     Interface and results follow `scipy.signal.ShortTimeFFT`; window length and
@@ -411,8 +413,7 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         if k1 is None:
             k1 = int(np.floor(last_centre)) + 1 if self.per_bin and self._positions is not None else high
         k1 = as_index("k1", k1)
-        if not low <= k0 < k1 <= high:
-            raise ValueError(f"{k0=}, {k1=}: {low} <= k0 < k1 <= {high} does not hold for {p_num} slices")
+        check_sample_range(k0, k1, low, high, p_num)
         return SpectraLayout.of(S, f_axis, t_axis, frames, Span(k0, k1, *self._signal_range(p_num, k0, k1)))
 
     def _signal_range(self, p_num: int, k0: int, k1: int) -> tuple[int, int]:
@@ -424,6 +425,9 @@ class AdaptiveShortTimeFFT(SlicedTransform):
         times = cast(Float64Array, self._positions)
         low = min(k0, max(0, int(np.ceil(times[0]))))
         return low, k1 if times.size < 2 or k1 > times[-2] else max(k1, int(np.floor(times[-1])) + 1)
+
+    def _block_engine(self) -> Engine:
+        return adaptive_engine(self)
 
     # ------------------------------------------------------------------ gradients
 
