@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 DEMO_VENV := .venv-demo
+BENCH_VENV := .venv-bench
 TEST_WORKERS ?= auto
+BENCH_ARGS ?=
 SOURCES := $(shell find adaptstft -name '*.py')
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench clean
 
 # Tunes a real recording, prints the summary and writes demo.png.
 demo: $(DEMO_VENV)/.installed
@@ -18,8 +20,12 @@ lint: $(VENV)/.dev-installed
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/mypy --strict adaptstft
 
+# Compares with other packages and prints a table; BENCH_ARGS='--only time' runs a part, --list shows the parts.
+bench: $(BENCH_VENV)/.installed
+	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
+
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) build *.egg-info
+	rm -rf $(VENV) $(DEMO_VENV) $(BENCH_VENV) build *.egg-info
 
 # The stamps make a second run cheap. The demo is an ordinary installation, so it is renewed when the sources change.
 $(DEMO_VENV)/.installed: pyproject.toml $(SOURCES) | $(DEMO_VENV)/bin/python
@@ -32,6 +38,12 @@ $(VENV)/.test-installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev-installed: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+# A package to compare with that cannot be installed is a line in the table.
+$(BENCH_VENV)/.installed: pyproject.toml benchmarks/peers.py | $(BENCH_VENV)/bin/python
+	$(BENCH_VENV)/bin/python -m pip install --quiet --editable .
+	$(BENCH_VENV)/bin/python -m benchmarks.peers
 	touch $@
 
 %/bin/python:

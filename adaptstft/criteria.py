@@ -465,11 +465,11 @@ class Gini(Criterion):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("power", self.power)
+        if self.bands is not None:
+            raise ValueError(f"bands={self.bands}: the Gini index is not a function of sums that bands could divide")
 
     def reduce_dense(self, energy: Float64Array, view: FrameView) -> DenseReduction:
         """Value over all frames and slopes, from ``|S|**2``, shape (channels, frames, f_pts)."""
-        if self.bands is not None:
-            raise ValueError(f"bands={self.bands}: the Gini index is not a function of sums that bands could divide")
         p = energy ** (self.power / 2)
         value, slope, weights, positions = view.average_groups(p, self.scope or "global", _gini)
         # the slope at E = 0 belongs to a bin whose cotangent vanishes with S

@@ -1,0 +1,1 @@
+"""Benchmarks against other packages: ``make bench``, or ``python -m benchmarks --help``."""

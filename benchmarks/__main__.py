@@ -1,0 +1,115 @@
+"""Command line of the benchmarks."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import cases_bins, cases_gradients, cases_memory, cases_scaling, cases_start, cases_stft, peers
+from benchmarks.harness import Case, Row, Settings, describe, run_case, usable_cores
+from benchmarks.report import Report, environment
+
+_ROOT = Path(__file__).parents[1]
+_FIGURE = "benchmarks.svg"
+
+CASES: dict[str, Case] = {
+    case.name: case
+    for module in (cases_gradients, cases_bins, cases_memory, cases_scaling, cases_start, cases_stft)
+    for case in module.CASES
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare adaptstft with other packages.")
+    parser.add_argument("--only", metavar="NAME", action="append", choices=CASES, help="run this one; may be repeated")
+    parser.add_argument("--repeat", metavar="N", type=_count, help="timed calls of each function (9)")
+    parser.add_argument("--workers", metavar="N", type=_count, default=usable_cores(), help="threads (all cores)")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything work?")
+    parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
+    parser.add_argument(
+        "--without", metavar="PEER", action="append", default=[], choices=peers.NAMES, help="do as if it were missing"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        help="folder for results.json, results.md, results.rst and benchmarks.svg; without it a complete run "
+        "renews the files in benchmarks/ and docs/_static/, and any other run writes none",
+    )
+    parser.add_argument("--rows", metavar="FILE", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _run_apart(case: Case, args: argparse.Namespace, settings: Settings) -> list[Row]:
+    """Run a benchmark in a process of its own, whose memory no other benchmark has shaped."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rows.json"
+        command = [sys.executable, "-m", "benchmarks", "--only", case.name, "--rows", str(file)]
+        command += ["--repeat", str(settings.repeat), "--workers", str(settings.workers)]
+        command += ["--quick"] * settings.quick + [f"--without={name}" for name in args.without]
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
+        try:
+            return [Row.from_json(values) for values in json.loads(file.read_text())]
+        except OSError:
+            last = (done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"])[-1]
+            return [Row(case.name, case.summary, problem=describe(RuntimeError(last)))]
+
+
+def _destination(args: argparse.Namespace) -> tuple[Path, Path] | None:
+    """Folder of the tables and file of the figure, if they are to be written."""
+    if args.out is not None:
+        return args.out, args.out / _FIGURE
+    # a part of the rows, or tiny ones, must not replace the results that are kept
+    return None if args.only or args.quick else (_ROOT / "benchmarks", _ROOT / "docs" / "_static" / _FIGURE)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the benchmarks that the arguments ask for.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    args = _parser().parse_args(arguments)
+    if args.list:
+        width = max(map(len, CASES))
+        print("\n".join(f"{case.name:{width}}  {case.summary}" for case in CASES.values()))
+        return 0
+    settings = Settings(args.repeat or (3 if args.quick else 9), args.quick, args.workers)
+    peers.leave_out(args.without)
+    chosen = [CASES[name] for name in args.only or CASES]
+    if args.rows is not None:
+        args.rows.write_text(json.dumps([row.to_json() for case in chosen for row in run_case(case, settings)]))
+        return 0
+    measured_on = environment(settings)
+    rows = []
+    for case in chosen:
+        print(f"{case.name} ...", file=sys.stderr, flush=True)
+        rows += _run_apart(case, args, settings)
+    report = Report(rows, measured_on)
+    print(report.text())
+    if (destination := _destination(args)) is not None:
+        print("\n".join(report.write(*destination)), file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

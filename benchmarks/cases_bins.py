@@ -1,0 +1,85 @@
+"""Value and gradient with one window length for each frame and frequency bin, against dstft's DFT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from adaptstft.bins import BinFrames
+from adaptstft.criteria import Shannon
+from adaptstft.lowrank import BasisTransforms, window_basis
+from adaptstft.objective import bin_loss
+from adaptstft.scopes import FrameView
+from benchmarks.cases_gradients import against_dstft
+from benchmarks.differentiable import Problem
+from benchmarks.harness import Case, Row, Settings, Target, sound
+
+
+def bins_case(
+    name: str,
+    summary: str,
+    size: tuple[int, int, int],
+    target: Target,
+    ours: Callable[[Problem, int], Callable[[], Any]] = Problem.step,
+) -> Case:
+    """Make a benchmark of one tuning step with a window length for each bin of each frame.
+
+    Parameters
+    ----------
+    name, summary : str
+        As in `Case`.
+    size : tuple of int
+        Samples, length of the FFT and hop.
+    target : Target
+        Bound on the ratio.
+    ours : callable, optional
+        Makes our side, ``ours(problem, workers)()``: the exact value and gradient by default.
+
+    Returns
+    -------
+    Case
+        The benchmark.
+    """
+
+    def run(settings: Settings) -> list[Row]:
+        n, mfft, hop = (1000, 256, 64) if settings.quick else size
+        work = f"{summary}, {n:,} samples, {mfft}/{hop}, float32"
+        problem = Problem.at_hop(sound(n), mfft, hop, "time-frequency")
+        return against_dstft(settings, name, work, problem, target, ours)
+
+    return Case(name, f"{summary}, against dstft", run)
+
+
+def low_rank(problem: Problem, workers: int) -> Callable[[], Any]:
+    """Return one iteration of tuning on transforms combined from those of a few lengths.
+
+    They cover the range of lengths that dstft's parameters have; making them, once for a signal, is not timed.
+    """
+    tf = problem.transform(workers)._tf
+    x = problem.x[np.newaxis]
+    theta = np.ascontiguousarray(problem.lengths.T)
+    basis = window_basis(tf, (problem.mfft / 16, float(problem.mfft)), _ACCURACY)
+    if basis is None:
+        raise RuntimeError("no basis of few lengths reaches the accuracy")
+    transforms = BasisTransforms(tf, x, problem.positions, basis, _ACCURACY)
+    frames = BinFrames(theta, problem.positions, problem.positions)
+    view = FrameView(problem.positions, np.ones(problem.positions.size))
+    return lambda: bin_loss(tf, x, frames, transforms.spectra(theta), Shannon(), view)
+
+
+_ACCURACY = 1e-4
+_EXACT = "exact value and gradient, one length for each bin and frame"
+
+CASES = (
+    bins_case("bins-1", _EXACT, (6_636, 1500, 250), Target(60)),
+    bins_case("bins-2", _EXACT, (16_000, 512, 64), Target(60)),
+    bins_case(
+        "low-rank",
+        f"one tuning iteration at accuracy {_ACCURACY:g}, one length for each bin and frame",
+        (6_636, 1500, 250),
+        Target(400),
+        low_rank,
+    ),
+)

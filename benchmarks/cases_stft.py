@@ -1,0 +1,158 @@
+"""Plain transforms and their inverses: `adaptstft.ShortTimeFFT` against SciPy's, and others for reference."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import adaptstft
+from benchmarks.harness import Case, Rival, Row, Settings, Target, largest_difference, race, sound
+from benchmarks.peers import require, torch_with
+
+_Transform = Callable[[], Any]
+
+
+def _scipy_signal() -> Any:
+    # a large import, for which a process that runs another benchmark need not wait
+    return importlib.import_module("scipy.signal")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    """A transform with a window of fixed length.
+
+    Attributes
+    ----------
+    x : ndarray
+        The signal.
+    length, hop : int
+        Window length and hop in samples.
+    workers : int
+        Number of threads.
+    """
+
+    x: Any
+    length: int
+    hop: int
+    workers: int
+
+    @property
+    def window(self) -> Any:
+        """Periodic Hann window."""
+        return _scipy_signal().get_window("hann", self.length)
+
+    def scipy_like(self, module: Any, **more: Any) -> Any:
+        """Make SciPy's transform, or ours."""
+        return module.ShortTimeFFT(self.window, self.hop, 1.0, **more)
+
+    def torch(self) -> tuple[_Transform, _Transform]:
+        """``torch.stft`` and its inverse."""
+        torch = torch_with(self.workers)
+        x, window = torch.from_numpy(self.x), torch.from_numpy(self.window)
+
+        def forward() -> Any:
+            return torch.stft(x, self.length, self.hop, window=window, pad_mode="constant", return_complex=True)
+
+        S = forward()
+        return forward, lambda: torch.istft(S, self.length, self.hop, window=window, length=self.x.size)
+
+    def librosa(self) -> tuple[_Transform, _Transform]:
+        """``librosa.stft`` and its inverse."""
+        librosa = require("librosa")
+        sizes = {"n_fft": self.length, "hop_length": self.hop, "window": "hann"}
+
+        def forward() -> Any:
+            return librosa.stft(self.x, pad_mode="constant", dtype=np.complex128, **sizes)
+
+        S = forward()
+        return forward, lambda: librosa.istft(S, length=self.x.size, dtype=np.float64, **sizes)
+
+    def ssqueezepy(self) -> tuple[_Transform, _Transform]:
+        """``ssqueezepy.stft`` and its inverse."""
+        logging.disable(logging.WARNING)  # it reports optional packages on the root logger
+        ssqueezepy = require("ssqueezepy")
+        sizes = {"window": self.window, "n_fft": self.length, "hop_len": self.hop, "modulated": False}
+
+        def forward() -> Any:
+            return ssqueezepy.stft(self.x, fs=1.0, padtype="zero", dtype="float64", **sizes)
+
+        S = forward()
+        return forward, lambda: ssqueezepy.istft(S, N=self.x.size, **sizes)
+
+
+def _same_transform(ours: Any, S: Any, theirs: Any) -> dict[str, Any]:
+    """Compare magnitudes on the frames that both sides have; theirs begin at sample 0."""
+    mine, theirs = np.abs(S[:, -ours.p_min :]), np.abs(np.asarray(theirs))
+    both = min(mine.shape[1], theirs.shape[1])
+    return {
+        "shape": list(S.shape),
+        "their_shape": list(theirs.shape),
+        "S_difference": largest_difference(theirs[:, :both], mine[:, :both]),
+    }
+
+
+def _same_signal(x: Any, back: Any) -> dict[str, Any]:
+    """Compare an inverse with the signal."""
+    back = np.asarray(back)
+    return {"shape": list(x.shape), "their_shape": list(back.shape), "x_difference": largest_difference(back, x)}
+
+
+def _rivals(plain: Plain, ours: Any, S: Any, inverse: int, target: float) -> list[Rival]:
+    """SciPy with a target, and the other packages without."""
+    other = plain.scipy_like(_scipy_signal())
+
+    def scipy() -> _Transform:
+        return (lambda: other.istft(S, k1=plain.x.size)) if inverse else (lambda: other.stft(plain.x))
+
+    def same_as_scipy() -> dict[str, Any]:
+        call = scipy()
+        if inverse:
+            return _same_signal(ours.istft(S, k1=plain.x.size), call())
+        theirs = call()
+        shapes = {"shape": list(S.shape), "their_shape": list(theirs.shape)}
+        return {**shapes, "S_difference": largest_difference(theirs, S)}
+
+    def same(pair: Callable[[], tuple[_Transform, _Transform]]) -> dict[str, Any]:
+        result = pair()[inverse]()
+        return _same_signal(plain.x, result) if inverse else _same_transform(ours, S, result)
+
+    rivals = [Rival("scipy.signal.ShortTimeFFT", scipy, Target(target), check=same_as_scipy)]
+    for label, pair in (("torch", plain.torch), ("librosa", plain.librosa), ("ssqueezepy", plain.ssqueezepy)):
+        rivals.append(
+            Rival(
+                f"{label}.{'istft' if inverse else 'stft'}",
+                lambda pair=pair: pair()[inverse],  # type: ignore[misc]
+                check=partial(same, pair),
+            )
+        )
+    return rivals
+
+
+def _race(settings: Settings, plain: Plain, inverse: int, target: float) -> list[Row]:
+    ours = plain.scipy_like(adaptstft, workers=plain.workers)
+    S = ours.stft(plain.x)
+
+    def prepare() -> _Transform:
+        return (lambda: ours.istft(S, k1=plain.x.size)) if inverse else (lambda: ours.stft(plain.x))
+
+    work = f"{'istft' if inverse else 'stft'}, {plain.x.size:,} samples, {plain.length}/{plain.hop}, float64"
+    return race(settings, "scipy-stft", work, prepare, _rivals(plain, ours, S, inverse, target))
+
+
+def _run(settings: Settings) -> list[Row]:
+    x = sound(settings.size(480_000, 20_000), np.float64)
+    rows: list[Row] = []
+    for length, hop, targets in ((1024, 256, (6, 6)), (256, 64, (15, 6))):
+        plain = Plain(x, length, hop, settings.workers)
+        for inverse, target in enumerate(targets):
+            rows += _race(settings, plain, inverse, target)
+    return rows
+
+
+CASES = (Case("scipy-stft", "stft and istft with windows of fixed length, against SciPy and others", _run),)

@@ -1,0 +1,166 @@
+"""The two differentiable transforms side by side: dstft's frames, and ours in the same places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+import adaptstft
+from benchmarks.harness import Settings, largest_difference
+from benchmarks.peers import require, torch_with
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Value and gradients of the Shannon entropy of ``|S|**2``, to be computed by both sides.
+
+    Attributes
+    ----------
+    x : ndarray
+        The signal.
+    mfft : int
+        Length of the FFT, and the longest window.
+    lengths : ndarray or float
+        Window lengths: one, one a frame, or shape (bins, frames).
+    positions : ndarray
+        Centres of the frames in samples.
+    hop : int
+        Distance of the centres, on average if they are tuned.
+    window_mode, hop_mode : str
+        dstft's names for what is differentiated.
+    """
+
+    x: Any
+    mfft: int
+    lengths: Any
+    positions: Any
+    hop: int
+    window_mode: str
+    hop_mode: str = "fixed"
+
+    @classmethod
+    def at_hop(cls, x: Any, mfft: int, hop: int, window_mode: str, *, tune_hops: bool = False) -> Problem:
+        """Lay out the frames that dstft has for a hop, with window lengths that vary slowly."""
+        frames = 1 + x.size // hop
+        bins = mfft // 2 + 1
+        p, q = np.arange(frames), np.arange(bins)[:, None]
+        wave = np.sin(0.05 * p)
+        lengths: Any = mfft * 0.7
+        if window_mode == "time":
+            lengths = mfft * (0.7 + 0.25 * wave)
+        elif window_mode == "time-frequency":
+            lengths = mfft * (0.65 + 0.2 * wave + 0.1 * np.cos(0.03 * q))
+        if not tune_hops:
+            return cls(x, mfft, lengths, p * float(hop), hop, window_mode)
+        # the first frame of dstft's is one hop into the signal; the last is to be in it too
+        hops = (1 + 0.1 * wave) * (x.size - 1) / (1 + 0.1 * wave).sum()
+        return cls(x, mfft, lengths, np.cumsum(hops), hop, window_mode, "time")
+
+    @property
+    def wrt(self) -> tuple[Any, ...]:
+        """What adaptstft is asked to differentiate in."""
+        return ("win_length", "positions") if self.hop_mode == "time" else ("win_length",)
+
+    def transform(self, workers: int) -> adaptstft.AdaptiveShortTimeFFT:
+        """Make our transform."""
+        return adaptstft.AdaptiveShortTimeFFT(
+            "hann",
+            self.lengths,
+            None,
+            1.0,
+            positions=self.positions,
+            max_length=self.mfft,
+            mfft=self.mfft,
+            workers=workers,
+        )
+
+    def step(self, workers: int) -> Callable[[], Any]:
+        """Return our side of a step of tuning: value and gradient for new lengths.
+
+        What does not change from step to step is made once, as dstft's module is.
+        """
+        start = self.transform(workers)
+        return lambda: start.remade(win_length=self.lengths).value_and_grad(self.x, "shannon", wrt=self.wrt)
+
+
+class Peer:
+    """dstft's side of a problem.
+
+    The bounds of its parameters are chosen so that the hop is exact: its
+    parameters are logits, and this hop is the middle of its range.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self.problem = problem
+        self.torch = torch_with(settings.workers)
+        self.shortest, self.hops = problem.mfft / 16, (1.0, 2.0 * problem.hop - 1)
+        self.module = require("dstft").DSTFT(
+            n_fft=problem.mfft,
+            win_length=problem.mfft * 0.7,
+            hop_length=float(problem.hop),
+            window_mode=problem.window_mode,
+            hop_mode=problem.hop_mode,
+            hop_length_min=self.hops[0],
+            hop_length_max=self.hops[1],
+            win_length_min=self.shortest,
+            magnitude_power=2.0,
+        )
+        self.x = self.torch.from_numpy(problem.x)[None]
+        self.module.initialize(self.x)
+        self._set(self.module._raw_win_length, problem.lengths, self.shortest, problem.mfft)
+        if problem.hop_mode == "time":
+            self._set(self.module._raw_hop_length, np.diff(problem.positions, prepend=0.0), *self.hops)
+
+    def _set(self, raw: Any, values: Any, low: float, high: float) -> None:
+        share = (np.broadcast_to(values, raw.shape) - low) / (high - low)
+        with self.torch.no_grad():
+            raw.copy_(self.torch.from_numpy(np.log(share / (1 - share))))
+
+    def evaluate(self) -> float:
+        """Forward and backward; the entropy as dstft's tutorials write it, which is also the fastest way."""
+        self.module.zero_grad(set_to_none=True)
+        power, _ = self.module(self.x)
+        share = power / power.sum()
+        loss = -(share * share.log()).sum()
+        loss.backward()
+        return float(loss.detach())
+
+    def same_problem(self) -> Problem:
+        """Return the problem with its parameters as rounded by dstft."""
+        p = self.problem
+        lengths = self.module.win_length.detach().numpy().astype(float)
+        lengths = lengths if p.window_mode == "time-frequency" else lengths[0]
+        lengths = float(lengths[0]) if p.window_mode == "constant" else lengths
+        positions = self.module.frame_centers().detach().numpy().astype(float)
+        return replace(p, lengths=lengths, positions=positions)
+
+    def agreement(self, workers: int) -> dict[str, Any]:
+        """Compare ``|S|``, the entropy and its gradients."""
+        same = self.same_problem()
+        sft = same.transform(workers)
+        value, gradient = same.step(workers)()
+        with self.torch.no_grad():
+            theirs = self.module(self.x)[1][0].abs().numpy()
+        ours = np.abs(sft.stft(same.x))
+        found: dict[str, Any] = {"shape": list(ours.shape), "their_shape": list(theirs.shape), "dtype": str(ours.dtype)}
+        found["S_difference"] = largest_difference(ours, theirs)
+        found["value"], found["their_value"] = float(value), self.evaluate()
+        slope = self._logit_slope(np.asarray(same.lengths), self.shortest, same.mfft)
+        raw = self.module._raw_win_length.grad.numpy().reshape(np.shape(same.lengths))
+        found["length_gradient_difference"] = largest_difference(gradient.win_length * slope, raw)
+        if same.hop_mode == "time":
+            hops = np.diff(same.positions, prepend=0.0)
+            slope = self._logit_slope(hops, *self.hops)
+            in_hops = np.cumsum(gradient.positions[::-1])[::-1]
+            found["hop_gradient_difference"] = largest_difference(
+                in_hops * slope, self.module._raw_hop_length.grad.numpy()
+            )
+        return found
+
+    @staticmethod
+    def _logit_slope(values: Any, low: float, high: float) -> Any:
+        share = (values - low) / (high - low)
+        return (high - low) * share * (1 - share)

@@ -1,0 +1,124 @@
+"""The packages that adaptstft is compared with: how they are installed, and what to say where they are not.
+
+``python -m benchmarks.peers`` installs them into the running environment.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+#: Where the installation leaves the reasons for what it could not install.
+_REASONS = Path(sys.prefix) / "benchmark-peers.json"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A package that is not needed but compared with.
+
+    Attributes
+    ----------
+    name : str
+        Name of the package and of its module.
+    requirement : str
+        What pip is asked for.
+    """
+
+    name: str
+    requirement: str
+
+
+PEERS = (
+    Peer("torch", "torch==2.13.0"),
+    Peer("dstft", "dstft==3.0.0"),
+    Peer("librosa", "librosa"),
+    Peer("ssqueezepy", "ssqueezepy"),
+    Peer("matplotlib", "matplotlib"),
+)
+NAMES = tuple(peer.name for peer in PEERS)
+
+_left_out: set[str] = set()
+
+
+class NotInstalledError(ImportError):
+    """A peer is missing."""
+
+
+def leave_out(names: list[str]) -> None:
+    """Treat peers as if they were not installed."""
+    _left_out.update(names)
+
+
+def require(name: str) -> Any:
+    """Import a peer.
+
+    Raises
+    ------
+    NotInstalledError
+        With the reason, if it is missing.
+    """
+    if name in _left_out:
+        raise NotInstalledError(f"{name} not installed: left out on request")
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        reason = _reasons().get(name, str(error))
+        raise NotInstalledError(f"{name} not installed: {reason}") from error
+
+
+def torch_with(workers: int) -> Any:
+    """Import torch, limited to a number of threads."""
+    torch = require("torch")
+    torch.set_num_threads(workers)
+    return torch
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all packages that take part."""
+    found = {}
+    for name in ("adaptstft", "numpy", "scipy", "numba", "llvmlite", *NAMES):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = f"not installed: {_reasons().get(name, 'no such package')}"
+        if name in _left_out:
+            found[name] = "not installed: left out on request"
+    return found
+
+
+def _reasons() -> dict[str, str]:
+    try:
+        return dict(json.loads(_REASONS.read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _pip_install(requirement: str) -> str:
+    """Install a package; return why that failed, or nothing."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", requirement]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == 0:
+        return ""
+    errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+    return errors[-1] if errors else f"pip ended with code {done.returncode}"
+
+
+def install() -> None:
+    """Install all peers, each by itself, and write down the reasons of those that cannot be."""
+    reasons = {}
+    for peer in PEERS:
+        reason = _pip_install(peer.requirement)
+        print(f"{peer.requirement}: {reason or 'installed'}", flush=True)
+        if reason:
+            reasons[peer.name] = reason
+    _REASONS.write_text(json.dumps(reasons, indent=2))
+
+
+if __name__ == "__main__":
+    install()

@@ -1,0 +1,145 @@
+"""The table of a run on the terminal, as JSON, as Markdown and as reStructuredText."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import Row, Settings, usable_cores
+from benchmarks.peers import versions
+
+_HEADER = ("row", "work", "adaptstft", "against", "its figure", "result", "target", "met")
+#: Load from which threads that wait for each other, as OpenMP's do, lose out of proportion.
+_BUSY = 0.5
+_MET = {True: "yes", False: "no", None: ""}
+
+
+def environment(settings: Settings) -> dict[str, Any]:
+    """Describe what the figures were measured on."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": _cpu_model(),
+        "cores": usable_cores(),
+        "workers": settings.workers,
+        "repetitions": settings.repeat,
+        "quick": settings.quick,
+        "load_at_start": load,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": versions(),
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run's rows and what they were measured on.
+
+    Attributes
+    ----------
+    rows : sequence of Row
+        All rows.
+    environment : dict
+        As from `environment`.
+    """
+
+    rows: Sequence[Row]
+    environment: dict[str, Any]
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Return the texts of all rows; the last one says why there is no result."""
+        return [_cells(row, judged=not self.environment["quick"]) for row in self.rows]
+
+    def notes(self) -> list[str]:
+        """Return the lines that go with a table."""
+        e = self.environment
+        packages = ", ".join(f"{name} {number}" for name, number in e["versions"].items())
+        lines = [
+            f"{e['date']}; {e['cpu']}, {e['cores']} cores, {e['workers']} workers; {e['system']}, "
+            f"Python {e['python']}.",
+            f"{packages}.",
+            f"Medians of {e['repetitions']} calls each, the two sides of a row in turn; each benchmark in a process "
+            "of its own. Ratios are the other side's time by adaptstft's, except where the target is an upper bound.",
+        ]
+        if e["quick"]:
+            lines.append("Tiny sizes, to which the targets do not apply.")
+        load = e["load_at_start"] or 0.0
+        warning = f"The machine was busy when this began (load {load:.1f}): do not rely on these figures."
+        return [*lines, warning] if load > _BUSY else lines
+
+    def text(self) -> str:
+        """Return a table for the terminal."""
+        lines = [_HEADER, *self.cells()]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(_HEADER) - 1)] + [len(_HEADER[-1])]
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        table.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([*(line.rstrip() for line in table), "", *self.notes()])
+
+    def markdown(self) -> str:
+        """Return a Markdown table."""
+        lines = [_HEADER, tuple("---" for _ in _HEADER), *self.cells()]
+        table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+        return "\n".join([*table, "", "\n\n".join(self.notes()), ""])
+
+    def rst(self) -> str:
+        """Return a reStructuredText table, which needs no extension of Sphinx."""
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        for cells in (_HEADER, *self.cells()):
+            for i, cell in enumerate(cells):
+                text = cell.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")
+                lines.append(f"   {'* -' if i == 0 else '  -'} {text}".rstrip())
+        return "\n".join([*lines, "", "\n\n".join(self.notes()), ""])
+
+    def write(self, table_folder: Path, figure: Path) -> list[str]:
+        """Write all files; return their names, and a line for the figure if it could not be drawn."""
+        from benchmarks.peers import NotInstalledError
+        from benchmarks.plot import draw
+
+        table_folder.mkdir(parents=True, exist_ok=True)
+        values = {"environment": self.environment, "rows": [row.to_json() for row in self.rows]}
+        texts = {
+            "results.json": json.dumps(values, indent=1, default=float) + "\n",
+            "results.md": self.markdown(),
+            "results.rst": self.rst(),
+        }
+        for name, text in texts.items():
+            (table_folder / name).write_text(text, encoding="utf-8")
+        written = [str(table_folder / name) for name in texts]
+        try:
+            figure.parent.mkdir(parents=True, exist_ok=True)
+            draw(self.rows, figure)
+        except NotInstalledError as error:
+            return [*written, f"no figure: {error}"]
+        return [*written, str(figure)]
+
+
+def _cells(row: Row, *, judged: bool) -> tuple[str, ...]:
+    def show(value: Any) -> str:
+        return "" if value is None else str(value)
+
+    unit = row.result.unit if row.result else "x"
+    return (
+        row.name,
+        row.work,
+        show(row.ours),
+        row.against,
+        show(row.theirs),
+        show(row.result),
+        row.target.text(unit) if row.target and judged else "",
+        row.problem or (_MET[row.met] if judged else ""),
+    )

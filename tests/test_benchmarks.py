@@ -1,0 +1,81 @@
+"""The benchmarks run, and what goes wrong in a row is a line of the table."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*arguments):
+    """Run the command and return what it printed."""
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def harness(monkeypatch):
+    """Import the harness, which no installation contains."""
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("benchmarks.harness")
+
+
+def test_a_row_is_in_the_table_and_in_all_files_and_says_what_is_not_installed(tmp_path):
+    table = run("--quick", "--repeat=2", "--only=time-short", "--without=torch", "--without=dstft", f"--out={tmp_path}")
+    reason = "not installed: left out on request"
+    assert reason in table
+    assert reason in (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert reason in (tmp_path / "results.rst").read_text(encoding="utf-8")
+    values = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert values["environment"]["versions"]["dstft"] == reason
+    (row,) = values["rows"]
+    assert row["name"] == "time-short"
+    assert reason in row["problem"]
+    assert row["result"] is None
+    assert len(row["detail"]["seconds"]) == 2
+    assert (tmp_path / "benchmarks.svg").stat().st_size > 0
+
+
+def test_list_names_every_benchmark():
+    listed = [line.split()[0] for line in run("--list").splitlines()]
+    assert {"time", "constant", "memory", "scaling", "import", "scipy-stft"} <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+def test_a_benchmark_that_fails_becomes_a_row_with_the_error(harness):
+    def fail(settings):
+        raise RuntimeError("no\nluck")
+
+    (row,) = harness.run_case(harness.Case("bad", "what it does", fail), harness.Settings())
+    assert (row.name, row.problem, row.met) == ("bad", "RuntimeError: no luck", None)
+
+
+def test_a_race_has_medians_and_a_ratio_in_turns(harness, monkeypatch):
+    calls = []
+    monkeypatch.setattr(harness, "timed", lambda function: function())
+    broken = harness.Rival("broken", lambda: calls.missing, harness.Target(2))
+    slow = harness.Rival("slow", lambda: lambda: calls.append("slow") or 3.0, harness.Target(2), check=lambda: {"d": 0})
+    rows = harness.race(
+        harness.Settings(repeat=3), "row", "work", lambda: lambda: calls.append("ours") or 1.5, [slow, broken], size=7
+    )
+    assert calls[-6:] == ["ours", "slow"] * 3
+    assert (rows[0].ours.value, rows[0].theirs.value, rows[0].result.value, rows[0].met) == (1.5, 3.0, 2.0, True)
+    assert rows[0].detail["agreement"] == {"d": 0}
+    assert (rows[1].result, rows[1].met) == (None, None)
+    assert rows[1].problem.startswith("AttributeError")
+    assert harness.Row.from_json(json.loads(json.dumps(rows[0].to_json()))) == rows[0]
+
+
+def test_a_failure_of_our_own_is_a_line_for_each_rival(harness):
+    def fail():
+        raise ValueError("not yet")
+
+    rival = harness.Rival("other", lambda: lambda: None, harness.Target(60))
+    (row,) = harness.race(harness.Settings(), "row", "work", fail, [rival])
+    assert (row.problem, row.against) == ("adaptstft: ValueError: not yet", "other")
