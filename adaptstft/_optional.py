@@ -6,10 +6,13 @@ import importlib
 from typing import Any
 
 
-def require(module: str, *, extra: str) -> Any:
-    """Import an optional module, or say which command installs it."""
+def require(module: str, *, extra: str, package: str = "") -> Any:
+    """Import an optional module, or say which command installs it.
+
+    `package` is what has it, by default what it is called.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as exc:
-        package = module.partition(".")[0]
+        package = package or module.partition(".")[0]
         raise ImportError(f"this needs {package}, which is not installed: pip install 'adaptstft[{extra}]'") from exc

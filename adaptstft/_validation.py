@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft._device import is_device_array
 from adaptstft._typing import AnyArray, Float64Array
 
 _CHUNK = 1 << 20
@@ -89,13 +90,18 @@ def as_axis(axis: Any, ndim: int) -> int:
     return number % ndim
 
 
-def as_inexact(name: str, values: Any) -> AnyArray:
-    """Return an array of float32/64 or complex64/128 in native byte order; a copy only if needed."""
+def as_inexact(name: str, values: Any, *, device: bool = False) -> AnyArray:
+    """Return an array of float32/64 or complex64/128 in native byte order; a copy only if needed.
+
+    CuPy arrays stay such where `device` allows them.
+    """
+    if is_device_array(values) and not device:
+        raise TypeError(f"{name} is a CuPy array, which this function does not take: pass {name}.get()")
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         raise ValueError(
             f"{name} has {int(np.sum(np.ma.getmaskarray(values)))} masked values; fill or remove them first"
         )
-    array = np.asarray(values)
+    array = values if is_device_array(values) else np.asarray(values)
     kind = array.dtype.kind
     if kind not in "biufc":
         raise TypeError(f"{name} must be numeric, got an array of dtype {array.dtype}")
@@ -113,8 +119,9 @@ def check_finite(name: str, array: AnyArray) -> None:
     """Raise if any entry is NaN or infinite, saying how many and where the first is."""
     flat = array.reshape(-1)
     bad, first = 0, -1
-    for low in range(0, flat.size, _CHUNK):  # in pieces: a mask of a long recording is large itself
-        mask = ~np.isfinite(flat[low : low + _CHUNK])
+    chunk = flat.size if is_device_array(array) else _CHUNK  # the answer takes longer than the question there
+    for low in range(0, flat.size, chunk or 1):  # in pieces: a mask of a long recording is large itself
+        mask = ~np.isfinite(flat[low : low + chunk])
         if mask.any():
             first = low + int(mask.argmax()) if first < 0 else first
             bad += int(mask.sum())
@@ -143,7 +150,9 @@ def check_real(name: str, array: AnyArray) -> None:
         )
 
 
-def as_signal(x: Any, axis: Any = -1, *, name: str = "x", onesided: bool = False) -> tuple[AnyArray, int]:
+def as_signal(
+    x: Any, axis: Any = -1, *, name: str = "x", onesided: bool = False, device: bool = False
+) -> tuple[AnyArray, int]:
     """Return a signal with time on its last axis, and the number of the axis that was time.
 
     Parameters
@@ -156,8 +165,10 @@ def as_signal(x: Any, axis: Any = -1, *, name: str = "x", onesided: bool = False
         Name of the argument, for messages.
     onesided : bool
         Whether a complex signal is refused.
+    device : bool
+        Whether a CuPy array is accepted.
     """
-    array = as_inexact(name, x)
+    array = as_inexact(name, x, device=device)
     if array.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got the scalar {x!r}")
     axis = as_axis(axis, array.ndim)

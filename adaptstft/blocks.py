@@ -14,10 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from adaptstft.kernels._host import BLOCK_ELEMENTS
+
 _Result = TypeVar("_Result")
-#: Elements of the FFT's input for one block: the arrays of a block stay in a core's cache, and its work
-#: outweighs the interpreter's share.
-_BLOCK_ELEMENTS = 1 << 17
 
 _pool_lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -49,9 +48,9 @@ def count_workers(workers: int | None) -> int:
     return workers if workers > 0 else max(1, cores + 1 + workers)
 
 
-def block_ranges(n_frames: int, mfft: int) -> list[tuple[int, int]]:
-    """Divide frames into blocks whose FFT input fits a core's cache."""
-    size = max(1, _BLOCK_ELEMENTS // mfft)
+def block_ranges(n_frames: int, mfft: int, elements: int = BLOCK_ELEMENTS) -> list[tuple[int, int]]:
+    """Divide frames into blocks whose FFT input has a number of elements: by default what fits a core's cache."""
+    size = max(1, elements // mfft)
     return [(b, min(b + size, n_frames)) for b in range(0, n_frames, size)]
 
 

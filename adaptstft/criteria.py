@@ -435,7 +435,7 @@ class DenseReduction:
 
 @dataclass(frozen=True, kw_only=True)
 class Gini(Criterion):
-    """Minus the Gini index of the spectrogram [1]_. It sorts, so it holds ``|S|**2``.
+    """Minus the Gini index of the spectrogram [1]_. It sorts, so it holds ``|S|**2``, on the host.
 
     Parameters
     ----------
@@ -505,7 +505,7 @@ class Callable_(Criterion):  # "Callable" is typing's
     function : callable
         ``function(P) -> scalar`` for ``P`` of the shape that
         ``AdaptiveShortTimeFFT.spectrogram`` returns, written with
-        ``autograd.numpy``.
+        ``autograd.numpy``: an array on the host, whatever the backend.
 
     Examples
     --------

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adaptstft._device import to_host
 from adaptstft._typing import ComplexArray, Float64Array
 from adaptstft.criteria import Additive, Callable_, Criterion, Gini
 from adaptstft.scopes import FrameView
@@ -76,5 +77,5 @@ def _additive_slopes(criterion: Additive, energy: Float64Array, view: FrameView)
 
 
 def energies(S: ComplexArray) -> Float64Array:
-    """``|S|**2`` in double precision."""
-    return np.asarray(S.real.astype(float) ** 2 + S.imag.astype(float) ** 2)
+    """``|S|**2`` in double precision, on the host."""
+    return np.asarray(to_host(S.real.astype(float) ** 2 + S.imag.astype(float) ** 2))

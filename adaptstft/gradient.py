@@ -14,7 +14,7 @@ class Gradient:
     """Derivatives of a real loss in the parameters of a transform.
 
     Fields are None where they were not asked for or the transform has no such
-    parameter.
+    parameter. `x` and `S` are CuPy arrays where the signal or transform is one.
 
     Attributes
     ----------

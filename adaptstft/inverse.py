@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import fft as fft_lib
 
+from adaptstft._device import to_host
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.framing import Frames
 from adaptstft.transform import FrameBlocks, FrameDerivatives, Reducer, Transform, WindowRows, windowed_spectra
@@ -27,7 +27,7 @@ from adaptstft.transform import FrameBlocks, FrameDerivatives, Reducer, Transfor
 
 def window_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float64Array:
     """``sum_p |w(n; t_p, theta_p)|**2`` for samples ``low <= n < high``."""
-    out = np.zeros(high - low)
+    out: Float64Array = tf.kernels.xp.zeros(high - low)
     add_overlap(tf, frames, out, low)
     return out
 
@@ -46,7 +46,7 @@ def is_covered(overlap: Float64Array, peak: float | None = None) -> Any:
 
     `peak` is the largest overlap of the whole signal if `overlap` is that of a part.
     """
-    return overlap > np.finfo(float).resolution * (overlap.max(initial=0.0) if peak is None else peak)
+    return overlap > np.finfo(float).resolution * (overlap.max() if peak is None else peak)
 
 
 def describe_samples(mask: Any, first: int) -> str:
@@ -68,7 +68,8 @@ def check_covered(overlap: Float64Array, low: int, peak: float | None = None) ->
     """Raise if samples, of which `low` is the first, are not covered; `peak` as in `is_covered`."""
     covered = is_covered(overlap, peak)
     high = low + overlap.size
-    if not np.all(covered):
+    if not covered.all():
+        covered = to_host(covered)
         raise ValueError(
             f"the transform is not invertible: no window covers {int((~covered).sum())} of the samples "
             f"{low} to {high - 1}, namely {describe_samples(~covered, low)}; frames must overlap there "
@@ -82,7 +83,9 @@ def synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, high:
 
 
 def _synthesize(tf: Transform, spectra: AnyArray, frames: Frames, low: int, overlap: Float64Array) -> AnyArray:
-    out = np.zeros((spectra.shape[0], overlap.size), dtype=spectra.real.dtype if tf.onesided else spectra.dtype)
+    shape = (spectra.shape[0], overlap.size)
+    dtype = spectra.real.dtype if tf.onesided else spectra.dtype
+    out: AnyArray = tf.kernels.xp.zeros(shape, dtype=dtype)
     add_synthesis(tf, spectra, frames, out, low)
     normalize(out, overlap)
     return out
@@ -139,12 +142,12 @@ def synthesis_pullback(
     frames = replace(frames, start=frames.start - low)
     theta, centre, phase = np.zeros((3, len(frames)))
     d_shape = np.zeros((len(tf.window.shape) if shape else 0, len(frames)))
-    d_spectra = np.empty(spectra.shape, dtype=spectra.dtype)
+    d_spectra = tf.kernels.xp.empty(spectra.shape, dtype=spectra.dtype)
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
         reducer = Reducer(tf, block, rows)
         place = (block.start, block.count, block.offset)
-        buffer = np.empty((len(block), tf.mfft), dtype=x.dtype)
+        buffer = tf.kernels.xp.empty((len(block), tf.mfft), dtype=x.dtype)
         slope = np.zeros(len(block))
         for channel in range(len(x)):
             y = tf.inverse_fft(spectra[channel, part], block.delta)
@@ -167,25 +170,27 @@ def _to_stored(tf: Transform, g: AnyArray, stored: AnyArray, frames: Frames, slo
     tf.kernels.rotate(g, frames.delta, tf.mfft, tf.onesided, 1.0)
     if tf.power_gain != 1:
         g[:, tf.interior] /= tf.power_gain**0.5
-    plain = np.array(fft_lib.ifftshift(stored, axes=-1)) if tf.fft_mode == "centered" else stored
+    fft = tf.kernels.fft
+    plain = fft.ifftshift(stored, axes=-1) if tf.fft_mode == "centered" else stored
     turned = np.zeros_like(slope)
-    tf.kernels.phase_slope(g, np.ascontiguousarray(plain), tf.mfft, tf.onesided, turned)
+    tf.kernels.phase_slope(g, tf.kernels.asarray(plain), tf.mfft, tf.onesided, turned)
     slope -= turned
-    return np.asarray(fft_lib.fftshift(g, axes=-1)) if tf.fft_mode == "centered" else g
+    return fft.fftshift(g, axes=-1) if tf.fft_mode == "centered" else g
 
 
 def dual_rows(tf: Transform, frames: Frames, slot_starts: Any, slot: int, *, dual: bool) -> Float64Array:
     """Windows ``w_p``, or dual windows ``w_p / sum_p |w_p|**2``, in `slot` samples a frame."""
     low, high = frames.covered()
-    overlap = window_overlap(tf, frames, low, high)
+    overlap = tf.kernels.to_host(window_overlap(tf, frames, low, high))
     out = np.zeros((len(frames), slot))
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
+        w = tf.kernels.to_host(rows.w)
         for b in range(len(block)):
-            k = b if len(rows.w) > 1 else 0
+            k = b if len(w) > 1 else 0
             n = int(block.count[b])
             column = int(block.start[b] - slot_starts[part][b])
-            values = rows.w[k, :n] * rows.scale[k]
+            values = w[k, :n] * rows.scale[k]
             if dual:
                 around = overlap[block.start[b] - low : block.start[b] - low + n]
                 values = values / np.where(around > 0, around, 1.0)  # where it is 0, so is the window

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
+from adaptstft._device import is_device_array
 from adaptstft._typing import AnyArray
 from adaptstft._validation import as_index
 from adaptstft.analysis import Span
 from adaptstft.bins import BinFrames
 from adaptstft.framing import Frames, pad_adjoint
+from adaptstft.transform import Transform
 
 
 def spectra_to_public(spectra: AnyArray, lead: tuple[int, ...], axis: int) -> AnyArray:
@@ -40,8 +43,13 @@ def signal_to_public(x: AnyArray, lead: tuple[int, ...], f_axis: int, t_axis: in
 
 @dataclass(frozen=True)
 class Layout:
-    """A checked signal as channels, its frames, and the way back to the caller's axes."""
+    """A checked signal as channels, its frames, and the way back to the caller's axes.
 
+    Channels are where the kernels of `tf` work; `on_device` tells whether what goes back stays there.
+    """
+
+    tf: Transform
+    on_device: bool
     channels: AnyArray
     frames: Frames | BinFrames
     lead: tuple[int, ...]
@@ -54,6 +62,7 @@ class Layout:
 
     def to_public(self, spectra: AnyArray) -> AnyArray:
         """(channels, frames, f_pts) -> (..., f_pts, frames) with frequency where time was."""
+        spectra = _given_back(self.tf, spectra, self.on_device)
         return spectra_to_public(spectra, self.lead, self.axis)
 
     def from_public(self, S: AnyArray, f_pts: int) -> AnyArray:
@@ -63,6 +72,7 @@ class Layout:
         expected.insert(self.axis, f_pts)
         if S.shape != tuple(expected):
             raise ValueError(f"cotangent has shape {S.shape}, but the transform has shape {tuple(expected)}")
+        S = self.tf.kernels.xp.asarray(S)
         return np.swapaxes(np.moveaxis(S, self.axis, -2).reshape(-1, f_pts, p_num), -1, -2)
 
     def signal_like(self, channels: AnyArray | None) -> AnyArray | None:
@@ -70,14 +80,18 @@ class Layout:
         if channels is None:
             return None
         if self.padding != "zeros":
-            channels = pad_adjoint(channels, self.before, self.n, self.padding)
+            folded = pad_adjoint(self.tf.kernels.to_host(channels), self.before, self.n, self.padding)
+            channels = self.tf.kernels.asarray(folded) if self.on_device else folded
+        channels = _given_back(self.tf, channels, self.on_device)
         return np.moveaxis(channels.reshape(*self.lead, self.n), -1, self.axis)
 
 
 @dataclass(frozen=True)
 class SpectraLayout:
-    """A checked transform as channels, its frames and samples, and the way back to the caller's axes."""
+    """A checked transform as channels, its frames and samples, and the way back, as in `Layout`."""
 
+    tf: Transform
+    on_device: bool
     channels: AnyArray
     frames: Frames | BinFrames
     lead: tuple[int, ...]
@@ -86,10 +100,13 @@ class SpectraLayout:
     span: Span
 
     @classmethod
-    def of(cls, S: AnyArray, f_axis: int, t_axis: int, frames: Frames | BinFrames, span: Span) -> SpectraLayout:
+    def of(
+        cls, tf: Transform, S: AnyArray, f_axis: int, t_axis: int, frames: Frames | BinFrames, span: Span
+    ) -> SpectraLayout:
         """Bring ``S`` to shape (channels, frames, f_pts)."""
-        channels, lead = spectra_to_channels(S, f_axis, t_axis)
-        return cls(channels, frames, lead, f_axis, t_axis, span)
+        on_device = is_device_array(S)
+        channels, lead = spectra_to_channels(tf.kernels.xp.asarray(S), f_axis, t_axis)
+        return cls(tf, on_device, channels, frames, lead, f_axis, t_axis, span)
 
     @property
     def _time_axis(self) -> int:
@@ -97,6 +114,7 @@ class SpectraLayout:
 
     def to_public(self, x: AnyArray) -> AnyArray:
         """(channels, samples) -> (..., samples) with time where frequency was."""
+        x = _given_back(self.tf, x, self.on_device)
         return signal_to_public(x, self.lead, self.f_axis, self.t_axis)
 
     def from_public(self, x: AnyArray) -> AnyArray:
@@ -105,12 +123,18 @@ class SpectraLayout:
         expected.insert(self._time_axis, self.span.k1 - self.span.k0)
         if x.shape != tuple(expected):
             raise ValueError(f"cotangent has shape {x.shape}, but the signal has shape {tuple(expected)}")
+        x = self.tf.kernels.xp.asarray(x)
         return np.moveaxis(x, self._time_axis, -1).reshape(len(self.channels), self.span.k1 - self.span.k0)
 
     def spectra_like(self, spectra: AnyArray) -> AnyArray:
         """Bring a gradient in the channels to the axes of the transform."""
+        spectra = _given_back(self.tf, spectra, self.on_device)
         moved = spectra.reshape(*self.lead, *spectra.shape[1:])
         return np.moveaxis(moved, (-2, -1), (self.t_axis, self.f_axis))
+
+
+def _given_back(tf: Transform, result: AnyArray, on_device: bool) -> AnyArray:
+    return result if on_device else cast(AnyArray, tf.kernels.to_host(result))
 
 
 def check_axes(S: AnyArray, f_axis: int, t_axis: int, f_pts: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft._device import is_device_array
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft._validation import as_index, as_inexact, check_finite, check_option
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
@@ -81,7 +82,8 @@ def griffin_lim(
     """
     n, n_iter = as_index("n", n, 1), as_index("n_iter", n_iter, 1)
     check_option("full_output", full_output, (True, False))
-    A = as_inexact("magnitude", magnitude)
+    A = as_inexact("magnitude", magnitude, device=True)
+    xp = sft._transform_for("magnitude", A).kernels.xp if is_device_array(A) else np
     check_finite("magnitude", A)
     if np.iscomplexobj(A) or np.any(A < 0):
         raise ValueError("magnitude must be real and not negative; take abs() of a transform")
@@ -91,10 +93,10 @@ def griffin_lim(
             f"magnitude has shape {A.shape}, but the transform of {n=} samples ends with {expected}, (f_pts, p_num)"
         )
     if phase is None:
-        angle = np.random.default_rng(rng).uniform(-np.pi, np.pi, A.shape).astype(A.dtype)
+        angle = xp.asarray(np.random.default_rng(rng).uniform(-np.pi, np.pi, A.shape).astype(A.dtype))
     else:
-        angle = np.broadcast_to(as_inexact("phase", phase), A.shape)
-    weights = _multiplicity(sft)[:, np.newaxis].astype(A.dtype)
+        angle = xp.broadcast_to(xp.asarray(as_inexact("phase", phase, device=xp is not np)), A.shape)
+    weights = xp.asarray(_multiplicity(sft)[:, np.newaxis].astype(A.dtype))
     scale = float(np.sqrt(np.sum(weights * A**2, dtype=float))) or 1.0
     x = sft.istft(A * np.exp(1j * angle), k1=n)
     errors = []
@@ -119,4 +121,4 @@ def _multiplicity(sft: AdaptiveShortTimeFFT) -> Float64Array:
 
 def _phasor(S: AnyArray, size: AnyArray) -> AnyArray:
     safe = np.where(size > 0, size, 1)
-    return np.asarray(np.where(size > 0, S / safe, 1))
+    return np.where(size > 0, S / safe, 1)

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from adaptstft import criteria, kernels, windows
+from adaptstft._device import to_host
 from adaptstft._typing import AnyArray, Backend, FFTMode, Float64Array, HopMode, Method, Scaling, WindowMode
 from adaptstft._validation import (
     as_bounds,
@@ -43,7 +44,8 @@ class Request:
     original : ndarray
         The signal as given, time last.
     x : ndarray, shape (channels, n)
-        The signal without its trend, its largest magnitude one unless the criterion is a callable.
+        The signal without its trend, its largest magnitude one unless the criterion is a callable; on
+        the device if that is where the kernels work.
     lead : tuple of int
         Its leading dimensions.
     fs : float
@@ -185,7 +187,8 @@ def check_request(
     if starts is not None:
         starts = as_index("starts", starts, 1)
     workers = as_workers(workers)
-    original, time_axis = as_signal(x, axis)
+    used, module = kernels.resolve_for(backend, "x", x)
+    original, time_axis = as_signal(to_host(x), axis)
     if isinstance(loss, criteria.Callable_) and time_axis != original.ndim - 1:
         raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
     n = original.shape[-1]
@@ -195,7 +198,7 @@ def check_request(
     peak = _check_detrended(channels, original, detrend)
     if not isinstance(loss, criteria.Callable_):  # of order one, which scale-free criteria do not see
         channels = channels / peak
-    channels = np.ascontiguousarray(channels)
+    channels = module.asarray(channels)
     hop = None if hop is None else check_positive("hop", hop, "samples")
     mfft = None if mfft is None else as_index("mfft", mfft, 1)
     # a hop that is tuned along does not hold the windows
@@ -229,7 +232,7 @@ def check_request(
         options=dict(options or {}),
         callback=callback,
         workers=workers,
-        backend=kernels.resolve(backend)[0],
+        backend=used,
         backend_asked=backend,
     )
 

@@ -67,7 +67,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     notes : list of str
         What the user should know, such as an optimum on a bound.
     signal : ndarray
-        The signal, as it was given, time last.
+        The signal, as it was given, time last; always in NumPy.
     detrend : str or None
         The trend that was removed from it before tuning, and is in `plot`.
     approximation : dict or None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args, overload
 import numpy as np
 
 from adaptstft import criteria, inverse, objective
+from adaptstft._device import is_device_array, to_host
 from adaptstft._typing import (
     AnyArray,
     Backend,
@@ -93,8 +94,9 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
     workers : int, optional
         Number of threads; None (default) uses all cores, negative numbers count
         back from that.
-    backend : {"auto", "numba", "numpy"}, optional
-        Implementation of the inner loops.
+    backend : {"auto", "numba", "numpy", "cuda"}, optional
+        Implementation of the inner loops. ``"cuda"`` needs a CUDA device and the
+        extra ``cuda``; ``"auto"`` is ``"cuda"`` for CuPy arrays, else ``"numba"``.
 
     Raises
     ------
@@ -109,6 +111,10 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
     -----
     The samples of a window are those with ``-win_length/2 <= n - t_p <
     win_length/2``. Instances are immutable and can be shared between threads.
+
+    Signals and transforms that are CuPy arrays are worked on where they are, and
+    so are what comes of them and the derivatives in them, in `Gradient`'s `x` and
+    `S`. All other results are in NumPy, as are all results of NumPy arrays.
 
     References
     ----------
@@ -133,20 +139,23 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
     # ------------------------------------------------------------------ analysis
 
     def _analysis(self, x: Any, p0: int | None, p1: int | None, k_offset: int, padding: Padding, axis: int) -> Layout:
-        signal, axis = as_signal(x, axis, onesided=self.onesided_fft)
+        tf = self._transform_for("x", x)
+        signal, axis = as_signal(x, axis, onesided=self.onesided_fft, device=True)
         check_option("padding", padding, get_args(Padding))
         n = signal.shape[-1]
         self._check_lengths(n)
         first, last = self.p_range(n, p0, p1)
         frames = self._frames(first, last, as_index("k_offset", k_offset))
-        channels = np.ascontiguousarray(signal.reshape(-1, n))
+        channels = signal.reshape(-1, n)
         before, after = 0, 0
         if padding != "zeros":
             low, high = frames.covered()
             before, after = max(0, -low), max(0, high - n)
-            channels = pad(channels, before, after, padding)
+            channels = pad(to_host(channels), before, after, padding)
             frames = frames.moved(before)
-        return Layout(channels, frames, signal.shape[:-1], n, axis, before, after, padding, first)
+        channels = tf.kernels.asarray(channels)
+        lead = signal.shape[:-1]
+        return Layout(tf, is_device_array(x), channels, frames, lead, n, axis, before, after, padding, first)
 
     def stft(
         self,
@@ -181,7 +190,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
             for float32 and complex64 signals.
         """
         a = self._analysis(x, p0, p1, k_offset, padding, axis)
-        return a.to_public(analyse(self._tf, a.channels, a.frames))
+        return a.to_public(analyse(a.tf, a.channels, a.frames))
 
     def spectrogram(
         self,
@@ -395,11 +404,12 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         full_output = as_flag("full_output", full_output)
         maxiter = None if maxiter is None else as_index("maxiter", maxiter, 1)
         a = self._synthesis(S, k0, k1, f_axis, t_axis)
-        x, info = synthesise(self._tf, a.channels, a.frames, a.span, _tolerance(tol, a.channels), maxiter)
+        x, info = synthesise(a.tf, a.channels, a.frames, a.span, _tolerance(tol, a.channels), maxiter)
         return (a.to_public(x), info) if full_output else a.to_public(x)
 
     def _synthesis(self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int) -> SpectraLayout:
-        S = as_inexact("S", S)
+        tf = self._transform_for("S", S)
+        S = as_inexact("S", S, device=True)
         f_axis, t_axis = check_axes(S, f_axis, t_axis, self.f_pts)
         check_finite("S", S)
         p_num = S.shape[t_axis]
@@ -414,7 +424,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
             k1 = int(np.floor(last_centre)) + 1 if self.per_bin and self._positions is not None else high
         k1 = as_index("k1", k1)
         check_sample_range(k0, k1, low, high, p_num)
-        return SpectraLayout.of(S, f_axis, t_axis, frames, Span(k0, k1, *self._signal_range(p_num, k0, k1)))
+        return SpectraLayout.of(tf, S, f_axis, t_axis, frames, Span(k0, k1, *self._signal_range(p_num, k0, k1)))
 
     def _signal_range(self, p_num: int, k0: int, k1: int) -> tuple[int, int]:
         """Return the samples of every signal that `p_num` slices can be the transform of."""
@@ -463,11 +473,11 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         """
         chosen = self._check_wrt(wrt)
         a = self._analysis(x, None, None, k_offset, padding, axis)
-        g = as_inexact("cotangent", cotangent)
+        g = as_inexact("cotangent", cotangent, device=a.tf.kernels.xp is not np)
         check_finite("cotangent", g)
         g = a.from_public(g, self.f_pts)
         wanted = {"want_x": "x" in chosen, "parameters": bool(chosen - {"x"}), "shape": "shape" in chosen}
-        back = analysis_vjp(self._tf, a.channels, a.frames, g, **wanted)
+        back = analysis_vjp(a.tf, a.channels, a.frames, g, **wanted)
         gradient = self._gradient(chosen, a.first, back.theta, back.positions, back.shape)
         return replace(gradient, x=a.signal_like(back.data))
 
@@ -513,11 +523,11 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         """
         self._window.check_tunable()
         a = self._synthesis(S, k0, k1, f_axis, t_axis)
-        g = as_inexact("cotangent", cotangent)
+        g = as_inexact("cotangent", cotangent, device=a.tf.kernels.xp is not np)
         check_finite("cotangent", g)
         shape = bool(self._window.shape)
         back = synthesis_vjp(
-            self._tf, a.channels, a.frames, a.span, a.from_public(g), _tolerance(tol, a.channels), shape=shape
+            a.tf, a.channels, a.frames, a.span, a.from_public(g), _tolerance(tol, a.channels), shape=shape
         )
         chosen = set(get_args(Parameter)) - {"x"}
         gradient = self._gradient(chosen, self.p_min, back.theta, back.positions, back.shape)
@@ -576,7 +586,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         view = self._view(a, loss)
         if free and a.axis != len(a.lead):
             raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
-        tf = self._tf if free else objective.scale_free(self._tf, peak)
+        tf = a.tf if free else objective.scale_free(a.tf, peak)
         if not chosen:
             return objective.value_of(tf, a.channels, a.frames, loss, view, a.lead), Gradient()
         result = objective.evaluate(
@@ -599,7 +609,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         if criterion.scope == "local":
             width = 2.0 * self._m_num if criterion.width is None else criterion.width * self._fs
             own = a.channels[:, a.before : a.before + a.n]  # padding is no energy of the signal's own
-            neighbourhoods = Neighbourhoods.of_signal(own, width, first=float(a.before))
+            neighbourhoods = Neighbourhoods.of_signal(to_host(own), width, first=float(a.before))
             if criterion.bands is not None:
                 neighbourhoods = make_tiles(self._tf, a.channels, neighbourhoods, criterion.bands)
         return FrameView(a.frames.centre, np.ones(len(a.frames)), 1.0, neighbourhoods)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self, cast, get_args
 
 import numpy as np
@@ -66,6 +67,7 @@ class SlicedTransform:
         self._window_offset = as_real("window_offset", window_offset)
         self._workers = as_workers(workers)
         check_option("backend", backend, kernels.BACKENDS)
+        self._backend_asked = backend
         self._backend, module = kernels.resolve(backend)
         self._slices = self._hop_slices()
         self._tf = Transform(
@@ -108,7 +110,7 @@ class SlicedTransform:
             "phase_shift": self._phase_shift,
             "window_offset": self._window_offset,
             "workers": self._workers,
-            "backend": self._backend,
+            "backend": self._backend_asked,
         }
 
     def remade(self, **changes: Any) -> Self:
@@ -388,6 +390,11 @@ class SlicedTransform:
         """Number of slices that have lengths of their own; None if all have the same."""
         theta = self._win_length
         return None if theta.ndim == 0 or (theta.ndim == 2 and theta.shape[1] == 1) else theta.shape[-1]
+
+    def _transform_for(self, name: str, array: Any) -> Transform:
+        """Transform with the kernels that take an argument."""
+        backend, module = kernels.resolve_for(self._backend_asked, name, array)
+        return self._tf if backend == self._backend else replace(self._tf, kernels=module)
 
     def _check_lengths(self, n: int) -> None:
         own = self._slice_lengths

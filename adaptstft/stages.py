@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 from scipy.optimize import OptimizeResult
 
+from adaptstft._device import to_host
 from adaptstft._progress import Progress
 from adaptstft._typing import Float64Array, Scope
 from adaptstft.bin_stage import PER_BIN, retiled, tune_bins
@@ -217,7 +218,7 @@ class Tuner:
         return self._whole_survey().minima(1)[0]
 
     def _neighbourhoods(self, width: float) -> Neighbourhoods:
-        return Neighbourhoods.of_signal(self.r.x, max(width, 4.0))
+        return Neighbourhoods.of_signal(to_host(self.r.x), max(width, 4.0))
 
     def _coarse(self) -> Neighbourhoods:
         """Neighbourhoods before any length is known: an eighth of the signal, unless a width is given.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from adaptstft import inverse
+from adaptstft._device import to_host
 from adaptstft._typing import AnyArray, ComplexArray, Float64Array
 from adaptstft._validation import (
     as_axis,
@@ -142,7 +143,7 @@ class _AdaptiveEngine:
         return self._frames(p0, p1).covered()
 
     def analyze(self, x: AnyArray, first: int, p0: int, p1: int) -> AnyArray:
-        return analyse(self._tf, x, self._frames(p0, p1, first))
+        return np.asarray(to_host(analyse(self._tf, self._tf.kernels.asarray(x), self._frames(p0, p1, first))))
 
     def check_synthesis(self, k0: int, k1: int | None, p_num: int | None) -> None:
         if self._sft.per_bin:
@@ -158,8 +159,16 @@ class _AdaptiveEngine:
 
     def add(self, spectra: AnyArray, p0: int, out: AnyArray, overlap: Float64Array, low: int) -> None:
         frames = cast(Frames, self._frames(p0, p0 + spectra.shape[1]))
-        inverse.add_synthesis(self._tf, spectra, frames, out, low)
-        inverse.add_overlap(self._tf, frames, overlap, low)
+        xp = self._tf.kernels.xp
+        if xp is np:
+            inverse.add_synthesis(self._tf, spectra, frames, out, low)
+            inverse.add_overlap(self._tf, frames, overlap, low)
+            return
+        more, windows = xp.zeros(out.shape, out.dtype), xp.zeros(overlap.shape)
+        inverse.add_synthesis(self._tf, self._tf.kernels.asarray(spectra), frames, more, low)
+        inverse.add_overlap(self._tf, frames, windows, low)
+        out += to_host(more)
+        overlap += to_host(windows)
 
     def finish(self, out: AnyArray, overlap: Float64Array, low: int, peak: float) -> None:
         inverse.check_covered(overlap, low, peak)

@@ -26,10 +26,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from threading import local
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from scipy import fft as fft_lib
 
 from adaptstft._typing import AnyArray, Float64Array, FloatArray, IntArray
 from adaptstft.blocks import block_ranges, run_blocks
@@ -85,34 +84,34 @@ class Spectra:
 
     def fft(self, frames: AnyArray) -> AnyArray:
         """FFT of the rows, in the order of bins that SciPy's FFTs have."""
-        transform = fft_lib.rfft if self.onesided else fft_lib.fft
-        return np.asarray(transform(frames, axis=-1))
+        fft = self.kernels.fft
+        return cast(AnyArray, (fft.rfft if self.onesided else fft.fft)(frames, axis=-1))
 
     def adjoint_fft(self, spectra: AnyArray) -> AnyArray:
         """Unscaled inverse FFT; one-sided spectra come with mirrored bins halved."""
         if self.onesided:
-            return np.asarray(fft_lib.irfft(spectra, n=self.mfft, axis=-1, norm="forward"))
-        return np.asarray(fft_lib.ifft(spectra, axis=-1, norm="forward"))
+            return cast(AnyArray, self.kernels.fft.irfft(spectra, n=self.mfft, axis=-1, norm="forward"))
+        return cast(AnyArray, self.kernels.fft.ifft(spectra, axis=-1, norm="forward"))
 
     def store(self, spectra: AnyArray) -> AnyArray:
         """Scale and order the bins of an FFT as the mode says; may change `spectra`."""
         if self.power_gain != 1:
             spectra[:, self.interior] *= self.power_gain**0.5
-        return np.asarray(fft_lib.fftshift(spectra, axes=-1)) if self.fft_mode == "centered" else spectra
+        return self.kernels.fft.fftshift(spectra, axes=-1) if self.fft_mode == "centered" else spectra
 
     def inverse_fft(self, stored: AnyArray, delta: Float64Array | None = None) -> AnyArray:
         """Invert `store` and `fft`, undoing a rotation of the phase by `delta` in between."""
         turned = delta is not None and bool(np.any(delta))
-        spectra = np.array(stored) if turned or self.power_gain != 1 else stored
+        spectra = self.kernels.xp.array(stored, order="C") if turned or self.power_gain != 1 else stored
         if self.fft_mode == "centered":
-            spectra = np.asarray(fft_lib.ifftshift(spectra, axes=-1))
+            spectra = self.kernels.fft.ifftshift(spectra, axes=-1)
         if self.power_gain != 1:
             spectra[:, self.interior] /= self.power_gain**0.5
         if turned:
             self.kernels.rotate(spectra, delta, self.mfft, self.onesided, -1.0)
         if self.onesided:
-            return np.asarray(fft_lib.irfft(spectra, n=self.mfft, axis=-1))
-        return np.asarray(fft_lib.ifft(spectra, axis=-1))
+            return cast(AnyArray, self.kernels.fft.irfft(spectra, n=self.mfft, axis=-1))
+        return cast(AnyArray, self.kernels.fft.ifft(spectra, axis=-1))
 
     def bin_layout(self) -> tuple[float, bool, bool]:
         """Gain, whether bins are mirrored, whether the Nyquist bin exists: as the kernels take them."""
@@ -215,13 +214,15 @@ def _sample(
     if series is None:
         u = np.clip((lead[:, None] + np.arange(size[1])) / theta[:, None], -0.5, 0.5)
         w, dw, dshape = tf.window.sample(u, slope=slope, shape=shape)
-        return w.astype(dtype), dw.astype(dtype), tuple(row.astype(dtype) for row in dshape)
-    w, dw = np.zeros(size, dtype), np.zeros(size, dtype)
+        asarray = tf.kernels.asarray
+        return asarray(w, dtype), asarray(dw, dtype), tuple(asarray(row, dtype) for row in dshape)
+    zeros = tf.kernels.xp.zeros
+    w, dw = zeros(size, dtype), zeros(size, dtype)
     if slope:
         tf.kernels.window_rows(series.value, series.slope, series.plateau, theta, lead, count, w, dw)
     else:
         tf.kernels.polynomial_rows(series.value, series.plateau, theta, lead, count, w)
-    rows = tuple(np.zeros(size, dtype) for _ in range(n_shape))
+    rows = tuple(zeros(size, dtype) for _ in range(n_shape))
     for j, row in enumerate(rows):
         tf.kernels.polynomial_rows(series.shape[j], series.plateau, theta, lead, count, row)
     return w, dw, rows
@@ -245,10 +246,17 @@ def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, slope: bool, sh
         count = (last - lead).astype(np.int64)
         cw, cdw, cdshape = _sample(tf, frames.theta, lead, count, float, slope, shape)
     tf.kernels.row_sums(cw, cdw, frames.theta, lead, count, sums)
-    mask = np.arange(cw.shape[1]) < count[:, None]
-    shape_sums = [np.array([np.sum(row, axis=1, where=mask), np.sum(row * cw, axis=1, where=mask)]) for row in cdshape]
-    shape_sums_of = np.array(shape_sums).reshape(len(shape_sums), 2, len(frames))
-    return WindowRows(w, dw, dshape, *scale_of_sums(tf, frames.theta, sums, shape_sums_of))
+    shape_sums = np.array(_shape_sums(tf, cdshape, cw, count)).reshape(len(cdshape), 2, len(frames))
+    return WindowRows(w, dw, dshape, *scale_of_sums(tf, frames.theta, sums, shape_sums))
+
+
+def _shape_sums(tf: Transform, rows: tuple[FloatArray, ...], w: FloatArray, count: IntArray) -> list[Float64Array]:
+    """Sum the derivatives in the shape parameters, and their products with the window, over each frame."""
+    if not rows:
+        return []
+    inside = tf.kernels.asarray(np.arange(w.shape[1]) < count[:, None])
+    masked = [row * inside for row in rows]
+    return [tf.kernels.to_host(tf.kernels.xp.stack([row.sum(1), (row * w).sum(1)])) for row in masked]
 
 
 def scale_of_sums(
@@ -274,8 +282,9 @@ class FrameBlocks:
 
     def __init__(self, tf: Transform, frames: Frames, dtype: Any, *, slope: bool = False, shape: bool = False) -> None:
         self.frames = frames
-        self.workers = tf.workers
-        self.ranges = block_ranges(len(frames), tf.mfft)
+        self.xp = tf.kernels.xp
+        self.workers = tf.kernels.WORKERS or tf.workers
+        self.ranges = block_ranges(len(frames), tf.mfft, tf.kernels.BLOCK_ELEMENTS)
         self.sample = partial(sample_windows, tf, dtype=dtype, slope=slope, shape=shape)
         self.shared = self.sample(frames[:1]) if frames.share_window else None
         self._scratch = local()
@@ -284,9 +293,10 @@ class FrameBlocks:
         """Return memory of the calling thread, which the next block gets again: fresh pages cost time."""
         held = getattr(self._scratch, name, None)
         if held is None or len(held) < shape[0]:
-            held = np.empty(shape, dtype)
+            held = self.xp.empty(shape, dtype)
             setattr(self._scratch, name, held)
-        return np.asarray(held[: shape[0]])
+        # CuPy copies what is a view before an FFT
+        return cast(AnyArray, held if len(held) == shape[0] else held[: shape[0]])
 
     def run(self, work: Callable[[slice, Frames, WindowRows], Any], merge: Any = None) -> None:
         """Call ``work(part, frames, windows)`` for every block, and `merge` in their order."""
@@ -311,7 +321,7 @@ class FrameBlocks:
 
         def work(part: slice, frames: Frames, rows: WindowRows) -> Any:
             first, last = np.clip(frames.covered(), low, high)
-            stretch = np.zeros((*out.shape[:-1], last - first), dtype=out.dtype)
+            stretch = self.xp.zeros((*out.shape[:-1], last - first), dtype=out.dtype)
             add(part, frames, rows, int(first), stretch)
             return first, last, stretch
 
@@ -335,7 +345,9 @@ def windowed_spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRow
 
 def forward(tf: Transform, x: AnyArray, frames: Frames) -> AnyArray:
     """Transform channels ``x``, shape (channels, n), to shape (channels, frames, f_pts)."""
-    out = np.empty((x.shape[0], len(frames), tf.f_pts), dtype=np.result_type(x.dtype, np.complex64))
+    out: AnyArray = tf.kernels.xp.empty(
+        (x.shape[0], len(frames), tf.f_pts), dtype=np.result_type(x.dtype, np.complex64)
+    )
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
         for channel, signal in enumerate(x):
@@ -464,7 +476,7 @@ def _statistic_frames(
     """Adjoint frames of statistic `k`."""
     layout = tf.bin_layout()
     if stats.is_energy(k):
-        edges = np.zeros((2, len(frames)))
+        edges = tf.kernels.xp.zeros((2, len(frames)))
         if tf.onesided:
             edges[0] = spectra[:, 0].real
             edges[1] = spectra[:, -1].real if tf.mfft % 2 == 0 else 0.0
@@ -517,7 +529,7 @@ def pullback(
     n_frames = len(frames)
     theta, centre, phase = np.zeros((3, n_frames))
     d_shape = np.zeros((len(tf.window.shape) if shape else 0, n_frames))
-    dx = np.zeros_like(x) if want_x else None
+    dx = tf.kernels.xp.zeros_like(x) if want_x else None
 
     def work(part: slice, block: Frames, rows: WindowRows, low: int = 0, stretch: AnyArray | None = None) -> None:
         reducer = Reducer(tf, block, rows)
@@ -546,9 +558,9 @@ def stored_cotangent(tf: Transform, cotangent: AnyArray, frames: Frames) -> Cota
 
     def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
         block = frames[part]
-        g = np.array(cotangent[channel, part], dtype=spectra.dtype)
+        g = tf.kernels.xp.array(cotangent[channel, part], dtype=spectra.dtype, order="C")
         if tf.fft_mode == "centered":
-            g = fft_lib.ifftshift(g, axes=-1)
+            g = tf.kernels.fft.ifftshift(g, axes=-1)
         if tf.power_gain != 1:
             g[:, tf.interior] *= tf.power_gain**0.5
         tf.kernels.rotate(g, block.delta, tf.mfft, tf.onesided, -1.0)
@@ -565,7 +577,7 @@ def statistics_cotangent(tf: Transform, stats: Statistics, weights: Float64Array
     """Cotangents of ``sum_kp weights[k, p] * statistic_k[p]``; a loss of ``|S|`` has no phase."""
 
     def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
-        g = np.empty_like(spectra)
+        g = tf.kernels.xp.empty_like(spectra)
         block = np.ascontiguousarray(weights[:, part])
         tf.kernels.cotangent(spectra, *tf.bin_layout(), stats.exponents, stats.logs, block, g)
         return g, np.zeros(block.shape[1])
@@ -577,10 +589,10 @@ def power_cotangent(tf: Transform, slopes: Float64Array) -> CotangentMaker:
     """Cotangents of a loss whose derivative in ``|S|**2`` is `slopes`, (channels, frames, f_pts)."""
 
     def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
-        block = np.ascontiguousarray(slopes[channel, part], dtype=float)
+        block = tf.kernels.asarray(slopes[channel, part], dtype=float)
         if tf.fft_mode == "centered":
-            block = fft_lib.ifftshift(block, axes=-1)
-        g = np.empty_like(spectra)
+            block = tf.kernels.fft.ifftshift(block, axes=-1)
+        g = tf.kernels.xp.empty_like(spectra)
         tf.kernels.bin_cotangent(spectra, *tf.bin_layout(), block, g)
         return g, np.zeros(len(block))
 

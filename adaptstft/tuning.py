@@ -59,7 +59,7 @@ def optimize(
     Parameters
     ----------
     x : array_like
-        Signal, real or complex, not silent. All dimensions but `axis` are
+        Signal, real or complex, not silent; a CuPy array as well. All dimensions but `axis` are
         channels, which share one set of parameters.
     fs : float
         Sampling frequency in Hz.
@@ -140,8 +140,9 @@ def optimize(
         Axis of time.
     workers : int, optional
         Number of threads; None uses all cores.
-    backend : {"auto", "numba", "numpy"}, optional
-        Implementation of the inner loops.
+    backend : {"auto", "numba", "numpy", "cuda"}, optional
+        Implementation of the inner loops, see `AdaptiveShortTimeFFT`. With
+        ``"cuda"`` the signal is copied to the device once.
 
     Returns
     -------

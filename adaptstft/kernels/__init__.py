@@ -9,13 +9,24 @@ knows about Numba.  The conventions that all kernels share:
 - samples outside the signal are zero;
 - window rows may be given once for a whole block (one row) where all frames
   share them.
+
+A module also says what its arrays are: ``xp`` is the library that makes them
+and ``fft`` takes their FFTs, ``asarray`` and ``to_host`` convert NumPy arrays
+to contiguous ones of that kind and back; ``BLOCK_ELEMENTS`` is the size of the
+blocks that suit it, ``WORKERS`` the number of threads (None for as many as are
+asked for). Signals, window rows, frames and spectra are arrays of `xp`; what has
+one entry a frame is in NumPy.
 """
 
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
-BACKENDS = ("auto", "numba", "numpy")
+from adaptstft._device import is_device_array
+from adaptstft._optional import require
+
+BACKENDS = ("auto", "numba", "numpy", "cuda")
 
 
 def resolve(backend: str) -> tuple[str, ModuleType]:
@@ -28,4 +39,29 @@ def resolve(backend: str) -> tuple[str, ModuleType]:
         from adaptstft.kernels import _numpy
 
         return "numpy", _numpy
+    if backend == "cuda":
+        return "cuda", _cuda_kernels()
     raise ValueError(f"unknown {backend=}; known are {list(BACKENDS)}")
+
+
+def resolve_for(backend: str, name: str, array: Any) -> tuple[str, ModuleType]:
+    """Resolve a backend for an argument: ``"auto"`` is CUDA for CuPy arrays, which no other backend takes."""
+    if not is_device_array(array):
+        return resolve(backend)
+    if backend not in ("auto", "cuda"):
+        raise TypeError(f"{name} is a CuPy array, which {backend=} does not take: use 'cuda', or pass {name}.get()")
+    return resolve("cuda")
+
+
+def _cuda_kernels() -> ModuleType:
+    cuda = require("numba.cuda", extra="cuda", package="numba-cuda")
+    from numba import config
+
+    if not config.ENABLE_CUDASIM:  # in Numba's simulator NumPy stands in for CuPy
+        require("cupy", extra="cuda")
+        if not cuda.is_available():
+            reason = " ".join(str(cuda.cuda_error() or "").split())
+            raise RuntimeError("backend='cuda' needs a CUDA device and its driver" + (f": {reason}" if reason else ""))
+    from adaptstft.kernels import _cuda
+
+    return _cuda

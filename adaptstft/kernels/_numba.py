@@ -14,6 +14,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit
 
+from adaptstft.kernels._host import BLOCK_ELEMENTS, WORKERS, asarray, fft, to_host, xp  # noqa: F401 (what a backend has)
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.polynomial import polynomial
 
 from adaptstft._typing import AnyArray, Float64Array, IntArray
+from adaptstft.kernels._host import BLOCK_ELEMENTS, WORKERS, asarray, fft, to_host, xp  # noqa: F401 (what a backend has)
 
 
 def _taper_position(plateau: float, theta: float, lead: float, count: int) -> Float64Array:

@@ -1,0 +1,28 @@
+"""Arrays and FFTs of the backends that run on the host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import fft
+
+from adaptstft._typing import AnyArray
+
+__all__ = ["BLOCK_ELEMENTS", "WORKERS", "asarray", "fft", "to_host", "xp"]
+
+xp = np
+#: Elements of the FFT's input for one block: the arrays of a block stay in a core's cache, and its work
+#: outweighs the interpreter's share.
+BLOCK_ELEMENTS = 1 << 17
+WORKERS: int | None = None
+
+
+def asarray(a: Any, dtype: Any = None) -> AnyArray:
+    """Return a contiguous array; no copy if it is one."""
+    return np.ascontiguousarray(a, dtype=dtype)
+
+
+def to_host(a: AnyArray) -> AnyArray:
+    """Return the array, which is on the host."""
+    return a
