@@ -8,6 +8,7 @@ of workers.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -49,9 +50,16 @@ def count_workers(workers: int | None) -> int:
 
 
 def block_ranges(n_frames: int, mfft: int, elements: int = BLOCK_ELEMENTS) -> list[tuple[int, int]]:
-    """Divide frames into blocks whose FFT input has a number of elements: by default what fits a core's cache."""
-    size = max(1, elements // mfft)
-    return [(b, min(b + size, n_frames)) for b in range(0, n_frames, size)]
+    """Divide frames into equal blocks whose FFT input has a number of elements: by default what fits a core's cache.
+
+    Unless one block will do, their number is a multiple of four, so that the usual numbers of workers
+    get equal parts.
+    """
+    n_blocks = -(-n_frames // max(1, elements // mfft))
+    if n_blocks > 1:
+        n_blocks += -n_blocks % 4
+    edges = [n_frames * i // n_blocks for i in range(n_blocks + 1)] if n_blocks else []
+    return [(low, high) for low, high in itertools.pairwise(edges) if low < high]
 
 
 class _Run:

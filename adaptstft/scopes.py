@@ -188,7 +188,8 @@ class FrameView:
         """Membership matrix (groups, frames), its slope in the positions, and the groups' weights."""
         n = self.positions.size
         if scope == "global":
-            return sparse.csr_array(np.ones((1, n))), None, np.ones(1)
+            every = sparse.csr_array((np.ones(n), np.arange(n), np.array([0, n])), shape=(1, n))
+            return every, None, np.ones(1)
         if scope == "frame":
             return sparse.eye_array(n, format="csr"), None, None
         if self.neighbourhoods is None:
@@ -293,22 +294,24 @@ class _GroupedSums:
         view = self.view
         d_raw = np.zeros_like(self.raw)
         d_raw[:, self.alive] = slopes
-        d_member = np.zeros((2, self.share.size))  # slopes in the sums s and q of the weights
+        d_s, d_q = np.zeros((2, self.share.size))
         if self.spread:
             s, q = self._spreads()
             d_ratio = np.sum(d_raw * self.raw, axis=0)
-            d_raw, d_member = d_raw * (s / q), np.array([d_ratio / q, -d_ratio * s / q**2])
+            d_raw, d_s, d_q = d_raw * (s / q), d_ratio / q, -d_ratio * s / q**2
         d_frames = np.asarray(self.member.T @ d_raw.T).T
-        squared = self.member.multiply(self.member)
-        d_weights = np.sum(d_frames * self.extended, axis=0) + self.member.T @ d_member[0]
-        d_weights = d_weights + 2 * view.weights * (squared.T @ d_member[1])
+        d_weights = np.sum(d_frames * self.extended, axis=0)
         d_positions = np.zeros(view.positions.size)
         if self.member_slope is not None:
             moved = np.asarray(self.member_slope.T @ d_raw.T).T
             d_positions = np.sum(moved * self.extended * view.weights, axis=0)
-            d_positions = d_positions + view.weights * (self.member_slope.T @ d_member[0])
-            both = self.member.multiply(self.member_slope)
-            d_positions = d_positions + 2 * view.weights**2 * (both.T @ d_member[1])
+        if self.spread:
+            d_weights = d_weights + self.member.T @ d_s
+            d_weights = d_weights + 2 * view.weights * (self.member.multiply(self.member).T @ d_q)
+            if self.member_slope is not None:
+                both = self.member.multiply(self.member_slope)
+                d_positions = d_positions + view.weights * (self.member_slope.T @ d_s)
+                d_positions = d_positions + 2 * view.weights**2 * (both.T @ d_q)
         return d_frames[:-1] * view.weights * view.cell, np.asarray(d_weights), np.asarray(d_positions)
 
 

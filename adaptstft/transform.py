@@ -209,20 +209,23 @@ def _sample(
     tf: Transform, theta: Float64Array, lead: Float64Array, count: IntArray, dtype: Any, slope: bool, shape: bool
 ) -> tuple[FloatArray, FloatArray, tuple[FloatArray, ...]]:
     size = (theta.size, int(count.max(initial=1)))
-    series = tf.window.series
+    series = tf.window.series_in(dtype)
     n_shape = len(tf.window.shape) if shape else 0
     if series is None:
         u = np.clip((lead[:, None] + np.arange(size[1])) / theta[:, None], -0.5, 0.5)
         w, dw, dshape = tf.window.sample(u, slope=slope, shape=shape)
         asarray = tf.kernels.asarray
         return asarray(w, dtype), asarray(dw, dtype), tuple(asarray(row, dtype) for row in dshape)
-    zeros = tf.kernels.xp.zeros
-    w, dw = zeros(size, dtype), zeros(size, dtype)
+    # no sample beyond a frame's count is ever read
+    xp = tf.kernels.xp
+    w = xp.empty(size, dtype)
     if slope:
+        dw = xp.empty(size, dtype)
         tf.kernels.window_rows(series.value, series.slope, series.plateau, theta, lead, count, w, dw)
     else:
+        dw = xp.zeros(size, dtype)
         tf.kernels.polynomial_rows(series.value, series.plateau, theta, lead, count, w)
-    rows = tuple(zeros(size, dtype) for _ in range(n_shape))
+    rows = tuple(xp.empty(size, dtype) for _ in range(n_shape))
     for j, row in enumerate(rows):
         tf.kernels.polynomial_rows(series.shape[j], series.plateau, theta, lead, count, row)
     return w, dw, rows
@@ -232,22 +235,29 @@ def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, slope: bool, sh
     """Sample the windows of `frames` and their scale factors, with the derivatives asked for."""
     if frames.share_window:
         frames = frames[:1]
-    w, dw, dshape = _sample(tf, frames.theta, frames.lead, frames.count, dtype, slope, shape)
-    sums = np.zeros((4, len(frames)))
+    theta, n = frames.theta, len(frames)
+    series = tf.window.series_in(dtype)
     # The scale sums run over the samples of a frame at an integer time: it depends on theta alone.
-    lead = np.ceil(tf.window_offset - frames.theta / 2) - tf.window_offset
+    lead = np.ceil(tf.window_offset - theta / 2) - tf.window_offset
+    last = np.ceil(tf.window_offset + theta / 2) - tf.window_offset
+    count = (last - lead).astype(np.int64)
+    sums = np.zeros((4, n))
+    if series is not None and slope and not shape and tf.scaling is not None:  # the usual case, in one kernel
+        w, dw = tf.kernels.xp.empty((2, n, frames.width), dtype)
+        table = (series.value, series.slope, series.plateau)
+        tf.kernels.window_rows_and_sums(*table, theta, frames.lead, frames.count, lead, count, w, dw, sums)
+        return WindowRows(w, dw, (), *scale_of_sums(tf, theta, sums, np.zeros((0, 2, n))))
+    w, dw, dshape = _sample(tf, theta, frames.lead, frames.count, dtype, slope, shape)
     if tf.scaling is None:
-        one, zero = np.full(len(frames), tf.amplitude), np.zeros(len(frames))
-        return WindowRows(w, dw, dshape, one, zero, np.zeros((len(dshape), len(frames))))
+        one, zero = np.full(n, tf.amplitude), np.zeros(n)
+        return WindowRows(w, dw, dshape, one, zero, np.zeros((len(dshape), n)))
     if np.array_equal(lead, frames.lead):
         cw, cdw, cdshape, count = w, dw, dshape, frames.count
     else:
-        last = np.ceil(tf.window_offset + frames.theta / 2) - tf.window_offset
-        count = (last - lead).astype(np.int64)
-        cw, cdw, cdshape = _sample(tf, frames.theta, lead, count, float, slope, shape)
-    tf.kernels.row_sums(cw, cdw, frames.theta, lead, count, sums)
-    shape_sums = np.array(_shape_sums(tf, cdshape, cw, count)).reshape(len(cdshape), 2, len(frames))
-    return WindowRows(w, dw, dshape, *scale_of_sums(tf, frames.theta, sums, shape_sums))
+        cw, cdw, cdshape = _sample(tf, theta, lead, count, float, slope, shape)
+    tf.kernels.row_sums(cw, cdw, theta, lead, count, sums)
+    shape_sums = np.array(_shape_sums(tf, cdshape, cw, count)).reshape(len(cdshape), 2, n)
+    return WindowRows(w, dw, dshape, *scale_of_sums(tf, theta, sums, shape_sums))
 
 
 def _shape_sums(tf: Transform, rows: tuple[FloatArray, ...], w: FloatArray, count: IntArray) -> list[Float64Array]:
@@ -255,8 +265,9 @@ def _shape_sums(tf: Transform, rows: tuple[FloatArray, ...], w: FloatArray, coun
     if not rows:
         return []
     inside = tf.kernels.asarray(np.arange(w.shape[1]) < count[:, None])
-    masked = [row * inside for row in rows]
-    return [tf.kernels.to_host(tf.kernels.xp.stack([row.sum(1), (row * w).sum(1)])) for row in masked]
+    xp = tf.kernels.xp
+    w, *masked = [xp.where(inside, row, 0.0) for row in (w, *rows)]  # there may be anything beyond
+    return [tf.kernels.to_host(xp.stack([row.sum(1), (row * w).sum(1)])) for row in masked]
 
 
 def scale_of_sums(
@@ -398,6 +409,21 @@ class Reducer:
         for j, row in enumerate(r.dshape):
             self.tf.kernels.reduce_rows(y, x, row, *place, self.shape_sums[j])
 
+    def add_energy(self, x: AnyArray, spectra: AnyArray) -> None:
+        """Add the sums of the adjoint frames of the energy of one channel: they take no inverse FFT."""
+        tf, f, r = self.tf, self.frames, self.rows
+        edges = tf.kernels.xp.zeros((2, len(f)))
+        if tf.onesided:
+            edges[0] = spectra[:, 0].real
+            edges[1] = spectra[:, -1].real if tf.mfft % 2 == 0 else 0.0
+        place, layout = (f.start, f.count, f.offset), (edges, tf.power_gain, tf.mfft, tf.onesided)
+        if r.dshape:  # other rows need the frames as well
+            y = tf.kernels.xp.empty((len(f), tf.mfft), dtype=x.dtype)
+            tf.kernels.energy_cotangent(x, r.w, r.scale, *place, *layout, y)
+            self.add(y, x)
+        else:
+            tf.kernels.reduce_energy(x, r.w, r.dw, r.scale, f.theta, f.lead, *place, *layout, self.sums)
+
     def derivatives(self) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return the derivatives in lengths, centres and shape parameters."""
         a0, a1, a2 = self.sums
@@ -442,16 +468,16 @@ def statistics(
     values = np.zeros((n_stats, n_frames))
     theta, centre = np.zeros((2, n_stats, n_frames)) if gradient else (None, None)
     d_shape = np.zeros((n_shape, n_stats, n_frames))
-    layout = tf.bin_layout()
 
     def work(part: slice, block: Frames, rows: WindowRows) -> None:
         block_values = np.zeros((n_stats, len(block)))
         reducers = [Reducer(tf, block, rows) for _ in range(n_stats if gradient else 0)]
         for signal in x:
             spectra = windowed_spectra(tf, signal, block, rows, blocks)
-            tf.kernels.statistics(spectra, *layout, stats.exponents, stats.logs, block_values)
-            for k, reducer in enumerate(reducers):
-                reducer.add(_statistic_frames(tf, signal, block, rows, spectra, stats, k, blocks), signal)
+            if gradient:
+                _add_with_gradient(tf, signal, spectra, stats, block_values, reducers, blocks)
+            else:
+                tf.kernels.statistics(spectra, *tf.bin_layout(), stats.exponents, stats.logs, block_values)
         values[:, part] = block_values
         for k, reducer in enumerate(reducers):
             theta[k, part], centre[k, part], d_shape[:, k, part] = reducer.derivatives()  # type: ignore[index]
@@ -463,32 +489,32 @@ def statistics(
     return values, FrameDerivatives(theta, centre, d_shape)
 
 
-def _statistic_frames(
+def _add_with_gradient(
     tf: Transform,
     x: AnyArray,
-    frames: Frames,
-    rows: WindowRows,
     spectra: AnyArray,
     stats: Statistics,
-    k: int,
+    values: Float64Array,
+    reducers: list[Reducer],
     blocks: FrameBlocks,
-) -> AnyArray:
-    """Adjoint frames of statistic `k`."""
-    layout = tf.bin_layout()
-    if stats.is_energy(k):
-        edges = tf.kernels.xp.zeros((2, len(frames)))
-        if tf.onesided:
-            edges[0] = spectra[:, 0].real
-            edges[1] = spectra[:, -1].real if tf.mfft % 2 == 0 else 0.0
-        y = blocks.scratch("frames", (len(frames), tf.mfft), x.dtype)  # its FFT is taken
-        place = (frames.start, frames.count, frames.offset)
-        tf.kernels.energy_cotangent(x, rows.w, rows.scale, *place, edges, tf.power_gain, tf.mfft, tf.onesided, y)
-        return y
-    g = blocks.scratch("cotangent", spectra.shape, spectra.dtype)
-    ones = np.ones((1, len(frames)))
-    only = stats.only(k)
-    tf.kernels.cotangent(spectra, *layout, only.exponents, only.logs, ones, g)
-    return tf.adjoint_fft(g)
+) -> None:
+    """Add one channel's statistics to `values`, and the sums of their adjoint frames to the `reducers`."""
+    layout, n_stats = tf.bin_layout(), len(stats)
+    through_fft = [k for k in range(n_stats) if not stats.is_energy(k)]
+    for k in set(range(n_stats)).difference(through_fft):
+        reducers[k].add_energy(x, spectra)
+    if not through_fft:
+        tf.kernels.statistics(spectra, *layout, stats.exponents, stats.logs, values)
+        return
+    for k in through_fft:
+        last = k == through_fft[-1]  # and then the spectra make room for it
+        g = spectra if last else blocks.scratch("cotangent", spectra.shape, spectra.dtype)
+        if k == through_fft[0]:
+            tf.kernels.statistics_and_cotangent(spectra, *layout, stats.exponents, stats.logs, k, values, g)
+        else:
+            only, ones = stats.only(k), np.ones((1, len(spectra)))
+            tf.kernels.cotangent(spectra, *layout, only.exponents, only.logs, ones, g)
+        reducers[k].add(tf.adjoint_fft(g), x)
 
 
 # ---------------------------------------------------------------------------------------

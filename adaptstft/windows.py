@@ -19,20 +19,17 @@ from typing import Any
 
 import numpy as np
 from autograd import elementwise_grad
-from numpy.polynomial import chebyshev
 from scipy import special
 
 from adaptstft._typing import Float64Array, WindowFunction
 from adaptstft._validation import show
+from adaptstft.series import Series, fit_series
 
-__all__ = ["Series", "Window", "names", "register", "resolve"]
+__all__ = ["Window", "names", "register", "resolve"]
 
 #: A window that jumps by more than this at its ends cannot be tuned: the samples that enter and
 #: leave its support carry the information that the derivative "almost everywhere" does not have.
 MAX_END_VALUE = 0.1
-#: Number of polynomial coefficients the kernels evaluate (degree ``N_SERIES - 1``).
-N_SERIES = 28
-_SERIES_TOLERANCE = 2e-14
 
 
 # ---------------------------------------------------------------------------------------
@@ -308,22 +305,6 @@ def register(
 # ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Series:
-    """A window as polynomials, the form in which the compiled kernels evaluate it.
-
-    With ``r = max(|u| - plateau, 0) / (1 - 2 * plateau)`` and ``y = 4 r - 1``,
-    the window is ``sum_k value[k] y**k`` and its derivative in ``u`` is
-    ``sign(u) * sum_k slope[k] y**k``; row ``j`` of `shape` holds the derivative
-    in shape parameter ``j``.  All agree with the family's formulas to rounding.
-    """
-
-    plateau: float
-    value: Float64Array
-    slope: Float64Array
-    shape: Float64Array
-
-
 class Window:
     """A window function ``omega(u)`` with fixed shape parameters.
 
@@ -489,44 +470,29 @@ class Window:
     @cached_property
     def series(self) -> Series | None:
         """The window as polynomials, or None where they do not reach rounding accuracy."""
+        return self._fit(np.float64)
+
+    @cached_property
+    def _single_series(self) -> Series | None:
+        return self._fit(np.float32)
+
+    def series_in(self, dtype: Any) -> Series | None:
+        """`series` in the precision of `dtype`."""
+        return self._single_series if dtype == np.float32 else self.series
+
+    def _fit(self, dtype: Any) -> Series | None:
+        family, shape = self._family, self.shape
+
+        def rows(u: Float64Array) -> Float64Array:
+            parts = [family.omega(u, *shape), family.derivative(u, *shape)]
+            if family.shape_derivative is not None:
+                parts.extend(family.shape_derivative(u, *shape))
+            return np.array([np.broadcast_to(part, u.shape) for part in parts], dtype=float)
+
         try:
-            return _fit_series(self)
+            return fit_series(rows, family.plateau(*shape) if family.plateau else 0.0, dtype)
         except TypeError:  # a function that autograd cannot differentiate serves for analysis all the same
             return None
-
-
-def _fit_series(window: Window) -> Series | None:
-    family, shape = window._family, window.shape
-    plateau = family.plateau(*shape) if family.plateau else 0.0
-
-    def position(y: Float64Array) -> Float64Array:
-        return plateau + (y + 1) / 4 * (1 - 2 * plateau)
-
-    def rows(u: Float64Array) -> Float64Array:
-        parts = [family.omega(u, *shape), family.derivative(u, *shape)]
-        if family.shape_derivative is not None:
-            parts.extend(family.shape_derivative(u, *shape))
-        return np.array([np.broadcast_to(part, u.shape) for part in parts], dtype=float)
-
-    check = np.linspace(-1, 1, 403)[1:-1]
-    mirror = np.array(rows(-position(check)))
-    mirror[1] *= -1
-    exact = rows(position(check))
-    scale = np.abs(exact).max(axis=1, keepdims=True) + np.finfo(float).tiny
-    if not np.all(np.abs(mirror - exact) <= 1e-15 * scale):
-        return None  # not symmetric
-    coefficients = []
-    nodes = chebyshev.chebpts1(N_SERIES)
-    for row, samples in enumerate(rows(position(nodes))):
-        fit = chebyshev.chebfit(nodes, samples, N_SERIES - 1)
-        fit[np.abs(fit) < 1e-18 * scale[row]] = 0.0
-        poly = chebyshev.cheb2poly(fit)
-        coefficients.append(np.concatenate([poly, np.zeros(N_SERIES - poly.size)]))
-    table = np.array(coefficients)
-    fitted = np.array([np.polynomial.polynomial.polyval(check, c) for c in table])
-    if not np.all(np.abs(fitted - exact) <= _SERIES_TOLERANCE * scale):
-        return None  # has a corner, or oscillates too fast
-    return Series(plateau, table[0], table[1], table[2:])
 
 
 def _check_shape(family: _Family, shape: tuple[float, ...]) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from adaptstft.kernels._host import BLOCK_ELEMENTS, WORKERS, asarray, fft, to_host, xp  # noqa: F401 (what a backend has)
+from adaptstft.kernels._numba_log import logs_or_zero
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -29,31 +30,49 @@ def _kernel(function: _Function) -> _Function:
 @_kernel
 def window_rows(value, slope, plateau, theta, lead, count, w, dw):  # type: ignore[no-untyped-def]
     """Evaluate a window and its derivative in ``u``, one row a frame."""
-    y = np.empty(w.shape[1])
-    p = np.empty(w.shape[1])
+    y = np.empty(w.shape[1], value.dtype)
     for b in range(theta.size):
-        n = count[b]
+        n = _distinct(lead[b], count[b])
         _taper_position(plateau, theta[b], lead[b], y[:n])
-        _polynomial(value, y[:n], p[:n])
-        for i in range(n):
-            w[b, i] = p[i]
-        _polynomial(slope, y[:n], p[:n])
+        _polynomial(value, y[:n], w[b, :n])
+        _polynomial(slope, y[:n], dw[b, :n])
         for i in range(n):
             side = lead[b] + i
-            dw[b, i] = p[i] if side > 0 else (-p[i] if side < 0 else 0.0)
+            dw[b, i] = dw[b, i] if side > 0 else (-dw[b, i] if side < 0 else 0.0)
+        _mirror(lead[b], n, count[b], 1, w[b])
+        _mirror(lead[b], n, count[b], -1, dw[b])
 
 
 @_kernel
 def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ignore[no-untyped-def]
     """Evaluate one symmetric polynomial in ``|u|``, one row a frame."""
-    y = np.empty(out.shape[1])
-    p = np.empty(out.shape[1])
+    y = np.empty(out.shape[1], coefficients.dtype)
     for b in range(theta.size):
-        n = count[b]
+        n = _distinct(lead[b], count[b])
         _taper_position(plateau, theta[b], lead[b], y[:n])
-        _polynomial(coefficients, y[:n], p[:n])
-        for i in range(n):
-            out[b, i] = p[i]
+        _polynomial(coefficients, y[:n], out[b, :n])
+        _mirror(lead[b], n, count[b], 1, out[b])
+
+
+@_kernel
+def _distinct(lead, count):  # type: ignore[no-untyped-def]
+    """Count the samples up to the centre if those after it are their mirror images, and all otherwise."""
+    mirrored = 2.0 * lead == math.floor(2.0 * lead) and count <= 1.0 - 2.0 * lead
+    return min(count, math.floor(-lead) + 1) if mirrored else count
+
+
+@_kernel
+def _mirror(lead, n, count, sign, row):  # type: ignore[no-untyped-def]
+    """Fill ``row[n:count]``, where sample ``i`` lies opposite sample ``-2 * lead - i``."""
+    if n < count:
+        end = int(-2.0 * lead) + 1
+        _reverse(row[end - count : end - n], sign, row[n:count])
+
+
+@_kernel
+def _reverse(source, sign, out):  # type: ignore[no-untyped-def]
+    for i in range(out.size):
+        out[i] = sign * source[np.uint64(out.size - 1 - i)]  # unsigned: needs no test for negative indices
 
 
 @_kernel
@@ -64,22 +83,42 @@ def _taper_position(plateau, theta, lead, y):  # type: ignore[no-untyped-def]
         y[i] = max(abs((lead + i) * step) - plateau, 0.0) * stretch - 1.0
 
 
-@_kernel
-def _polynomial(c, y, p):  # type: ignore[no-untyped-def]
-    if c.size == 28:
-        # a trip count that is a constant lets LLVM unroll it and vectorise over i
+def _horner(size):  # type: ignore[no-untyped-def]
+    """Make a kernel for polynomials of `size` coefficients.
+
+    A trip count that is a constant lets LLVM unroll it and vectorise over i.
+    """
+
+    @_kernel
+    def evaluate(c, y, p):  # type: ignore[no-untyped-def]
         for i in range(y.size):
-            v = c[27]
-            for k in range(26, -1, -1):
+            v = c[size - 1]
+            for k in range(size - 2, -1, -1):
                 v = v * y[i] + c[k]
             p[i] = v
+
+    return evaluate
+
+
+_horner12, _horner17, _horner22, _horner28 = _horner(12), _horner(17), _horner(22), _horner(28)
+
+
+@_kernel
+def _polynomial(c, y, p):  # type: ignore[no-untyped-def]
+    if c.size == 12:
+        _horner12(c, y, p)
+    elif c.size == 17:
+        _horner17(c, y, p)
+    elif c.size == 22:
+        _horner22(c, y, p)
+    elif c.size == 28:
+        _horner28(c, y, p)
     else:
-        last = c.size - 1
         for i in range(y.size):
-            p[i] = c[last]
-        for k in range(last - 1, -1, -1):
-            for i in range(y.size):
-                p[i] = p[i] * y[i] + c[k]
+            v = c[c.size - 1]
+            for k in range(c.size - 2, -1, -1):
+                v = v * y[i] + c[k]
+            p[i] = v
 
 
 @_kernel
@@ -99,6 +138,23 @@ def row_sums(w, dw, theta, lead, count, out):  # type: ignore[no-untyped-def]
         out[1, b] = s1
         out[2, b] = s2
         out[3, b] = s3
+
+
+@_kernel
+def window_rows_and_sums(  # type: ignore[no-untyped-def]
+    value, slope, plateau, theta, lead, count, sum_lead, sum_count, w, dw, sums
+):
+    """Do as `window_rows` and `row_sums`, the sums being over samples of their own: `sum_count` from `sum_lead` on."""
+    other_w = np.empty((1, sum_count.max()), w.dtype)
+    other_dw = np.empty_like(other_w)
+    for b in range(theta.size):
+        one = slice(b, b + 1)
+        window_rows(value, slope, plateau, theta[one], lead[one], count[one], w[one], dw[one])
+        if lead[b] == sum_lead[b]:
+            row_sums(w[one], dw[one], theta[one], lead[one], count[one], sums[:, one])
+        else:
+            window_rows(value, slope, plateau, theta[one], sum_lead[one], sum_count[one], other_w, other_dw)
+            row_sums(other_w, other_dw, theta[one], sum_lead[one], sum_count[one], sums[:, one])
 
 
 @_kernel
@@ -230,78 +286,86 @@ def energy_cotangent(x, w, scale, start, count, offset, edges, gain, mfft, onesi
     have no mirror image; `gain` is the factor on ``|S|**2`` of all other one-sided bins.
     """
     for b in range(start.size):
+        out[b] = 0
         k = b if w.shape[0] > 1 else 0
-        row = out[b]
-        row[:] = 0
         lo, mid, hi = _parts(start[b], count[b], offset[b], mfft, 0, x.size)
+        factor, zero, nyquist = _energy_terms(scale[k], edges[:, b], gain, mfft, onesided)
         for part in range(2):
             first = lo if part == 0 else mid
             last = mid if part == 0 else hi
             if first >= last:
                 continue
             column = first + (offset[b] if part == 0 else offset[b] - mfft)
-            target = row[column : column + last - first]
-            _product(x[start[b] + first : start[b] + last], w[k, first:last], scale[k], target)
-            if onesided:
-                _mirror(target, gain, mfft, edges[0, b], edges[1, b] if column % 2 == 0 else -edges[1, b])
-            else:
-                target *= 2.0 * mfft
+            _energy_row(
+                x[start[b] + first : start[b] + last],
+                w[k, first:last],
+                factor,
+                zero,
+                nyquist if column % 2 == 0 else -nyquist,
+                out[b, column : column + last - first],
+            )
 
 
 @_kernel
-def _mirror(row, gain, mfft, zero, nyquist):  # type: ignore[no-untyped-def]
-    for i in range(row.size):
-        edge = zero + (nyquist if i % 2 == 0 else -nyquist)
-        row[i] = gain * (mfft * row[i] - edge) + 2.0 * edge
+def _energy_row(x, w, factor, zero, nyquist, out):  # type: ignore[no-untyped-def]
+    for i in range(out.size):
+        out[i] = x[i] * (w[i] * factor) + (zero + (nyquist if i % 2 == 0 else -nyquist))
+
+
+@_kernel
+def reduce_energy(  # type: ignore[no-untyped-def]
+    x, w, dw, scale, theta, lead, start, count, offset, edges, gain, mfft, onesided, out
+):
+    """Do as `energy_cotangent` and `reduce_frames` in one pass over each frame."""
+    for b in range(start.size):
+        k = b if w.shape[0] > 1 else 0
+        lo, _, hi = _parts(start[b], count[b], offset[b], mfft, 0, x.size)
+        factor, zero, nyquist = _energy_terms(scale[k], edges[:, b], gain, mfft, onesided)
+        a0, a1, a2 = _energy_sums(
+            x[start[b] + lo : start[b] + hi],
+            w[k, lo:hi],
+            dw[k, lo:hi],
+            factor,
+            zero,
+            nyquist if (offset[b] + lo) % 2 == 0 else -nyquist,
+            lead[b] + lo,
+            1.0 / theta[b],
+        )
+        out[0, b] += a0
+        out[1, b] += a1
+        out[2, b] += a2
+
+
+@_kernel
+def _energy_terms(scale, edges, gain, mfft, onesided):  # type: ignore[no-untyped-def]
+    """Factor on ``w x``, and what the bins at zero and at the Nyquist frequency add in even columns."""
+    if not onesided:
+        return 2.0 * mfft * scale, 0.0, 0.0
+    return gain * mfft * scale, (2.0 - gain) * edges[0], (2.0 - gain) * edges[1]
+
+
+@_kernel
+def _energy_sums(x, w, dw, factor, zero, nyquist, lead, step):  # type: ignore[no-untyped-def]
+    a0, a1, a2 = 0.0, 0.0, 0.0
+    for i in range(x.size):
+        re, im = float(x[i].real), float(x[i].imag)
+        v = (re * re + im * im) * (w[i] * factor) + re * (zero + (nyquist if i % 2 == 0 else -nyquist))
+        d = v * dw[i]
+        a0 += v * w[i]
+        a1 += d * ((lead + i) * step)
+        a2 += d
+    return a0, a1, a2
 
 
 @_kernel
 def statistics(spectra, gain, mirrored, even, exponents, logs, out):  # type: ignore[no-untyped-def]
     """Sum ``E**a`` or ``E**a log E`` over the bins, where ``E = gain * |S|**2``."""
-    bins = spectra.shape[1]
-    energy = np.empty(bins)
+    energy = np.empty(spectra.shape[1])
+    log_energy = np.empty(spectra.shape[1])
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain, mirrored, even, energy)
+        _energies(spectra[b], gain, mirrored, even, logs, energy, log_energy)
         for k in range(exponents.size):
-            a = exponents[k]
-            total = 0.0
-            if logs[k] and a == 1.0:
-                for q in range(bins):
-                    if energy[q] > 0:
-                        total += energy[q] * math.log(energy[q])
-            elif logs[k]:
-                for q in range(bins):
-                    if energy[q] > 0:
-                        total += energy[q] ** a * math.log(energy[q])
-            elif a == 1.0:
-                for q in range(bins):
-                    total += energy[q]
-            elif a == 2.0:
-                for q in range(bins):
-                    total += energy[q] * energy[q]
-            elif a == 3.0:
-                for q in range(bins):
-                    total += energy[q] * energy[q] * energy[q]
-            elif a == 0.5:
-                for q in range(bins):
-                    total += math.sqrt(energy[q])
-            else:
-                for q in range(bins):
-                    if energy[q] > 0:
-                        total += energy[q] ** a
-            out[k, b] += total
-
-
-@_kernel
-def _energies(row, gain, mirrored, even, energy):  # type: ignore[no-untyped-def]
-    for q in range(row.size):
-        re = float(row[q].real)
-        im = float(row[q].imag)
-        energy[q] = (re * re + im * im) * gain
-    if mirrored:  # zero and Nyquist have no mirror image, hence no gain
-        energy[0] /= gain
-        if even:
-            energy[row.size - 1] /= gain
+            out[k, b] += _statistic(energy, log_energy, exponents[k], logs[k])
 
 
 @_kernel
@@ -310,41 +374,104 @@ def cotangent(spectra, gain, mirrored, even, exponents, logs, weights, out):  # 
 
     A one-sided inverse FFT counts every mirrored bin twice, so those get half.
     """
-    bins = spectra.shape[1]
-    energy = np.empty(bins)
-    factor = np.empty(bins)
+    energy = np.empty(spectra.shape[1])
+    log_energy = np.empty(spectra.shape[1])
+    factor = np.empty(spectra.shape[1])
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain, mirrored, even, energy)
+        _energies(spectra[b], gain, mirrored, even, logs, energy, log_energy)
         factor[:] = 0.0
         for k in range(exponents.size):
-            a = exponents[k]
-            c = weights[k, b]
-            if logs[k] and a == 1.0:
-                for q in range(bins):
-                    if energy[q] > 0:
-                        factor[q] += c * (math.log(energy[q]) + 1.0)
-            elif logs[k]:
-                for q in range(bins):
-                    if energy[q] > 0:
-                        factor[q] += c * energy[q] ** (a - 1.0) * (a * math.log(energy[q]) + 1.0)
-            elif a == 1.0:
-                for q in range(bins):
-                    factor[q] += c
-            elif a == 2.0:
-                for q in range(bins):
-                    factor[q] += 2.0 * c * energy[q]
-            elif a == 3.0:
-                for q in range(bins):
-                    factor[q] += 3.0 * c * energy[q] * energy[q]
-            elif a == 0.5:
-                for q in range(bins):
-                    if energy[q] > 0:
-                        factor[q] += 0.5 * c / math.sqrt(energy[q])
-            else:
-                for q in range(bins):
-                    if energy[q] > 0:
-                        factor[q] += a * c * energy[q] ** (a - 1.0)
+            _add_slope(energy, log_energy, exponents[k], logs[k], weights[k, b], factor)
         _apply_factor(spectra[b], factor, gain, mirrored, even, out[b])
+
+
+@_kernel
+def statistics_and_cotangent(  # type: ignore[no-untyped-def]
+    spectra, gain, mirrored, even, exponents, logs, chosen, out, adjoint
+):
+    """Do as `statistics`, and write the cotangent of the `chosen` one: logarithms are taken once."""
+    energy = np.empty(spectra.shape[1])
+    log_energy = np.empty(spectra.shape[1])
+    factor = np.empty(spectra.shape[1])
+    for b in range(spectra.shape[0]):
+        _energies(spectra[b], gain, mirrored, even, logs, energy, log_energy)
+        for k in range(exponents.size):
+            out[k, b] += _statistic(energy, log_energy, exponents[k], logs[k])
+        factor[:] = 0.0
+        _add_slope(energy, log_energy, exponents[chosen], logs[chosen], 1.0, factor)
+        _apply_factor(spectra[b], factor, gain, mirrored, even, adjoint[b])
+
+
+@_kernel
+def _energies(row, gain, mirrored, even, logs, energy, log_energy):  # type: ignore[no-untyped-def]
+    for q in range(row.size):
+        re = float(row[q].real)
+        im = float(row[q].imag)
+        energy[q] = (re * re + im * im) * gain
+    if mirrored:  # zero and Nyquist have no mirror image, hence no gain
+        energy[0] /= gain
+        if even:
+            energy[row.size - 1] /= gain
+    for k in range(logs.size):
+        if logs[k]:
+            logs_or_zero(energy, log_energy)
+            break
+
+
+@_kernel
+def _statistic(energy, log_energy, a, log):  # type: ignore[no-untyped-def]
+    total = 0.0
+    if log and a == 1.0:
+        for q in range(energy.size):
+            total += energy[q] * log_energy[q]
+    elif log:
+        for q in range(energy.size):
+            if energy[q] > 0:
+                total += energy[q] ** a * log_energy[q]
+    elif a == 1.0:
+        for q in range(energy.size):
+            total += energy[q]
+    elif a == 2.0:
+        for q in range(energy.size):
+            total += energy[q] * energy[q]
+    elif a == 3.0:
+        for q in range(energy.size):
+            total += energy[q] * energy[q] * energy[q]
+    elif a == 0.5:
+        for q in range(energy.size):
+            total += math.sqrt(energy[q])
+    else:
+        for q in range(energy.size):
+            if energy[q] > 0:
+                total += energy[q] ** a
+    return total
+
+
+@_kernel
+def _add_slope(energy, log_energy, a, log, c, factor):  # type: ignore[no-untyped-def]
+    if log and a == 1.0:
+        for q in range(energy.size):
+            factor[q] += c * (log_energy[q] + 1.0) if energy[q] > 0 else 0.0
+    elif log:
+        for q in range(energy.size):
+            if energy[q] > 0:
+                factor[q] += c * energy[q] ** (a - 1.0) * (a * log_energy[q] + 1.0)
+    elif a == 1.0:
+        for q in range(energy.size):
+            factor[q] += c
+    elif a == 2.0:
+        for q in range(energy.size):
+            factor[q] += 2.0 * c * energy[q]
+    elif a == 3.0:
+        for q in range(energy.size):
+            factor[q] += 3.0 * c * energy[q] * energy[q]
+    elif a == 0.5:
+        for q in range(energy.size):
+            factor[q] += 0.5 * c / math.sqrt(energy[q]) if energy[q] > 0 else 0.0
+    else:
+        for q in range(energy.size):
+            if energy[q] > 0:
+                factor[q] += a * c * energy[q] ** (a - 1.0)
 
 
 @_kernel
@@ -357,12 +484,14 @@ def bin_cotangent(spectra, gain, mirrored, even, slopes, out):  # type: ignore[n
 @_kernel
 def _apply_factor(row, factor, gain, mirrored, even, out):  # type: ignore[no-untyped-def]
     interior = gain if mirrored else 2.0
+    zero, nyquist = row[0], row[row.size - 1]  # `out` may be `row` itself
     for q in range(row.size):
-        out[q] = row[q] * (factor[q] * interior)
+        f = factor[q] * interior
+        out[q] = complex(row[q].real * f, row[q].imag * f)  # a complex product with f has twice the terms
     if mirrored:
-        out[0] = row[0] * (2.0 * factor[0])
+        out[0] = zero * (2.0 * factor[0])
         if even:
-            out[row.size - 1] = row[row.size - 1] * (2.0 * factor[row.size - 1])
+            out[row.size - 1] = nyquist * (2.0 * factor[row.size - 1])
 
 
 @_kernel

@@ -319,7 +319,10 @@ def bin_energy(
 def _series(window: Window) -> Any:
     series = window.series
     assert series is not None
-    return series.plateau, series.value, series.slope, series.shape
+    shapes = np.zeros((len(series.shape), max((c.size for c in series.shape), default=1)))
+    for row, coefficients in zip(shapes, series.shape, strict=True):
+        row[: coefficients.size] = coefficients
+    return series.plateau, series.value, series.slope, shapes
 
 
 @_kernel

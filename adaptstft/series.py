@@ -1,0 +1,98 @@
+"""Windows as polynomials, the form in which the kernels evaluate them: no larger than rounding demands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.polynomial import chebyshev
+from numpy.polynomial.polynomial import polyval
+
+from adaptstft._typing import Float64Array, FloatArray
+
+__all__ = ["Series", "fit_series"]
+
+#: Numbers of coefficients that the compiled kernels have a loop of their own for.
+SIZES = (12, 17, 22, 28)
+_TOLERANCE = 2e-14
+#: What a shorter fit may add to the error of the longest one: half a unit in the last place of the
+#: largest value in single precision, two units in double precision, where the errors are those of rounding.
+_EXCESS = {"float32": 2.0**-25, "float64": 2.0**-51}
+
+
+@dataclass(frozen=True)
+class Series:
+    """A window as polynomials.
+
+    With ``r = max(|u| - plateau, 0) / (1 - 2 * plateau)`` and ``y = 4 r - 1``,
+    the window is ``sum_k value[k] y**k`` and its derivative in ``u`` is
+    ``sign(u) * sum_k slope[k] y**k``; entry ``j`` of `shape` holds the derivative
+    in shape parameter ``j``.  All agree with the family's formulas to the rounding
+    of the coefficients' precision, in which the kernels evaluate them.
+    """
+
+    plateau: float
+    value: FloatArray
+    slope: FloatArray
+    shape: tuple[FloatArray, ...]
+
+
+def fit_series(rows: Callable[[Float64Array], Float64Array], plateau: float, dtype: Any = np.float64) -> Series | None:
+    """Fit polynomials to a window.
+
+    Parameters
+    ----------
+    rows : callable
+        ``rows(u)``, the window, its derivative in ``u`` and those in the shape parameters.
+    plateau : float
+        Half-width of the flat top.
+    dtype : dtype, optional
+        Precision that is wanted.
+
+    Returns
+    -------
+    Series or None
+        None where the window is not symmetric, has a corner or oscillates too fast.
+    """
+
+    def position(y: Float64Array) -> Float64Array:
+        return plateau + (y + 1) / 4 * (1 - 2 * plateau)
+
+    check = np.linspace(-1, 1, 403)[1:-1]
+    mirror = np.array(rows(-position(check)))
+    mirror[1] *= -1
+    exact = rows(position(check))
+    scale = np.abs(exact).max(axis=1, keepdims=True) + np.finfo(float).tiny
+    if not np.all(np.abs(mirror - exact) <= 1e-15 * scale):
+        return None
+    nodes = chebyshev.chebpts1(SIZES[-1])
+    fits = []
+    for samples, values, unit in zip(rows(position(nodes)), exact, scale, strict=True):
+        fit = _shortest(chebyshev.chebfit(nodes, samples / unit, SIZES[-1] - 1), check, values / unit, dtype)
+        if fit is None:
+            return None
+        fits.append((fit * unit).astype(dtype))
+    return Series(plateau, fits[0], fits[1], tuple(fits[2:]))
+
+
+def _shortest(fit: Float64Array, y: Float64Array, values: Float64Array, dtype: Any) -> Float64Array | None:
+    """Coefficients of the shortest Chebyshev expansion that is as good as the longest one."""
+    fit = np.where(np.abs(fit) < 1e-18, 0.0, fit)
+    candidates = [fit[:size] @ _monomials()[:size, :size] for size in SIZES]
+    errors = [float(np.abs(polyval(y, c) - values).max()) for c in candidates]
+    if not errors[-1] <= _TOLERANCE:
+        return None
+    enough = errors[-1] + _EXCESS[np.dtype(dtype).name]
+    return next(c for c, error in zip(candidates, errors, strict=True) if error <= enough)
+
+
+@cache
+def _monomials() -> Float64Array:
+    """Coefficients of the Chebyshev polynomials, one a row."""
+    n = SIZES[-1]
+    return np.array(
+        [np.append(chebyshev.cheb2poly(unit[: k + 1]), np.zeros(n - k - 1)) for k, unit in enumerate(np.eye(n))]
+    )
