@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -80,22 +81,29 @@ class Span:
         Range of the signal, of which windows per bin make one system of equations.
     """
 
+    @property
+    def inside(self) -> tuple[int, int]:
+        """Part of the range to return where the signal may be other than zero."""
+        return max(self.k0, self.low), max(min(self.k1, self.high), max(self.k0, self.low))
+
     k0: int
     k1: int
     low: int
     high: int
 
-    def crop(self, x: AnyArray) -> AnyArray:
+    def crop(self, x: AnyArray, xp: Any = np) -> AnyArray:
         """Return samples ``k0 <= n < k1`` of a signal on ``low <= n < high``, zero outside."""
-        out = np.zeros((*x.shape[:-1], self.k1 - self.k0), x.dtype)
-        first, last = max(self.k0, self.low), min(self.k1, self.high)
+        if (self.k0, self.k1) == (self.low, self.high):
+            return x
+        out: AnyArray = xp.zeros((*x.shape[:-1], self.k1 - self.k0), x.dtype)
+        first, last = self.inside
         if first < last:
             out[..., first - self.k0 : last - self.k0] = x[..., first - self.low : last - self.low]
         return out
 
-    def embed(self, x: AnyArray) -> AnyArray:
+    def embed(self, x: AnyArray, xp: Any = np) -> AnyArray:
         """Adjoint of `crop`."""
-        return Span(self.low, self.high, self.k0, self.k1).crop(x)
+        return Span(self.low, self.high, self.k0, self.k1).crop(x, xp)
 
 
 def synthesise(
@@ -103,8 +111,9 @@ def synthesise(
 ) -> tuple[AnyArray, InverseInfo]:
     """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), in the range that is asked for."""
     if not isinstance(frames, BinFrames):
-        return inverse.synthesize(tf, spectra, frames, span.k0, span.k1), InverseInfo(0, 0.0, 0.0)
-    operator = FrameOperator(tf, frames, span.low, span.high)
+        x = inverse.synthesize(tf, spectra, frames, span.low, span.high)
+        return span.crop(x, tf.kernels.xp), InverseInfo(0, 0.0, 0.0)
+    operator = FrameOperator(tf, frames, span.low, span.high, span.inside)
     x, info = bin_synthesize(operator, spectra, tol, maxiter)
     real = spectra.real.dtype
     return span.crop(x.astype(real if tf.onesided else spectra.dtype)), info
@@ -122,10 +131,11 @@ def synthesis_vjp(
 ) -> Slopes:
     """Pull a cotangent of `synthesise` back to the parameters and the transform."""
     if not isinstance(frames, BinFrames):
-        back = inverse.synthesis_pullback(tf, spectra, frames, span.k0, span.k1, cotangent, shape=shape)
+        g = span.embed(cotangent, tf.kernels.xp)
+        back = inverse.synthesis_pullback(tf, spectra, frames, span.low, span.high, g, shape=shape)
         d = back.frames
         return Slopes(d.theta, d.centre + back.phase, d.shape.sum(axis=1), back.spectra)
-    operator = FrameOperator(tf, frames, span.low, span.high)
+    operator = FrameOperator(tf, frames, span.low, span.high, span.inside)
     found, d_spectra = bin_synthesis_vjp(operator, spectra, span.embed(cotangent), tol, shape=shape)
     return Slopes(found.theta, found.positions, found.shape, d_spectra.astype(spectra.dtype))
 

@@ -55,8 +55,12 @@ class BinFrames:
 
     def covered(self) -> tuple[int, int]:
         """Range of samples from the first to one past the last that any bin takes."""
+        # in the arithmetic of the kernels, so that a sample on the end of a window is within for all or for none
         half = self.theta.max(axis=1) / 2
-        return int(np.ceil(self.centre - half).min()), int(np.ceil(self.centre + half).max())
+        halves = Halves.of(self)
+        right, left = halves.first
+        low = left - np.floor(half - halves.leads[1]).astype(np.int64)
+        return int(low.min()), int((right + np.ceil(half - halves.leads[0]).astype(np.int64)).max())
 
 
 @dataclass(frozen=True)

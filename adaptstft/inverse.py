@@ -46,7 +46,7 @@ def is_covered(overlap: Float64Array, peak: float | None = None) -> Any:
 
     `peak` is the largest overlap of the whole signal if `overlap` is that of a part.
     """
-    return overlap > np.finfo(float).resolution * (overlap.max() if peak is None else peak)
+    return overlap > np.finfo(float).resolution * (overlap.max() if peak is None and overlap.size else peak or 0.0)
 
 
 def describe_samples(mask: Any, first: int) -> str:

@@ -118,7 +118,6 @@ def evaluate(
     if isinstance(frames, BinFrames):
         spectra = bin_forward(tf, x, frames, slope=parameters, centre=positions, shape=shape)
         return bin_loss(tf, x, frames, spectra, criterion, view, want_x=want_x, lead_shape=lead_shape)
-    _check_bands(criterion)
     if isinstance(criterion, Additive):
         wanted = {"want_x": want_x, "parameters": parameters, "shape": shape}
         return _evaluate_additive(tf, x, frames, criterion, view, **wanted)
@@ -151,14 +150,6 @@ def bin_loss(
         return FrameLoss(found.value, none, none, found.weights, none, d_x)
     d = bin_slopes(tf, spectra, g, phase=False)  # a loss of |S| has no phase
     return FrameLoss(found.value, d.theta, d.positions + found.positions, found.weights, d.shape, d_x)
-
-
-def _check_bands(criterion: Criterion) -> None:
-    if criterion.bands is not None:
-        raise ValueError(
-            f"bands={criterion.bands} in the criterion needs a window length for each frequency or bin: with one for "
-            "each frame, sums over all its bins are taken"
-        )
 
 
 def _evaluate_additive(

@@ -98,14 +98,14 @@ def griffin_lim(
         angle = xp.broadcast_to(xp.asarray(as_inexact("phase", phase, device=xp is not np)), A.shape)
     weights = xp.asarray(_multiplicity(sft)[:, np.newaxis].astype(A.dtype))
     scale = float(np.sqrt(np.sum(weights * A**2, dtype=float))) or 1.0
-    x = sft.istft(A * np.exp(1j * angle), k1=n)
+    x = sft.istft(A * np.exp(1j * angle), k1=n, n=n)
     errors = []
     for iteration in range(n_iter + 1):
         S = sft.stft(x)
         size = np.abs(S)
         errors.append(float(np.sqrt(np.sum(weights * (size - A) ** 2, dtype=float))) / scale)
         if iteration < n_iter:
-            x = sft.istft(A * _phasor(S, size), k1=n)
+            x = sft.istft(A * _phasor(S, size), k1=n, n=n)
     return (x, np.array(errors)) if full_output else x
 
 

@@ -281,7 +281,8 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         lower, upper : float
             Smallest and largest value of ``mfft * sum_p |w_p|**2`` over the
             samples; with a window for each frequency or bin, the extreme
-            eigenvalues of the frame operator to 0.1 %, by Lanczos iterations.
+            eigenvalues of the frame operator to 0.1 %, by Lanczos iterations
+            (the lower one is 0 if they cannot tell it from that).
             The transform is invertible if the lower one is positive; their
             ratio bounds how much noise the inverse can amplify.
         """
@@ -337,6 +338,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         *,
         f_axis: int = ...,
         t_axis: int = ...,
+        n: int | None = ...,
         tol: float | None = ...,
         maxiter: int | None = ...,
         full_output: Literal[False] = ...,
@@ -350,6 +352,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         *,
         f_axis: int = ...,
         t_axis: int = ...,
+        n: int | None = ...,
         tol: float | None = ...,
         maxiter: int | None = ...,
         full_output: Literal[True],
@@ -362,6 +365,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         *,
         f_axis: int = -2,
         t_axis: int = -1,
+        n: int | None = None,
         tol: float | None = None,
         maxiter: int | None = None,
         full_output: bool = False,
@@ -378,6 +382,13 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
             the signal's length to get the signal.
         f_axis, t_axis : int, optional
             Axes of frequency and time in `S`.
+        n : int, optional
+            Number of samples of the signal, which is zero outside ``0 ... n - 1``.
+            With a window for each slice nothing depends on it elsewhere. With one
+            for each frequency or bin all samples are solved for together, by
+            default those of the longest signal with as many slices; with
+            positions, `k1` is taken for the length unless several slices are
+            centred beyond it.
         tol : float, optional
             With a window for each frequency or bin, the relative error to which
             conjugate gradients solve for the signal: 1e-10 by default, 1e-6 for
@@ -403,11 +414,13 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         """
         full_output = as_flag("full_output", full_output)
         maxiter = None if maxiter is None else as_index("maxiter", maxiter, 1)
-        a = self._synthesis(S, k0, k1, f_axis, t_axis)
+        a = self._synthesis(S, k0, k1, f_axis, t_axis, n)
         x, info = synthesise(a.tf, a.channels, a.frames, a.span, _tolerance(tol, a.channels), maxiter)
         return (a.to_public(x), info) if full_output else a.to_public(x)
 
-    def _synthesis(self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int) -> SpectraLayout:
+    def _synthesis(
+        self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int, n: int | None
+    ) -> SpectraLayout:
         tf = self._transform_for("S", S)
         S = as_inexact("S", S, device=True)
         f_axis, t_axis = check_axes(S, f_axis, t_axis, self.f_pts)
@@ -419,22 +432,28 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         frames = self._frames(self.p_min, self.p_min + p_num)
         low, high = frames.covered()
         k0 = as_index("k0", k0)
-        last_centre = self._times(self.p_min + p_num - 1, self.p_min + p_num)[0]
         if k1 is None:
+            last_centre = self._times(self.p_min + p_num - 1, self.p_min + p_num)[0]
             k1 = int(np.floor(last_centre)) + 1 if self.per_bin and self._positions is not None else high
         k1 = as_index("k1", k1)
         check_sample_range(k0, k1, low, high, p_num)
-        return SpectraLayout.of(tf, S, f_axis, t_axis, frames, Span(k0, k1, *self._signal_range(p_num, k0, k1)))
+        span = Span(k0, k1, *self._signal_range(p_num, k0, k1, None if n is None else as_index("n", n, 1)))
+        return SpectraLayout.of(tf, S, f_axis, t_axis, frames, span)
 
-    def _signal_range(self, p_num: int, k0: int, k1: int) -> tuple[int, int]:
+    def _signal_range(self, p_num: int, k0: int, k1: int, n: int | None) -> tuple[int, int]:
         """Return the samples of every signal that `p_num` slices can be the transform of."""
-        # a k1 that can be the length of the signal is taken for it, others for a part
+        if n is not None and self.p_num(n) != p_num:
+            raise ValueError(f"{n=}: a signal of that many samples has {self.p_num(n)} slices, S has {p_num}")
+        if not self.per_bin:  # every sample for itself
+            return (k0, k1) if n is None else (max(k0, 0), max(min(k1, n), max(k0, 0) + 1))
+        if n is not None:
+            return 0, n
         if self._slices is not None:
-            p_max = self.p_min + p_num
-            return 0, k1 if k1 > 0 and self._slices.p_max(k1) == p_max else self._slices.longest_signal(p_max)
+            return 0, self._slices.longest_signal(self.p_min + p_num)
         times = cast(Float64Array, self._positions)
-        low = min(k0, max(0, int(np.ceil(times[0]))))
-        return low, k1 if times.size < 2 or k1 > times[-2] else max(k1, int(np.floor(times[-1])) + 1)
+        first, last = self._frames(0, times.size).covered()
+        whole = times.size < 2 or k1 > times[-2]  # with a slice or none centred beyond it, k1 is the signal's length
+        return max(0, first), k1 if whole else last
 
     def _block_engine(self) -> Engine:
         return adaptive_engine(self)
@@ -490,6 +509,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         *,
         f_axis: int = -2,
         t_axis: int = -1,
+        n: int | None = None,
         tol: float | None = None,
     ) -> Gradient:
         """Vector-Jacobian product: pull a cotangent of `istft` back to the transform and the parameters.
@@ -501,7 +521,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         cotangent : array_like, shape of ``istft(S, k0, k1)``
             Derivative of a real loss in the signal; ``dC/dRe x + 1j dC/dIm x``
             in two-sided modes.
-        k0, k1, f_axis, t_axis, tol
+        k0, k1, f_axis, t_axis, n, tol
             As in `istft`.
 
         Returns
@@ -522,7 +542,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         True
         """
         self._window.check_tunable()
-        a = self._synthesis(S, k0, k1, f_axis, t_axis)
+        a = self._synthesis(S, k0, k1, f_axis, t_axis, n)
         g = as_inexact("cotangent", cotangent, device=a.tf.kernels.xp is not np)
         check_finite("cotangent", g)
         shape = bool(self._window.shape)
@@ -580,6 +600,11 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
         """
         chosen = self._check_wrt(wrt)
         loss = criteria.resolve(criterion)
+        if loss.bands is not None and not self.per_bin:
+            raise ValueError(
+                f"bands={loss.bands} in the criterion needs a window length for each frequency or bin: with one for "
+                "each slice, sums over all its bins are taken"
+            )
         a = self._analysis(x, None, None, k_offset, padding, axis)
         peak = check_not_silent(a.channels)
         free = isinstance(loss, criteria.Callable_)
@@ -611,7 +636,7 @@ class AdaptiveShortTimeFFT(SlicedTransform, BlockProcessing):
             own = a.channels[:, a.before : a.before + a.n]  # padding is no energy of the signal's own
             neighbourhoods = Neighbourhoods.of_signal(to_host(own), width, first=float(a.before))
             if criterion.bands is not None:
-                neighbourhoods = make_tiles(self._tf, a.channels, neighbourhoods, criterion.bands)
+                neighbourhoods = make_tiles(self._tf, own, neighbourhoods, criterion.bands)
         return FrameView(a.frames.centre, np.ones(len(a.frames)), 1.0, neighbourhoods)
 
     def _check_wrt(self, wrt: tuple[Parameter, ...] | None) -> set[str]:

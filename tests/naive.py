@@ -66,30 +66,33 @@ def evaluate_family(window, u):
 
 
 def window_samples(window, theta, distance):
-    """omega(distance/theta) where -theta/2 <= distance < theta/2, otherwise 0."""
-    distance = np.asarray(distance, dtype=float)
+    """omega(distance/theta) where -theta/2 <= distance < theta/2, otherwise 0; the two broadcast."""
+    theta, distance = np.broadcast_arrays(np.asarray(theta, dtype=float), np.asarray(distance, dtype=float))
     inside = (distance >= -theta / 2) & (distance < theta / 2)
     values = np.zeros(distance.shape)
-    values[inside] = evaluate_family(window, distance[inside] / theta)
+    values[inside] = evaluate_family(window, distance[inside] / theta[inside])
     return values
 
 
 def scale_factor(window, theta, scale_to, fs=1.0, window_offset=0.0):
-    """c(theta), from the samples of a frame at time 0."""
-    w = window_samples(window, theta, support(theta, window_offset) - window_offset)
+    """c(theta) for one length or any array of them, from the samples of a frame at time 0."""
+    theta = np.asarray(theta, dtype=float)
+    n = support(theta.max(), window_offset)
+    w = window_samples(window, theta[..., None], n - window_offset)
     if scale_to is None:
-        return 1.0
+        return np.ones(theta.shape)
     if scale_to == "magnitude":
-        return 1 / abs(w.sum())
+        return 1 / abs(w.sum(axis=-1))
     if scale_to == "psd":
-        return math.sqrt(1 / fs / (w**2).sum())
+        return np.sqrt(1 / fs / (w**2).sum(axis=-1))
     raise ValueError(f"no scaling {scale_to!r}")
 
 
 def scaled_window(window, theta, t, n, scale_to=None, fs=1.0, window_offset=0.0):
-    """w(n; t, theta) for samples n of a frame at the real time t."""
+    """w(n; t, theta) for samples n of a frame at the real time t; the last axis is n, those before t and theta."""
+    t, theta = np.asarray(t, dtype=float)[..., None], np.asarray(theta, dtype=float)
     c = scale_factor(window, theta, scale_to, fs, window_offset)
-    return c * window_samples(window, theta, n - t - window_offset)
+    return c[..., None] * window_samples(window, theta[..., None], n - t - window_offset)
 
 
 # --- the signal outside its samples ---------------------------------------------------------------
@@ -181,10 +184,8 @@ def stft(
         n = support(theta[:, p].max(), t + window_offset)
         padded = np.array([sample_padded(x, int(i), padding) for i in n])
         phasors = np.exp(-2j * np.pi * np.outer(f / fs, n - t + origin))
-        lengths, bins = np.unique(theta[:, p], return_inverse=True)
-        w = [scaled_window(window, th, t, n, scale_to, fs, window_offset) for th in lengths]
-        rows = np.array(w)[bins]
-        S[:, p] = factors * (rows * phasors * padded).sum(axis=1)
+        w = scaled_window(window, theta[:, p], t, n, scale_to, fs, window_offset)
+        S[:, p] = factors * (w * phasors * padded).sum(axis=1)
     return S
 
 
@@ -208,9 +209,9 @@ def stft_of(transform, window, x, p0=None, p1=None, *, k_offset=0, padding="zero
     """What ``transform.stft(x, ...)`` should be, from the settings that its attributes state."""
     first, stop = transform.p_range(np.shape(x)[-1], p0, p1)
     centres = np.arange(first, stop) * transform.hop if transform.positions is None else transform.positions[first:stop]
-    theta = transform.win_length
-    if np.ndim(theta):
-        theta = theta[first - transform.p_min : stop - transform.p_min]
+    theta = np.asarray(transform.win_length)
+    if theta.ndim == 1 or (theta.ndim == 2 and theta.shape[1] > 1):
+        theta = theta[..., first - transform.p_min : stop - transform.p_min]
     settings = {name: getattr(transform, name) for name in ("mfft", "fs", "fft_mode", "phase_shift", "window_offset")}
     settings |= {"scale_to": transform.scaling, "max_length": transform.m_num, "padding": padding}
     channels = np.reshape(x, (-1, np.shape(x)[-1]))
@@ -228,24 +229,53 @@ def frame_windows(window, theta, centres, n, *, scale_to=None, fs=1.0, window_of
     return np.array([scaled_window(window, th, t, np.arange(n), scale_to, fs, window_offset) for th, t in frames])
 
 
+def matrix(window, theta, centres, samples, *, mfft, fft_mode="onesided", scale_to=None, fs=1.0, **options):
+    """A[q, p, n] with S = A x for signals that are zero but for `samples`."""
+    f, centres = frequencies(fft_mode, mfft, fs), np.asarray(centres, dtype=float)
+    theta = np.broadcast_to(np.asarray(theta, dtype=float), (len(f), len(centres)))
+    max_length = options.get("max_length") or math.ceil(theta.max())
+    origin = phase_origin(options.get("phase_shift", 0), max_length)
+    w = scaled_window(window, theta, centres, samples, scale_to, fs, options.get("window_offset", 0.0))
+    phases = (f / fs)[:, None, None] * (samples - centres[:, None] + origin)
+    return bin_factors(fft_mode, mfft, scale_to)[:, None, None] * w * np.exp(-2j * np.pi * phases)
+
+
+def multiplicity(fft_mode, mfft, scale_to):
+    """Root of how many of the two-sided spectrum's bins each stored bin stands for, its factor taken out."""
+    weights = np.ones(len(frequencies(fft_mode, mfft)))
+    if fft_mode in ("onesided", "onesided2X"):
+        weights[1 : -1 if mfft % 2 == 0 else None] = math.sqrt(2)
+    return weights / bin_factors(fft_mode, mfft, scale_to)
+
+
+def twosided_matrix(window, theta, centres, samples, *, mfft, fft_mode="onesided", scale_to=None, **options):
+    """A matrix whose product with a signal has the energy of the two-sided spectrum, one row a value.
+
+    The map is real-linear for one-sided modes, with real and imaginary parts as rows.
+    """
+    settings = {"mfft": mfft, "fft_mode": fft_mode, "scale_to": scale_to, **options}
+    A = multiplicity(fft_mode, mfft, scale_to)[:, None, None] * matrix(window, theta, centres, samples, **settings)
+    A = A.reshape(-1, len(samples))
+    return np.concatenate([A.real, A.imag]) if fft_mode in ("onesided", "onesided2X") else A
+
+
 def istft(S, window, theta, centres, n, *, mfft, fft_mode="onesided", scale_to=None, **options):
     """The signal of n samples whose two-sided transform is nearest to S, by dense least squares.
 
     A one-sided spectrum stands for the two-sided one of a real signal, so that its paired bins count twice.
     """
-    # The map is real-linear for one-sided modes: a unit impulse a column, real and imaginary parts as rows.
-    onesided = fft_mode in ("onesided", "onesided2X")
-    factors = bin_factors(fft_mode, mfft, scale_to)
-    weights = np.ones(len(factors))
-    if onesided:
-        weights[1 : -1 if mfft % 2 == 0 else None] = math.sqrt(2)
-    weights = (weights / factors)[:, None]
     settings = {"mfft": mfft, "fft_mode": fft_mode, "scale_to": scale_to, **options}
-    columns = [(weights * stft(e, window, theta, centres, **settings)).ravel() for e in np.eye(n)]
-    A, b = np.array(columns).T, (weights * S).ravel()
-    if onesided:
-        A, b = np.concatenate([A.real, A.imag]), np.concatenate([b.real, b.imag])
+    A = twosided_matrix(window, theta, centres, np.arange(n), **settings)
+    b = (multiplicity(fft_mode, mfft, scale_to)[:, None] * S).ravel()
+    if fft_mode in ("onesided", "onesided2X"):
+        b = np.concatenate([b.real, b.imag])
     return np.linalg.lstsq(A, b, rcond=None)[0]
+
+
+def frame_bounds(window, theta, centres, n, **settings):
+    """Smallest and largest eigenvalue of the frame operator of the two-sided transform."""
+    values = np.linalg.svd(twosided_matrix(window, theta, centres, np.arange(n), **settings), compute_uv=False)
+    return (values[-1] ** 2 if len(values) == n else 0.0), values[0] ** 2
 
 
 # --- criteria -------------------------------------------------------------------------------------
@@ -311,7 +341,8 @@ def criterion(name, S, scope="global", *, power=2, g=None, e=None, **parameters)
     """The criterion of S (..., f_pts, p_num); channels and bins count alike.
 
     Frames and neighbourhoods without energy have no normalised distribution: the average is over the others.
-    ``scope="local"`` needs the neighbourhood weights `g` (r_num, p_num) and their shares `e` (r_num,).
+    ``scope="local"`` needs the neighbourhood weights `g` (r_num, p_num), or (r_num, f_pts, p_num) of tiles,
+    and their shares `e` (r_num,).
     """
     magnitude = np.abs(np.asarray(S))
     P = magnitude**power
@@ -323,8 +354,7 @@ def criterion(name, S, scope="global", *, power=2, g=None, e=None, **parameters)
         if name == "kurtosis":
             return 1 / np.mean([np.mean(P[..., p] ** 2) / np.mean(P[..., p]) ** 2 for p in sounding])
         return np.mean([measure(P[..., p], 1.0, magnitude[..., p], **parameters) for p in sounding])
-    energies = (g * P.reshape(-1, P.shape[-1]).sum(axis=0)).sum(axis=1)
-    heard = [r for r in range(len(e)) if e[r] > 0 and energies[r] > 0]
+    heard = [r for r in range(len(e)) if e[r] > 0 and (g[r] * P).sum() > 0]
     values = [measure(P, g[r], magnitude, **parameters) for r in heard]
     return np.average(values, weights=[e[r] for r in heard])
 
@@ -344,6 +374,37 @@ def neighbourhoods(x, centres, width):
 
     e = weights(np.arange(n)) @ (np.abs(x) ** 2).sum(axis=0)
     return weights(centres), e / e.sum()
+
+
+def bands(fft_mode, mfft, count):
+    """Weights (count, f_pts) of smooth bands: raised cosines, evenly spaced on the scale of frequencies.
+
+    That scale is log(1 + 64 |k|/mfft) with the sign of the bin k; neighbours are a quarter of a support apart.
+    """
+    k = frequencies(fft_mode, mfft) * mfft
+    places = np.sign(k) * np.log(1 + 64 * np.abs(k) / mfft)
+    if count == 1:
+        return np.full((1, len(k)), 2.0)
+    middles = np.linspace(places.min(), places.max(), count)
+    distance = (places - middles[:, None]) / (4 * (middles[1] - middles[0]))
+    return np.where(np.abs(distance) < 0.5, np.cos(np.pi * distance) ** 2, 0.0)
+
+
+def tiles(x, centres, width, count, *, mfft, fft_mode, fs=1.0):
+    """(g, e) of the local scope with bands: weights (tiles, f_pts, p_num) and shares (tiles,), band by band.
+
+    The share of a tile is that of the energy of a spectrogram with Hann windows a quarter as long as `width`,
+    between 2 and mfft samples, and a hop of a quarter of them.
+    """
+    x = np.reshape(x, (-1, np.shape(x)[-1]))
+    length = min(max(width / 4, 2.0), mfft)
+    times = np.arange(math.ceil((x.shape[1] - 1) / (length / 4)) + 1) * length / 4
+    scale_to = "psd"  # windows of unit energy
+    S = np.array([stft(c, "hann", length, times, mfft=mfft, fft_mode=fft_mode, fs=fs, scale_to=scale_to) for c in x])
+    b = bands(fft_mode, mfft, count)[:, None, :, None]
+    e = (b * neighbourhoods(x, times, width)[0][:, None] * (np.abs(S) ** 2).sum(axis=0)).sum(axis=(2, 3))
+    g = b * neighbourhoods(x, centres, width)[0][:, None]
+    return g.reshape(-1, *g.shape[2:]), e.ravel() / e.sum()
 
 
 # --- differences ----------------------------------------------------------------------------------
@@ -386,7 +447,8 @@ def gradient(fun, point, step):
 class Case:
     """A random signal and framing, and the spectra of the reference as a function of all parameters.
 
-    `framing` is "constant, hop", "time, hop", "constant, positions" or "time, positions".
+    `framing` is "constant, hop", or has in place of "constant" "time", "frequency" or "bin" for lengths that
+    differ between frames, bins or both, and "positions" in place of "hop".
     """
 
     def __init__(self, window, framing, rng, *, n=37, channels=1, x=None, padding="zeros", k_offset=0, **options):
@@ -416,24 +478,35 @@ class Case:
             self.hop, self.centres = None, np.sort(np.linspace(-2, self.n + 2, 9) + rng.uniform(-1.2, 1.2, 9))
         else:
             self.hop = rng.uniform(3.5, 5)
-            longest = 17.0 if length == "time" else self.theta
+            longest = self.theta if length == "constant" else 17.0
             self.slices = slice_range(self.window, longest, self.hop, self.n, self.window_offset)
             self.centres = self.hop * np.arange(*self.slices)
+        f_pts = len(frequencies(self.options["fft_mode"], self.options["mfft"]))
         if length == "time":
             self.theta = rng.uniform(6, 16.5, len(self.centres))
+        elif length != "constant":
+            self.theta = rng.uniform(6, 16.5, (f_pts, len(self.centres) if length == "bin" else 1))
+            while not self.clear():  # with so many lengths, only those in the way are drawn again
+                close = ~np.broadcast_to(self.clear_lengths(), (f_pts, len(self.centres)))
+                close = close if length == "bin" else close.any(axis=1, keepdims=True)
+                self.theta[close] = rng.uniform(6, 16.5, close.sum())
 
     def clear(self):
+        """Whether all lengths are clear of the samples."""
+        return np.all(self.clear_lengths())
+
+    def clear_lengths(self):
         """Whether no sample is close to the edge of a support, in the signal or in the sums of the scale.
 
         Nor may one be close to a corner of a Tukey window's plateau, where its second derivative jumps.
         """
-        half = np.broadcast_to(self.theta, self.centres.shape) / 2
+        half = np.asarray(self.theta) / 2
         corners = [1.0, 1 - self.shape[0]] if not callable(self.window) and self.window[0] == "tukey" else [1.0]
         edges = [
             middle + self.window_offset + sign * corner * half
             for middle, sign, corner in itertools.product((self.centres, 0.0), (-1, 1), corners)
         ]
-        return np.all(np.abs(edges - np.round(edges)) > 0.008)
+        return np.logical_and.reduce([np.abs(edge - np.round(edge)) > 0.008 for edge in np.broadcast_arrays(*edges)])
 
     @property
     def shape(self):
@@ -512,13 +585,17 @@ class Path:
             return case.centres + s * self.v
         return case.centres + s * self.v * np.arange(*case.slices) if self.name == "hop" else case.centres
 
-    def criterion(self, name, scope, width, **parameters):
+    def criterion(self, name, scope, width, bands=None, **parameters):
         """A criterion as a function of the place on the line; `width` of neighbourhoods in samples."""
+        x, options = self.case.x, self.case.options
 
         def value(s):
-            if scope == "local":
-                # The shares of energy belong to the signal as given: they are constants of the criterion.
-                parameters["g"], parameters["e"] = neighbourhoods(self.case.x, self.centres(s), width)
+            # The shares of energy belong to the signal as given: they are constants of the criterion.
+            if scope == "local" and bands is not None:
+                settings = {"mfft": options["mfft"], "fft_mode": options["fft_mode"]}
+                parameters["g"], parameters["e"] = tiles(x, self.centres(s), width, bands, **settings)
+            elif scope == "local":
+                parameters["g"], parameters["e"] = neighbourhoods(x, self.centres(s), width)
             return criterion(name, self.spectra(s), scope, **parameters)
 
         return value

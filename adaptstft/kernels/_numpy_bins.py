@@ -17,9 +17,10 @@ def _half_rows(
     window: Window, theta: Float64Array, lead: float, width: int, n_rows: int, *, left: bool
 ) -> Float64Array:
     """Rows (n_rows, bins, width) of one half: zero beyond the support, which is closed on the left."""
-    distance = lead + np.arange(width)
-    room = theta[:, None] / 2
-    inside = distance <= room if left else distance < room
+    i = np.arange(width)
+    distance = lead + i
+    room = theta[:, None] / 2 - lead  # rounded as in the Numba version
+    inside = i <= room if left else i < room
     if left and lead == 0:
         inside[:, 0] = False
     u = np.minimum(distance / theta[:, None], 0.5) * (-1 if left else 1)
