@@ -59,6 +59,8 @@ def _additive_slopes(criterion: Additive, energy: Float64Array, view: FrameView)
     wide, bands = view.banded()
     if bands is None:
         bands = np.ones((1, f_pts))
+    elif criterion.spread:  # weights that add up to the number of bins they effectively spread over
+        bands = bands * (bands.sum(axis=1) / (bands**2).sum(axis=1))[:, np.newaxis]
     terms = [stats.terms(k, energy) for k in range(len(stats))]
     totals = np.array([(bands @ values.sum(axis=0).T).ravel() for values, _ in terms])
     counts = np.repeat(bands.sum(axis=1) * channels, frames)

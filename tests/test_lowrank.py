@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from adaptstft import AdaptiveShortTimeFFT
+from adaptstft import AdaptiveShortTimeFFT, criteria
 from adaptstft.bins import BinFrames, bin_forward, bin_numbers
 from adaptstft.control import ControlGrid, roughness, total_variation
 from adaptstft.lowrank import BasisTransforms, window_basis
@@ -139,3 +139,16 @@ def test_tiles_hold_the_energy_where_it_is(rng):
     assert member.shape == slope.shape == (12 * hood.centres.size, 600)
     assert_allclose(member.toarray()[: hood.centres.size, :50], hood.weights(np.arange(50.0))[0].toarray())
     assert member.toarray()[: hood.centres.size, 50:].sum() == 0
+
+
+def test_one_band_with_every_bin_changes_nothing_but_for_hoyer_the_weights_are_a_count(rng):
+    x = rng.standard_normal(300)
+    sft = AdaptiveShortTimeFFT("hann", np.linspace(60, 30, 33)[:, None], 8, 1.0, mfft=64)
+    for criterion in (criteria.Hoyer, criteria.Renyi):
+        plain, _ = sft.value_and_grad(x, criterion(width=100.0), wrt=())
+        banded, _ = sft.value_and_grad(x, criterion(width=100.0, bands=1), wrt=())
+        # a weight of two for every bin doubles what Renyi takes for the number of cells
+        shift = np.log(2) if criterion is criteria.Renyi else 0.0
+        assert banded == pytest.approx(plain + shift, rel=2e-2 if criterion is criteria.Hoyer else 1e-2)
+    many, gradient = sft.value_and_grad(x, criteria.Hoyer(width=100.0, bands=16), wrt=("win_length",))
+    assert -1 < many < 0 and np.all(np.isfinite(gradient.win_length))

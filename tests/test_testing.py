@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adaptstft import AdaptiveShortTimeFFT, Gradient, testing
+from adaptstft import AdaptiveShortTimeFFT, Gradient, criteria, testing
 
 X = np.random.default_rng(0).standard_normal(120)
 SETTINGS = [
@@ -48,3 +48,12 @@ def test_wrong_adjoint_fails():
     sft.field = "x"
     with pytest.raises(AssertionError, match="exceeds rtol"):
         testing.check_adjoint(sft, X)
+
+
+def test_check_vjp_leaves_out_the_signal_in_local_scope(rng):
+    # the signal's shares of energy are constants of the criterion
+    sft = AdaptiveShortTimeFFT("hann", np.linspace(30.2, 20.3, 17)[:, None], 7.5, 1.0, mfft=32)
+    x = rng.standard_normal(100)
+    found = testing.check_vjp(sft, x, criteria.Renyi(width=20.0, bands=3))
+    assert {c.name for c in found} == {"win_length", "hop"}
+    assert "x" in {c.name for c in testing.check_vjp(sft, x, "renyi")}
