@@ -331,34 +331,39 @@ def combine_basis(basis, table, place, out):  # type: ignore[no-untyped-def]
 
     ``out[0]`` gets the transform and ``out[1]`` its derivative in the place.
     """
-    rank = table.shape[1]
-    a = np.empty(rank, table.dtype)
-    b = np.empty(rank, table.dtype)
+    single = table.dtype.type
     for p in range(place.shape[0]):
         for q in range(place.shape[1]):
             cell = min(max(math.floor(place[p, q]), 1), table.shape[0] - 3)
             t = place[p, q] - cell
             s = 1.0 - t
-            w0, w1, w2, w3 = s * s * s / 6, 2 / 3 - t * t + t * t * t / 2, 2 / 3 - s * s + s * s * s / 2, t * t * t / 6
-            d0, d1, d2, d3 = -s * s / 2, -2 * t + 1.5 * t * t, 2 * s - 1.5 * s * s, t * t / 2
-            _blend(table[cell - 1], table[cell], table[cell + 1], table[cell + 2], w0, w1, w2, w3, a)
-            _blend(table[cell - 1], table[cell], table[cell + 1], table[cell + 2], d0, d1, d2, d3, b)
+            values = (
+                single(s * s * s / 6),
+                single(2 / 3 - t * t + t * t * t / 2),
+                single(2 / 3 - s * s + s * s * s / 2),
+                single(t * t * t / 6),
+            )
+            slopes = (single(-s * s / 2), single(-2 * t + 1.5 * t * t), single(2 * s - 1.5 * s * s), single(t * t / 2))
+            rows = (table[cell - 1], table[cell], table[cell + 1], table[cell + 2])
             for c in range(basis.shape[0]):
-                re, im = basis[c, p, q, 0], basis[c, p, q, 1]
-                out[0, c, p, q] = complex(_dot(a, re), _dot(a, im))
-                out[1, c, p, q] = complex(_dot(b, re), _dot(b, im))
+                a, b, da, db = _combined(rows, values, slopes, basis[c, p, q, 0], basis[c, p, q, 1])
+                out[0, c, p, q] = complex(a, b)
+                out[1, c, p, q] = complex(da, db)
 
 
 @_kernel
-def _blend(r0, r1, r2, r3, w0, w1, w2, w3, out):  # type: ignore[no-untyped-def]
-    f0, f1, f2, f3 = out.dtype.type(w0), out.dtype.type(w1), out.dtype.type(w2), out.dtype.type(w3)
-    for j in range(out.size):
-        out[j] = f0 * r0[j] + f1 * r1[j] + f2 * r2[j] + f3 * r3[j]
-
-
-@_kernel
-def _dot(a, b):  # type: ignore[no-untyped-def]
-    total = a.dtype.type(0)
-    for j in range(a.size):
-        total += a[j] * b[j]
-    return total
+def _combined(rows, values, slopes, re, im):  # type: ignore[no-untyped-def]
+    """Sum both parts of the basis with the blended rows, and with their slopes, in the table's precision."""
+    r0, r1, r2, r3 = rows
+    v0, v1, v2, v3 = values
+    s0, s1, s2, s3 = slopes
+    zero = re.dtype.type(0)
+    a, b, da, db = zero, zero, zero, zero
+    for j in range(re.size):
+        value = v0 * r0[j] + v1 * r1[j] + v2 * r2[j] + v3 * r3[j]
+        slope = s0 * r0[j] + s1 * r1[j] + s2 * r2[j] + s3 * r3[j]
+        a += value * re[j]
+        b += value * im[j]
+        da += slope * re[j]
+        db += slope * im[j]
+    return a, b, da, db
