@@ -158,14 +158,13 @@ class _BinStage:
     def _made_exact(self, best: Run, basis: BasisTransforms) -> Run:
         """Evaluate the result of a descent on approximate transforms with the exact sums."""
         descent = replace(best.descent, basis=None)
-        at = descent.evaluate(best.parameters, best.outcome.y)
+        at, comparable = descent.evaluate_exactly(best.parameters, best.outcome.y)
         approximation = {
             "rank": basis.rank,
             "accuracy": basis.basis.error,
             "difference": at.value - best.outcome.value,
         }
         outcome = replace(best.outcome, value=at.value, jac=at.natural)
-        comparable = descent.comparable_value(outcome.state)
         return replace(best, outcome=outcome, comparable=comparable, approximation=approximation)
 
     # ------------------------------------------------------------------ starts

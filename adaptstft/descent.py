@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from adaptstft._typing import AnyArray, Float64Array
-from adaptstft.bins import BinFrames
+from adaptstft.bins import BinFrames, BinSpectra, bin_forward
 from adaptstft.control import total_variation
 from adaptstft.criteria import Criterion
 from adaptstft.energies import energies, energy_slopes
@@ -125,19 +125,33 @@ class Descent:
             return tf, BinFrames(state.theta, state.times, state.times)
         return tf, make_frames(state.theta, state.times, mfft=tf.mfft)
 
-    def _loss(self, parameters: Parameters, state: State) -> FrameLoss:
+    def _loss(self, parameters: Parameters, state: State, spectra: BinSpectra | None = None) -> FrameLoss:
         tf, frames = self.frames(state)
         view = FrameView(state.times, state.weights, 1.0, self.neighbourhoods)
-        if self.basis is not None and isinstance(frames, BinFrames):
+        if self.basis is not None:
             spectra = self.basis.spectra(state.theta)
+        if spectra is not None and isinstance(frames, BinFrames):
             return bin_loss(tf, self.x, frames, spectra, self.criterion, view, lead_shape=self.lead)
         wanted = {"positions": parameters.times_vary, "shape": parameters.tune_shape}
         return evaluate(tf, self.x, frames, self.criterion, view, **wanted, lead_shape=self.lead)
 
     def evaluate(self, parameters: Parameters, y: Float64Array) -> Evaluation:
         """Value and slope of the objective at the optimiser's variables ``y``."""
+        return self._evaluation(parameters, y, parameters.state(y), None)
+
+    def evaluate_exactly(self, parameters: Parameters, y: Float64Array) -> tuple[Evaluation, float]:
+        """Objective and comparable value with windows per bin, from one transform by the exact sums."""
         state = parameters.state(y)
-        loss = self._loss(parameters, state)
+        tf, frames = self.frames(state)
+        assert isinstance(frames, BinFrames)
+        spectra = bin_forward(tf, self.x, frames, slope=True, centre=False)
+        comparable = energy_slopes(self.criterion, energies(spectra.S), self._comparable_view(state), self.lead).value
+        return self._evaluation(parameters, y, state, spectra), comparable
+
+    def _evaluation(
+        self, parameters: Parameters, y: Float64Array, state: State, spectra: BinSpectra | None
+    ) -> Evaluation:
+        loss = self._loss(parameters, state, spectra)
         value, d_theta = loss.value, loss.theta
         if self.smoothness and parameters.lengths in ("time", "grid"):
             variation, slope = total_variation(state.theta)
@@ -161,10 +175,11 @@ class Descent:
 
         Only the value itself for callables, which may be anything.
         """
+        return self._value(state, self._comparable_view(state))
+
+    def _comparable_view(self, state: State) -> FrameView:
         spans = durations(state.times, self.x.shape[1])
-        return self._value(
-            state, comparable_view(self.criterion, state.times, spans, self.tf.mfft, self.neighbourhoods)
-        )
+        return comparable_view(self.criterion, state.times, spans, self.tf.mfft, self.neighbourhoods)
 
 
 @dataclass(frozen=True)

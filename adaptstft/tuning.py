@@ -37,7 +37,7 @@ def optimize(
     scope: Scope | None = None,
     smoothness: float = 0.0,
     control_points: int | tuple[int, int] | Literal["free"] | None = None,
-    accuracy: float | None = 1e-4,
+    accuracy: float | None = 1e-3,
     tune_shape: bool = False,
     scale_to: Scaling | None = "psd",
     detrend: str | None = "constant",
