@@ -12,8 +12,8 @@ caller's, and the residual alone would not tell.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg, eigsh
@@ -79,6 +79,8 @@ class InverseInfo:
 class FrameOperator:
     """``A^H W A`` for signals on samples ``low <= n < high``, of any number of channels.
 
+    `analyse` and `synthesise` take and return arrays of the kernels; all else is on the host.
+
     `part` is the range of samples that are asked for, all by default: others may be undetermined.
     """
 
@@ -88,14 +90,15 @@ class FrameOperator:
         self.tf, self.low, self.high = tf, low, high
         first, last = part or (low, high)
         self.part = slice(max(first, low) - low, max(min(last, high), low) - low)
-        self.frames = frames
+        self.frames = frames = replace(frames, uploaded=frames.lengths(tf))
         self.moved = frames.moved(-low)
-        self.scales = bin_scales(tf, frames.theta, slope=False, shape=False)
+        self.scales = bin_scales(tf, frames.lengths(tf), slope=False, shape=False)
         multiplicity = np.ones(tf.f_pts)
         if tf.onesided:
             multiplicity[tf.interior] = 2.0
-        self.weights = multiplicity / bin_gains(tf) ** 2
-        self.diagonal = bin_energy(tf, frames, self.weights, low, high)
+        weights = multiplicity / bin_gains(tf) ** 2
+        self.weights = tf.kernels.asarray(weights)
+        self.diagonal = bin_energy(tf, frames, weights, low, high)
 
     @property
     def size(self) -> int:
@@ -104,7 +107,7 @@ class FrameOperator:
 
     def analyse(self, x: AnyArray) -> ComplexArray:
         """Return ``A x``, shape (channels, frames, f_pts)."""
-        return bin_forward(self.tf, x, self.moved).S
+        return bin_forward(self.tf, x, self.moved, scales=self.scales).S
 
     def synthesise(self, S: ComplexArray) -> AnyArray:
         """Return ``A^H W S``, shape (channels, size)."""
@@ -113,7 +116,8 @@ class FrameOperator:
 
     def apply(self, x: AnyArray) -> AnyArray:
         """Return ``A^H W A x``."""
-        return self.synthesise(self.analyse(x))
+        kernels = self.tf.kernels
+        return cast(AnyArray, kernels.to_host(self.synthesise(self.analyse(kernels.asarray(x)))))
 
     def linear(self, channels: int = 1, scale: Float64Array | None = None) -> LinearOperator:
         """As an operator on flattened channels, with `scale` multiplied from both sides."""
@@ -166,7 +170,7 @@ def _draw(shape: tuple[int, int], *, real: bool) -> AnyArray:
 
 
 def solve(operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None) -> tuple[AnyArray, InverseInfo]:
-    """Solve ``A^H W A x = right`` for channels, shape (channels, size).
+    """Solve ``A^H W A x = right`` for channels, shape (channels, size), on the host.
 
     Raises
     ------
@@ -246,8 +250,9 @@ def bin_synthesize(
     operator: FrameOperator, spectra: ComplexArray, tol: float, maxiter: int | None
 ) -> tuple[AnyArray, InverseInfo]:
     """Least-squares signal of ``spectra``, shape (channels, frames, f_pts)."""
-    x, info = solve(operator, operator.synthesise(spectra), tol, maxiter)
-    return x, info
+    kernels = operator.tf.kernels
+    x, info = solve(operator, kernels.to_host(operator.synthesise(spectra)), tol, maxiter)
+    return kernels.asarray(x), info
 
 
 def bin_synthesis_vjp(
@@ -258,8 +263,9 @@ def bin_synthesis_vjp(
     With ``N = A^H W A``, ``x = N^-1 A^H W S``, ``r = N^-1 cotangent``, a change of ``A`` changes the loss by
     ``Re <dA r, W (S - A x)> - Re <A r, W dA x>``.
     """
-    x, _ = solve(operator, operator.synthesise(spectra), tol, None)
-    r, _ = solve(operator, cotangent, tol, None)
+    kernels = operator.tf.kernels
+    x, _ = bin_synthesize(operator, spectra, tol, None)
+    r = kernels.asarray(solve(operator, kernels.to_host(cotangent), tol, None)[0])
     of_x = bin_forward(operator.tf, x, operator.moved, slope=True, shape=shape)
     of_r = bin_forward(operator.tf, r, operator.moved, slope=True, shape=shape)
     first = bin_slopes(operator.tf, of_r, operator.weights * (spectra - of_x.S))
@@ -267,4 +273,4 @@ def bin_synthesis_vjp(
     slopes = BinSlopes(
         first.theta - second.theta, first.positions - second.positions, first.shape - second.shape
     )
-    return slopes, np.asarray(operator.weights * of_r.S)
+    return slopes, operator.weights * of_r.S

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,8 +21,8 @@ from adaptstft._typing import AnyArray, ComplexArray, Float64Array, IntArray
 from adaptstft.blocks import run_blocks
 from adaptstft.transform import Spectra, Transform, scale_of_sums
 
-#: Samples of the halves of one block's frames: they stay in a core's cache while all bins pass over them.
-_BLOCK_SAMPLES = 1 << 12
+#: Most bins of one block's frames, with all channels: what is made of them takes memory.
+_BLOCK_BINS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,25 @@ class BinFrames:
         Centres of the windows.
     origin : ndarray of float64, shape (frames,)
         Times from which the phase counts.
+    uploaded : ndarray or None
+        `theta` as an array of the kernels, if it was brought there to be used several times.
     """
 
     theta: Float64Array
     centre: Float64Array
     origin: Float64Array
+    uploaded: Any = None
 
     def __len__(self) -> int:
         return self.centre.size
 
     def __getitem__(self, part: slice) -> BinFrames:
-        return BinFrames(self.theta[part], self.centre[part], self.origin[part])
+        uploaded = None if self.uploaded is None else self.uploaded[part]
+        return BinFrames(self.theta[part], self.centre[part], self.origin[part], uploaded)
+
+    def lengths(self, tf: Spectra) -> Any:
+        """Return `theta` as an array of the kernels."""
+        return tf.kernels.asarray(self.theta) if self.uploaded is None else self.uploaded
 
     def moved(self, samples: int) -> BinFrames:
         """Return the frames in the indices of a signal with `samples` more before its first."""
@@ -95,43 +103,22 @@ class Halves:
         leads = np.array([lead, np.where(lead == 0, 0.0, 1.0 - lead)])
         return cls(first.astype(np.int64), leads, first - frames.origin, int(frames.theta.max() / 2) + 2)
 
-    def _index(self, n: int) -> tuple[IntArray, Any]:
-        i = np.arange(self.width)
-        index = np.array([self.first[0][:, None] + i, self.first[1][:, None] - i])
-        inside = (index >= 0) & (index < n)
-        inside[1, self.leads[0] == 0, 0] = False  # the centre is counted once
-        return index, inside
-
-    def split(self, x: AnyArray) -> tuple[Float64Array, Float64Array]:
+    def split(self, tf: Spectra, x: AnyArray) -> tuple[Float64Array, Float64Array]:
         """Rows (channels, frames, width): both halves, or their sums and differences around a sample."""
-        index, inside = self._index(x.shape[-1])
-        halves = np.where(inside, x[:, np.clip(index, 0, x.shape[-1] - 1)], 0.0)
-        right, left = halves[:, 0].copy(), halves[:, 1].copy()
-        folded = self.leads[0] == 0
-        right[:, folded], left[:, folded] = (right + left)[:, folded], (right - left)[:, folded]
+        right, left = tf.kernels.xp.empty((2, x.shape[0], self.first.shape[1], self.width))
+        tf.kernels.split_halves(x, self, right, left)
         return right, left
 
-    def join(self, right: Float64Array, left: Float64Array, out: Float64Array, low: int, *, folded: bool) -> None:
-        """Adjoint of `split`: add rows to a stretch of the signal that begins at index `low`.
 
-        `folded` tells whether rows hold sums and differences around a sample.
-        """
-        if folded:
-            at = self.leads[0] == 0
-            right[:, at], left[:, at] = (right + left)[:, at], (right - left)[:, at]
-        index, _ = self._index(0)
-        index = index - low
-        inside = (index >= 0) & (index < out.shape[-1])
-        inside[1, self.leads[0] == 0, 0] = False
-        for half, rows in ((0, right), (1, left)):
-            for p in range(index.shape[1]):
-                use = inside[half, p]
-                out[:, index[half, p, use]] += rows[:, p, use]
+def threads(tf: Spectra) -> int:
+    """Return the number of threads that work on blocks."""
+    return tf.kernels.WORKERS or tf.workers
 
 
-def block_ranges(frames: BinFrames) -> list[slice]:
-    """Divide frames into blocks whose samples fit a core's cache."""
-    size = max(1, int(_BLOCK_SAMPLES / (frames.theta.max() / 2 + 2)))
+def block_ranges(tf: Spectra, frames: BinFrames, channels: int) -> list[slice]:
+    """Divide frames into blocks with as many samples as suit the kernels."""
+    samples, bins = tf.kernels.BLOCK_SAMPLES, _BLOCK_BINS / max(channels, 1)
+    size = max(1, int(min(samples / (frames.theta.max() / 2 + 2), bins / tf.f_pts)))
     return [slice(b, min(b + size, len(frames))) for b in range(0, len(frames), size)]
 
 
@@ -176,7 +163,10 @@ def _phasors(mfft: int) -> Float64Array:
 
 @dataclass(frozen=True)
 class Scales:
-    """Scale ``c`` of each bin's window and its derivatives in the length and the shape parameters."""
+    """Scale ``c`` of each bin's window and its derivatives in the length and the shape parameters.
+
+    These are arrays of the kernels.
+    """
 
     value: Float64Array
     slope: Float64Array
@@ -194,22 +184,29 @@ class Scales:
 
 
 def bin_scales(tf: Transform, theta: Float64Array, *, slope: bool, shape: bool) -> Scales:
-    """Scale of the windows of each of `theta`, of any shape; equal lengths are summed once."""
+    """Scale of the windows of each of `theta`, an array of the kernels of any shape."""
+    xp = tf.kernels.xp
     n_shape = len(tf.window.shape) if shape else 0
     if tf.scaling is None:
-        zero = np.zeros(theta.shape)
-        return Scales(np.full(theta.shape, tf.amplitude), zero, np.zeros((n_shape, *theta.shape)))
+        zero = xp.zeros(theta.shape)
+        return Scales(zero + tf.amplitude, zero, xp.zeros((n_shape, *theta.shape)))
+    if xp is not np:  # a device has summed all before it has found which are equal
+        return _summed_scales(tf, theta, n_shape, slope)
     lengths, place = np.unique(theta, return_inverse=True)
-    sums = np.zeros((lengths.size, 4 + 2 * n_shape))
-    parts = [slice(i, i + 256) for i in range(0, lengths.size, 256)]
+    return _summed_scales(tf, lengths, n_shape, slope)[place.reshape(theta.shape)]
 
-    leads = _offset_leads(tf)
+
+def _summed_scales(tf: Transform, theta: Float64Array, n_shape: int, slope: bool) -> Scales:
+    lengths, leads = theta.reshape(-1), _offset_leads(tf)
+    sums = tf.kernels.xp.zeros((lengths.size, 4 + 2 * n_shape))
+    size = tf.kernels.BLOCK_SAMPLES // 16
+    parts = [slice(i, i + size) for i in range(0, lengths.size, size)]
 
     def work(i: int) -> None:
         tf.kernels.scale_sums(tf.window, lengths[parts[i]], leads, _n_rows(n_shape, slope), sums[parts[i]])
 
-    run_blocks(len(parts), work, tf.workers)
-    return Scales.of_sums(tf, lengths, sums)[place.reshape(theta.shape)]
+    run_blocks(len(parts), work, threads(tf))
+    return Scales.of_sums(tf, theta, sums)
 
 
 @dataclass(frozen=True)
@@ -233,40 +230,47 @@ class BinSpectra:
 
 
 def bin_forward(
-    tf: Transform, x: AnyArray, frames: BinFrames, *, slope: bool = False, centre: bool = True, shape: bool = False
+    tf: Transform,
+    x: AnyArray,
+    frames: BinFrames,
+    *,
+    slope: bool = False,
+    centre: bool = True,
+    shape: bool = False,
+    scales: Scales | None = None,
 ) -> BinSpectra:
     """Transform channels ``x``, shape (channels, n), and with `slope` its derivatives.
 
     That in the lengths is always among them; `centre` and `shape` ask for those in the windows' centres and
-    shape parameters.
+    shape parameters. `scales` may hold what `bin_scales` returns for the frames, with the same derivatives.
     """
+    kernels, xp = tf.kernels, tf.kernels.xp
     channels = _real_channels(x)
     n_shape = len(tf.window.shape) if shape else 0
     n_rows = _n_rows(n_shape, slope, centre)
-    out = np.empty((n_rows, x.shape[0], len(frames), tf.f_pts), np.result_type(x.dtype, np.complex64))
-    bins, gains, table = bin_numbers(tf), bin_gains(tf), _phasors(tf.mfft)
-    parts = block_ranges(frames)
+    out = xp.empty((n_rows, x.shape[0], len(frames), tf.f_pts), np.result_type(x.dtype, np.complex64))
+    bins, gains, table = map(kernels.asarray, (bin_numbers(tf), bin_gains(tf), _phasors(tf.mfft)))
+    parts = block_ranges(tf, frames, len(channels))
     leads = _offset_leads(tf)[:, None]
 
     def work(i: int) -> None:
         block = frames[parts[i]]
-        halves = Halves.of(block)
-        sums = np.empty((n_rows, channels.shape[0], *block.theta.shape), complex)
+        halves, theta = Halves.of(block), block.lengths(tf)
+        sums = xp.empty((n_rows, channels.shape[0], *block.theta.shape), complex)
         # where a frame has the samples that its scale is summed over, one pass does both
-        shared = tf.scaling is not None and bool(np.all(halves.leads == leads))
-        scale_sums = np.zeros((*block.theta.shape, 4 + 2 * n_shape) if shared else (0, 0, 0))
-        samples = halves.split(channels)
-        tf.kernels.bin_sums(tf.window, *samples, halves, block.theta, bins, table, sums, scale_sums)
-        scales = (
-            Scales.of_sums(tf, block.theta, scale_sums)
-            if shared
-            else bin_scales(tf.single(), block.theta, slope=slope, shape=shape)
-        )
+        shared = scales is None and tf.scaling is not None and bool(np.all(halves.leads == leads))
+        scale_sums = xp.zeros((*block.theta.shape, 4 + 2 * n_shape) if shared else (0, 0, 0))
+        samples = halves.split(tf, channels)
+        kernels.bin_sums(tf.window, *samples, halves, theta, bins, table, sums, scale_sums)
+        if shared:
+            own = Scales.of_sums(tf, theta, scale_sums)
+        else:
+            own = bin_scales(tf.single(), theta, slope=slope, shape=shape) if scales is None else scales[parts[i]]
         if np.iscomplexobj(x):
             sums = sums[:, 0::2] + 1j * sums[:, 1::2]
-        out[:, :, parts[i]] = _scaled(sums, block.theta, scales) * gains
+        out[:, :, parts[i]] = _scaled(sums, theta, own) * gains
 
-    run_blocks(len(parts), work, tf.workers)
+    run_blocks(len(parts), work, threads(tf))
     if not slope:
         return BinSpectra(out[0])
     return BinSpectra(out[0], out[1], out[2] if n_rows > 2 else None, out[3:])
@@ -293,13 +297,13 @@ def _accumulate(
     add: Callable[[slice, BinFrames, Halves, int, Float64Array], None],
 ) -> None:
     """Add up what blocks of frames contribute to samples from `low` on, in the order of the blocks."""
-    parts = block_ranges(frames)
+    parts = block_ranges(tf, frames, len(out))
     high = low + out.shape[-1]
 
     def work(i: int) -> Any:
         block = frames[parts[i]]
         first, last = np.clip(block.covered(), low, high)
-        stretch = np.zeros((*out.shape[:-1], last - first))
+        stretch = tf.kernels.xp.zeros((*out.shape[:-1], last - first))
         add(parts[i], block, Halves.of(block), int(first), stretch)
         return first, last, stretch
 
@@ -307,7 +311,7 @@ def _accumulate(
         first, last, stretch = result
         out[..., first - low : last - low] += stretch
 
-    run_blocks(len(parts), work, tf.workers, merge)
+    run_blocks(len(parts), work, threads(tf), merge)
 
 
 def bin_adjoint(
@@ -317,36 +321,37 @@ def bin_adjoint(
 
     `real` tells whether the signal is, and `scales` may hold what `bin_scales` returns for the frames.
     """
-    scales = scales or bin_scales(tf, frames.theta, slope=False, shape=False)
-    weighted = np.asarray(g, dtype=complex) * (scales.value * bin_gains(tf))
+    kernels, xp = tf.kernels, tf.kernels.xp
+    scales = scales or bin_scales(tf, frames.lengths(tf), slope=False, shape=False)
+    weighted = xp.asarray(g, dtype=complex) * (scales.value * kernels.asarray(bin_gains(tf)))
     if not real:  # a complex channel is two real ones: its imaginary part sees -1j times the cotangent
         weighted = np.stack([weighted, -1j * weighted], axis=1).reshape(-1, *g.shape[1:])
-    out = np.zeros((weighted.shape[0], high - low))
-    bins, table = bin_numbers(tf), _phasors(tf.mfft)
+    out = xp.zeros((weighted.shape[0], high - low))
+    bins, table = kernels.asarray(bin_numbers(tf)), kernels.asarray(_phasors(tf.mfft))
 
     def add(part: slice, block: BinFrames, halves: Halves, first: int, stretch: Float64Array) -> None:
-        right, left = np.zeros((2, stretch.shape[0], len(block), halves.width))
-        own = np.ascontiguousarray(weighted[:, part])
-        tf.kernels.bin_adjoint(tf.window, own, halves, block.theta, bins, table, right, left)
-        halves.join(right, left, stretch, first, folded=True)
+        right, left = xp.zeros((2, stretch.shape[0], len(block), halves.width))
+        own = kernels.asarray(weighted[:, part])
+        kernels.bin_adjoint(tf.window, own, halves, block.lengths(tf), bins, table, right, left)
+        kernels.join_halves(right, left, halves, first, True, stretch)
 
     _accumulate(tf, frames, out, low, add)
-    return out if real else out[0::2] + 1j * out[1::2]
+    return cast(AnyArray, out if real else out[0::2] + 1j * out[1::2])
 
 
 def bin_energy(tf: Transform, frames: BinFrames, weights: Float64Array, low: int, high: int) -> Float64Array:
-    """``sum_qp weights[q] |w_qp(n)|**2`` for samples ``low <= n < high``."""
-    scales = bin_scales(tf, frames.theta, slope=False, shape=False)
-    gain = scales.value**2 * (bin_gains(tf) ** 2 * weights)
-    out = np.zeros((1, high - low))
+    """``sum_qp weights[q] |w_qp(n)|**2`` for samples ``low <= n < high``, on the host as `weights`."""
+    scales = bin_scales(tf, frames.lengths(tf), slope=False, shape=False)
+    gain = scales.value**2 * tf.kernels.asarray(bin_gains(tf) ** 2 * weights)
+    out = tf.kernels.xp.zeros((1, high - low))
 
     def add(part: slice, block: BinFrames, halves: Halves, first: int, stretch: Float64Array) -> None:
-        right, left = np.zeros((2, len(block), halves.width))
-        tf.kernels.bin_energy(tf.window, gain[part], halves, block.theta, right, left)
-        halves.join(right[np.newaxis], left[np.newaxis], stretch, first, folded=False)
+        right, left = tf.kernels.xp.zeros((2, len(block), halves.width))
+        tf.kernels.bin_energy(tf.window, gain[part], halves, block.lengths(tf), right, left)
+        tf.kernels.join_halves(right[np.newaxis], left[np.newaxis], halves, first, False, stretch)
 
     _accumulate(tf, frames, out, low, add)
-    return np.asarray(out[0])
+    return cast(Float64Array, tf.kernels.to_host(out[0]))
 
 
 # ---------------------------------------------------------------------------------------
@@ -355,7 +360,7 @@ def bin_energy(tf: Transform, frames: BinFrames, weights: Float64Array, low: int
 
 @dataclass(frozen=True)
 class BinSlopes:
-    """Derivatives of a real loss in what a transform with windows per bin depends on.
+    """Derivatives of a real loss in what a transform with windows per bin depends on, on the host.
 
     Attributes
     ----------
@@ -378,20 +383,17 @@ def bin_slopes(tf: Transform, spectra: BinSpectra, g: ComplexArray, *, phase: bo
     `phase` tells whether the loss depends on it: the phase counts from each frame's time.
     """
     assert spectra.theta is not None
+    to_host = tf.kernels.to_host
     positions = np.zeros(g.shape[1])
     if spectra.centre is not None:
-        positions = np.sum(_real_product(g, spectra.centre), axis=(0, 2))
+        positions = to_host(np.sum(_real_product(g, spectra.centre), axis=(0, 2)))
     if phase:
-        turning = 2j * np.pi / tf.mfft * bin_numbers(tf)
-        positions = positions + np.sum(_real_product(g, spectra.S * turning), axis=(0, 2))
-    shape = [] if spectra.shape is None else [np.sum(_real_product(g, row)) for row in spectra.shape]
-    return BinSlopes(
-        np.sum(_real_product(g, spectra.theta), axis=0),
-        positions,
-        np.array(shape),
-    )
+        turning = tf.kernels.asarray(2j * np.pi / tf.mfft * bin_numbers(tf))
+        positions = positions + to_host(np.sum(_real_product(g, spectra.S * turning), axis=(0, 2)))
+    shape = [] if spectra.shape is None else [float(np.sum(_real_product(g, row))) for row in spectra.shape]
+    return BinSlopes(to_host(np.sum(_real_product(g, spectra.theta), axis=0)), positions, np.array(shape))
 
 
 def _real_product(g: ComplexArray, z: ComplexArray) -> Float64Array:
     """``Re(conj(g) z)`` in double precision."""
-    return np.asarray(g.real.astype(float) * z.real + g.imag.astype(float) * z.imag)
+    return g.real.astype(float) * z.real + g.imag.astype(float) * z.imag

@@ -21,14 +21,15 @@ from scipy.linalg import qr, solve_triangular
 from scipy.ndimage import spline_filter1d
 
 from adaptstft._typing import AnyArray, Float64Array
-from adaptstft.bins import BinSpectra, bin_scales
+from adaptstft.bins import BinSpectra, bin_scales, threads
 from adaptstft.blocks import run_blocks
 from adaptstft.framing import make_frames
 from adaptstft.transform import Transform, forward
 
 #: Basis transforms above this size are not kept, but computed again for every evaluation.
 _MOST_BYTES = 1 << 30
-_BLOCK_BYTES = 1 << 22
+#: Size of a block for each element of the blocks of ordinary transforms.
+_ELEMENT_BYTES = 32
 #: Points of the first grid for each factor e of window lengths.
 _PER_NEPER = 120
 _REFINEMENTS = 3
@@ -77,7 +78,8 @@ def _columns(tf: Transform, lengths: Float64Array, d: Float64Array, root: Float6
     """Scaled windows of all lengths at the distances, one a column, weighted for inner products."""
     u = d[:, None] / lengths
     values = np.where(u < 0.5, tf.window(np.minimum(u, 0.5 - 1e-15)), 0.0)
-    return np.asarray(values * bin_scales(tf, lengths, slope=False, shape=False).value * root[:, None])
+    scale = tf.kernels.to_host(bin_scales(tf, tf.kernels.asarray(lengths), slope=False, shape=False).value)
+    return np.asarray(values * scale * root[:, None])
 
 
 def window_basis(tf: Transform, bounds: tuple[float, float], accuracy: float) -> WindowBasis | None:
@@ -138,10 +140,10 @@ class BasisTransforms:
     def __init__(self, tf: Transform, x: AnyArray, times: Float64Array, basis: WindowBasis, accuracy: float) -> None:
         self.tf, self.x, self.times, self.basis = tf, x, times, basis
         self.dtype: Any = np.float32 if accuracy >= _SINGLE or x.real.dtype == np.float32 else np.float64
-        self.table = basis.table.astype(self.dtype)
+        self.table = tf.kernels.asarray(basis.table, self.dtype)
         rank = basis.lengths.size
         per_frame = 2 * rank * x.shape[0] * tf.f_pts * np.dtype(self.dtype).itemsize
-        size = max(1, _BLOCK_BYTES // per_frame)
+        size = max(1, _ELEMENT_BYTES * tf.kernels.BLOCK_ELEMENTS // per_frame)
         self.parts = [slice(b, min(b + size, times.size)) for b in range(0, times.size, size)]
         self.kept: list[AnyArray] | None = None
         if per_frame * times.size <= _MOST_BYTES:
@@ -150,7 +152,7 @@ class BasisTransforms:
             def work(i: int) -> None:
                 kept[i] = self._make(self.parts[i])
 
-            run_blocks(len(self.parts), work, tf.workers)
+            run_blocks(len(self.parts), work, threads(tf))
             self.kept = kept
 
     @property
@@ -162,7 +164,7 @@ class BasisTransforms:
         """Basis transforms of a block, shape (channels, frames, f_pts, 2, rank)."""
         tf = self.tf.single()
         times = self.times[part]
-        out = np.empty((self.x.shape[0], times.size, tf.f_pts, 2, self.rank), self.dtype)
+        out: AnyArray = tf.kernels.empty_basis(self.x.shape[0], times.size, tf.f_pts, self.rank, self.dtype)
         for j, length in enumerate(self.basis.lengths):
             frames = make_frames(np.full(times.size, length), times, mfft=tf.mfft, window_offset=tf.window_offset)
             S = forward(tf, self.x, frames)
@@ -175,16 +177,17 @@ class BasisTransforms:
 
     def spectra(self, theta: Float64Array) -> BinSpectra:
         """Transform with window lengths `theta`, shape (frames, f_pts), and its derivative in them."""
-        shape = (2, self.x.shape[0], *theta.shape)
-        out = np.empty(shape, np.complex64 if self.dtype == np.float32 else np.complex128)
+        kernels, channels = self.tf.kernels, self.x.shape[0]
+        dtype: Any = np.complex64 if self.dtype == np.float32 else np.complex128
+        out = kernels.xp.empty((2, channels, *theta.shape), dtype)
         place = (np.log(theta) - self.basis.first) / self.basis.step
 
         def work(i: int) -> None:
             part = self.parts[i]
-            own = np.empty((2, shape[1], part.stop - part.start, shape[3]), out.dtype)
-            self.tf.kernels.combine_basis(self.block(i), self.table, place[part], own)
-            own[1] /= theta[part] * self.basis.step
+            own = kernels.xp.empty((2, channels, *theta[part].shape), dtype)
+            kernels.combine_basis(self.block(i), self.table, place[part], own)
+            own[1] /= kernels.asarray(theta[part] * self.basis.step)
             out[:, :, part] = own
 
-        run_blocks(len(self.parts), work, self.tf.workers)
+        run_blocks(len(self.parts), work, threads(self.tf))
         return BinSpectra(out[0], out[1])

@@ -141,7 +141,7 @@ def bin_loss(
 ) -> FrameLoss:
     """Evaluate a criterion for windows per bin, from their `spectra` with the derivatives that are wanted."""
     found = energy_slopes(criterion, energies(spectra.S), view, lead_shape)
-    g = 2 * found.energy * spectra.S
+    g = tf.kernels.asarray(2 * found.energy) * spectra.S
     d_x = None
     if want_x:
         d_x = bin_adjoint(tf, g, frames, 0, x.shape[-1], real=not np.iscomplexobj(x)).astype(x.dtype)

@@ -39,6 +39,14 @@ class Series:
     slope: FloatArray
     shape: tuple[FloatArray, ...]
 
+    @property
+    def shape_rows(self) -> FloatArray:
+        """Entries of `shape` as rows of one array, filled up with zeros."""
+        rows = np.zeros((len(self.shape), max((c.size for c in self.shape), default=1)))
+        for row, coefficients in zip(rows, self.shape, strict=True):
+            row[: coefficients.size] = coefficients
+        return rows
+
 
 def fit_series(rows: Callable[[Float64Array], Float64Array], plateau: float, dtype: Any = np.float64) -> Series | None:
     """Fit polynomials to a window.

@@ -53,10 +53,10 @@ def make_tiles(tf: Transform, x: AnyArray, times: Neighbourhoods, count: int) ->
     bands = band_weights(tf, count)
     length = float(np.clip(times.width / _PER_WIDTH, 2.0, tf.mfft))
     centres = np.arange(int(np.ceil((x.shape[-1] - 1) / (length / 4))) + 1) * (length / 4)
-    peak = float(np.abs(x).max(initial=0.0)) or 1.0  # squares of any amplitude stay finite
+    peak = float(np.abs(x).max()) or 1.0  # squares of any amplitude stay finite
     plain = replace(tf, window=resolve("hann"), scaling="psd", amplitude=1 / peak)
     S = forward(plain, x, make_frames(np.full(centres.size, length), centres, mfft=tf.mfft))
-    energy = np.sum(S.real.astype(float) ** 2 + S.imag.astype(float) ** 2, axis=0)
+    energy = tf.kernels.to_host(np.sum(S.real.astype(float) ** 2 + S.imag.astype(float) ** 2, axis=0))
     share = bands @ energy.T @ times.weights(times.centres[0] + centres)[0].T
     total = max(float(share.sum()), np.finfo(float).tiny)
     return Tiles(times, bands, np.asarray(share / total).ravel())

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import adaptstft
-from adaptstft import AdaptiveShortTimeFFT, criteria
+from adaptstft import AdaptiveShortTimeFFT, criteria, windows
+from adaptstft.bins import BinFrames, Halves
 from adaptstft.kernels import _numpy
 
 MFFT = 12
@@ -75,7 +76,8 @@ def compare(module, name, arrays, out, *, on_host=()):
     found = [module.asarray(a.copy()) for a in out]
     getattr(module, name)(*on_device, *found)
     for e, f in zip(expected, found, strict=True):
-        np.testing.assert_allclose(module.to_host(f), e, rtol=0, atol=(1e-4 if single else 1e-12) * abs(e).max())
+        atol = (1e-4 if single else 1e-12) * abs(e).max(initial=0)
+        np.testing.assert_allclose(module.to_host(f), e, rtol=0, atol=atol)
         assert f.dtype == e.dtype
 
 
@@ -160,6 +162,95 @@ def test_bins(bins, mirrored, even, real, cuda, rng):
 
 
 # ---------------------------------------------------------------------------------------
+# Windows that differ from bin to bin
+
+#: Centres between samples, in the middle of two and on one, before, within and behind the signal, in no order.
+CENTRE = np.array([3.3, 2.0, 8.5, -4.0, 26.5, 19.0])
+
+
+@pytest.fixture
+def bin_frames(rng):
+    """Frames some of whose windows end on samples, and some have more samples than pass between look-ups of phasors."""
+    theta = rng.uniform(4, 12, (CENTRE.size, 18))
+    theta[:, ::3] = np.round(theta[:, ::3])
+    theta[:, 5] += 28
+    return BinFrames(theta, CENTRE, CENTRE + rng.integers(-3, 3, CENTRE.size))
+
+
+def phasor_table(mfft):
+    angle = 2 * np.pi * np.arange(mfft) / mfft
+    return np.array([np.cos(angle), np.sin(angle)])
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_halves(folded, bin_frames, cuda, rng):
+    halves = Halves.of(bin_frames)
+    rows = numbers(rng, np.dtype(float), 2, 2, CENTRE.size, halves.width)
+    x = numbers(rng, np.dtype(float), 2, N)
+    compare(cuda, "split_halves", (x, halves), tuple(rows.copy()))
+    for low, size in ((0, N), (-30, 80), (5, 3)):
+        out = numbers(rng, np.dtype(float), 2, size)
+        compare(cuda, "join_halves", (*rows, halves, low, folded), (out,))
+
+
+def bell(u):
+    return np.cos(2 * u) ** 2
+
+
+# windows that jump at their ends, one with a plateau, and one that is no polynomial
+@pytest.mark.parametrize(
+    ("window", "n_rows"),
+    [(("gaussian", 2.0), 1), ("hamming", 2), (("tukey", 0.4), 3), (("gaussian", 2.0), 4), (bell, 3)],
+)
+def test_sums_over_samples(window, n_rows, bin_frames, cuda, rng):
+    window = windows.resolve(window)
+    halves, theta = Halves.of(bin_frames), np.ascontiguousarray(bin_frames.theta[:, :9])
+    right, left = numbers(rng, np.dtype(float), 2, 2, CENTRE.size, halves.width)
+    left[:, halves.leads[0] == 0, 0] = right[:, halves.leads[0] == 0, 0]  # as sum and difference with nothing
+    first, mfft = {1: (0, 17), 2: (-4, 9), 3: (-5, 10), 4: (0, 16)}[n_rows]
+    arrays = (window, right, left, halves, theta, first + np.arange(9), phasor_table(mfft))
+    sums = numbers(rng, np.dtype(complex), n_rows, 2, *theta.shape)
+    scale_sums = np.ones((*theta.shape, 4 + 2 * max(n_rows - 3, 0)))
+    compare(cuda, "bin_sums", arrays, (sums, scale_sums))
+    compare(cuda, "bin_sums", arrays, (sums, np.zeros((0, 0, 0))), on_host=(4, 6))
+    for leads in (np.zeros(2), np.array([0.25, 0.75]), np.array([0.5, 0.5])):
+        compare(cuda, "scale_sums", (window, theta[0], leads, n_rows), (scale_sums[0],), on_host=(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("window", "first", "mfft"), [(("gaussian", 2.0), 0, 35), (("tukey", 0.4), -9, 18), (bell, 0, 34)]
+)
+def test_sums_over_bins(window, first, mfft, bin_frames, cuda, rng):
+    window, halves = windows.resolve(window), Halves.of(bin_frames)
+    rows = numbers(rng, np.dtype(float), 2, 2, CENTRE.size, halves.width)
+    g = numbers(rng, np.dtype(complex), 2, *bin_frames.theta.shape)
+    bins = np.arange(18) if first >= 0 else np.roll(first + np.arange(18), first)  # modulo mfft they follow each other
+    arrays = (window, g, halves, bin_frames.theta, bins, phasor_table(mfft))
+    joined = np.zeros((2, 2, 80))  # what rows hold of a sample on the centre is for their sum to say
+    for module, out in zip((cuda, _numpy), joined, strict=True):
+        on_device = [module.asarray(a) if isinstance(a, np.ndarray) and a.dtype != np.int64 else a for a in arrays]
+        right, left = (module.asarray(row.copy()) for row in rows)
+        module.bin_adjoint(*on_device, right, left)
+        _numpy.join_halves(module.to_host(right), module.to_host(left), halves, -30, True, out)
+    np.testing.assert_allclose(*joined, rtol=0, atol=1e-12 * abs(joined).max())
+    gain = rng.uniform(0.5, 2, bin_frames.theta.shape)
+    compare(cuda, "bin_energy", (window, gain, halves, bin_frames.theta), tuple(rows[:, 0]))
+
+
+def test_basis_transforms(real, cuda, rng):
+    basis, table = rng.standard_normal((2, 3, 11, 2, 5)).astype(real), rng.standard_normal((9, 5)).astype(real)
+    place = rng.uniform(-1, 10, (3, 11))
+    out = numbers(rng, np.result_type(real, np.complex64), 2, 2, 3, 11)
+    compare(cuda, "combine_basis", (basis, table, place), (out,), on_host=(2,))
+    own = cuda.empty_basis(2, 3, 11, 5, real)
+    own[...] = cuda.asarray(basis)
+    found = cuda.asarray(out.copy())
+    cuda.combine_basis(own, cuda.asarray(table), place, found)
+    _numpy.combine_basis(basis, table, place, out)
+    np.testing.assert_allclose(cuda.to_host(found), out, rtol=0, atol=(1e-4 if real == np.float32 else 1e-12))
+
+
+# ---------------------------------------------------------------------------------------
 # End to end
 
 LENGTH = 40
@@ -223,6 +314,59 @@ def test_transforms_and_their_gradients(fft_mode, mfft, on_device, cuda, rng):
     G, g = numbers(rng, np.dtype(complex), *S.shape), numbers(rng, dtype, *y.shape)
     assert_gradients_agree(cuda, one.vjp(put(x), put(G)), other.vjp(x, G), on_device)
     assert_gradients_agree(cuda, one.istft_vjp(put(S), put(g), 2, 39), other.istft_vjp(S, g, 2, 39), on_device)
+
+
+def bin_transforms(rng, fft_mode="onesided", mfft=8, **settings):
+    """The same transform with a window for each bin on both backends; centres on samples and between them."""
+    positions = np.array([-1.0, 1.3, 3.0, 5.0, 7.7, 10.0])
+    f_pts = mfft if fft_mode in ("twosided", "centered") else mfft // 2 + 1
+    lengths = rng.uniform(6, 7, (f_pts, positions.size))
+    lengths[0] = 6.0
+    defaults = {"win_length": lengths, "positions": positions, "fft_mode": fft_mode, "mfft": mfft}
+    return transforms(rng, **defaults | {"window": ("gaussian", 5.0)} | settings)
+
+
+@pytest.mark.parametrize(
+    ("fft_mode", "mfft", "on_device"),
+    [("twosided", 8, False), ("centered", 7, True), ("onesided", 8, True), ("onesided2X", 7, False)],
+)
+def test_windows_per_bin(fft_mode, mfft, on_device, cuda, rng):
+    one, other = bin_transforms(rng, fft_mode, mfft)
+    dtype = np.dtype(complex if fft_mode in ("twosided", "centered") else float)
+    x = numbers(rng, dtype, 10)
+    put = cuda.xp.asarray if on_device else np.asarray
+    S = other.stft(x)
+    assert_close(cuda, one.spectrogram(put(x)), other.spectrogram(x), on_device)
+    S = S + numbers(rng, np.dtype(complex), *S.shape)  # no transform of any signal
+    y = other.istft(S, 0, 10, tol=1e-2)
+    assert_close(cuda, one.istft(put(S), 0, 10, tol=1e-2), y, on_device)
+    G, g = numbers(rng, np.dtype(complex), *S.shape), numbers(rng, dtype, *y.shape)
+    assert_gradients_agree(cuda, one.vjp(put(x), put(G)), other.vjp(x, G), on_device)
+    if fft_mode in ("centered", "onesided2X"):
+        expected = other.istft_vjp(S, g, 0, 10, tol=1e-2)
+        assert_gradients_agree(cuda, one.istft_vjp(put(S), put(g), 0, 10, tol=1e-2), expected, on_device)
+
+
+def test_windows_per_bin_in_blocks_and_channels(cuda, rng, monkeypatch):
+    one, other = bin_transforms(rng, window=lambda u: np.cos(np.pi * u) ** 2)
+    monkeypatch.setattr(cuda, "BLOCK_SAMPLES", 20)
+    x = numbers(rng, np.dtype(np.float32), 10, 2)
+    S = other.stft(x, axis=0, padding="even")
+    assert_close(cuda, one.stft(cuda.xp.asarray(x), axis=0, padding="even"), S, True, 1e-5)
+    assert_gradients_agree(cuda, one.vjp(x, S, axis=0), other.vjp(x, S, axis=0), False, 1e-4)
+    assert one.frame_bounds(10) == pytest.approx(other.frame_bounds(10))
+
+
+@pytest.mark.parametrize("criterion", [criteria.Renyi(scope="local", width=4.0, bands=2), "gini"])
+def test_criteria_of_windows_per_bin(criterion, cuda, rng):
+    lengths = rng.uniform(6, 7, (5, 1))
+    one, other = bin_transforms(rng, win_length=lengths, positions=None, hop=3.0, scale_to="magnitude", window="hann")
+    x = numbers(rng, np.dtype(float), 10)
+    value, gradient = one.value_and_grad(cuda.xp.asarray(x), criterion)
+    expected, other_gradient = other.value_and_grad(x, criterion)
+    assert value == pytest.approx(expected, rel=1e-10)
+    assert_gradients_agree(cuda, gradient, other_gradient, True, 1e-8)
+    assert one.value_and_grad(x, criterion, wrt=())[0] == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("on_device", [False, True])
@@ -304,6 +448,18 @@ def test_optimize(cuda, monkeypatch):
     assert found.fun == pytest.approx(expected.fun, rel=1e-9)
 
 
+@pytest.mark.parametrize("accuracy", [5e-6, None])
+def test_optimize_windows_per_bin(accuracy, cuda):
+    x = chirp_and_click()[:36]
+    settings = {"win_length": 14.0, "hop": 7, "win_bounds": (14, 16), "starts": 1, "options": {"maxiter": 1}}
+    settings |= {"window_mode": "time-frequency", "control_points": (2, 2), "accuracy": accuracy}
+    found = adaptstft.optimize(x, 1.0, backend="cuda", **settings)
+    expected = adaptstft.optimize(x, 1.0, backend="numpy", **settings)
+    assert (found.approximation is None) == (accuracy is None)
+    np.testing.assert_allclose(found.win_length, expected.win_length, rtol=1e-3)
+    assert found.fun == pytest.approx(expected.fun, rel=1e-6)
+
+
 def test_optimize_on_cupy_arrays(cuda):
     x = chirp_and_click()
     settings = {"hop": 10, "win_bounds": (24, 24), "criterion": "gini"}
@@ -313,6 +469,19 @@ def test_optimize_on_cupy_arrays(cuda):
     assert found.fun == pytest.approx(expected.fun, rel=1e-9)
     assert isinstance(found.signal, np.ndarray)
     assert_close(cuda, found.sft.stft(cuda.xp.asarray(x)), expected.sft.stft(x), on_device=True)
+
+
+def test_blocks_are_on_the_host(cuda, rng):
+    one, other = transforms(rng, win_length=16, hop=6, positions=None)
+    x = numbers(rng, np.dtype(float), LENGTH)
+    blocks = list(one.stft_blocks(x, block=25))
+    assert_close(cuda, np.concatenate(blocks, axis=-1), other.stft(x))
+    assert_close(cuda, np.concatenate(list(one.istft_blocks(blocks, k1=LENGTH))), x)
+    one, other = bin_transforms(rng)
+    x = numbers(rng, np.dtype(float), 10)
+    assert_close(cuda, np.concatenate(list(one.stft_blocks(x, block=7)), axis=-1), other.stft(x))
+    with pytest.raises(TypeError, match="pass an ndarray, or an iterable"):
+        one.stft_blocks(cuda.xp.asarray(x))
 
 
 @pytest.mark.parametrize("on_device", [False, True])

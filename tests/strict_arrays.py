@@ -99,6 +99,7 @@ class ndarray(NDArrayOperatorsMixin):
     size = property(lambda self: self._data.size)
     ndim = property(lambda self: self._data.ndim)
     dtype = property(lambda self: self._data.dtype)
+    T = property(lambda self: ndarray(self._data.T))
 
 
 def _wrapped(function):

@@ -22,6 +22,7 @@ from numba import cuda, float64
 from adaptstft._typing import AnyArray, Float64Array, IntArray
 from adaptstft.kernels._cuda_arrays import (
     BLOCK_ELEMENTS,
+    BLOCK_SAMPLES,
     SIMULATED,
     WORKERS,
     asarray,
@@ -33,7 +34,7 @@ from adaptstft.kernels._cuda_arrays import (
     xp,
 )
 
-__all__ = ["BLOCK_ELEMENTS", "WORKERS", "asarray", "fft", "to_host", "xp"]
+__all__ = ["BLOCK_ELEMENTS", "BLOCK_SAMPLES", "WORKERS", "asarray", "fft", "to_host", "xp"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -581,3 +582,15 @@ def statistics_and_cotangent(
     one = slice(chosen, chosen + 1)
     ones = np.ones((1, spectra.shape[0]))
     cotangent(spectra, gain, mirrored, even, exponents[one], logs[one], ones, adjoint)
+
+
+from adaptstft.kernels._cuda_bins import (  # noqa: E402, F401
+    bin_adjoint,
+    bin_energy,
+    bin_sums,
+    combine_basis,
+    empty_basis,
+    join_halves,
+    scale_sums,
+    split_halves,
+)

@@ -27,6 +27,8 @@ else:
 
 #: Elements of the FFT's input for one block: enough to fill a device, little next to its memory.
 BLOCK_ELEMENTS = 1 << 24
+#: Samples of the halves of one block's frames with windows per bin.
+BLOCK_SAMPLES = 1 << 20
 #: A device runs one block after the other; further threads of the host would wait.
 WORKERS: int | None = 1
 

@@ -9,12 +9,15 @@ from scipy import fft
 
 from adaptstft._typing import AnyArray
 
-__all__ = ["BLOCK_ELEMENTS", "WORKERS", "asarray", "fft", "to_host", "xp"]
+__all__ = ["BLOCK_ELEMENTS", "BLOCK_SAMPLES", "WORKERS", "asarray", "fft", "to_host", "xp"]
 
 xp = np
 #: Elements of the FFT's input for one block: the arrays of a block stay in a core's cache, and its work
 #: outweighs the interpreter's share.
 BLOCK_ELEMENTS = 1 << 17
+#: Samples of the halves of one block's frames with windows per bin: they stay in a core's cache while all bins
+#: pass over them.
+BLOCK_SAMPLES = 1 << 12
 WORKERS: int | None = None
 
 

@@ -14,7 +14,15 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit
 
-from adaptstft.kernels._host import BLOCK_ELEMENTS, WORKERS, asarray, fft, to_host, xp  # noqa: F401 (what a backend has)
+from adaptstft.kernels._host import (  # noqa: F401 (what a backend has)
+    BLOCK_ELEMENTS,
+    BLOCK_SAMPLES,
+    WORKERS,
+    asarray,
+    fft,
+    to_host,
+    xp,
+)
 from adaptstft.kernels._numba_log import logs_or_zero
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -536,4 +544,13 @@ def phase_slope(g, spectra, mfft, onesided, out):  # type: ignore[no-untyped-def
         out[b] += total * (2.0 * math.pi / mfft)
 
 
-from adaptstft.kernels._numba_bins import bin_adjoint, bin_energy, bin_sums, combine_basis, scale_sums  # noqa: E402, F401
+from adaptstft.kernels._numba_bins import (  # noqa: E402, F401
+    bin_adjoint,
+    bin_energy,
+    bin_sums,
+    combine_basis,
+    empty_basis,
+    join_halves,
+    scale_sums,
+    split_halves,
+)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from adaptstft.bins import Halves
     from adaptstft.windows import Window
 
+empty_basis, join_halves, split_halves = _numpy_bins.empty_basis, _numpy_bins.join_halves, _numpy_bins.split_halves
+
 _FINE = 32
 
 
@@ -319,10 +321,7 @@ def bin_energy(
 def _series(window: Window) -> Any:
     series = window.series
     assert series is not None
-    shapes = np.zeros((len(series.shape), max((c.size for c in series.shape), default=1)))
-    for row, coefficients in zip(shapes, series.shape, strict=True):
-        row[: coefficients.size] = coefficients
-    return series.plateau, series.value, series.slope, shapes
+    return series.plateau, series.value, series.slope, series.shape_rows
 
 
 @_kernel

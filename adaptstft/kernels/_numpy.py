@@ -9,7 +9,15 @@ import numpy as np
 from numpy.polynomial import polynomial
 
 from adaptstft._typing import AnyArray, Float64Array, IntArray
-from adaptstft.kernels._host import BLOCK_ELEMENTS, WORKERS, asarray, fft, to_host, xp  # noqa: F401 (what a backend has)
+from adaptstft.kernels._host import (  # noqa: F401 (what a backend has)
+    BLOCK_ELEMENTS,
+    BLOCK_SAMPLES,
+    WORKERS,
+    asarray,
+    fft,
+    to_host,
+    xp,
+)
 
 
 def _taper_position(plateau: float, theta: float, lead: float, count: int) -> Float64Array:
@@ -323,4 +331,13 @@ def phase_slope(g: AnyArray, spectra: AnyArray, mfft: int, onesided: bool, out: 
     out += np.real(np.conj(g.astype(complex)) * (2j * np.pi / mfft * k) * spectra).sum(axis=1)
 
 
-from adaptstft.kernels._numpy_bins import bin_adjoint, bin_energy, bin_sums, combine_basis, scale_sums  # noqa: E402, F401
+from adaptstft.kernels._numpy_bins import (  # noqa: E402, F401
+    bin_adjoint,
+    bin_energy,
+    bin_sums,
+    combine_basis,
+    empty_basis,
+    join_halves,
+    scale_sums,
+    split_halves,
+)

@@ -13,6 +13,42 @@ if TYPE_CHECKING:
     from adaptstft.windows import Window
 
 
+def _half_index(halves: Halves, low: int, high: int) -> tuple[IntArray, Any]:
+    """Return the indices of both halves' samples, and which of them are in ``low <= n < high`` and count."""
+    i = np.arange(halves.width)
+    index = np.array([halves.first[0][:, None] + i, halves.first[1][:, None] - i])
+    inside = (index >= low) & (index < high)
+    inside[1, halves.leads[0] == 0, 0] = False  # the centre is counted once
+    return index, inside
+
+
+def split_halves(x: Float64Array, halves: Halves, right: Float64Array, left: Float64Array) -> None:
+    """Fill rows (channels, frames, width) with both halves of frames, or their sums and differences around a sample."""
+    n = x.shape[-1]
+    index, inside = _half_index(halves, 0, n)
+    samples = np.where(inside, x[:, np.clip(index, 0, n - 1)], 0.0)
+    right[...], left[...] = samples[:, 0], samples[:, 1]
+    folded = halves.leads[0] == 0
+    right[:, folded], left[:, folded] = (right + left)[:, folded], (right - left)[:, folded]
+
+
+def join_halves(
+    right: Float64Array, left: Float64Array, halves: Halves, low: int, folded: bool, out: Float64Array
+) -> None:
+    """Add rows of both halves to a stretch of the signal, shape (channels, samples), that begins at index `low`.
+
+    With `folded` this is the adjoint of `split_halves`, otherwise all rows are those of a half.
+    """
+    if folded:
+        at = halves.leads[0][:, None] == 0
+        right, left = np.where(at, right + left, right), np.where(at, right - left, left)
+    index, inside = _half_index(halves, low, low + out.shape[-1])
+    for half, rows in ((0, right), (1, left)):
+        for p in range(index.shape[1]):
+            use = inside[half, p]
+            out[:, index[half, p, use] - low] += rows[:, p, use]
+
+
 def _half_rows(
     window: Window, theta: Float64Array, lead: float, width: int, n_rows: int, *, left: bool
 ) -> Float64Array:
@@ -126,6 +162,11 @@ def bin_energy(
         for half, target in enumerate((right, left)):
             rows = _half_rows(window, theta[p], halves.leads[half, p], right.shape[1], 1, left=half == 1)
             target[p] += gain[p] @ rows[0] ** 2
+
+
+def empty_basis(channels: int, frames: int, bins: int, rank: int, dtype: Any) -> AnyArray:
+    """Make an array for basis transforms, of which the parts of one bin are combined together."""
+    return np.empty((channels, frames, bins, 2, rank), dtype)
 
 
 def combine_basis(basis: AnyArray, table: AnyArray, place: Float64Array, out: ComplexArray) -> None:
