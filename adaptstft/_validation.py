@@ -188,10 +188,18 @@ def check_sample_range(k0: int, k1: int, low: int, high: int, p_num: int) -> Non
 
 def check_not_silent(x: AnyArray, name: str = "x") -> float:
     """Return the largest magnitude of a signal, which must not be zero."""
-    peak = float(max(np.abs(x.real).max(), np.abs(x.imag).max() if np.iscomplexobj(x) else 0.0))
+    flat = x.reshape(-1)
+    chunk = flat.size if is_device_array(x) else _CHUNK  # in pieces: magnitudes of a long recording are large
+    peak = max(_largest(flat[low : low + chunk]) for low in range(0, flat.size, chunk))
     if peak == 0:
         raise ValueError(f"{name} is silent: all {x.size} samples are zero, so no window is better than another")
     return peak
+
+
+def _largest(x: AnyArray) -> float:
+    """Largest magnitude of the real and imaginary parts."""
+    parts = (x.real, x.imag) if np.iscomplexobj(x) else (x,)
+    return float(max(np.abs(part).max() for part in parts))
 
 
 def as_win_length(win_length: Any) -> Float64Array:

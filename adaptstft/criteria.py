@@ -34,8 +34,8 @@ from autograd import value_and_grad
 
 from adaptstft._typing import AnyArray, Float64Array, Scope
 from adaptstft._validation import as_index, check_option, check_positive
+from adaptstft.frame_sums import Statistics
 from adaptstft.scopes import FrameView, Reduction, Sums, reduce_sums
-from adaptstft.transform import Statistics
 
 __all__ = [
     "Additive",

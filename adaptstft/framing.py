@@ -9,6 +9,7 @@ phase counts, and a window of real length ``theta_p`` centred at
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,10 +17,13 @@ import numpy as np
 from adaptstft._typing import AnyArray, Float64Array, IntArray
 from adaptstft.windows import Window
 
+#: PlacedFrames that are laid out at once to look through all of them.
+_PIECE = 1 << 14
+
 
 @dataclass(frozen=True)
-class Frames:
-    """Sample ranges and FFT layout of frames; every array has one entry a frame.
+class PlacedFrames:
+    """Sample ranges and FFT layout of a block of frames; every array has one entry a frame.
 
     Attributes
     ----------
@@ -46,8 +50,8 @@ class Frames:
     def __len__(self) -> int:
         return self.theta.size
 
-    def __getitem__(self, part: slice) -> Frames:
-        return Frames(
+    def __getitem__(self, part: slice) -> PlacedFrames:
+        return PlacedFrames(
             self.theta[part],
             self.lead[part],
             self.start[part],
@@ -55,20 +59,6 @@ class Frames:
             self.offset[part],
             self.delta[part],
         )
-
-    @property
-    def centre(self) -> Float64Array:
-        """Centres of the windows, in the indices of the signal."""
-        return self.start - self.lead
-
-    def moved(self, samples: int) -> Frames:
-        """Return the frames in the indices of a signal with `samples` more before its first."""
-        return replace(self, start=self.start + samples)
-
-    @property
-    def share_window(self) -> bool:
-        """Whether every frame has the same window samples."""
-        return len(self) > 0 and bool(np.all(self.theta == self.theta[0]) and np.all(self.lead == self.lead[0]))
 
     @property
     def width(self) -> int:
@@ -80,15 +70,10 @@ class Frames:
         return int(self.start.min()), int((self.start + self.count).max())
 
 
-def make_frames(
-    theta: Float64Array, times: Float64Array, *, mfft: int, window_offset: float = 0.0, phase_shift: int = 0
-) -> Frames:
-    """Lay out frames with window lengths `theta` at real `times`.
-
-    `phase_shift` moves the origin of the phase to ``times + phase_shift``.
-    """
-    theta, times = np.broadcast_arrays(np.asarray(theta, dtype=float), np.asarray(times, dtype=float))
-    theta, times = theta.copy(), times.copy()
+def _lay_out(
+    theta: Float64Array, times: Float64Array, mfft: int, window_offset: float, phase_shift: int, moved: int
+) -> PlacedFrames:
+    """Lay out frames; `moved` is added to the indices of their samples."""
     centre = times + window_offset
     start = np.ceil(centre - theta / 2).astype(np.int64)
     count = np.ceil(centre + theta / 2).astype(np.int64) - start
@@ -96,7 +81,80 @@ def make_frames(
     count = np.minimum(count, mfft)
     anchor = np.floor(times + 0.5).astype(np.int64)
     offset = (start - anchor - phase_shift) % mfft
-    return Frames(theta, start - centre, start, count, offset, times - anchor)
+    return PlacedFrames(theta, start - centre, start + moved, count, offset, times - anchor)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Lengths and times of the frames of a transform; a slice of them is laid out as `PlacedFrames`.
+
+    All frames laid out at once would be six arrays, which exceed all else for hours of sound.
+
+    Attributes
+    ----------
+    theta, times : ndarray of float64
+        Window lengths and real times.
+    mfft : int
+        Length of the FFT.
+    window_offset : float
+        Centre of a window relative to its frame's time.
+    phase_shift : int
+        Origin of the phase relative to the frame's time.
+    shift : int
+        What is added to the indices of all samples.
+    """
+
+    theta: Float64Array
+    times: Float64Array
+    mfft: int
+    window_offset: float
+    phase_shift: int
+    shift: int = 0
+
+    def __len__(self) -> int:
+        return self.times.size
+
+    def __getitem__(self, part: slice) -> PlacedFrames:
+        # copies, as kernels warn of views from broadcasting
+        theta, times = self.theta[part].copy(), self.times[part].copy()
+        return _lay_out(theta, times, self.mfft, self.window_offset, self.phase_shift, self.shift)
+
+    def _pieces(self) -> Iterator[PlacedFrames]:
+        return (self[low : low + _PIECE] for low in range(0, len(self), _PIECE))
+
+    @property
+    def centre(self) -> Float64Array:
+        """Centres of the windows, in the indices of the signal."""
+        return self.times + (self.window_offset + self.shift)
+
+    def moved(self, samples: int) -> Frames:
+        """Return the frames in the indices of a signal with `samples` more before its first."""
+        return replace(self, shift=self.shift + samples)
+
+    @property
+    def share_window(self) -> bool:
+        """Whether every frame has the same window samples."""
+        if not len(self) or not np.all(self.theta == self.theta[0]):
+            return False
+        first = self[:1].lead
+        return all(bool(np.all(piece.lead == first)) for piece in self._pieces())
+
+    def covered(self) -> tuple[int, int]:
+        """Range of samples from the first to one past the last that any frame takes."""
+        lows, highs = zip(*(piece.covered() for piece in self._pieces()), strict=True)
+        return min(lows), max(highs)
+
+
+def make_frames(
+    theta: Float64Array, times: Float64Array, *, mfft: int, window_offset: float = 0.0, phase_shift: int = 0
+) -> Frames:
+    """Make frames with window lengths `theta` at real `times`.
+
+    `phase_shift` moves the origin of the phase to ``times + phase_shift``.
+    """
+    theta, times = np.asarray(theta, dtype=float), np.asarray(times, dtype=float)
+    size = np.broadcast_shapes(theta.shape, times.shape)
+    return Frames(np.broadcast_to(theta, size), np.broadcast_to(times, size), mfft, window_offset, phase_shift)
 
 
 # ---------------------------------------------------------------------------------------
@@ -204,8 +262,9 @@ class ListedSlices:
 
     def __init__(self, p_min: int, frames: Frames) -> None:
         self.p_min = p_min
-        self._starts = np.minimum.accumulate(frames.start[::-1])[::-1]
-        self._stops = np.maximum.accumulate(frames.start + frames.count)
+        placed = frames[:]
+        self._starts = np.minimum.accumulate(placed.start[::-1])[::-1]
+        self._stops = np.maximum.accumulate(placed.start + placed.count)
 
     @property
     def p_stop(self) -> int:

@@ -14,14 +14,14 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from adaptstft._device import to_host
 from adaptstft._typing import AnyArray, Float64Array
-from adaptstft.framing import Frames
+from adaptstft.framing import Frames, PlacedFrames
 from adaptstft.transform import FrameBlocks, FrameDerivatives, Reducer, Transform, WindowRows, windowed_spectra
 
 
@@ -35,7 +35,7 @@ def window_overlap(tf: Transform, frames: Frames, low: int, high: int) -> Float6
 def add_overlap(tf: Transform, frames: Frames, out: Float64Array, low: int) -> None:
     """Add the squared windows of `frames` to `out`, which begins at sample `low`; what lies beyond it is left out."""
 
-    def add(_: slice, block: Frames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
+    def add(_: slice, block: PlacedFrames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
         tf.kernels.window_energy(rows.w, rows.scale, block.start, block.count, first, stretch)
 
     FrameBlocks(tf, frames, np.float64).accumulate(add, out, low)
@@ -99,7 +99,7 @@ def normalize(out: AnyArray, overlap: Float64Array) -> None:
 def add_synthesis(tf: Transform, spectra: AnyArray, frames: Frames, out: AnyArray, low: int) -> None:
     """Add windowed inverse FFTs to `out`, shape (channels, samples), which begins at sample `low`."""
 
-    def add(part: slice, block: Frames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
+    def add(part: slice, block: PlacedFrames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
         place = (block.start, block.count, block.offset)
         for channel in range(spectra.shape[0]):
             y = tf.inverse_fft(spectra[channel, part], block.delta)
@@ -139,12 +139,12 @@ def synthesis_pullback(
     overlap = _full_overlap(tf, frames, low, high)
     x = _synthesize(tf, spectra, frames, low, overlap)
     r = (cotangent / overlap).astype(x.dtype)
-    frames = replace(frames, start=frames.start - low)
+    frames = frames.moved(-low)
     theta, centre, phase = np.zeros((3, len(frames)))
     d_shape = np.zeros((len(tf.window.shape) if shape else 0, len(frames)))
     d_spectra = tf.kernels.xp.empty(spectra.shape, dtype=spectra.dtype)
 
-    def work(part: slice, block: Frames, rows: WindowRows) -> None:
+    def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
         reducer = Reducer(tf, block, rows)
         place = (block.start, block.count, block.offset)
         buffer = tf.kernels.xp.empty((len(block), tf.mfft), dtype=x.dtype)
@@ -165,7 +165,7 @@ def synthesis_pullback(
     return SynthesisPullback(FrameDerivatives(theta, centre, d_shape), phase, d_spectra)
 
 
-def _to_stored(tf: Transform, g: AnyArray, stored: AnyArray, frames: Frames, slope: Float64Array) -> AnyArray:
+def _to_stored(tf: Transform, g: AnyArray, stored: AnyArray, frames: PlacedFrames, slope: Float64Array) -> AnyArray:
     """Bring the cotangent of an inverse FFT's input to the stored bins, and add the derivative in its phase."""
     tf.kernels.rotate(g, frames.delta, tf.mfft, tf.onesided, 1.0)
     if tf.power_gain != 1:
@@ -184,7 +184,7 @@ def dual_rows(tf: Transform, frames: Frames, slot_starts: Any, slot: int, *, dua
     overlap = tf.kernels.to_host(window_overlap(tf, frames, low, high))
     out = np.zeros((len(frames), slot))
 
-    def work(part: slice, block: Frames, rows: WindowRows) -> None:
+    def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
         w = tf.kernels.to_host(rows.w)
         for b in range(len(block)):
             k = b if len(w) > 1 else 0

@@ -10,16 +10,10 @@ from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.bins import BinFrames, BinSpectra, bin_adjoint, bin_forward, bin_slopes
 from adaptstft.criteria import Additive, Criterion
 from adaptstft.energies import energies, energy_slopes
+from adaptstft.frame_sums import statistics, statistics_cotangent
 from adaptstft.framing import Frames
 from adaptstft.scopes import FrameView, Neighbourhoods, Tiles
-from adaptstft.transform import (
-    Transform,
-    forward,
-    power_cotangent,
-    pullback,
-    statistics,
-    statistics_cotangent,
-)
+from adaptstft.transform import Transform, forward, power_cotangent, pullback
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class FrameLoss:
     theta : ndarray, shape (frames,) or (frames, f_pts)
         Derivative in each window length; empty if the parameters' were not asked for.
     positions : ndarray, shape (frames,)
-        Derivative in each frame's position, its weight held fixed.
+        Derivative in each frame's position, its weight held fixed; without meaning if it was not asked for.
     weights : ndarray, shape (frames,)
         Derivative in each frame's weight.
     shape : ndarray, shape (n_shape,)
@@ -105,7 +99,7 @@ def evaluate(
         parameters are wanted.
     positions : bool, optional
         Whether those in the positions are, which take time of their own with
-        windows per bin only.
+        windows per bin, and memory with long signals.
     lead_shape : tuple of int, optional
         Leading dimensions of the signal, for callables; those of `x` without
         the time axis by default.
@@ -119,7 +113,7 @@ def evaluate(
         spectra = bin_forward(tf, x, frames, slope=parameters, centre=positions, shape=shape)
         return bin_loss(tf, x, frames, spectra, criterion, view, want_x=want_x, lead_shape=lead_shape)
     if isinstance(criterion, Additive):
-        wanted = {"want_x": want_x, "parameters": parameters, "shape": shape}
+        wanted = {"want_x": want_x, "parameters": parameters, "positions": positions, "shape": shape}
         return _evaluate_additive(tf, x, frames, criterion, view, **wanted)
     dense = energy_slopes(criterion, energies(forward(tf, x, frames)), view, lead_shape)
     make = power_cotangent(tf, dense.energy)
@@ -161,21 +155,27 @@ def _evaluate_additive(
     *,
     want_x: bool,
     parameters: bool,
+    positions: bool,
     shape: bool,
 ) -> FrameLoss:
     stats = criterion.statistics
-    counts = np.full(len(frames), float(tf.f_pts * x.shape[0]))
-    totals, d = statistics(tf, x, frames, stats, gradient=not want_x, shape=shape)
+    totals, d = statistics(tf, x, frames, stats, gradient=not want_x, centres=positions, shape=shape)
+    counts = np.broadcast_to(float(tf.f_pts * x.shape[0]), len(frames))
     reduced = criterion.reduce(totals, counts, view)
     slopes = reduced.totals
     if d is None:
         make = statistics_cotangent(tf, stats, slopes)
         back = pullback(tf, x, frames, make, want_x=True, parameters=parameters, shape=shape)
-        theta, centre, d_shape, d_x = back.frames.theta, back.frames.centre, back.frames.shape, back.x
+        theta, centre, d_shape, d_x = back.frames.theta, back.frames.centre, back.frames.shape.sum(axis=1), back.x
     else:
-        theta, centre = np.sum(slopes * d.theta, axis=0), np.sum(slopes * d.centre, axis=0)
-        d_shape, d_x = np.sum(slopes * d.shape, axis=1), None
-    return FrameLoss(reduced.value, theta, centre + reduced.positions, reduced.weights, d_shape.sum(axis=1), d_x)
+        theta, d_shape, d_x = _along(slopes, d.theta), np.array([_along(slopes, row).sum() for row in d.shape]), None
+        centre = _along(slopes, d.centre) if positions else np.zeros(1)
+    return FrameLoss(reduced.value, theta, centre + reduced.positions, reduced.weights, d_shape, d_x)
+
+
+def _along(slopes: Float64Array, derivatives: Float64Array) -> Float64Array:
+    """Sum over the statistics, in one pass: there may be many frames."""
+    return np.asarray(np.einsum("kp,kp->p", slopes, derivatives))
 
 
 def value_of(
@@ -192,5 +192,5 @@ def value_of(
     if not isinstance(criterion, Additive) or isinstance(view.neighbourhoods, Tiles):
         return energy_slopes(criterion, energies(forward(tf, x, frames)), view, lead_shape).value
     totals, _ = statistics(tf, x, frames, criterion.statistics)
-    counts = np.full(len(frames), float(tf.f_pts * x.shape[0]))
+    counts = np.broadcast_to(float(tf.f_pts * x.shape[0]), len(frames))
     return criterion.reduce(totals, counts, view).value

@@ -246,7 +246,7 @@ Combine = Callable[[Sums], tuple[Float64Array, Float64Array, Float64Array]]
 
 @dataclass(frozen=True)
 class _GroupedSums:
-    """Sums over the groups of scope ``"global"`` or ``"local"``, and the way back from their slopes.
+    """Sums over the groups of scope ``"local"``, and the way back from their slopes.
 
     With `spread`, the weights within a neighbourhood are scaled by ``s / q`` for their sum ``s`` and sum
     of squares ``q``, so that they add up to the number of frames they effectively spread over: a measure
@@ -262,14 +262,12 @@ class _GroupedSums:
     spread: bool
 
     @classmethod
-    def of(
-        cls, scope: str, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool
-    ) -> _GroupedSums:
-        member, member_slope, share = view.groups(scope)
+    def of(cls, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool) -> _GroupedSums:
+        member, member_slope, share = view.groups("local")
         assert share is not None  # only frames have no weights of their own
         extended = np.vstack([totals, counts]) * view.cell
         raw = np.asarray(member @ (extended * view.weights).T).T
-        return cls(view, member, member_slope, share, extended, raw, spread and scope == "local")
+        return cls(view, member, member_slope, share, extended, raw, spread)
 
     @property
     def alive(self) -> AnyArray:
@@ -358,9 +356,11 @@ def reduce_sums(
     ValueError
         If no group has energy.
     """
+    if scope == "global":
+        return _reduce_all(combine, totals, counts, view)
     if scope == "frame":
         return _reduce_frames(combine, totals, counts, view)
-    groups = _GroupedSums.of(scope, totals, counts, view, spread=spread)
+    groups = _GroupedSums.of(totals, counts, view, spread=spread)
     _check_alive(groups.alive)
     values, slopes, count_slopes = combine(groups.sums())
     weight = groups.share[groups.alive] / groups.share[groups.alive].sum()
@@ -368,11 +368,27 @@ def reduce_sums(
     return Reduction(float(values @ weight), *back)
 
 
+def _reduce_all(combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
+    """Do it for one group of all frames, without arrays of the size of the statistics: frames may be many."""
+    frames = view.weights.size
+    sums = Sums((totals @ view.weights)[:, np.newaxis] * view.cell, np.array([counts @ view.weights * view.cell]))
+    _check_alive(sums.totals[0] > 0)
+    values, slopes, count_slopes = combine(sums)
+    slopes, count_slope = slopes * view.cell, float(count_slopes[0]) * view.cell
+    d_weights = slopes[:, 0] @ totals
+    if count_slope:
+        d_weights += count_slope * counts
+    # where all frames count alike, one slope a statistic serves them all
+    alike = bool(np.all(view.weights == view.weights[0]))
+    d_totals = np.broadcast_to(slopes * view.weights[0], totals.shape) if alike else slopes * view.weights
+    return Reduction(float(values[0]), d_totals, d_weights, np.broadcast_to(0.0, frames))
+
+
 def neighbourhood_values(
     combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool = False
 ) -> tuple[Float64Array, Float64Array]:
     """``combine`` in every neighbourhood (zero where there is no energy), and the neighbourhoods' shares."""
-    groups = _GroupedSums.of("local", totals, counts, view, spread=spread)
+    groups = _GroupedSums.of(totals, counts, view, spread=spread)
     values = np.zeros(groups.share.size)
     if np.any(groups.alive):
         values[groups.alive] = combine(groups.sums())[0]

@@ -349,7 +349,10 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
             neighbourhoods = Neighbourhoods.of_signal(to_host(own), width, first=float(a.before))
             if criterion.bands is not None:
                 neighbourhoods = make_tiles(self._tf, own, neighbourhoods, criterion.bands)
-        return FrameView(a.frames.centre, np.ones(len(a.frames)), 1.0, neighbourhoods)
+        n = len(a.frames)
+        # only neighbourhoods look at where the frames are
+        centres = np.broadcast_to(0.0, n) if neighbourhoods is None else a.frames.centre
+        return FrameView(centres, np.broadcast_to(1.0, n), 1.0, neighbourhoods)
 
     def _check_wrt(self, wrt: tuple[Parameter, ...] | None) -> set[str]:
         chosen = set(get_args(Parameter) if wrt is None else wrt)

@@ -16,11 +16,12 @@ from scipy import fft as fft_lib
 
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, Criterion
+from adaptstft.frame_sums import statistics
 from adaptstft.framing import Frames, make_frames
 from adaptstft.objective import comparable_view, value_of
 from adaptstft.parameters import durations, frame_count
 from adaptstft.scopes import FrameView, Neighbourhoods, neighbourhood_values
-from adaptstft.transform import Transform, statistics
+from adaptstft.transform import Transform
 
 #: Ratio of neighbouring lengths of the grid.
 GRID_RATIO = 2**0.5

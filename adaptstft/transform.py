@@ -32,7 +32,8 @@ import numpy as np
 
 from adaptstft._typing import AnyArray, Float64Array, FloatArray, IntArray
 from adaptstft.blocks import block_ranges, run_blocks
-from adaptstft.framing import Frames
+from adaptstft.framing import Frames, PlacedFrames
+from adaptstft.kernels._scaling import window_scale
 from adaptstft.windows import Window
 
 
@@ -144,51 +145,6 @@ class Transform(Spectra):
         return replace(self, workers=1)
 
 
-@dataclass(frozen=True)
-class Statistics:
-    """The sums ``sum E**a`` or ``sum E**a log E`` that an additive criterion is made of.
-
-    Attributes
-    ----------
-    exponents : ndarray of float64
-        ``a`` of each statistic.
-    logs : ndarray of bool
-        Whether it has the factor ``log E``.
-    """
-
-    exponents: Float64Array
-    logs: Any
-
-    @classmethod
-    def of(cls, *terms: tuple[float, bool]) -> Statistics:
-        """Make them from pairs ``(a, log)``."""
-        return cls(np.array([a for a, _ in terms], dtype=float), np.array([log for _, log in terms], dtype=bool))
-
-    def __len__(self) -> int:
-        return self.exponents.size
-
-    def only(self, k: int) -> Statistics:
-        """Return statistic `k` alone."""
-        return Statistics(self.exponents[k : k + 1], self.logs[k : k + 1])
-
-    def terms(self, k: int, energy: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Terms of statistic `k` and their slopes in ``E``; a slope that is infinite at ``E = 0`` is left at zero."""
-        a, log = float(self.exponents[k]), bool(self.logs[k])
-        if not log and a in (1.0, 2.0, 3.0):
-            return energy ** int(a), a * energy ** int(a - 1)
-        alive = energy > 0
-        safe = np.where(alive, energy, 1.0)
-        power = np.where(alive, safe ** (a - 1), 0.0)
-        if not log:
-            return power * energy, a * power
-        logarithm = np.log(safe)
-        return power * energy * logarithm, power * (a * logarithm + 1)
-
-    def is_energy(self, k: int) -> bool:
-        """Whether statistic `k` is the energy ``sum |S|**2``."""
-        return bool(self.exponents[k] == 1 and not self.logs[k])
-
-
 # ---------------------------------------------------------------------------------------
 # Windows of a block
 
@@ -231,30 +187,22 @@ def _sample(
     return w, dw, rows
 
 
-def sample_windows(tf: Transform, frames: Frames, dtype: Any, *, slope: bool, shape: bool) -> WindowRows:
+def sample_windows(tf: Transform, frames: PlacedFrames, dtype: Any, *, slope: bool, shape: bool) -> WindowRows:
     """Sample the windows of `frames` and their scale factors, with the derivatives asked for."""
-    if frames.share_window:
-        frames = frames[:1]
     theta, n = frames.theta, len(frames)
-    series = tf.window.series_in(dtype)
-    # The scale sums run over the samples of a frame at an integer time: it depends on theta alone.
-    lead = np.ceil(tf.window_offset - theta / 2) - tf.window_offset
-    last = np.ceil(tf.window_offset + theta / 2) - tf.window_offset
-    count = (last - lead).astype(np.int64)
-    sums = np.zeros((4, n))
-    if series is not None and slope and not shape and tf.scaling is not None:  # the usual case, in one kernel
-        w, dw = tf.kernels.xp.empty((2, n, frames.width), dtype)
-        table = (series.value, series.slope, series.plateau)
-        tf.kernels.window_rows_and_sums(*table, theta, frames.lead, frames.count, lead, count, w, dw, sums)
-        return WindowRows(w, dw, (), *scale_of_sums(tf, theta, sums, np.zeros((0, 2, n))))
     w, dw, dshape = _sample(tf, theta, frames.lead, frames.count, dtype, slope, shape)
     if tf.scaling is None:
         one, zero = np.full(n, tf.amplitude), np.zeros(n)
         return WindowRows(w, dw, dshape, one, zero, np.zeros((len(dshape), n)))
+    # The scale sums run over the samples of a frame at an integer time: it depends on theta alone.
+    lead = np.ceil(tf.window_offset - theta / 2) - tf.window_offset
     if np.array_equal(lead, frames.lead):
         cw, cdw, cdshape, count = w, dw, dshape, frames.count
     else:
+        last = np.ceil(tf.window_offset + theta / 2) - tf.window_offset
+        count = (last - lead).astype(np.int64)
         cw, cdw, cdshape = _sample(tf, theta, lead, count, float, slope, shape)
+    sums = np.zeros((4, n))
     tf.kernels.row_sums(cw, cdw, theta, lead, count, sums)
     shape_sums = np.array(_shape_sums(tf, cdshape, cw, count)).reshape(len(cdshape), 2, n)
     return WindowRows(w, dw, dshape, *scale_of_sums(tf, theta, sums, shape_sums))
@@ -278,26 +226,26 @@ def scale_of_sums(
     `sums` are those of ``w``, ``w' u``, ``w**2`` and ``w w' u`` for each window, `shape` (n_shape, 2, windows)
     those of the derivatives in the shape parameters and of their products with ``w``.
     """
-    w, dw_u, w2, w_dw_u = sums
-    if tf.scaling == "magnitude":  # c = 1 / |sum w|, and d omega(m/theta)/d theta = -omega' u / theta
-        scale = 1 / np.abs(w)
-        slope, shape_slope = scale * dw_u / (w * theta), -scale * shape[:, 0] / w
-    else:  # c = sqrt(T / sum w**2)
-        scale = np.sqrt(tf.T / w2)
-        slope, shape_slope = scale * w_dw_u / (w2 * theta), -scale * shape[:, 1] / w2
+    magnitude = tf.scaling == "magnitude"
+    scale, slope = window_scale(magnitude, tf.T, theta, *(sums[:2] if magnitude else sums[2:]))
+    # a derivative of a window changes its own sum, or twice its product with the window that of the squares
+    shape_slope = -scale * (shape[:, 0] / sums[0] if magnitude else shape[:, 1] / sums[2])
     return scale * tf.amplitude, slope * tf.amplitude, shape_slope * tf.amplitude
 
 
-class FrameBlocks:
-    """Blocks of frames with their windows; a window shared by all frames is sampled once."""
+#: So many frames are laid out all at once, which takes less time than block by block.
+_FEW_FRAMES = 1 << 14
 
-    def __init__(self, tf: Transform, frames: Frames, dtype: Any, *, slope: bool = False, shape: bool = False) -> None:
-        self.frames = frames
+
+class Blocks:
+    """Blocks of frames, which threads take one after the other."""
+
+    def __init__(self, tf: Transform, frames: Frames, dtype: Any) -> None:
+        self.frames = frames[:] if len(frames) <= _FEW_FRAMES else frames
         self.xp = tf.kernels.xp
         self.workers = tf.kernels.WORKERS or tf.workers
-        self.ranges = block_ranges(len(frames), tf.mfft, tf.kernels.BLOCK_ELEMENTS)
-        self.sample = partial(sample_windows, tf, dtype=dtype, slope=slope, shape=shape)
-        self.shared = self.sample(frames[:1]) if frames.share_window else None
+        elements = tf.kernels.BLOCK_ELEMENTS * 4 // np.dtype(dtype).itemsize
+        self.ranges = block_ranges(len(frames), tf.mfft, elements)
         self._scratch = local()
 
     def scratch(self, name: str, shape: tuple[int, int], dtype: Any) -> AnyArray:
@@ -309,19 +257,30 @@ class FrameBlocks:
         # CuPy copies what is a view before an FFT
         return cast(AnyArray, held if len(held) == shape[0] else held[: shape[0]])
 
-    def run(self, work: Callable[[slice, Frames, WindowRows], Any], merge: Any = None) -> None:
-        """Call ``work(part, frames, windows)`` for every block, and `merge` in their order."""
+    def each(self, work: Callable[[slice, PlacedFrames], Any], merge: Any = None) -> None:
+        """Call ``work(part, frames)`` for every block, and `merge` in their order."""
 
         def block(i: int) -> Any:
             part = slice(*self.ranges[i])
-            frames = self.frames[part]
-            rows = self.shared or self.sample(frames)
-            return work(part, frames, rows)
+            return work(part, self.frames[part])
 
         run_blocks(len(self.ranges), block, self.workers, merge)
 
+
+class FrameBlocks(Blocks):
+    """Blocks of frames with their windows in rows; a window shared by all frames is sampled once."""
+
+    def __init__(self, tf: Transform, frames: Frames, dtype: Any, *, slope: bool = False, shape: bool = False) -> None:
+        super().__init__(tf, frames, dtype)
+        self.sample = partial(sample_windows, tf, dtype=dtype, slope=slope, shape=shape)
+        self.shared = self.sample(frames[:1]) if frames.share_window else None
+
+    def run(self, work: Callable[[slice, PlacedFrames, WindowRows], Any], merge: Any = None) -> None:
+        """Call ``work(part, frames, windows)`` for every block, and `merge` in their order."""
+        self.each(lambda part, frames: work(part, frames, self.shared or self.sample(frames)), merge)
+
     def accumulate(
-        self, add: Callable[[slice, Frames, WindowRows, int, AnyArray], None], out: AnyArray, low: int
+        self, add: Callable[[slice, PlacedFrames, WindowRows, int, AnyArray], None], out: AnyArray, low: int
     ) -> None:
         """Add up what the blocks contribute to samples from `low` on, the last axis of `out`.
 
@@ -330,7 +289,7 @@ class FrameBlocks:
         """
         high = low + out.shape[-1]
 
-        def work(part: slice, frames: Frames, rows: WindowRows) -> Any:
+        def work(part: slice, frames: PlacedFrames, rows: WindowRows) -> Any:
             first, last = np.clip(frames.covered(), low, high)
             stretch = self.xp.zeros((*out.shape[:-1], last - first), dtype=out.dtype)
             add(part, frames, rows, int(first), stretch)
@@ -343,7 +302,7 @@ class FrameBlocks:
         self.run(work, merge)
 
 
-def windowed_spectra(tf: Transform, x: AnyArray, frames: Frames, rows: WindowRows, blocks: FrameBlocks) -> AnyArray:
+def windowed_spectra(tf: Transform, x: AnyArray, frames: PlacedFrames, rows: WindowRows, blocks: Blocks) -> AnyArray:
     """FFT of the windowed frames of one channel, before any rotation."""
     buffer = blocks.scratch("frames", (len(frames), tf.mfft), x.dtype)
     tf.kernels.load_frames(x, rows.w, rows.scale, frames.start, frames.count, frames.offset, buffer)
@@ -360,7 +319,7 @@ def forward(tf: Transform, x: AnyArray, frames: Frames) -> AnyArray:
         (x.shape[0], len(frames), tf.f_pts), dtype=np.result_type(x.dtype, np.complex64)
     )
 
-    def work(part: slice, block: Frames, rows: WindowRows) -> None:
+    def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
         for channel, signal in enumerate(x):
             spectra = windowed_spectra(tf, signal, block, rows, blocks)
             if np.any(block.delta):
@@ -396,7 +355,7 @@ class FrameDerivatives:
 class Reducer:
     """Turns adjoint frames into derivatives: the sums of the module's docstring."""
 
-    def __init__(self, tf: Transform, frames: Frames, rows: WindowRows) -> None:
+    def __init__(self, tf: Transform, frames: PlacedFrames, rows: WindowRows) -> None:
         self.tf, self.frames, self.rows = tf, frames, rows
         self.sums = np.zeros((3, len(frames)))
         self.shape_sums = np.zeros((len(rows.dshape), len(frames)))
@@ -416,13 +375,10 @@ class Reducer:
         if tf.onesided:
             edges[0] = spectra[:, 0].real
             edges[1] = spectra[:, -1].real if tf.mfft % 2 == 0 else 0.0
-        place, layout = (f.start, f.count, f.offset), (edges, tf.power_gain, tf.mfft, tf.onesided)
-        if r.dshape:  # other rows need the frames as well
-            y = tf.kernels.xp.empty((len(f), tf.mfft), dtype=x.dtype)
-            tf.kernels.energy_cotangent(x, r.w, r.scale, *place, *layout, y)
-            self.add(y, x)
-        else:
-            tf.kernels.reduce_energy(x, r.w, r.dw, r.scale, f.theta, f.lead, *place, *layout, self.sums)
+        y = tf.kernels.xp.empty((len(f), tf.mfft), dtype=x.dtype)
+        layout = (edges, tf.power_gain, tf.mfft, tf.onesided)
+        tf.kernels.energy_cotangent(x, r.w, r.scale, f.start, f.count, f.offset, *layout, y)
+        self.add(y, x)
 
     def derivatives(self) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return the derivatives in lengths, centres and shape parameters."""
@@ -431,90 +387,6 @@ class Reducer:
         theta = self.rows.scale_slope * a0 - c_over_theta * a1
         shape = self.rows.scale * self.shape_sums + self.rows.scale_shape_slope * a0
         return theta, -c_over_theta * a2, shape
-
-
-def statistics(
-    tf: Transform, x: AnyArray, frames: Frames, stats: Statistics, *, gradient: bool = False, shape: bool = False
-) -> tuple[Float64Array, FrameDerivatives | None]:
-    """Sum the statistics over bins and channels, for each frame.
-
-    One FFT a frame and channel, and one more for the derivatives of each
-    statistic that is not the energy.
-
-    Parameters
-    ----------
-    tf : Transform
-        The transform.
-    x : ndarray, shape (channels, n)
-        The signal.
-    frames : Frames
-        The frames.
-    stats : Statistics
-        What to sum.
-    gradient : bool, optional
-        Whether to return the derivatives as well.
-    shape : bool, optional
-        Whether those in the shape parameters are among them.
-
-    Returns
-    -------
-    values : ndarray, shape (len(stats), frames)
-        The sums.
-    derivatives : FrameDerivatives or None
-        Each of shape (len(stats), frames).
-    """
-    n_stats, n_frames = len(stats), len(frames)
-    n_shape = len(tf.window.shape) if shape else 0
-    values = np.zeros((n_stats, n_frames))
-    theta, centre = np.zeros((2, n_stats, n_frames)) if gradient else (None, None)
-    d_shape = np.zeros((n_shape, n_stats, n_frames))
-
-    def work(part: slice, block: Frames, rows: WindowRows) -> None:
-        block_values = np.zeros((n_stats, len(block)))
-        reducers = [Reducer(tf, block, rows) for _ in range(n_stats if gradient else 0)]
-        for signal in x:
-            spectra = windowed_spectra(tf, signal, block, rows, blocks)
-            if gradient:
-                _add_with_gradient(tf, signal, spectra, stats, block_values, reducers, blocks)
-            else:
-                tf.kernels.statistics(spectra, *tf.bin_layout(), stats.exponents, stats.logs, block_values)
-        values[:, part] = block_values
-        for k, reducer in enumerate(reducers):
-            theta[k, part], centre[k, part], d_shape[:, k, part] = reducer.derivatives()  # type: ignore[index]
-
-    blocks = FrameBlocks(tf, frames, x.real.dtype, slope=gradient, shape=shape)
-    blocks.run(work)
-    if theta is None or centre is None:
-        return values, None
-    return values, FrameDerivatives(theta, centre, d_shape)
-
-
-def _add_with_gradient(
-    tf: Transform,
-    x: AnyArray,
-    spectra: AnyArray,
-    stats: Statistics,
-    values: Float64Array,
-    reducers: list[Reducer],
-    blocks: FrameBlocks,
-) -> None:
-    """Add one channel's statistics to `values`, and the sums of their adjoint frames to the `reducers`."""
-    layout, n_stats = tf.bin_layout(), len(stats)
-    through_fft = [k for k in range(n_stats) if not stats.is_energy(k)]
-    for k in set(range(n_stats)).difference(through_fft):
-        reducers[k].add_energy(x, spectra)
-    if not through_fft:
-        tf.kernels.statistics(spectra, *layout, stats.exponents, stats.logs, values)
-        return
-    for k in through_fft:
-        last = k == through_fft[-1]  # and then the spectra make room for it
-        g = spectra if last else blocks.scratch("cotangent", spectra.shape, spectra.dtype)
-        if k == through_fft[0]:
-            tf.kernels.statistics_and_cotangent(spectra, *layout, stats.exponents, stats.logs, k, values, g)
-        else:
-            only, ones = stats.only(k), np.ones((1, len(spectra)))
-            tf.kernels.cotangent(spectra, *layout, only.exponents, only.logs, ones, g)
-        reducers[k].add(tf.adjoint_fft(g), x)
 
 
 # ---------------------------------------------------------------------------------------
@@ -557,7 +429,7 @@ def pullback(
     d_shape = np.zeros((len(tf.window.shape) if shape else 0, n_frames))
     dx = tf.kernels.xp.zeros_like(x) if want_x else None
 
-    def work(part: slice, block: Frames, rows: WindowRows, low: int = 0, stretch: AnyArray | None = None) -> None:
+    def work(part: slice, block: PlacedFrames, rows: WindowRows, low: int = 0, stretch: AnyArray | None = None) -> None:
         reducer = Reducer(tf, block, rows)
         for channel, signal in enumerate(x):
             g, slope = make(channel, part, windowed_spectra(tf, signal, block, rows, blocks))
@@ -595,18 +467,6 @@ def stored_cotangent(tf: Transform, cotangent: AnyArray, frames: Frames) -> Cota
         if tf.onesided:
             g[:, tf.interior] *= 0.5
         return g, slope
-
-    return make
-
-
-def statistics_cotangent(tf: Transform, stats: Statistics, weights: Float64Array) -> CotangentMaker:
-    """Cotangents of ``sum_kp weights[k, p] * statistic_k[p]``; a loss of ``|S|`` has no phase."""
-
-    def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
-        g = tf.kernels.xp.empty_like(spectra)
-        block = np.ascontiguousarray(weights[:, part])
-        tf.kernels.cotangent(spectra, *tf.bin_layout(), stats.exponents, stats.logs, block, g)
-        return g, np.zeros(block.shape[1])
 
     return make
 

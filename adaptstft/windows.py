@@ -195,6 +195,10 @@ _LEGAL_SHAPES: dict[str, tuple[Callable[[float], bool], str]] = {
     "tukey": (lambda v: 0 < v <= 1, "0 < alpha <= 1 (for alpha = 0 use 'boxcar')"),
 }
 _registry_lock = threading.Lock()
+#: Series of named windows: every `resolve` makes a new `Window`, whose fit would take as long as a short transform.
+#: Each access is a single operation on the dictionary, so that threads need no lock, which a fork could leave held.
+_fits: dict[tuple[Any, ...], Series | None] = {}
+_MOST_FITS = 64
 _warnings_lock = threading.Lock()
 
 
@@ -481,6 +485,19 @@ class Window:
         return self._single_series if dtype == np.float32 else self.series
 
     def _fit(self, dtype: Any) -> Series | None:
+        if self.name == "callable":  # a function may hold on to much, and may be made afresh each time
+            return self._fit_anew(dtype)
+        key = (self._family, self.shape, np.dtype(dtype).name)
+        try:
+            return _fits[key]
+        except KeyError:
+            found = self._fit_anew(dtype)
+        if len(_fits) >= _MOST_FITS:
+            _fits.clear()
+        _fits[key] = found
+        return found
+
+    def _fit_anew(self, dtype: Any) -> Series | None:
         family, shape = self._family, self.shape
 
         def rows(u: Float64Array) -> Float64Array:

@@ -66,18 +66,19 @@ def numbers(rng, dtype, *shape):
     return (values + 1j * rng.standard_normal(shape)).astype(dtype) if dtype.kind == "c" else values.astype(dtype)
 
 
-def compare(module, name, arrays, out, *, on_host=()):
+def compare(module, name, arrays, out, *, on_host=(), out_on_host=()):
     """Call a kernel of both backends; `arrays` are its arguments, `out` those that it changes."""
     expected = [a.copy() for a in out]
     getattr(_numpy, name)(*arrays, *expected)
     single = any(getattr(a, "dtype", None) in (np.float32, np.complex64) for a in (*arrays, *out))
     on_device = [module.asarray(a) if isinstance(a, np.ndarray) and a.dtype != np.int64 else a for a in arrays]
     on_device = [arrays[i] if i in on_host else a for i, a in enumerate(on_device)]
-    found = [module.asarray(a.copy()) for a in out]
+    found = [a.copy() if i in out_on_host else module.asarray(a.copy()) for i, a in enumerate(out)]
     getattr(module, name)(*on_device, *found)
     for e, f in zip(expected, found, strict=True):
+        host = f if isinstance(f, np.ndarray) else module.to_host(f)
         atol = (1e-4 if single else 1e-12) * abs(e).max(initial=0)
-        np.testing.assert_allclose(module.to_host(f), e, rtol=0, atol=atol)
+        np.testing.assert_allclose(host, e, rtol=0, atol=atol)
         assert f.dtype == e.dtype
 
 
@@ -112,6 +113,23 @@ def test_between_signal_and_frames(dtype, rows, cuda, rng):
     sums = rng.standard_normal((3, START.size))
     compare(cuda, "reduce_frames", (y, x, w, dw, theta, lead, *place), (sums,), on_host=(4, 5))
     compare(cuda, "reduce_rows", (y, x, w, *place), (sums[0],))
+
+
+@pytest.mark.parametrize(("scaling", "origin"), [(0, 0.0), (1, 0.0), (2, 0.3)])
+@pytest.mark.parametrize("onesided", [True, False])
+@pytest.mark.parametrize("mfft", [MFFT, MFFT + 1])
+def test_what_other_backends_fuse(mfft, onesided, scaling, origin, dtype, real, cuda, rng):
+    if onesided and dtype.kind == "c":
+        return
+    value, slope = rng.uniform(0.5, 1, (2, 5)).astype(real)
+    theta, lead = COUNT - 0.3, -COUNT / 2 + 0.1
+    x, frames = numbers(rng, dtype, N), numbers(rng, dtype, START.size, mfft)
+    scales, sums = rng.uniform(1, 2, (2, START.size)), rng.standard_normal((2, START.size))
+    place = (theta, lead, START, COUNT, OFFSET)
+    arguments = (x, value, slope, 0.1, *place, scaling, 0.5, 3.0, origin, 2.0, onesided)
+    compare(cuda, "tuned_frames", arguments, (frames, scales, sums), on_host=(1, 2, 4, 5), out_on_host=(1, 2))
+    arguments = (frames, x, slope, 0.1, *place, scales, sums[0])
+    compare(cuda, "tuned_slopes", arguments, (sums,), on_host=(2, 4, 5, 9, 10), out_on_host=(0,))
 
 
 @pytest.mark.parametrize("onesided", [True, False])

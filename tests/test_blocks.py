@@ -8,7 +8,9 @@ import time
 import numpy as np
 import pytest
 
+from adaptstft import AdaptiveShortTimeFFT, framing, transform
 from adaptstft.blocks import block_ranges, count_workers, run_blocks
+from adaptstft.framing import make_frames
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
@@ -86,3 +88,31 @@ def test_every_public_name_can_be_had():
     assert set(adaptstft.__all__) <= set(dir(adaptstft))
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         _ = adaptstft.nonsense
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(framing, "_PIECE", 3)
+    monkeypatch.setattr(transform, "_FEW_FRAMES", 0)
+
+
+def test_properties_of_all_frames_are_found_piece_by_piece(small_pieces):
+    times = np.arange(11) * 4.0
+    frames = make_frames(np.float64(9.5), times, mfft=16).moved(2)
+    assert frames.share_window
+    assert not make_frames(np.float64(9.5), times + 0.1 * (times > 39), mfft=16).share_window
+    assert not make_frames(np.where(times > 39, 9.0, 9.5), times, mfft=16).share_window
+    placed = frames[:]
+    assert frames.covered() == (placed.start.min(), (placed.start + placed.count).max()) == (-2, 47)
+    np.testing.assert_array_equal(frames.centre, times + 2)
+
+
+def test_frames_are_the_same_laid_out_block_by_block(monkeypatch):
+    x = np.random.default_rng(0).standard_normal(3000)
+    results = []
+    for few in (0, 1 << 14):
+        monkeypatch.setattr(transform, "_FEW_FRAMES", few)
+        sft = AdaptiveShortTimeFFT("hann", 95.3, 7.7, 1.0, mfft=4096)  # blocks of a few frames
+        value, gradient = sft.value_and_grad(x, "shannon", wrt=("win_length", "positions"))
+        results.append((value, gradient.win_length, *gradient.positions))
+    np.testing.assert_array_equal(*results)

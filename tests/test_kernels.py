@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from adaptstft import windows
 from adaptstft.kernels import _numba, _numpy
 from adaptstft.kernels._numba_log import logs_or_zero
 from adaptstft.series import SIZES
@@ -82,40 +83,91 @@ def test_backends_agree_on_silent_bins(exponents, logs, dtype):
 @pytest.mark.parametrize("chosen", range(len(MIXED[0])))
 def test_statistics_and_cotangent_are_those_of_the_single_passes(kernels, chosen):
     spectra, layout, (exponents, logs) = silent_bins(complex), (2.0, True, True), MIXED
-    sums, both = np.zeros((2, exponents.size, 4))
+    sums, both, growth = *np.zeros((2, exponents.size, 4)), np.empty(4)
     expected, g = np.empty((2, *spectra.shape), complex)
     one = slice(chosen, chosen + 1)
     kernels.statistics(spectra, *layout, exponents, logs, sums)
     kernels.cotangent(spectra, *layout, exponents[one], logs[one], np.ones((1, 4)), expected)
-    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, g)
+    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, growth, g)
     np.testing.assert_allclose(both, sums, rtol=1e-13)
     np.testing.assert_allclose(g, expected, rtol=1e-13)
-    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, spectra)  # in place
+    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, growth, spectra)  # in place
     np.testing.assert_allclose(spectra, g, rtol=1e-13)
 
 
 @BACKENDS
+@pytest.mark.parametrize(("mirrored", "even"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("chosen", range(len(MIXED[0])))
+def test_growth_is_the_derivative_in_the_logarithm_of_the_scale(kernels, chosen, mirrored, even):
+    rng = np.random.default_rng(6)
+    spectra = rng.standard_normal((3, 9)) + 1j * rng.standard_normal((3, 9))
+    growth, grown, g, step = np.empty(3), np.empty((3, 3)), np.empty_like(spectra), 1e-5
+    sums = np.zeros((3, len(MIXED[0]), 3))
+    for i, factor in enumerate((1.0, np.exp(step), np.exp(-step))):
+        layout = (2.0 if mirrored else 1.0, mirrored, even)
+        kernels.statistics_and_cotangent(spectra * factor, *layout, *MIXED, chosen, sums[i], growth, g)
+        grown[i] = growth
+    np.testing.assert_allclose(grown[0], (sums[1, chosen] - sums[2, chosen]) / (2 * step), rtol=1e-7)
+
+
+#: Frames that stick out of a signal of 40 samples on both sides, lie within it, share a window, and miss it.
+START, COUNT, OFFSET = (
+    np.array([-3, 5, 12, 20, 30, 45]),
+    np.array([9, 16, 15, 15, 14, 9]),
+    np.array([13, 3, 0, 9, 8, 2]),
+)
+THETA = np.array([9.3, 16.0, 15.2, 15.2, 13.7, 9.1])
+LEAD = np.array([-4.5, -8.0, -7.3, -7.3, -6.8, -4.4])
+
+
+def tuned(kernels, x, mfft, onesided, scaling, origin, gain):
+    """Frames, scales and derivatives of the energy by the fused kernel."""
+    series = resolve("hann").series_in(x.real.dtype)
+    out, scales, energy = np.full((6, mfft), np.nan, x.dtype), np.empty((2, 6)), np.ones((2, 6))
+    table, place = (series.value, series.slope, series.plateau), (THETA, LEAD, START, COUNT, OFFSET)
+    kernels.tuned_frames(x, *table, *place, scaling, 0.5, 3.0, origin, gain, onesided, out, scales, energy)
+    return out, scales, energy - 1
+
+
 @pytest.mark.parametrize(
     ("mfft", "onesided", "dtype"),
-    [(16, True, float), (17, True, float), (16, False, float), (16, False, complex), (17, False, complex)],
+    [(16, True, float), (17, True, np.float32), (16, False, float), (16, False, np.complex64), (17, False, complex)],
 )
 @pytest.mark.parametrize("gain", [1.0, 2.0, 4.0])
-def test_energy_in_one_pass_is_that_of_its_frames(kernels, mfft, onesided, dtype, gain):
+@pytest.mark.parametrize(("scaling", "origin"), [(0, 0.0), (1, 0.0), (2, 0.3), (1, -0.2)])
+def test_fused_frames_and_slopes_are_those_of_the_single_passes(mfft, onesided, dtype, gain, scaling, origin):
     rng = np.random.default_rng(4)
-    x = rng.standard_normal(40).astype(dtype)
-    if dtype is complex:
-        x += 1j * rng.standard_normal(40)
-    start, count, offset = np.array([-3, 5, 12, 30]), np.array([9, 16, 7, 14]), np.array([11, 3, 0, 9])
-    theta, lead, scale = rng.uniform(9, 16, 4), -rng.uniform(5, 8, 4), rng.uniform(1, 2, 4)
-    w, dw = rng.standard_normal((2, 4, 16))
-    edges = rng.standard_normal((2, 4)) if mfft % 2 == 0 else rng.standard_normal((2, 4)) * [[1], [0]]
-    y = np.full((4, mfft), np.nan, dtype)
-    expected, sums = np.zeros((2, 3, 4))
-    place = (start, count, offset)
-    kernels.energy_cotangent(x, w, scale, *place, edges, gain, mfft, onesided, y)
-    kernels.reduce_frames(y, x, w, dw, theta, lead, *place, expected)
-    kernels.reduce_energy(x, w, dw, scale, theta, lead, *place, edges, gain, mfft, onesided, sums)
-    np.testing.assert_allclose(sums, expected, rtol=1e-12, atol=1e-12)
+    x, y = rng.standard_normal(40).astype(dtype), rng.standard_normal((6, mfft)).astype(dtype)
+    if np.iscomplexobj(x):
+        x, y = x + (1j * rng.standard_normal(40)).astype(dtype), y * np.exp(1j * np.arange(mfft)).astype(dtype)
+    rtol = 1e-11 if np.finfo(dtype).dtype == np.float64 else 3e-5
+    found, expected = (tuned(kernels, x, mfft, onesided, scaling, origin, gain) for kernels in (_numba, _numpy))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=rtol * abs(other).max())
+    series, growth = resolve("hann").series_in(x.real.dtype), rng.standard_normal(6)
+    place = (THETA, LEAD, START, COUNT, OFFSET, expected[1], growth)
+    slopes = np.zeros((2, 2, 6))
+    for kernels, out in zip((_numba, _numpy), slopes, strict=True):
+        kernels.tuned_slopes(y, x, series.slope, series.plateau, *place, out)
+    np.testing.assert_allclose(slopes[0], slopes[1], rtol=0, atol=rtol * abs(slopes[1]).max())
+
+
+@pytest.mark.parametrize(("mfft", "onesided"), [(16, True), (17, True), (16, False)])
+@pytest.mark.parametrize("gain", [1.0, 2.0, 4.0])
+def test_energy_and_its_derivative_in_the_length(mfft, onesided, gain):
+    x, gain = np.random.default_rng(7).standard_normal(40), gain if onesided else 1.0
+    series, step, energies, derivatives = resolve("hann").series, 1e-5, [], []
+    table = (series.value, series.slope, series.plateau)
+    for theta in (THETA, THETA + step, THETA - step):
+        out, scales, slopes = np.empty((6, mfft)), np.empty((2, 6)), np.zeros((2, 6))
+        place = (theta, LEAD, START, COUNT, OFFSET)
+        _numba.tuned_frames(x, *table, *place, 0, 1.0, 1.0, 0.0, gain, onesided, out, scales, slopes)
+        power = np.abs(np.fft.rfft(out) if onesided else np.fft.fft(out)) ** 2
+        if onesided:
+            power[:, 1 : -1 if mfft % 2 == 0 else None] *= gain
+        energies.append(power.sum(axis=1))
+        derivatives.append(slopes[0])
+    np.testing.assert_allclose(derivatives[0], (energies[1] - energies[2]) / (2 * step), rtol=0, atol=1e-6)
 
 
 @BACKENDS
@@ -135,22 +187,6 @@ def test_mirrored_samples_and_every_number_of_coefficients(kernels, first, size)
         np.testing.assert_allclose(only[b, : count[b]], expected[0], rtol=1e-12, atol=1e-12)
 
 
-@BACKENDS
-def test_window_sums_over_samples_of_their_own(kernels):
-    series = resolve("hann").series
-    theta, count = np.array([10.0, 11.3]), np.array([10, 12])
-    lead, sum_lead, sum_count = np.array([-5.0, -5.4]), np.array([-5.0, -5.0]), np.array([10, 11])
-    (w, dw), (other_w, other_dw) = np.zeros((2, 2, 12)), np.zeros((2, 2, 12))
-    sums, expected = np.zeros((2, 4, 2))
-    table = (series.value, series.slope, series.plateau, theta)
-    kernels.window_rows_and_sums(*table, lead, count, sum_lead, sum_count, w, dw, sums)
-    kernels.window_rows(*table, sum_lead, sum_count, other_w, other_dw)
-    kernels.row_sums(other_w, other_dw, theta, sum_lead, sum_count, expected)
-    np.testing.assert_allclose(sums, expected, rtol=1e-14, atol=1e-14)
-    kernels.window_rows(*table, lead, count, other_w, other_dw)
-    np.testing.assert_array_equal((w[0], w[1], dw[0], dw[1]), (other_w[0], other_w[1], other_dw[0], other_dw[1]))
-
-
 @pytest.mark.parametrize("spec", ["hann", "blackman", "nuttall", "gaussian", "kaiser", ("tukey", 0.3)])
 def test_series_are_short_and_accurate(spec):
     window = resolve(spec)
@@ -163,3 +199,16 @@ def test_series_are_short_and_accurate(spec):
             assert error < 32 * eps * np.abs(exact).max()
     assert window.series_in(np.float32).value.size < 28
     assert resolve("hann").series.value.size == 17
+
+
+def test_series_of_named_windows_are_fitted_once(monkeypatch):
+    monkeypatch.setattr(windows, "_fits", {})
+    assert resolve(("gaussian", 7.25)).series is resolve(("gaussian", 7.25)).series
+    assert resolve(("gaussian", 7.25)).series is not resolve(("gaussian", 7.5)).series
+    assert resolve("hann").series_in(np.float32) is not resolve("hann").series
+    for ratio in np.linspace(5, 6, 3 * windows._MOST_FITS):
+        assert resolve(("gaussian", ratio)).series is not None
+    assert len(windows._fits) <= windows._MOST_FITS
+    before = len(windows._fits)
+    assert resolve(lambda u: 1 - 2 * u**2).series is not None
+    assert len(windows._fits) == before

@@ -266,3 +266,9 @@ def test_windows_that_jump_too_far_cannot_be_tuned(window):
 @pytest.mark.parametrize("window", [w for w in EVERY if w not in ("boxcar", ("general_hamming", 0.6))], ids=naive.label)
 def test_other_windows_can_be_tuned(window):
     windows.resolve(window).check_tunable()
+
+
+@pytest.mark.parametrize("name", ["kaiser", "tukey", "general_hamming"])
+def test_windows_with_shapes_are_polynomials_throughout_their_bounds(name):
+    for value in np.linspace(*windows.resolve(name).shape_bounds[0], 33):
+        assert windows.resolve((name, value)).series is not None, value

@@ -13,7 +13,7 @@ knows about Numba.  The conventions that all kernels share:
 A module also says what its arrays are: ``xp`` is the library that makes them
 and ``fft`` takes their FFTs, ``asarray`` and ``to_host`` convert NumPy arrays
 to contiguous ones of that kind and back; ``BLOCK_ELEMENTS`` and ``BLOCK_SAMPLES``
-are the sizes of the blocks that suit it, ``WORKERS`` the number of threads (None
+are the sizes of the blocks that suit it (elements in single precision), ``WORKERS`` the number of threads (None
 for as many as are asked for). Signals, window rows, frames and spectra are arrays
 of `xp`, and with windows that differ from bin to bin so are halves of frames, sums,
 scales and basis transforms; what has one entry a frame is in NumPy.

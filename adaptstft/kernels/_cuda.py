@@ -13,13 +13,16 @@ whole lines of memory.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import cuda, float64
 
 from adaptstft._typing import AnyArray, Float64Array, IntArray
+from adaptstft.kernels import _composed
 from adaptstft.kernels._cuda_arrays import (
     BLOCK_ELEMENTS,
     BLOCK_SAMPLES,
@@ -519,69 +522,7 @@ def _phase_slope(g, spectra, mfft, onesided, out):  # type: ignore[no-untyped-de
 
 
 # ---------------------------------------------------------------------------------------
-# What the host's kernels do in one pass for the sake of its caches
-
-
-def window_rows_and_sums(
-    value: Any,
-    slope: Any,
-    plateau: float,
-    theta: Float64Array,
-    lead: Float64Array,
-    count: IntArray,
-    sum_lead: Float64Array,
-    sum_count: IntArray,
-    w: Any,
-    dw: Any,
-    sums: Any,
-) -> None:
-    """Evaluate windows, and sum those of the same lengths with other leads as `row_sums` does."""
-    window_rows(value, slope, plateau, theta, lead, count, w, dw)
-    rows = (w, dw)
-    if not (np.array_equal(lead, sum_lead) and np.array_equal(count, sum_count)):
-        rows = xp.empty((2, theta.size, int(sum_count.max(initial=1))))
-        window_rows(value, slope, plateau, theta, sum_lead, sum_count, *rows)
-    row_sums(*rows, theta, sum_lead, sum_count, sums)
-
-
-def reduce_energy(
-    x: Any,
-    w: Any,
-    dw: Any,
-    scale: Float64Array,
-    theta: Float64Array,
-    lead: Float64Array,
-    start: IntArray,
-    count: IntArray,
-    offset: IntArray,
-    edges: Any,
-    gain: float,
-    mfft: int,
-    onesided: bool,
-    out: Any,
-) -> None:
-    """Reduce the adjoint frames of `energy_cotangent` as `reduce_frames` does."""
-    y = xp.empty((start.size, mfft), dtype=x.dtype)
-    energy_cotangent(x, w, scale, start, count, offset, edges, gain, mfft, onesided, y)
-    reduce_frames(y, x, w, dw, theta, lead, start, count, offset, out)
-
-
-def statistics_and_cotangent(
-    spectra: Any,
-    gain: float,
-    mirrored: bool,
-    even: bool,
-    exponents: Float64Array,
-    logs: Any,
-    chosen: int,
-    out: Any,
-    adjoint: Any,
-) -> None:
-    """Sum all statistics, and write the cotangent of the one that is `chosen`; `adjoint` may be the spectra."""
-    statistics(spectra, gain, mirrored, even, exponents, logs, out)
-    one = slice(chosen, chosen + 1)
-    ones = np.ones((1, spectra.shape[0]))
-    cotangent(spectra, gain, mirrored, even, exponents[one], logs[one], ones, adjoint)
+# What Numba's kernels do in one pass
 
 
 from adaptstft.kernels._cuda_bins import (  # noqa: E402, F401
@@ -594,3 +535,8 @@ from adaptstft.kernels._cuda_bins import (  # noqa: E402, F401
     scale_sums,
     split_halves,
 )
+
+_HERE = sys.modules[__name__]
+statistics_and_cotangent = partial(_composed.statistics_and_cotangent, _HERE)
+tuned_frames = partial(_composed.tuned_frames, _HERE)
+tuned_slopes = partial(_composed.tuned_slopes, _HERE)

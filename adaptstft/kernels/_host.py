@@ -12,8 +12,8 @@ from adaptstft._typing import AnyArray
 __all__ = ["BLOCK_ELEMENTS", "BLOCK_SAMPLES", "WORKERS", "asarray", "fft", "to_host", "xp"]
 
 xp = np
-#: Elements of the FFT's input for one block: the arrays of a block stay in a core's cache, and its work
-#: outweighs the interpreter's share.
+#: Elements of the FFT's input for one block in single precision, half of it in double precision: the arrays of a
+#: block stay in a core's cache, and its work outweighs the interpreter's share.
 BLOCK_ELEMENTS = 1 << 17
 #: Samples of the halves of one block's frames with windows per bin: they stay in a core's cache while all bins
 #: pass over them.

@@ -40,15 +40,37 @@ def window_rows(value, slope, plateau, theta, lead, count, w, dw):  # type: igno
     """Evaluate a window and its derivative in ``u``, one row a frame."""
     y = np.empty(w.shape[1], value.dtype)
     for b in range(theta.size):
-        n = _distinct(lead[b], count[b])
-        _taper_position(plateau, theta[b], lead[b], y[:n])
-        _polynomial(value, y[:n], w[b, :n])
-        _polynomial(slope, y[:n], dw[b, :n])
-        for i in range(n):
-            side = lead[b] + i
-            dw[b, i] = dw[b, i] if side > 0 else (-dw[b, i] if side < 0 else 0.0)
-        _mirror(lead[b], n, count[b], 1, w[b])
-        _mirror(lead[b], n, count[b], -1, dw[b])
+        _window(value, slope, plateau, theta[b], lead[b], y, w[b, : count[b]], dw[b, : count[b]])
+
+
+@_kernel
+def _window(value, slope, plateau, theta, lead, y, w, dw):  # type: ignore[no-untyped-def]
+    """Evaluate one window and its derivative in ``u``; `y` is scratch."""
+    n = _distinct(lead, w.size)
+    _taper_position(plateau, theta, lead, y[:n])
+    _polynomial(value, y[:n], w[:n])
+    _mirror(lead, n, w.size, 1, w)
+    _signed(slope, lead, n, y, dw)
+
+
+@_kernel
+def _slope(slope, plateau, theta, lead, y, dw):  # type: ignore[no-untyped-def]
+    """Evaluate the derivative in ``u`` alone."""
+    n = _distinct(lead, dw.size)
+    _taper_position(plateau, theta, lead, y[:n])
+    _signed(slope, lead, n, y, dw)
+
+
+@_kernel
+def _signed(slope, lead, n, y, dw):  # type: ignore[no-untyped-def]
+    """Evaluate the odd polynomial at `n` positions, and fill the rest by symmetry."""
+    _polynomial(slope, y[:n], dw[:n])
+    before = min(max(math.ceil(-lead), 0), n)
+    for i in range(before):
+        dw[i] = -dw[i]
+    if before < n and lead + before == 0:
+        dw[before] = 0
+    _mirror(lead, n, dw.size, -1, dw)
 
 
 @_kernel
@@ -146,23 +168,6 @@ def row_sums(w, dw, theta, lead, count, out):  # type: ignore[no-untyped-def]
         out[1, b] = s1
         out[2, b] = s2
         out[3, b] = s3
-
-
-@_kernel
-def window_rows_and_sums(  # type: ignore[no-untyped-def]
-    value, slope, plateau, theta, lead, count, sum_lead, sum_count, w, dw, sums
-):
-    """Do as `window_rows` and `row_sums`, the sums being over samples of their own: `sum_count` from `sum_lead` on."""
-    other_w = np.empty((1, sum_count.max()), w.dtype)
-    other_dw = np.empty_like(other_w)
-    for b in range(theta.size):
-        one = slice(b, b + 1)
-        window_rows(value, slope, plateau, theta[one], lead[one], count[one], w[one], dw[one])
-        if lead[b] == sum_lead[b]:
-            row_sums(w[one], dw[one], theta[one], lead[one], count[one], sums[:, one])
-        else:
-            window_rows(value, slope, plateau, theta[one], sum_lead[one], sum_count[one], other_w, other_dw)
-            row_sums(other_w, other_dw, theta[one], sum_lead[one], sum_count[one], sums[:, one])
 
 
 @_kernel
@@ -321,48 +326,11 @@ def _energy_row(x, w, factor, zero, nyquist, out):  # type: ignore[no-untyped-de
 
 
 @_kernel
-def reduce_energy(  # type: ignore[no-untyped-def]
-    x, w, dw, scale, theta, lead, start, count, offset, edges, gain, mfft, onesided, out
-):
-    """Do as `energy_cotangent` and `reduce_frames` in one pass over each frame."""
-    for b in range(start.size):
-        k = b if w.shape[0] > 1 else 0
-        lo, _, hi = _parts(start[b], count[b], offset[b], mfft, 0, x.size)
-        factor, zero, nyquist = _energy_terms(scale[k], edges[:, b], gain, mfft, onesided)
-        a0, a1, a2 = _energy_sums(
-            x[start[b] + lo : start[b] + hi],
-            w[k, lo:hi],
-            dw[k, lo:hi],
-            factor,
-            zero,
-            nyquist if (offset[b] + lo) % 2 == 0 else -nyquist,
-            lead[b] + lo,
-            1.0 / theta[b],
-        )
-        out[0, b] += a0
-        out[1, b] += a1
-        out[2, b] += a2
-
-
-@_kernel
 def _energy_terms(scale, edges, gain, mfft, onesided):  # type: ignore[no-untyped-def]
     """Factor on ``w x``, and what the bins at zero and at the Nyquist frequency add in even columns."""
     if not onesided:
         return 2.0 * mfft * scale, 0.0, 0.0
     return gain * mfft * scale, (2.0 - gain) * edges[0], (2.0 - gain) * edges[1]
-
-
-@_kernel
-def _energy_sums(x, w, dw, factor, zero, nyquist, lead, step):  # type: ignore[no-untyped-def]
-    a0, a1, a2 = 0.0, 0.0, 0.0
-    for i in range(x.size):
-        re, im = float(x[i].real), float(x[i].imag)
-        v = (re * re + im * im) * (w[i] * factor) + re * (zero + (nyquist if i % 2 == 0 else -nyquist))
-        d = v * dw[i]
-        a0 += v * w[i]
-        a1 += d * ((lead + i) * step)
-        a2 += d
-    return a0, a1, a2
 
 
 @_kernel
@@ -395,9 +363,13 @@ def cotangent(spectra, gain, mirrored, even, exponents, logs, weights, out):  # 
 
 @_kernel
 def statistics_and_cotangent(  # type: ignore[no-untyped-def]
-    spectra, gain, mirrored, even, exponents, logs, chosen, out, adjoint
+    spectra, gain, mirrored, even, exponents, logs, chosen, out, growth, adjoint
 ):
-    """Do as `statistics`, and write the cotangent of the `chosen` one: logarithms are taken once."""
+    """Do as `statistics`, and write the cotangent of the `chosen` one: logarithms are taken once.
+
+    `growth` becomes that one's derivative in the logarithm of each frame's scale, ``2 sum E phi'(E)`` for its
+    terms ``phi(E)``.
+    """
     energy = np.empty(spectra.shape[1])
     log_energy = np.empty(spectra.shape[1])
     factor = np.empty(spectra.shape[1])
@@ -407,7 +379,16 @@ def statistics_and_cotangent(  # type: ignore[no-untyped-def]
             out[k, b] += _statistic(energy, log_energy, exponents[k], logs[k])
         factor[:] = 0.0
         _add_slope(energy, log_energy, exponents[chosen], logs[chosen], 1.0, factor)
+        growth[b] = 2.0 * _dot(energy, factor)
         _apply_factor(spectra[b], factor, gain, mirrored, even, adjoint[b])
+
+
+@_kernel
+def _dot(a, b):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for q in range(a.size):
+        total += a[q] * b[q]
+    return total
 
 
 @_kernel
@@ -554,3 +535,4 @@ from adaptstft.kernels._numba_bins import (  # noqa: E402, F401
     scale_sums,
     split_halves,
 )
+from adaptstft.kernels._numba_tuned import tuned_frames, tuned_slopes  # noqa: E402, F401

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import polynomial
 
 from adaptstft._typing import AnyArray, Float64Array, IntArray
+from adaptstft.kernels import _composed
 from adaptstft.kernels._host import (  # noqa: F401 (what a backend has)
     BLOCK_ELEMENTS,
     BLOCK_SAMPLES,
@@ -63,31 +66,6 @@ def row_sums(
         v = w[b, :n].astype(float)
         du = dw[b, :n] * ((lead[b] + np.arange(n)) / theta[b])
         out[:, b] = v.sum(), du.sum(), v @ v, v @ du
-
-
-def window_rows_and_sums(
-    value: Float64Array,
-    slope: Float64Array,
-    plateau: float,
-    theta: Float64Array,
-    lead: Float64Array,
-    count: IntArray,
-    sum_lead: Float64Array,
-    sum_count: IntArray,
-    w: AnyArray,
-    dw: AnyArray,
-    sums: Float64Array,
-) -> None:
-    """Do as `window_rows` and `row_sums`, the sums being over samples of their own: `sum_count` from `sum_lead` on."""
-    other_w, other_dw = np.empty((2, 1, sum_count.max()), w.dtype)
-    for b in range(theta.size):
-        one = slice(b, b + 1)
-        window_rows(value, slope, plateau, theta[one], lead[one], count[one], w[one], dw[one])
-        if lead[b] == sum_lead[b]:
-            row_sums(w[one], dw[one], theta[one], lead[one], count[one], sums[:, one])
-        else:
-            window_rows(value, slope, plateau, theta[one], sum_lead[one], sum_count[one], other_w, other_dw)
-            row_sums(other_w, other_dw, theta[one], sum_lead[one], sum_count[one], sums[:, one])
 
 
 def _frames(start: IntArray, count: IntArray, low: int, high: int) -> Iterator[tuple[int, slice, AnyArray]]:
@@ -203,32 +181,6 @@ def energy_cotangent(
             out[b, j] = 2 * mfft * v
 
 
-def reduce_energy(
-    x: AnyArray,
-    w: AnyArray,
-    dw: AnyArray,
-    scale: Float64Array,
-    theta: Float64Array,
-    lead: Float64Array,
-    start: IntArray,
-    count: IntArray,
-    offset: IntArray,
-    edges: Float64Array,
-    gain: float,
-    mfft: int,
-    onesided: bool,
-    out: Float64Array,
-) -> None:
-    """Do as `energy_cotangent` and `reduce_frames`, one frame at a time."""
-    y = np.empty((1, mfft), dtype=x.dtype)
-    for b in range(start.size):
-        one = slice(b, b + 1)
-        row = one if w.shape[0] > 1 else slice(0, 1)
-        place = (start[one], count[one], offset[one])
-        energy_cotangent(x, w[row], scale[row], *place, edges[:, one], gain, mfft, onesided, y)
-        reduce_frames(y, x, w[row], dw[row], theta[one], lead[one], *place, out[:, one])
-
-
 def _energies(spectra: AnyArray, gain: float, mirrored: bool, even: bool) -> Float64Array:
     energy = (spectra.real.astype(float) ** 2 + spectra.imag.astype(float) ** 2) * gain
     if mirrored:
@@ -279,24 +231,6 @@ def cotangent(
     bin_cotangent(spectra, gain, mirrored, even, np.where(energy > 0, slopes, 0.0), out)
 
 
-def statistics_and_cotangent(
-    spectra: AnyArray,
-    gain: float,
-    mirrored: bool,
-    even: bool,
-    exponents: Float64Array,
-    logs: AnyArray,
-    chosen: int,
-    out: Float64Array,
-    adjoint: AnyArray,
-) -> None:
-    """Do as `statistics`, and write the cotangent of the `chosen` one."""
-    statistics(spectra, gain, mirrored, even, exponents, logs, out)
-    only = slice(chosen, chosen + 1)
-    ones = np.ones((1, spectra.shape[0]))
-    cotangent(spectra, gain, mirrored, even, exponents[only], logs[only], ones, adjoint)
-
-
 def bin_cotangent(
     spectra: AnyArray, gain: float, mirrored: bool, even: bool, slopes: Float64Array, out: AnyArray
 ) -> None:
@@ -341,3 +275,8 @@ from adaptstft.kernels._numpy_bins import (  # noqa: E402, F401
     scale_sums,
     split_halves,
 )
+
+_HERE = sys.modules[__name__]
+statistics_and_cotangent = partial(_composed.statistics_and_cotangent, _HERE)
+tuned_frames = partial(_composed.tuned_frames, _HERE)
+tuned_slopes = partial(_composed.tuned_slopes, _HERE)
