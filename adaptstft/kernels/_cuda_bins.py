@@ -21,8 +21,8 @@ from numba import cuda
 from adaptstft._device import to_host
 from adaptstft._typing import Float64Array
 from adaptstft.kernels import _cuda_arrays, _numpy_bins
-from adaptstft.kernels._cuda import _first_above, _inline, _kernel, _polynomial, _reach
 from adaptstft.kernels._cuda_arrays import over_elements, upload
+from adaptstft.kernels._cuda_frames import _first_above, _inline, _kernel, _polynomial, _reach
 
 if TYPE_CHECKING:
     from adaptstft.bins import Halves

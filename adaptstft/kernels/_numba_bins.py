@@ -16,7 +16,7 @@ import numpy as np
 
 from adaptstft._typing import ComplexArray, Float64Array, IntArray
 from adaptstft.kernels import _numpy_bins
-from adaptstft.kernels._numba import _kernel, _polynomial
+from adaptstft.kernels._numba_frames import _kernel, _polynomial
 
 if TYPE_CHECKING:
     from adaptstft.bins import Halves

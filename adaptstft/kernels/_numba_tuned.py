@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from adaptstft.kernels._numba import _energy_terms, _kernel, _parts, _product, _slope, _window
+from adaptstft.kernels._numba_frames import _energy_terms, _kernel, _parts, _product, _slope, _window
 from adaptstft.kernels._scaling import window_scale
 
 _window_scale = _kernel(window_scale)
