@@ -13,23 +13,18 @@ whole lines of memory.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import numpy as np
 from numba import cuda, float64
 
 from adaptstft._typing import AnyArray, Float64Array, IntArray
-from adaptstft.kernels import _composed
-from adaptstft.kernels._cuda_arrays import (  # noqa: F401 (some for what is composed)
+from adaptstft.kernels._cuda_arrays import (
     SIMULATED,
     over_elements,
     over_rows,
-    to_host,
     upload,
-    xp,
 )
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -512,14 +507,3 @@ def _phase_slope(g, spectra, mfft, onesided, out):  # type: ignore[no-untyped-de
         total = _block_sum(total, shared)
         if cuda.threadIdx.x == 0:
             out[b] = total * (2.0 * math.pi / mfft)
-
-
-# ---------------------------------------------------------------------------------------
-# What Numba's kernels do in one pass
-
-
-
-_HERE = sys.modules[__name__]
-statistics_and_cotangent = partial(_composed.statistics_and_cotangent, _HERE)
-tuned_frames = partial(_composed.tuned_frames, _HERE)
-tuned_slopes = partial(_composed.tuned_slopes, _HERE)

@@ -1,6 +1,13 @@
 """All that the NumPy backend has: its arrays, and the kernels for frames and for bins."""
 
 # ruff: noqa: F401
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from adaptstft.kernels import _composed
 from adaptstft.kernels._host import (
     BLOCK_ELEMENTS,
     BLOCK_SAMPLES,
@@ -33,9 +40,11 @@ from adaptstft.kernels._numpy_frames import (
     rotate,
     row_sums,
     statistics,
-    statistics_and_cotangent,
-    tuned_frames,
-    tuned_slopes,
     window_energy,
     window_rows,
 )
+
+_HERE = sys.modules[__name__]
+statistics_and_cotangent = partial(_composed.statistics_and_cotangent, _HERE)
+tuned_frames = partial(_composed.tuned_frames, _HERE)
+tuned_slopes = partial(_composed.tuned_slopes, _HERE)

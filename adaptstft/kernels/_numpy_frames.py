@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.polynomial import polynomial
 
 from adaptstft._typing import AnyArray, Float64Array, IntArray
-from adaptstft.kernels import _composed
-from adaptstft.kernels._host import to_host, xp  # noqa: F401 (for what is composed)
 
 
 def _taper_position(plateau: float, theta: float, lead: float, count: int) -> Float64Array:
@@ -255,11 +251,3 @@ def phase_slope(g: AnyArray, spectra: AnyArray, mfft: int, onesided: bool, out: 
     """Sum over the bins of ``Re(conj(g) * 2j pi k_q / mfft * S)``."""
     k = _bin_numbers(spectra.shape[1], mfft, onesided)
     out += np.real(np.conj(g.astype(complex)) * (2j * np.pi / mfft * k) * spectra).sum(axis=1)
-
-
-
-
-_HERE = sys.modules[__name__]
-statistics_and_cotangent = partial(_composed.statistics_and_cotangent, _HERE)
-tuned_frames = partial(_composed.tuned_frames, _HERE)
-tuned_slopes = partial(_composed.tuned_slopes, _HERE)
