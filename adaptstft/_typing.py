@@ -22,7 +22,7 @@ Scope = Literal["global", "frame", "local"]
 WindowMode = Literal["fixed", "constant", "time", "frequency", "time-frequency"]
 HopMode = Literal["fixed", "constant", "time"]
 Backend = Literal["auto", "numba", "numpy", "cuda"]
-Method = Literal["L-BFGS-B"]
+Method = Literal["L-BFGS-B", "adam", "grid", "local-concentration", "chirp-rate"]
 Parameter = Literal["win_length", "positions", "hop", "shape", "x"]
 AxesSequence = Literal["tf", "ft"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from adaptstft._typing import Float64Array
 from adaptstft.bins import bin_numbers
 from adaptstft.control import ControlGrid
 from adaptstft.criteria import Additive
-from adaptstft.descent import Descent
+from adaptstft.descent import STOPPED, Descent
 from adaptstft.energies import energies
 from adaptstft.framing import make_frames
 from adaptstft.lowrank import BasisTransforms, window_basis
@@ -104,10 +104,11 @@ class _BinStage:
             criterion,
             self.tiles,
             r.smoothness,
-            r.options,
+            r.descent_options,
             r.lead,
             tuner.on_iteration(label),
             basis,
+            r.descent_method,
         )
 
     def run(self) -> Run:
@@ -121,7 +122,7 @@ class _BinStage:
         share = self._shares()
         if tuner.stopped:  # in the first stage: its result in the form of this one
             label, points = self._starts(share)[0]
-            self._descend(label, points, share, basis, stay_there=True)
+            self._descend(label, points, share, basis, ended=STOPPED)
         else:
             for label, points in self._starts(share)[: r.starts or 2]:
                 if not tuner.stopped:
@@ -136,7 +137,7 @@ class _BinStage:
         share: Float64Array,
         basis: BasisTransforms | None,
         *,
-        stay_there: bool = False,
+        ended: dict[str, Any] | None = None,
     ) -> None:
         r = self.r
         theta = np.exp(np.clip(self.grid.surface(points), *np.log(self.bounds)))
@@ -149,11 +150,12 @@ class _BinStage:
         if not fixed:
             parameters.grid, parameters.points = self.grid, points
             weight = self.grid.adjoint(share)
-            parameters.preconditioner = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
+            if r.descent_method != "adam":  # which scales every variable by itself
+                parameters.preconditioner = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
             unit = 1.0 if r.criterion.in_nats else max(abs(self.constant.outcome.value), np.finfo(float).tiny)
             parameters.carry = _CARRY * unit
         self.tuner.let_positions_vary(parameters, self.framing, True)
-        self.tuner.descend(label, self._descent(label, basis), parameters, self.framing, stay_there=stay_there)
+        self.tuner.descend(label, self._descent(label, basis), parameters, self.framing, ended=ended)
 
     def _made_exact(self, best: Run, basis: BasisTransforms) -> Run:
         """Evaluate the result of a descent on approximate transforms with the exact sums."""
@@ -165,7 +167,9 @@ class _BinStage:
             "difference": at.value - best.outcome.value,
         }
         outcome = replace(best.outcome, value=at.value, jac=at.natural)
-        return replace(best, outcome=outcome, comparable=comparable, approximation=approximation)
+        return replace(
+            best, outcome=outcome, comparable=comparable, approximation=approximation, reference=best.comparable
+        )
 
     # ------------------------------------------------------------------ starts
 

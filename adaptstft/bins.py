@@ -23,6 +23,7 @@ from adaptstft.transform import Spectra, Transform, scale_of_sums
 
 #: Most bins of one block's frames, with all channels: what is made of them takes memory.
 _BLOCK_BINS = 1 << 20
+_LEAST_BLOCKS = 8
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Halves:
 
     def split(self, tf: Spectra, x: AnyArray) -> tuple[Float64Array, Float64Array]:
         """Rows (channels, frames, width): both halves, or their sums and differences around a sample."""
-        right, left = tf.kernels.xp.empty((2, x.shape[0], self.first.shape[1], self.width))
+        right, left = tf.kernels.xp.empty((2, x.shape[0], self.first.shape[1], self.width), x.dtype)
         tf.kernels.split_halves(x, self, right, left)
         return right, left
 
@@ -118,7 +119,8 @@ def threads(tf: Spectra) -> int:
 def block_ranges(tf: Spectra, frames: BinFrames, channels: int) -> list[slice]:
     """Divide frames into blocks with as many samples as suit the kernels."""
     samples, bins = tf.kernels.BLOCK_SAMPLES, _BLOCK_BINS / max(channels, 1)
-    size = max(1, int(min(samples / (frames.theta.max() / 2 + 2), bins / tf.f_pts)))
+    # enough blocks for a few workers, and frames enough in each to share what they have in common
+    size = max(1, int(min(samples / (frames.theta.max() / 2 + 2), bins / tf.f_pts, -(-len(frames) // _LEAST_BLOCKS))))
     return [slice(b, min(b + size, len(frames))) for b in range(0, len(frames), size)]
 
 
@@ -141,8 +143,8 @@ def bin_gains(tf: Spectra) -> Float64Array:
 def _real_channels(x: AnyArray) -> Float64Array:
     """Channels as real ones; a complex channel is two."""
     if not np.iscomplexobj(x):
-        return x.astype(float, copy=False)
-    return np.stack([x.real, x.imag], axis=1).reshape(-1, x.shape[-1]).astype(float, copy=False)
+        return x
+    return np.stack([x.real, x.imag], axis=1).reshape(-1, x.shape[-1])
 
 
 def _offset_leads(tf: Transform) -> Float64Array:

@@ -9,6 +9,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from adaptstft import __version__, datasets
 from adaptstft._optional import require
-from adaptstft._typing import HopMode, Scope, WindowMode
+from adaptstft._typing import HopMode, Method, Scope, WindowMode
 from adaptstft.recordings import Recording, read
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ hold its sampling rate. The channels of a file share one set of parameters.
   smaller is better), area_fun (the same, comparable between hops), win_length (samples; a list in time mode, and
   for frequencies and bins a list of the lists of each frequency),
   win_duration (s, likewise), hop (samples; the mean if positions were tuned), positions (frame centres in
-  samples), success, message, nit, nfev, notes (a list, such as an optimum on a bound).
+  samples), recommended (null, or the even integer win_length, the integer hop, and the loss in area_fun that
+  they bring), method, success, message, nit, nfev, notes (a list, such as an optimum on a bound).
 A number that is not finite is null.
 """
 
@@ -182,7 +184,10 @@ def _build_parser() -> argparse.ArgumentParser:
         help="hold the lengths of neighbouring frames and frequencies together (default: 0)",
     )
     tuning.add_argument(
-        "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann or kaiser:14"
+        "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann, kaiser:14 or auto"
+    )
+    tuning.add_argument(
+        "--method", choices=get_args(Method), default="L-BFGS-B", help="how to tune (default: L-BFGS-B)"
     )
     tuning.add_argument("--win-length", type=float, metavar="SAMPLES", help="the window length to begin from")
     tuning.add_argument("--hop", type=float, metavar="SAMPLES", help="the hop to begin from")
@@ -235,6 +240,7 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
         criterion=args.criterion,
         scope=args.scope,
         smoothness=args.smoothness,
+        method=args.method,
         progress=sys.stderr.isatty(),
     )
     if args.plot is not None:
@@ -283,7 +289,7 @@ def _to_json(file: str | None, x: Any, recording: Recording, result: TuningResul
             "fs": recording.fs,
             "channels": 1 if x.ndim == 1 else len(x),
             "samples": x.shape[-1],
-            "window": args.window,
+            "window": result.sft.window.spec if args.window == "auto" else args.window,
             "window_mode": args.mode,
             "hop_mode": args.hop_mode,
             "criterion": args.criterion,
@@ -294,6 +300,8 @@ def _to_json(file: str | None, x: Any, recording: Recording, result: TuningResul
             "win_duration": result.win_duration,
             "hop": result.hop,
             "positions": result.positions,
+            "recommended": None if result.recommended is None else asdict(result.recommended),
+            "method": args.method,
             "success": bool(result.success),
             "message": str(result.message),
             "nit": int(result.nit),

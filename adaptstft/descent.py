@@ -1,4 +1,4 @@
-"""One local descent: the objective in the optimiser's variables, and L-BFGS-B on it."""
+"""One local descent: the objective in the optimiser's variables, and L-BFGS-B or Adam on it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from adaptstft._typing import AnyArray, Float64Array
+from adaptstft.adam import adam
 from adaptstft.bins import BinFrames, BinSpectra, bin_forward
 from adaptstft.control import total_variation
 from adaptstft.criteria import Criterion
@@ -25,7 +26,7 @@ from adaptstft.windows import Window
 _DEFAULTS = {"maxiter": 100, "ftol": 1e-8, "gtol": 1e-6, "maxls": 8}
 #: SciPy's status of a line search that found no better point.
 _NO_STEP = 2
-_STOPPED = {"success": False, "status": 99, "message": "stopped by the callback"}
+STOPPED: dict[str, Any] = {"success": False, "status": 99, "message": "stopped by the callback"}
 #: Slope, in nats for a factor e in a length, that counts as level where no step improves the value; where
 #: the window jumps, by its jump more, which the slope does not see.
 _FLAT_ENOUGH = 0.01
@@ -99,13 +100,15 @@ class Descent:
     smoothness : float
         Weight of the total variation of the log lengths.
     options : dict
-        Options of L-BFGS-B.
+        Options of the optimiser.
     lead : tuple of int
         Leading dimensions of the signal, for callables.
     on_iteration : callable
         ``on_iteration(iteration, value, parameters, y)``; may raise StopIteration.
     basis : BasisTransforms or None
         What transforms with windows per bin are approximated from; None takes the exact sums.
+    method : str
+        The optimiser: ``"L-BFGS-B"`` or ``"adam"``.
     """
 
     tf: Transform
@@ -117,6 +120,7 @@ class Descent:
     lead: tuple[int, ...] = ()
     on_iteration: Callable[[int, float, Parameters, Float64Array], None] = lambda *_: None
     basis: BasisTransforms | None = None
+    method: str = "L-BFGS-B"
 
     def frames(self, state: State) -> tuple[Transform, Frames | BinFrames]:
         """Transform and frames of a state."""
@@ -231,7 +235,7 @@ class Stopped(Exception):
 
 
 def descend(descent: Descent, parameters: Parameters) -> Outcome:
-    """Run L-BFGS-B from the start of `parameters`; nothing to tune is an evaluation."""
+    """Run the optimiser from the start of `parameters`; nothing to tune is an evaluation."""
     start = descent.evaluate(parameters, parameters.start())
     if start.y.size == 0:
         ended = OptimizeResult(nit=0, nfev=1, success=True, status=0, message="nothing to tune")
@@ -262,15 +266,8 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
             stopped = True
             raise
 
-    ended = minimize(
-        objective,
-        start.y,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=parameters.bounds(),
-        callback=on_iteration,
-        options=_DEFAULTS | descent.options,
-    )
+    solve = adam if descent.method == "adam" else _lbfgsb
+    ended = solve(objective, start.y, parameters.bounds(), on_iteration, descent.options)
     # SciPy leaves these out where all bounds coincide
     ended.setdefault("nit", 0)
     ended.setdefault("status", 0)
@@ -279,15 +276,27 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
         # along the gradient need be an improvement any more.
         ended.update(success=True, status=0, message="CONVERGENCE: NO STEP ALONG THE SMALL GRADIENT IMPROVES THE VALUE")
     if stopped:
-        ended.update(_STOPPED)
+        ended.update(STOPPED)
         raise Stopped(_outcome(parameters, start, best, history, ended))
     return _outcome(parameters, start, best, history, ended)
 
 
-def stay(descent: Descent, parameters: Parameters) -> Outcome:
-    """Outcome of a descent that a callback has stopped before it began."""
+def _lbfgsb(
+    objective: Callable[[Float64Array], tuple[float, Float64Array]],
+    start: Float64Array,
+    bounds: list[tuple[float, float]],
+    callback: Callable[[OptimizeResult], None],
+    options: dict[str, Any],
+) -> OptimizeResult:
+    return minimize(
+        objective, start, jac=True, method="L-BFGS-B", bounds=bounds, callback=callback, options=_DEFAULTS | options
+    )
+
+
+def stay(descent: Descent, parameters: Parameters, ended: dict[str, Any]) -> Outcome:
+    """Outcome without a descent; `ended` has its success, status and message."""
     at = descent.evaluate(parameters, parameters.start())
-    return _outcome(parameters, at, at, [at.value], OptimizeResult(nit=0, nfev=1, **_STOPPED))
+    return _outcome(parameters, at, at, [at.value], OptimizeResult(nit=0, nfev=1, **ended))
 
 
 def _projected(at: Evaluation, parameters: Parameters) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft as fft_lib
 
 from adaptstft._typing import Float64Array
+from adaptstft.criteria import Criterion
 from adaptstft.descent import Descent
 from adaptstft.parameters import Parameters, State
 
@@ -48,6 +49,11 @@ class Sensitivity:
     curvature: float
 
 
+def equally_good(criterion: Criterion, value: float) -> float:
+    """By how much a criterion may exceed a value and still count as equally good."""
+    return _TOLERANCE if criterion.in_nats else _TOLERANCE * abs(value)
+
+
 def sensitivity(descent: Descent, state: State, value: float, bounds: tuple[float, float], *, one: bool) -> Sensitivity:
     """Measure how far all window lengths can be scaled before the criterion rises by the tolerance.
 
@@ -59,7 +65,7 @@ def sensitivity(descent: Descent, state: State, value: float, bounds: tuple[floa
     # lengths that meet a bound stay there while the others go on
     reach_down = min(max(float(np.log(theta.max() / low)), 0.0), _WIDEST)
     reach_up = min(max(float(np.log(high / theta.min())), 0.0), _WIDEST)
-    tolerance = _TOLERANCE if descent.criterion.in_nats else _TOLERANCE * abs(value)
+    tolerance = equally_good(descent.criterion, value)
 
     def rise(step: float) -> float:
         scaled = replace(state, theta=np.clip(theta * np.exp(step), low, high))

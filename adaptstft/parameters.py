@@ -268,7 +268,10 @@ class Parameters:
         log: Float64Array = y / self._scale()
         if self.grid is not None:
             log = self.grid.surface(log.reshape(self.grid.shape))
-        theta = np.where(log <= np.log(low) + _ROUNDING, low, np.exp(log))
+        theta = np.exp(log)
+        whole = np.rint(theta)
+        theta = np.where(np.abs(theta - whole) <= _ROUNDING * theta, whole, theta)  # exp(log(n)) may differ from n
+        theta = np.where(log <= np.log(low) + _ROUNDING, low, theta)
         theta = np.where(log >= np.log(high) - _ROUNDING, high, theta)  # exp(log(high)) may differ from it
         return np.full(self.theta.size, theta[0]) if self.lengths == "constant" else theta
 

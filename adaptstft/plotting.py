@@ -9,6 +9,7 @@ import numpy as np
 from adaptstft._optional import require
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.request import remove_trend
+from adaptstft.result import describe_window
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _PER_PIXEL = 0.5
 #: Contour lines of window lengths, and the ratio of lengths below which there are none to draw.
 _CONTOURS = 4
 _FLAT_RATIO = 1.05
+#: Lengths of a search up to which each is marked.
+_MARKED = 64
 
 
 def _power(
@@ -118,6 +121,50 @@ def _draw_contours(ax: Any, times: Float64Array, sft: AdaptiveShortTimeFFT) -> N
     levels = [float(f"{v:.2g}") for v in np.geomspace(low, high, _CONTOURS + 2)[1:-1]]
     lines = ax.contour(times, sft.f, surface, sorted(set(levels)), colors="tab:cyan", linewidths=1.0)
     ax.clabel(lines, fmt=lambda v: f"{v:g} ms", fontsize=8)
+
+
+def plot_criterion(result: TuningResult, ax: Any = None) -> Any:
+    """Draw the criterion against window length; see `TuningResult.plot_criterion`."""
+    require("matplotlib", extra="plot")
+    if result.survey is None:
+        raise ValueError("no window lengths were searched, so that there is no curve: leave out win_length or starts=1")
+    if ax is None:
+        pyplot = require("matplotlib.pyplot", extra="plot")
+        _, ax = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
+    if not hasattr(ax, "axvspan"):
+        raise TypeError(f"ax must be one matplotlib Axes, got {ax!r}")
+    lengths, values = result.survey.lengths, result.survey.values
+    many = lengths.size > _MARKED
+    ax.semilogx(lengths, values, ".-" if not many else "-", color="tab:blue", label="one length")
+    one = np.ndim(result.win_length) == 0
+    typical = float(np.exp(np.mean(np.log(result.win_length))))
+    low, high = result.sensitivity.win_length or tuple(typical * f for f in result.sensitivity.factors)
+    ax.axvspan(low, high, color="tab:green", alpha=0.15, label="equally good")
+    _draw_starts(ax, result, one)
+    if one:
+        ax.plot(typical, result.area_fun, "*", color="tab:red", markersize=12, label="optimum")
+    else:
+        ax.axvline(typical, color="tab:red", label="optimum, mean length")
+    unit = " in nat" if result.criterion.in_nats else ""
+    ax.set_xlabel("window length in samples")
+    ax.set_ylabel(f"{result.criterion.name}{unit}")
+    ax.legend()
+    return ax
+
+
+def _draw_starts(ax: Any, result: TuningResult, one: bool) -> None:
+    """Draw starts of the window that was chosen on the curve, and where one length has gone from there."""
+    window = describe_window(result.sft.window)
+    label: str | None = "starts"
+    for start in result.starts:
+        if start["window"] != window:
+            continue
+        before = start["win_length_start"]
+        level = np.interp(np.log(before), np.log(result.survey.lengths), result.survey.values)
+        ax.plot(before, level, "o", color="tab:orange", label=label)
+        if one:
+            ax.plot([before, start["win_length"]], [level, start["area_fun"]], color="tab:orange", linewidth=1)
+        label = None
 
 
 def plot_result(result: TuningResult, ax: Any = None) -> Any:

@@ -25,6 +25,8 @@ from adaptstft._validation import (
     show,
 )
 from adaptstft.blocks import count_workers
+from adaptstft.families import families
+from adaptstft.methods import BASELINES, check_baseline, check_options, integer_lengths
 from adaptstft.parameters import frame_count
 from adaptstft.transform import Transform
 from adaptstft.windows import Window
@@ -52,6 +54,8 @@ class Request:
         Sampling frequency in Hz.
     window, criterion
         Resolved objects.
+    families : tuple of Window
+        Windows to compare; one, `window`, unless that is to be chosen.
     win_length : ndarray or None
         Starting length(s) in samples.
     start_lengths : ndarray, shape (f_pts, 1) or (f_pts, p_num), or None
@@ -86,17 +90,29 @@ class Request:
     scale_to: Scaling | None
     detrend: str | None
     starts: int | None
+    method: Method
     options: dict[str, Any]
     callback: Callable[..., Any] | None
     workers: int | None
     backend: str
     backend_asked: Backend
+    families: tuple[Window, ...]
     start_lengths: Float64Array | None = None
 
     @property
     def n(self) -> int:
         """Number of samples."""
         return int(self.x.shape[1])
+
+    @property
+    def descent_method(self) -> str:
+        """What descents use; those that lay out the frames for a baseline are L-BFGS-B's."""
+        return "L-BFGS-B" if self.method in BASELINES else self.method
+
+    @property
+    def descent_options(self) -> dict[str, Any]:
+        """Options of descents; those of a baseline are its own."""
+        return {} if self.method in BASELINES else self.options
 
     @property
     def fft_mode(self) -> FFTMode:
@@ -160,14 +176,11 @@ def check_request(
     tune_shape = as_flag("tune_shape", tune_shape)
     as_flag("progress", progress)
     check_option("backend", backend, kernels.BACKENDS)
-    found = windows.resolve(window)
-    if window_mode != "fixed" or hop_mode == "time" or tune_shape:
-        found.check_tunable()
-    if tune_shape and not found.shape:
-        raise ValueError(f"{tune_shape=} needs a window with shape parameters, which {found.spec!r} does not have")
-    if tune_shape:
-        found.check_shape_bounds()
     loss = criteria.resolve(criterion, scope)
+    if isinstance(window, str) and window == "auto":
+        compared = families(loss, tune_shape=tune_shape, window_mode=window_mode, scale_to=scale_to, hop=hop, mfft=mfft)
+    else:
+        compared = (_check_window(windows.resolve(window), window_mode, hop_mode, tune_shape),)
     if min_overlap is not None and not _LEAST_OVERLAP <= as_real("min_overlap", min_overlap) < 1:
         raise ValueError(
             f"{min_overlap=} must be at least {_LEAST_OVERLAP}, below which the inverse amplifies every rounding "
@@ -182,10 +195,20 @@ def check_request(
         raise ValueError(f"bands={loss.bands} in the criterion needs window_mode 'frequency' or 'time-frequency'")
     if callback is not None and not callable(callback):
         raise TypeError(f"{callback=} must be callable")
-    if options is not None and not isinstance(options, dict):
-        raise TypeError(f"{options=} must be a dict of options of scipy.optimize.minimize(method='L-BFGS-B')")
+    options = check_options(method, options)
     if starts is not None:
         starts = as_index("starts", starts, 1)
+    check_baseline(
+        method,
+        loss,
+        window_mode=window_mode,
+        hop_mode=hop_mode,
+        smoothness=smoothness,
+        tune_shape=tune_shape,
+        starts=starts,
+        win_length=win_length,
+        callback=callback,
+    )
     workers = as_workers(workers)
     used, module = kernels.resolve_for(backend, "x", x)
     original, time_axis = as_signal(to_host(x), axis)
@@ -204,6 +227,8 @@ def check_request(
     # a hop that is tuned along does not hold the windows
     held = None if hop_mode == "constant" and not isinstance(loss, criteria.Callable_) else hop
     bounds = _length_bounds(win_bounds, win_length, held, min_overlap, mfft, n)
+    if method == "grid":
+        integer_lengths(bounds, options.get("step", 1))
     onesided = not np.iscomplexobj(channels)
     lengths = _start_lengths(win_length, bounds, hop, n, window_mode, hop_mode, mfft, onesided)
     return Request(
@@ -211,7 +236,7 @@ def check_request(
         x=channels,
         lead=original.shape[:-1],
         fs=fs,
-        window=found,
+        window=compared[0],
         window_mode=window_mode,
         hop_mode=hop_mode,
         win_length=lengths,
@@ -229,12 +254,24 @@ def check_request(
         scale_to=scale_to,
         detrend=detrend,
         starts=starts,
-        options=dict(options or {}),
+        method=method,
+        options=options,
         callback=callback,
         workers=workers,
         backend=used,
         backend_asked=backend,
+        families=compared,
     )
+
+
+def _check_window(window: Window, window_mode: str, hop_mode: str, tune_shape: bool) -> Window:
+    if window_mode != "fixed" or hop_mode == "time" or tune_shape:
+        window.check_tunable()
+    if tune_shape and not window.shape:
+        raise ValueError(f"{tune_shape=} needs a window with shape parameters, which {window.spec!r} does not have")
+    if tune_shape:
+        window.check_shape_bounds()
+    return window
 
 
 def remove_trend(x: AnyArray, kind: str | None) -> AnyArray:

@@ -14,11 +14,13 @@ from scipy.optimize import OptimizeResult
 from adaptstft import windows
 from adaptstft._typing import AnyArray
 from adaptstft.diagnosis import Sensitivity
+from adaptstft.recommendation import Recommendation
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+from adaptstft.survey import Survey
 
 __all__ = ["TuningResult", "load"]
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 class TuningResult(OptimizeResult):  # type: ignore[misc]
@@ -60,12 +62,20 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     history : ndarray
         The objective after each iteration of the best start.
     starts : list of dict
-        Every start: its label, window length, objective before and after,
+        Every start: its label, window, window length, objective before and after,
         iterations, evaluations, message.
     sensitivity : Sensitivity
         How flat the optimum is.
     notes : list of str
         What the user should know, such as an optimum on a bound.
+    survey : Survey or None
+        The criterion at the window lengths that were searched, in `lengths` (samples) and
+        `values` (as `area_fun`, for one length in all frames), see `plot_criterion`; None
+        where there was no search.
+    recommended : Recommendation or None
+        Even integer window length(s) and integer hop(s) near the optimum, in `win_length`
+        and `hop`, and by how much ``area_fun`` is larger with them, `loss`. None if no even
+        number is within the bounds.
     signal : ndarray
         The signal, as it was given, time last; always in NumPy.
     detrend : str or None
@@ -104,7 +114,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
 
     def _rows(self) -> list[tuple[str, str]]:
-        rows = [("window", _describe_window(self.sft.window))]
+        rows = [("window", describe_window(self.sft.window))]
         lengths = np.atleast_1d(self.win_length)
         if np.ndim(self.win_length) == 0:
             rows.append(("win_length", f"{self.win_length:.2f} samples = {_duration(self.win_duration)}"))
@@ -134,6 +144,10 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
             rows.append(("flatness", f"within {within} from {low:.0f} to {high:.0f} samples"))
         else:
             rows.append(("flatness", f"within {within} for all lengths times {low_f:.2f} to {high_f:.2f}"))
+        if self.recommended is not None:
+            rows.append(("recommended", self._recommendation()))
+        if compared := self._compared():
+            rows.append(("compared", compared))
         rows.append(
             ("optimiser", f"{self.message} ({_count(self.starts, 'start')}, {self.nfev} evaluations, {self.backend})")
         )
@@ -147,6 +161,26 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         if self.criterion.in_nats:
             return f"{abs(gain):.3g} nat {'better' if gain >= 0 else 'worse'} than {before}"
         return f"{self.area_fun:.6g} as an integral, against {self.initial_area_fun:.6g} for {before}"
+
+    def _recommendation(self) -> str:
+        found = self.recommended
+        texts = [
+            str(values) if np.ndim(values) == 0 else f"{np.min(values)} to {np.max(values)}"
+            for values in (found.win_length, found.hop)
+        ]
+        if self.criterion.in_nats:
+            loss = f"{abs(found.loss):.2g} nat {'worse' if found.loss >= 0 else 'better'}"
+        else:
+            loss = f"criterion {found.loss:+.2g}"
+        return f"{texts[0]} samples, hop {texts[1]}: {loss}"
+
+    def _compared(self) -> str:
+        """Best value of every window family, if there were several."""
+        best: dict[str, float] = {}
+        for start in self.starts:
+            family = start["window"].partition(" ")[0]
+            best[family] = min(best.get(family, np.inf), start["area_fun"])
+        return ", ".join(f"{family} {value:.5g}" for family, value in best.items()) if len(best) > 1 else ""
 
     def _repr_html_(self) -> str:
         cells = "".join(
@@ -178,6 +212,34 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
         return plot_result(self, ax)
 
+    def plot_criterion(self, ax: Any = None) -> Any:
+        """Draw the criterion against the window length, with every start and the optimum.
+
+        The curve is the one that was searched before any descent, of one length in all frames. Starts are
+        drawn on it, with what they led to where that is one length as well; otherwise the optimum is the
+        geometric mean of the lengths. The range of lengths that are equally good is shaded.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ValueError
+            If no lengths were searched, so that there is no curve.
+        ImportError
+            Without matplotlib, with the command that installs it.
+        """
+        from adaptstft.plotting import plot_criterion
+
+        return plot_criterion(self, ax)
+
     def save(self, path: Any) -> None:
         """Write the result, with the signal, to a ``.npz`` file.
 
@@ -205,6 +267,8 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
             "x": self.x,
             "jac": self.jac,
         }
+        if self.survey is not None:
+            arrays |= {"survey_lengths": self.survey.lengths, "survey_values": self.survey.values}
         settings = {
             "format": _FORMAT,
             "sft": _settings(self.sft),
@@ -215,6 +279,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
             },
             "criterion": {"name": self.criterion.name, **asdict(self.criterion)},
             "sensitivity": asdict(self.sensitivity),
+            "recommended": self.recommended and _to_lists(asdict(self.recommended)),
             **{name: self[name] for name in _SCALARS},
         }
         with Path(_npz(path)).open("wb") as file:
@@ -307,16 +372,27 @@ def load(path: Any) -> TuningResult:
         initial=_transform(initial, *before),
         criterion=type(criteria.resolve(name))(**criterion),
         sensitivity=Sensitivity(**(sensitivity | spans)),
+        survey=Survey(arrays["survey_lengths"], arrays["survey_values"], None) if "survey_lengths" in arrays else None,
+        recommended=settings["recommended"] and Recommendation(**_to_arrays(settings["recommended"])),
         **{key: arrays[key] for key in ("positions", "signal", "history", "x", "jac")},
         **{key: settings[key] for key in _SCALARS},
     )
+
+
+def _to_lists(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+
+def _to_arrays(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: np.array(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _count(things: list[Any], name: str) -> str:
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
-def _describe_window(window: windows.Window) -> str:
+def describe_window(window: windows.Window) -> str:
+    """Name of a window and its shape parameters."""
     if not window.shape:
         return window.name
     return f"{window.name} ({', '.join(f'{v:.4g}' for v in window.shape)})"

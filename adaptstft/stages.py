@@ -12,16 +12,20 @@ from scipy.optimize import OptimizeResult
 from adaptstft._device import to_host
 from adaptstft._progress import Progress
 from adaptstft._typing import Float64Array, Scope
+from adaptstft.baselines import search_constant, search_varying
 from adaptstft.bin_stage import PER_BIN, retiled, tune_bins
+from adaptstft.confidence import confidence_notes
 from adaptstft.criteria import Additive, Callable_, Criterion
-from adaptstft.descent import Descent, Outcome, Stopped, best_hop_ratio, descend, stay
+from adaptstft.descent import STOPPED, Descent, Outcome, Stopped, best_hop_ratio, descend, stay
 from adaptstft.diagnosis import notes, sensitivity
+from adaptstft.methods import BASELINES
 from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
+from adaptstft.recommendation import recommend
 from adaptstft.request import Request
-from adaptstft.result import TuningResult
+from adaptstft.result import TuningResult, describe_window
 from adaptstft.scopes import Neighbourhoods, Tiles
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
-from adaptstft.survey import Framing, FramingRule, Survey, length_grid, survey
+from adaptstft.survey import SURVEY_HOP, Framing, FramingRule, Survey, length_grid, survey
 from adaptstft.windows import Window
 
 _SCIPY_DEFAULT = 256
@@ -50,6 +54,7 @@ class Run:
     hop: float
     comparable: float
     approximation: dict[str, Any] | None = None
+    reference: float | None = None
 
     def report(self) -> dict[str, Any]:
         """Entry of ``TuningResult.starts``."""
@@ -57,6 +62,7 @@ class Run:
         o = self.outcome
         return {
             "label": self.label,
+            "window": describe_window(self.outcome.state.window),
             "win_length_start": float(np.exp(np.mean(np.log(first)))),
             "win_length": float(np.exp(np.mean(np.log(last)))),
             "hop": self.hop,
@@ -83,16 +89,20 @@ class Tuner:
         self.varying = request.window_mode == "time" or request.hop_mode == "time" or self.per_bin
         self.runs: list[Run] = []
         self.nfev = 0
-        self._coarse_survey: Survey | None = None
+        self.curve: Survey | None = None
         self.typical = np.inf
         self.stopped = False
 
     def run(self) -> TuningResult:
         """Go through the stages and report the best descent of the last."""
-        best = self._constant_stage()
+        searched = self.r.method in BASELINES
+        best = search_constant(self) if searched and not self.varying else self._constant_stage()
         if self.varying:
             self.runs = []
-            best = tune_bins(self, best) if self.per_bin else self._varying_stage(best)
+            if searched:
+                best = search_varying(self, best)
+            else:
+                best = tune_bins(self, best) if self.per_bin else self._varying_stage(best)
         return self._result(best)
 
     def _framing_rule(self) -> FramingRule:
@@ -139,31 +149,45 @@ class Tuner:
         return found
 
     def _whole_survey(self) -> Survey:
-        if self._coarse_survey is None:
-            self._coarse_survey = self._survey()
-        return self._coarse_survey
+        if self.curve is None:
+            low, high = self.r.win_bounds
+            if self.free:
+                high = min(high, float(self._search_rule().mfft or high))
+            self.curve = self.search(length_grid(low, high))
+        return self.curve
 
-    def _survey(self, neighbourhoods: Neighbourhoods | None = None) -> Survey:
-        r = self.r
-        criterion = self.with_scope(self.scope)
-        if criterion.scope == "local" and neighbourhoods is None:
+    def search(
+        self,
+        lengths: Float64Array,
+        criterion: Criterion | None = None,
+        neighbourhoods: Neighbourhoods | None = None,
+        fraction: float = SURVEY_HOP,
+    ) -> Survey:
+        """Evaluate a criterion, by default the one to tune, at all of `lengths`.
+
+        Without neighbourhoods of its own a search is kept as the one over the whole signal.
+        """
+        whole = neighbourhoods is None
+        criterion = criterion or self.with_scope(self.scope)
+        if criterion.scope == "local" and whole:
             neighbourhoods = self._coarse()
-        low, high = r.win_bounds
-        rule = self.rule
-        if self.free:
-            rule = self._common_rule()
-            high = min(high, float(rule.mfft or high))
-        grid = length_grid(low, high)
-        self.nfev += grid.size
-        return survey(
-            r.transform(1),
-            r.x,
+        self.nfev += lengths.size
+        found = survey(
+            self.r.transform(1),
+            self.r.x,
             criterion,
-            grid,
-            rule,
+            lengths,
+            self._search_rule(),
             neighbourhoods,
             lambda part: self.bar.update(0.4 * part, "searching a grid of window lengths"),
+            fraction,
         )
+        if whole:
+            self.curve = found
+        return found
+
+    def _search_rule(self) -> FramingRule:
+        return self._common_rule() if self.free else self.rule
 
     def _common_rule(self) -> FramingRule:
         """One framing for all lengths: the values of a user's loss are comparable only then."""
@@ -173,7 +197,7 @@ class Tuner:
 
     def _tied_descent(self, label: str, length: float) -> Run:
         """Descend from a length; while hop and FFT length no longer are what follows from it, go on."""
-        rule = self._common_rule() if self.free else self.rule
+        rule = self._search_rule()
         framing = rule.tied(length)
         for attempt in range(_MOST_FRAMINGS):
             self._add(label if attempt == 0 else f"{label}, continued", "constant", np.asarray(length), framing)
@@ -184,6 +208,30 @@ class Tuner:
                 break
             framing = wanted
         return self.runs[-1]
+
+    def framed(self, lengths: Float64Array) -> Float64Array:
+        """Return those of `lengths` that the hop which follows from them leaves enough overlap, if there are any."""
+        rule, r = self._search_rule(), self.r
+        fits = np.array([rule.mfft is None or length <= rule.mfft for length in lengths])
+        if r.min_overlap is not None:
+            fits &= np.array([rule.tied(float(v)).hop <= (1 - r.min_overlap) * v for v in lengths])
+        return lengths[fits] if fits.any() else lengths[-1:]
+
+    def comparable(self, length: float) -> float:
+        """``area_fun`` of one length, with the frames that a result would have."""
+        self.nfev += 1
+        descent, parameters = self._prepared("", "constant", np.asarray(length), self._search_rule().tied(length))
+        return descent.comparable_value(parameters.state(parameters.start()))
+
+    def settle(self, length: float, text: str) -> None:
+        """Keep one length as it is; `text` tells how it was found."""
+        framing = self._search_rule().tied(length)
+        self._add(self.r.method, "constant", np.asarray(length), framing, ended=_found(text))
+
+    def settle_frames(self, theta: Float64Array, constant: Run, text: str) -> None:
+        """Keep a length for each frame as it is, in the frames of the constant stage."""
+        framing = self.varying_framing(constant.hop, float(theta.max()))
+        self._add(self.r.method, "time", theta, framing, constant.outcome.state.times, ended=_found(text))
 
     # ------------------------------------------------------------------ lengths and positions in time
 
@@ -198,18 +246,34 @@ class Tuner:
             path, smooth = self._paths(times)
             candidates = [*candidates, path, smooth] if given else [path, *candidates, smooth]
         candidates = _distinct(candidates)[: r.starts or 3]
-        longest = max(float(theta.max()) for _, theta in candidates)
-        if r.window_mode == "time":  # the FFT holds every window that is allowed
-            allowed = r.win_bounds[1] if r.bounds_given else min(r.win_bounds[1], _WIDEST_RATIO * self.typical)
-            longest = max(longest, allowed / 2)
-        mfft = self.rule.tied(longest).mfft
-        framing = Framing(constant.hop, mfft)
+        framing = self.varying_framing(constant.hop, max(float(theta.max()) for _, theta in candidates))
         if self.stopped:  # in the first stage: its result in the form of this one
-            self._add("constant", r.window_mode, base, framing, times, stay_there=True)
+            self._add("constant", r.window_mode, base, framing, times, ended=STOPPED)
         for name, theta in candidates:
             if not self.stopped:
                 self._add(name, r.window_mode, theta, framing, times)
         return min(self.runs, key=lambda run: run.outcome.value)
+
+    def _widest(self) -> float:
+        """Longest window allowed in time mode."""
+        r = self.r
+        return r.win_bounds[1] if r.bounds_given else min(r.win_bounds[1], _WIDEST_RATIO * self.typical)
+
+    def frame_bounds(self, hop: float) -> tuple[float, float]:
+        """Range of the length of each frame at a hop, in time mode."""
+        low = self._shortest(hop)
+        high = min(self._widest(), float(self.r.mfft or np.inf))
+        return min(low, high), high
+
+    def _shortest(self, hop: float) -> float:
+        r = self.r
+        return r.win_bounds[0] if r.min_overlap is None else max(r.win_bounds[0], hop / (1 - r.min_overlap))
+
+    def varying_framing(self, hop: float, longest: float) -> Framing:
+        """Framing for lengths up to `longest`; in time mode the FFT holds every window that is allowed."""
+        if self.r.window_mode == "time":
+            longest = max(longest, self._widest() / 2)
+        return Framing(hop, self.rule.tied(longest).mfft)
 
     def typical_length(self, base: Float64Array | float) -> float:
         """Length that neighbourhoods are laid out for: the best of the grid, whatever the start."""
@@ -217,7 +281,8 @@ class Tuner:
             return float(np.median(base))
         return self._whole_survey().minima(1)[0]
 
-    def _neighbourhoods(self, width: float) -> Neighbourhoods:
+    def neighbourhoods(self, width: float) -> Neighbourhoods:
+        """Neighbourhoods of a width in samples."""
         return Neighbourhoods.of_signal(to_host(self.r.x), max(width, 4.0))
 
     def _coarse(self) -> Neighbourhoods:
@@ -226,17 +291,17 @@ class Tuner:
         They keep one loud event from deciding for the whole signal.
         """
         width = self.r.criterion.width
-        return self._neighbourhoods(self.r.n / 8 if width is None else width * self.r.fs)
+        return self.neighbourhoods(self.r.n / 8 if width is None else width * self.r.fs)
 
     def fine_neighbourhoods(self) -> Neighbourhoods:
         """Neighbourhoods for lengths that vary in time."""
         width = self.r.criterion.width
-        return self._neighbourhoods(_WIDTH_RATIO * self.typical if width is None else width * self.r.fs)
+        return self.neighbourhoods(_WIDTH_RATIO * self.typical if width is None else width * self.r.fs)
 
     def _paths(self, times: Float64Array) -> list[tuple[str, Float64Array]]:
         """Derive starting lengths of every frame from the best length of every neighbourhood."""
         hood = self.fine_neighbourhoods()
-        found = self._survey(hood)
+        found = self.search(length_grid(*self.r.win_bounds), neighbourhoods=hood)
         paths = []
         for label, stiffness in (("path", 1.0), ("smooth path", 8.0)):
             log = np.log(found.path(stiffness))
@@ -267,9 +332,18 @@ class Tuner:
         framing: Framing,
         times: Float64Array | None = None,
         *,
-        stay_there: bool = False,
+        ended: dict[str, Any] | None = None,
     ) -> None:
-        """Run one descent and keep it; `times` are given in the varying stage."""
+        """Run one descent and keep it; `times` are given in the varying stage. With `ended` there is none."""
+        descent, parameters = self._prepared(label, lengths, theta, framing, times)
+        if parameters.hop_ratios is not None:
+            parameters.times = self._best_hop(descent, parameters)
+            parameters.theta = np.full(parameters.times.size, parameters.theta[0])
+        self.descend(label, descent, parameters, framing, ended=ended)
+
+    def _prepared(
+        self, label: str, lengths: str, theta: Float64Array, framing: Framing, times: Float64Array | None = None
+    ) -> tuple[Descent, Parameters]:
         r = self.r
         varying = times is not None
         final = varying or not self.varying
@@ -284,7 +358,7 @@ class Tuner:
         high = min(r.win_bounds[1], float(framing.mfft))
         if lengths == "time" and not r.bounds_given:
             high = min(high, max(_WIDEST_RATIO * self.typical, float(theta.max())))
-        low = r.win_bounds[0] if r.min_overlap is None else max(r.win_bounds[0], framing.hop / (1 - r.min_overlap))
+        low = self._shortest(framing.hop)
         parameters = Parameters(
             r.n,
             np.clip(theta, low, high) if lengths != "fixed" else theta,
@@ -296,7 +370,7 @@ class Tuner:
         parameters.tune_shape = r.tune_shape and final
         parameters.report_hop = r.hop_mode == "constant" and not varying
         self.let_positions_vary(parameters, framing, final)
-        if lengths == "time" and neighbourhoods is not None:
+        if lengths == "time" and neighbourhoods is not None and r.descent_method != "adam":  # which scales by itself
             parameters.preconditioner = _preconditioner(neighbourhoods, times)
         descent = Descent(
             r.transform(framing.mfft),
@@ -304,21 +378,25 @@ class Tuner:
             self.with_scope(scope, neighbourhoods),
             neighbourhoods,
             r.smoothness,
-            r.options,
+            r.descent_options,
             r.lead,
             self.on_iteration(label),
+            method=r.descent_method,
         )
-        if parameters.hop_ratios is not None:
-            parameters.times = self._best_hop(descent, parameters)
-            parameters.theta = np.full(parameters.times.size, parameters.theta[0])
-        self.descend(label, descent, parameters, framing, stay_there=stay_there)
+        return descent, parameters
 
     def descend(
-        self, label: str, descent: Descent, parameters: Parameters, framing: Framing, *, stay_there: bool = False
+        self,
+        label: str,
+        descent: Descent,
+        parameters: Parameters,
+        framing: Framing,
+        *,
+        ended: dict[str, Any] | None = None,
     ) -> None:
-        """Run one descent and keep it; with `stay_there` only evaluate where it would begin."""
+        """Run one descent and keep it; with `ended`, how there came to be none, only evaluate where it would begin."""
         try:
-            outcome = (stay if stay_there else descend)(descent, parameters)
+            outcome = descend(descent, parameters) if ended is None else stay(descent, parameters, ended)
         except Stopped as stop:
             outcome, self.stopped = stop.outcome, True
         self.nfev += outcome.nfev
@@ -393,7 +471,9 @@ class Tuner:
         bounds = best.parameters.win_bounds
         # values of a user's loss are comparable for one FFT length only
         reach = bounds if self.free or self.per_bin else (bounds[0], max(bounds[1], r.win_bounds[1]))
-        found = sensitivity(best.descent, state, best.comparable, reach, one=one)
+        # within the approximation that was tuned on, where there is one
+        level = best.comparable if best.reference is None else best.reference
+        found = sensitivity(best.descent, state, level, reach, one=one)
         return TuningResult(
             x=o.x,
             fun=o.value,
@@ -415,7 +495,14 @@ class Tuner:
             area_fun=best.comparable,
             initial=initial,
             initial_area_fun=self._initial_value(best, initial),
-            notes=[*self._shape_notes(), *notes(best.parameters, state, found, self._reason(best)), *_limit_notes(o)],
+            survey=self.curve and replace(self.curve, local=None),
+            recommended=recommend(best.descent, state, best.comparable, bounds, best.hop, r.min_overlap, one=one),
+            notes=[
+                *self._shape_notes(),
+                *notes(best.parameters, state, found, self._reason(best)),
+                *confidence_notes(r, self.curve, self._search_rule(), state),
+                *_limit_notes(o),
+            ],
             approximation=best.approximation,
             backend=r.backend,
             signal=r.original,
@@ -477,6 +564,10 @@ class Tuner:
         tf = replace(best.descent.tf, mfft=initial.mfft)
         at = replace(best.descent, tf=tf, basis=None, neighbourhoods=retiled(best.descent, tf))
         return at.comparable_value(State(theta, times, np.ones(times.size), self.r.window))
+
+
+def _found(text: str) -> dict[str, Any]:
+    return {"success": True, "status": 0, "message": text}
 
 
 def _limit_notes(outcome: Outcome) -> list[str]:

@@ -26,7 +26,7 @@ from adaptstft.transform import Transform
 #: Ratio of neighbouring lengths of the grid.
 GRID_RATIO = 2**0.5
 #: Hop of a transform as a fraction of its window, in the survey and in what `optimize` returns.
-_SURVEY_HOP = 1 / 4
+SURVEY_HOP = 1 / 4
 TIED_HOP = 1 / 8
 #: How far a hop may be from its rule, in log, before the descent is repeated with another.
 _TIED_SLACK = 0.22
@@ -148,9 +148,9 @@ class Survey:
         return self.lengths[best]
 
 
-def length_grid(low: float, high: float, include: float | None = None) -> Float64Array:
-    """Geometric grid of window lengths from `low` to `high`."""
-    points = max(2, int(np.ceil(np.log(high / low) / np.log(GRID_RATIO))) + 1) if high > low else 1
+def length_grid(low: float, high: float, include: float | None = None, *, ratio: float = GRID_RATIO) -> Float64Array:
+    """Geometric grid of window lengths from `low` to `high`, a factor of at most `ratio` apart."""
+    points = max(2, int(np.ceil(np.log(high / low) / np.log(ratio))) + 1) if high > low else 1
     grid = np.geomspace(low, high, points)
     grid[0], grid[-1] = low, high
     return grid if include is None else np.unique(np.append(grid, include))
@@ -170,6 +170,7 @@ def survey(
     rule: FramingRule,
     neighbourhoods: Neighbourhoods | None,
     report: Callable[[float], None],
+    fraction: float = SURVEY_HOP,
 ) -> Survey:
     """Evaluate a criterion at every length of a grid.
 
@@ -189,6 +190,8 @@ def survey(
         For values per neighbourhood; needs an additive criterion.
     report : callable
         Called with the fraction of the grid that is done.
+    fraction : float, optional
+        Hop as a fraction of the window length, where it is not given.
 
     Returns
     -------
@@ -200,7 +203,7 @@ def survey(
     values = np.empty(lengths.size)
     local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
     for i, length in enumerate(lengths):
-        framing = rule.tied(float(length), _SURVEY_HOP)
+        framing = rule.tied(float(length), fraction)
         at = replace(tf, mfft=framing.mfft)
         frames, times = regular_frames(at, x.shape[1], float(length), framing.hop)
         spans = durations(times, x.shape[1])

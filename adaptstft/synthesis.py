@@ -18,6 +18,9 @@ from adaptstft.gradient import Gradient
 from adaptstft.layout import SpectraLayout, check_axes
 from adaptstft.slices import SlicedTransform
 
+#: Largest tolerance of an iterative inverse: directions that few windows see have a multiple of it.
+_LOOSEST = 1e-4
+
 
 class Synthesis(SlicedTransform):
     """Base of `adaptstft.AdaptiveShortTimeFFT`: the inverse, frame bounds, dual windows and their gradient."""
@@ -183,9 +186,10 @@ class Synthesis(SlicedTransform):
             positions, `k1` is taken for the length unless several slices are
             centred beyond it.
         tol : float, optional
-            With a window for each frequency or bin, the relative error to which
-            conjugate gradients solve for the signal: 1e-10 by default, 1e-6 for
-            complex64. One window for each slice inverts to rounding.
+            With a window for each frequency or bin, conjugate gradients go on
+            until a random signal that is solved for alongside has this relative
+            error: 1e-10 by default, 1e-6 for complex64, at most 1e-4. One window
+            for each slice inverts to rounding.
         maxiter : int, optional
             Most iterations of these; 400 by default.
         full_output : bool, optional
@@ -325,6 +329,6 @@ class Synthesis(SlicedTransform):
 def _tolerance(tol: float | None, spectra: AnyArray) -> float:
     if tol is None:
         return 1e-6 if spectra.dtype == np.complex64 else 1e-10
-    if not check_positive("tol", tol) < 1:
-        raise ValueError(f"{tol=} must be a relative error between 0 and 1")
+    if not check_positive("tol", tol) <= _LOOSEST:
+        raise ValueError(f"{tol=} must be a relative error, positive and at most {_LOOSEST:g}")
     return float(tol)

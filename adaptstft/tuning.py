@@ -1,7 +1,7 @@
 """`optimize`: from a recording to a tuned transform.
 
-signal -> `request` (checked arguments) -> `survey` (coarse grid) -> `descent` (L-BFGS-B from several
-starts), all directed by `stages` -> `TuningResult`.
+signal -> `request` (checked arguments) -> `survey` (coarse grid) -> `descent` (L-BFGS-B or Adam from several
+starts) or `baselines`, all directed by `stages`, once for each of `families` -> `TuningResult`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from scipy.optimize import OptimizeResult
 
 from adaptstft._progress import Progress
 from adaptstft._typing import Backend, HopMode, Method, Scaling, Scope, WindowMode
-from adaptstft.request import check_request
+from adaptstft.families import best_family
+from adaptstft.request import Request, check_request
 from adaptstft.result import TuningResult
 from adaptstft.stages import Tuner
 
@@ -64,7 +65,8 @@ def optimize(
     fs : float
         Sampling frequency in Hz.
     window : str, tuple, callable or Window, optional
-        Window family, see `adaptstft.windows.resolve`.
+        Window family, see `adaptstft.windows.resolve`; ``"auto"`` tunes several and
+        keeps the best, see Notes.
     window_mode : {"constant", "time", "frequency", "time-frequency", "fixed"}, optional
         Tune one window length, one for each frame, one for each frequency, one
         for each time-frequency bin, or none.
@@ -124,10 +126,11 @@ def optimize(
     starts : int, optional
         Number of starting points to refine; up to three by default. With an
         explicit `win_length` and ``starts=1`` tuning is one descent from it.
-    method : {"L-BFGS-B"}, optional
-        Optimiser.
+    method : {"L-BFGS-B", "adam", "grid", "local-concentration", "chirp-rate"}, optional
+        Optimiser, or a baseline to compare with, see Notes.
     options : dict, optional
-        Options of `scipy.optimize.minimize`'s L-BFGS-B.
+        Options of the method: of `scipy.optimize.minimize`'s L-BFGS-B ``maxcor``,
+        ``ftol``, ``gtol``, ``maxfun``, ``maxiter``, ``maxls``; of the others see Notes.
     callback : callable, optional
         ``callback(intermediate_result)`` after each iteration, with fields `x`
         (the parameters being tuned, as in the result), `fun`, and `stage`:
@@ -179,6 +182,36 @@ def optimize(
     the neighbours. With ``hop_mode="time"`` they are tuned along with the positions by
     exact sums, which takes far longer.
 
+    *Families.* ``window="auto"`` compares Hann's and Blackman's windows, Kaiser's with
+    ``beta=8.6`` and a Gaussian of six standard deviations (with ``tune_shape=True`` the
+    last two), each tuned on its own, by ``area_fun``: all have unit energy. The starts of
+    all are in ``starts``. Criteria hardly see side lobes, so that windows with high ones
+    (Tukey's, the sine) are not among them.
+
+    *Other methods.* All choose in the same frames, and are evaluated alike; compare their
+    ``area_fun``. ``"adam"`` [4]_ descends as L-BFGS-B does, from the same starts; its options
+    are ``lr`` (0.05, in the log of a length), ``betas``, ``eps``, ``maxiter`` (300), and of the
+    schedule that shortens its steps on a plateau ``patience`` (10) and ``factor`` (0.5).
+    The others do not descend: they take window modes ``"constant"`` and ``"time"``, a hop
+    that is not tuned, and no `starts`, `win_length`, `callback`, `smoothness` or `tune_shape`.
+
+    - ``"grid"`` transforms the signal once for every integer length in `win_bounds`
+      (every ``options={"step": k}``-th), which takes some 50 to 100 times longer than a descent;
+      in mode ``"time"``, where neighbourhoods are laid out by L-BFGS-B's best single length,
+      every neighbourhood (or, with ``scope="frame"``, every frame) takes its best.
+    - ``"local-concentration"`` [5]_ (mode ``"time"``) gives every frame the length of a
+      geometric grid, a factor of ``ratio`` (the root of 2) apart, with the largest
+      ``sum |S|**4 / (sum |S|**2)**2`` in the neighbourhood, ``width`` seconds wide, next to it.
+    - ``"chirp-rate"`` [6]_ takes the length that suits the typical chirp rate ``c`` of the
+      signal or, in mode ``"time"``, around each frame: for a Gaussian window a standard
+      deviation of ``1 / sqrt(2 pi |c|)``, for others the length at which duration and
+      bandwidth are spread alike. Rates are those of the second-order synchrosqueezing
+      transform [7]_, their median weighted by energy. Clicks are outside its model.
+
+    *Confidence.* ``notes`` tell if the criterion is flat over all lengths, and if its
+    value is less than six standard deviations below what white noise of the same length
+    and energy would have, by theory.
+
     *Guarantees.* A window is never shorter than ``hop / (1 - min_overlap)``. Tuned positions
     keep the number of frames and the span of the regular ones, hops within
     `hop_bounds`, and the overlap of neighbours, by construction.
@@ -193,6 +226,13 @@ def optimize(
        bound constrained optimization", SIAM J. Sci. Comput. 16(5), 1995.
     .. [3] H. Cheng, Z. Gimbutas, P. G. Martinsson, V. Rokhlin, "On the
        compression of low rank matrices", SIAM J. Sci. Comput. 26(4), 2005.
+    .. [4] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [5] D. L. Jones, R. G. Baraniuk, "A simple scheme for adapting time-frequency
+       representations", IEEE Trans. Signal Process. 42(12), 1994.
+    .. [6] S.-C. Pei, S.-G. Huang, "STFT with adaptive window width based on the chirp
+       rate", IEEE Trans. Signal Process. 60(8), 2012.
+    .. [7] R. Behera, S. Meignen, T. Oberlin, "Theoretical analysis of the second-order
+       synchrosqueezing transform", Appl. Comput. Harmon. Anal. 45(2), 2018.
 
     Examples
     --------
@@ -241,6 +281,10 @@ def optimize(
     )
     bar = Progress(progress)
     try:
-        return Tuner(request, bar).run()
+        return _tune(request, bar) if len(request.families) == 1 else best_family(request, bar, _tune)
     finally:
         bar.close()
+
+
+def _tune(request: Request, bar: Progress) -> TuningResult:
+    return Tuner(request, bar).run()

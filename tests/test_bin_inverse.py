@@ -189,10 +189,10 @@ def test_tolerance_and_iterations(backend, rng):
     transform = make("frequency", "hop", rng, 120, backend=backend)
     S = transform.stft(x)
     counts = []
-    for tol in (1e-12, 1e-8, 1e-4, 1e-2):
+    for tol in (1e-12, 1e-8, 1e-6, 1e-4):
         restored, info = transform.istft(S, k1=120, tol=tol, full_output=True)
-        assert_close(restored, x, 20 * tol)  # ten times tol is accepted, relative to the norm
-        assert info.error <= 10 * tol
+        assert_close(restored, x, 20 * tol)  # relative to the largest value, where tol is to the norm
+        assert info.error <= max(tol, 1e-13)
         assert 0 <= info.residual <= tol
         counts.append(info.iterations)
     assert sorted(counts, reverse=True) == counts
@@ -252,7 +252,7 @@ def test_overlap_at_low_frequencies_only(n, m, rng):
     x = rng.standard_normal(n)
     S = transform.stft(x)
     A, B = naive.frame_bounds("hann", n=n, **settings_of(transform, n))
-    for tol in (None, 1e-3):
+    for tol in (None, 1e-5):
         try:
             restored = transform.istft(S, k1=n, tol=tol)
         except ValueError as error:

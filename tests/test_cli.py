@@ -31,6 +31,8 @@ JSON_KEYS = {
     "win_duration",
     "hop",
     "positions",
+    "recommended",
+    "method",
     "success",
     "message",
     "nit",

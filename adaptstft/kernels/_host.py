@@ -17,7 +17,7 @@ xp = np
 BLOCK_ELEMENTS = 1 << 17
 #: Samples of the halves of one block's frames with windows per bin: they stay in a core's cache while all bins
 #: pass over them.
-BLOCK_SAMPLES = 1 << 12
+BLOCK_SAMPLES = 1 << 15
 WORKERS: int | None = None
 
 

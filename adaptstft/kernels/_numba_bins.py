@@ -114,8 +114,8 @@ def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-d
 def _pair_sums(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
     s, t = 0.0, 0.0
     for i in range(w.size):
-        s += w[i] * (a[i] * cos[i])
-        t += w[i] * (b[i] * sin[i])
+        s += float(w[i] * (a[i] * cos[i]))
+        t += float(w[i] * (b[i] * sin[i]))
     return s, t
 
 
@@ -133,8 +133,10 @@ def _turn(k, distance, mfft):  # type: ignore[no-untyped-def]
 def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_rows, out, scale_sums):  # type: ignore[no-untyped-def]
     plateau, value, slope, shapes = series
     channels, frames, width = right.shape
-    cos, sin, y = np.empty(width), np.empty(width), np.empty(width)
-    rows = np.empty((max(n_rows, 3), width))
+    # in the precision of the samples; sums are in double precision
+    dtype = right.dtype
+    cos, sin, y = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
+    rows = np.empty((max(n_rows, 3), width), dtype)
     for q in range(bins.size):
         k = bins[q]
         _twiddles(k, mfft, table, cos, sin)
@@ -283,12 +285,12 @@ def bin_sums(
     ``omega``, ``omega' u``, ``omega'`` and the shape derivatives, as many as `out` has room for.
     `scale_sums`, unless empty, gets the sums of the same windows, see `scale_sums`.
     """
-    if window.series is None:
+    if window.series_in(right.dtype) is None:
         _numpy_bins.bin_sums(window, right, left, halves, theta, bins, table, out, scale_sums)
         return
     place = (halves.leads, halves.bases)
-    mfft = table.shape[1]
-    _bin_sums(right, left, *place, theta, bins, mfft, table, _series(window), out.shape[0], out, scale_sums)
+    common = (bins, table.shape[1], table, _series(window, right.dtype), out.shape[0])
+    _bin_sums(right, left, *place, theta, *common, out, scale_sums)
 
 
 def bin_adjoint(
@@ -318,10 +320,10 @@ def bin_energy(
     _bin_energy(gain, halves.leads, theta, _series(window), right, left)
 
 
-def _series(window: Window) -> Any:
-    series = window.series
+def _series(window: Window, dtype: Any = np.float64) -> Any:
+    series = window.series_in(dtype)
     assert series is not None
-    return series.plateau, series.value, series.slope, series.shape_rows
+    return series.plateau, series.value, series.slope, series.shape_rows.astype(series.value.dtype)
 
 
 @_kernel
