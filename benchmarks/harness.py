@@ -252,7 +252,7 @@ def race(
     rivals: Sequence[Rival],
     **detail: Any,
 ) -> list[Row]:
-    """Time a function of ours and its rivals in turn; one row for each rival.
+    """Time a function of ours and each of its rivals in turn; one row for each rival.
 
     Parameters
     ----------
@@ -277,16 +277,16 @@ def race(
     except Exception as error:
         problem = f"adaptstft: {describe(error)}"
         return [Row(name, work, r.label, target=r.target, problem=problem, detail=detail) for r in rivals]
-    functions, problems = _ready(rivals)
-    seconds = interleaved({"adaptstft": ours, **functions}, settings.repeat)
-    mine = statistics.median(seconds["adaptstft"])
     rows = []
     for rival in rivals:
-        row = Row(name, work, rival.label, Figure(mine), target=rival.target)
+        # two sides at a time: a third one's memory and waiting threads would slow them differently
+        functions, problems = _ready([rival])
+        seconds = interleaved({"adaptstft": ours, **functions}, settings.repeat)
+        row = Row(name, work, rival.label, Figure(statistics.median(seconds["adaptstft"])), target=rival.target)
         if rival.label in problems:
             rows.append(replace(row, problem=problems[rival.label], detail=detail | {"seconds": seconds["adaptstft"]}))
-            continue
-        rows.append(_finished(row, rival, seconds, detail))
+        else:
+            rows.append(_finished(row, rival, seconds, detail))
     return rows
 
 
