@@ -16,6 +16,7 @@ from adaptstft.energies import energies
 from adaptstft.framing import make_frames
 from adaptstft.lowrank import BasisTransforms, window_basis
 from adaptstft.parameters import Parameters, frame_count
+from adaptstft.request import WIDEST_RATIO
 from adaptstft.scopes import FrameView, Neighbourhoods, Tiles, neighbourhood_values
 from adaptstft.survey import Framing, length_grid
 from adaptstft.tiles import make_tiles
@@ -24,7 +25,6 @@ from adaptstft.transform import Transform, forward
 if TYPE_CHECKING:
     from adaptstft.stages import Run, Tuner
 
-PER_BIN = ("frequency", "time-frequency")
 #: Bands of a local criterion, and control points in frequency.
 _BANDS = 12
 #: Control points in time: one for each neighbourhood's width, within this range.
@@ -33,7 +33,6 @@ _TIME_POINTS = (4, 48)
 _CARRY = 1e-4
 #: Energy, relative to the average tile's, below which a tile has no say in where a descent begins.
 _EMPTY = 1e-3
-_WIDEST_RATIO = 4
 
 
 def retiled(descent: Descent, tf: Transform) -> Neighbourhoods | Tiles | None:
@@ -59,7 +58,7 @@ class _BinStage:
         self.times = np.arange(frame_count(r.n, constant.hop)) * constant.hop
         low, high = r.win_bounds
         if not r.bounds_given:
-            high = min(high, max(_WIDEST_RATIO * tuner.typical, self.base))
+            high = min(high, max(WIDEST_RATIO * tuner.typical, self.base))
         if r.start_lengths is not None:
             high = max(high, float(r.start_lengths.max()))
         mfft = tuner.rule.tied(high / 2).mfft
@@ -79,7 +78,7 @@ class _BinStage:
             return ControlGrid.free(self.tf.f_pts, frames, constant=constant)
         points = r.control_points
         if points is None:
-            wanted = int(np.ceil(r.n / (_WIDEST_RATIO * self.tuner.typical))) + 1
+            wanted = int(np.ceil(r.n / (WIDEST_RATIO * self.tuner.typical))) + 1
             points = (_BANDS, 1 if constant else int(np.clip(wanted, *_TIME_POINTS)))
         assert not isinstance(points, str)
         return ControlGrid.smooth(bin_numbers(self.tf), self.tf.mfft, self.times, points)

@@ -31,7 +31,10 @@ from adaptstft.parameters import frame_count
 from adaptstft.transform import Transform
 from adaptstft.windows import Window
 
-_PER_BIN = ("frequency", "time-frequency")
+#: Modes with a window length for each frequency.
+PER_BIN = ("frequency", "time-frequency")
+#: Longest window relative to the constant optimum where lengths vary, unless bounds are given: the FFT must hold it.
+WIDEST_RATIO = 4
 _LONGEST = 16384
 _SHORTEST = 16
 _LEAST_OVERLAP = 0.05
@@ -191,7 +194,7 @@ def check_request(
     points = _control_points(control_points, window_mode)
     if accuracy is not None and not 1e-8 <= as_real("accuracy", accuracy) <= 0.1:
         raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
-    if loss.bands is not None and window_mode not in _PER_BIN:
+    if loss.bands is not None and window_mode not in PER_BIN:
         raise ValueError(f"bands={loss.bands} in the criterion needs window_mode 'frequency' or 'time-frequency'")
     if callback is not None and not callable(callback):
         raise TypeError(f"{callback=} must be callable")
@@ -351,7 +354,7 @@ def _start_lengths(
             "(by the least overlap of neighbouring windows) the hop allow"
         )
     if lengths.ndim == 1:
-        if window_mode in ("constant", *_PER_BIN) or hop is None or hop_mode == "constant":
+        if window_mode in ("constant", *PER_BIN) or hop is None or hop_mode == "constant":
             raise ValueError(
                 "win_length with one entry for each frame needs window_mode='time' or 'fixed' and a given hop that is "
                 f"not tuned, got {window_mode=}, {hop=}, {hop_mode=}"
@@ -373,7 +376,7 @@ def _check_bin_lengths(
     onesided: bool,
 ) -> None:
     """Check starting lengths with two dimensions, for which hop and FFT length must be given."""
-    if window_mode not in ("fixed", *_PER_BIN) or hop is None or hop_mode == "constant" or mfft is None:
+    if window_mode not in ("fixed", *PER_BIN) or hop is None or hop_mode == "constant" or mfft is None:
         raise ValueError(
             f"win_length has shape {lengths.shape}, a length for each frequency or bin: that needs window_mode "
             "'frequency', 'time-frequency' or 'fixed', and a hop that is not tuned and an mfft to be given, "
@@ -387,9 +390,9 @@ def _check_bin_lengths(
 
 
 def _control_points(points: Any, window_mode: str) -> tuple[int, int] | str | None:
-    if points is None or (isinstance(points, str) and points == "free" and window_mode in _PER_BIN):
+    if points is None or (isinstance(points, str) and points == "free" and window_mode in PER_BIN):
         return points
-    if window_mode not in _PER_BIN:
+    if window_mode not in PER_BIN:
         raise ValueError(f"control_points={points!r} needs window_mode 'frequency' or 'time-frequency'")
     if isinstance(points, str):
         raise ValueError(f"control_points={points!r} must be 'free', or numbers of points in frequency and time")

@@ -13,7 +13,7 @@ from adaptstft._device import to_host
 from adaptstft._progress import Progress
 from adaptstft._typing import Float64Array, Scope
 from adaptstft.baselines import search_constant, search_varying
-from adaptstft.bin_stage import PER_BIN, retiled, tune_bins
+from adaptstft.bin_stage import retiled, tune_bins
 from adaptstft.confidence import confidence_notes
 from adaptstft.criteria import Additive, Callable_, Criterion
 from adaptstft.descent import STOPPED, Descent, Outcome, Stopped, best_hop_ratio, descend, stay
@@ -21,7 +21,7 @@ from adaptstft.diagnosis import notes, sensitivity
 from adaptstft.methods import BASELINES
 from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
 from adaptstft.recommendation import recommend
-from adaptstft.request import Request
+from adaptstft.request import PER_BIN, WIDEST_RATIO, Request
 from adaptstft.result import TuningResult, describe_window
 from adaptstft.scopes import Neighbourhoods, Tiles
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
@@ -35,8 +35,6 @@ _LEAST_HOP_RATIO = 0.02
 _HOP_GRID = 24
 #: Width of a neighbourhood relative to the constant optimum: no window is wider than it.
 _WIDTH_RATIO = 4.0
-#: Longest window in time mode relative to the constant optimum, unless bounds are given: the FFT must hold it.
-_WIDEST_RATIO = 4
 #: Framings that one descent goes through at most; the FFT's length at least doubles from one to the next.
 _MOST_FRAMINGS = 20
 #: A minimum of the grid this far above the best one, in nats, is not refined.
@@ -257,7 +255,7 @@ class Tuner:
     def _widest(self) -> float:
         """Longest window allowed in time mode."""
         r = self.r
-        return r.win_bounds[1] if r.bounds_given else min(r.win_bounds[1], _WIDEST_RATIO * self.typical)
+        return r.win_bounds[1] if r.bounds_given else min(r.win_bounds[1], WIDEST_RATIO * self.typical)
 
     def frame_bounds(self, hop: float) -> tuple[float, float]:
         """Range of the length of each frame at a hop, in time mode."""
@@ -306,7 +304,7 @@ class Tuner:
         for label, stiffness in (("path", 1.0), ("smooth path", 8.0)):
             log = np.log(found.path(stiffness))
             theta = np.exp(np.interp(times, hood.centres, log))
-            longest = np.inf if self.r.bounds_given else _WIDEST_RATIO * self.typical
+            longest = np.inf if self.r.bounds_given else WIDEST_RATIO * self.typical
             paths.append((label, np.minimum(theta, longest)))
         return paths
 
@@ -357,7 +355,7 @@ class Tuner:
             neighbourhoods = self.fine_neighbourhoods() if varying else self._coarse()
         high = min(r.win_bounds[1], float(framing.mfft))
         if lengths == "time" and not r.bounds_given:
-            high = min(high, max(_WIDEST_RATIO * self.typical, float(theta.max())))
+            high = min(high, max(WIDEST_RATIO * self.typical, float(theta.max())))
         low = self._shortest(framing.hop)
         parameters = Parameters(
             r.n,

@@ -7,6 +7,7 @@ What a block has to do with windows, hops and FFTs it leaves to an `Engine`, one
 from __future__ import annotations
 
 import wave
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -175,11 +176,12 @@ class _AdaptiveEngine:
         inverse.normalize(out, overlap)
 
 
-class BlockProcessing:
+class BlockProcessing(ABC):
     """The two methods that process a signal by blocks, for transforms that have an `Engine`."""
 
+    @abstractmethod
     def _block_engine(self) -> Engine:
-        raise NotImplementedError
+        """Make what processes the blocks of this transform."""
 
     def stft_blocks(self, source: Any, *, block: int | None = None, axis: int = -1) -> Iterator[ComplexArray]:
         """Short-time Fourier transform of a long or live signal, block by block.
