@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 
 _DELAY = 2.0
@@ -17,13 +18,15 @@ class Progress:
         self._start = time.monotonic()
         self._shown = 0.0
         self._drawn = False
+        self._lock = threading.Lock()
 
     def update(self, fraction: float, text: str) -> None:
         """Redraw the bar at a fraction of the work, at most ten times a second."""
-        now = time.monotonic()
-        if not self._enabled or now - self._start < _DELAY or now - self._shown < 0.1:
-            return
-        self._shown, self._drawn = now, True
+        with self._lock:
+            now = time.monotonic()
+            if not self._enabled or now - self._start < _DELAY or now - self._shown < 0.1:
+                return
+            self._shown, self._drawn = now, True
         filled = round(_WIDTH * min(max(fraction, 0.0), 1.0))
         bar = "#" * filled + "." * (_WIDTH - filled)
         sys.stderr.write(f"\r[{bar}] {100 * fraction:3.0f} % {text:<50.50}")

@@ -54,6 +54,16 @@ def check_positive(name: str, value: Any, unit: str = "") -> float:
     return number
 
 
+def as_positives(name: str, values: Any, count: int) -> tuple[float, ...]:
+    """Return `count` positive numbers, all one if there are none."""
+    if values is None:
+        return (1.0,) * count
+    numbers = np.asarray(values, dtype=object).ravel().tolist()
+    if len(numbers) != count:
+        raise ValueError(f"{name}={show(values)} must be {count} numbers")
+    return tuple(check_positive(f"{name}[{i}]", value) for i, value in enumerate(numbers))
+
+
 def as_index(name: str, value: Any, low: int | None = None) -> int:
     """Return an integer, at least `low` if that is given."""
     try:

@@ -17,8 +17,9 @@ from adaptstft.criteria import Additive, Criterion, Renyi
 from adaptstft.frame_sums import statistics
 from adaptstft.framing import make_frames
 from adaptstft.methods import integer_lengths
+from adaptstft.parameters import TIED_HOP
 from adaptstft.scopes import Neighbourhoods, Sums
-from adaptstft.survey import GRID_RATIO, TIED_HOP, length_grid
+from adaptstft.survey import GRID_RATIO, length_grid
 
 if TYPE_CHECKING:
     from adaptstft.stages import Run, Tuner

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaptstft._typing import Float64Array
+from adaptstft.analysis import frame_bounds
 from adaptstft.bins import bin_numbers
 from adaptstft.control import ControlGrid
 from adaptstft.criteria import Additive
 from adaptstft.descent import STOPPED, Descent
 from adaptstft.energies import energies
 from adaptstft.framing import make_frames
-from adaptstft.lowrank import BasisTransforms, window_basis
+from adaptstft.lowrank import MOST_BYTES, BasisTransforms, frame_bytes, window_basis
+from adaptstft.multipliers import Excess, way_back
 from adaptstft.parameters import Parameters, frame_count
 from adaptstft.request import WIDEST_RATIO
-from adaptstft.scopes import FrameView, Neighbourhoods, Tiles, neighbourhood_values
-from adaptstft.survey import Framing, length_grid
+from adaptstft.scopes import Neighbourhoods, Tiles
+from adaptstft.survey import SURVEY_HOP, Framing, length_grid
+from adaptstft.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tiles import make_tiles
 from adaptstft.transform import Transform, forward
 
@@ -33,6 +36,10 @@ _TIME_POINTS = (4, 48)
 _CARRY = 1e-4
 #: Energy, relative to the average tile's, below which a tile has no say in where a descent begins.
 _EMPTY = 1e-3
+#: Bins that a hop for the shortest windows may make, unless the constant optimum's makes more.
+_MOST_BINS = 1 << 21
+#: Bisections on the way back to frame bounds within their limit.
+_HALVINGS = 8
 
 
 def retiled(descent: Descent, tf: Transform) -> Neighbourhoods | Tiles | None:
@@ -55,21 +62,46 @@ class _BinStage:
         self.constant = constant
         self.base = float(constant.outcome.state.theta[0])
         tuner.typical = self.base if r.start_lengths is not None else tuner.typical_length(self.base)
-        self.times = np.arange(frame_count(r.n, constant.hop)) * constant.hop
         low, high = r.win_bounds
         if not r.bounds_given:
             high = min(high, max(WIDEST_RATIO * tuner.typical, self.base))
         if r.start_lengths is not None:
             high = max(high, float(r.start_lengths.max()))
         mfft = tuner.rule.tied(high / 2).mfft
-        self.framing = Framing(constant.hop, mfft)
-        if r.min_overlap is not None:
-            low = max(low, constant.hop / (1 - r.min_overlap))
-        self.bounds = (min(low, high), min(high, float(mfft)))
+        high = min(high, float(mfft))
         self.tf = r.transform(mfft)
+        self.survey = self._survey((min(low, high), high))
+        self.framing = Framing(self._hop(), mfft)
+        self.times = np.arange(frame_count(r.n, self.framing.hop)) * self.framing.hop
+        if r.min_overlap is not None:
+            low = max(low, self.framing.hop / (1 - r.min_overlap))
+        self.bounds = (min(low, high), high)
         self.grid = self._control_grid()
         self.tiles = self._tiles()
+        self.stride = 1
         self.exact = r.hop_mode == "time" or r.tune_shape or r.accuracy is None or r.window_mode == "fixed"
+
+    def _survey(self, bounds: tuple[float, float]) -> TileSurvey | None:
+        """Search a grid of lengths in every tile, where a local criterion is a function of sums."""
+        r, tuner = self.r, self.tuner
+        given = r.start_lengths is not None or (self.constant.label == "given" and r.starts == 1)
+        if tuner.scope != "local" or not isinstance(r.criterion, Additive) or given or r.window_mode == "fixed":
+            return None
+        lengths = tuner.framed(length_grid(*bounds))
+        tuner.nfev += lengths.size
+        hood, bands = tuner.fine_neighbourhoods(), r.criterion.bands or _BANDS
+        return survey_tiles(self.tf, r.x, r.criterion, lengths, tuner.rule, hood, bands)
+
+    def _hop(self) -> float:
+        """Hop that the constant optimum has, or a smaller one that the shortest windows in the plane need."""
+        r, hop = self.r, self.constant.hop
+        if self.survey is None or r.hop is not None:
+            return hop
+        survey = self.survey.merged() if r.window_mode == "frequency" else self.survey
+        room = SURVEY_HOP if r.min_overlap is None else min(SURVEY_HOP, (1 - r.min_overlap) / 2)
+        wanted = max(survey.shortest() * room, r.n * self.tf.f_pts / _MOST_BINS, 1.0)
+        low, high = r.hop_bounds or (1.0, np.inf)
+        return min(hop, float(np.clip(round(wanted), low, high)))
 
     def _control_grid(self) -> ControlGrid:
         r, frames = self.r, self.times.size
@@ -113,24 +145,74 @@ class _BinStage:
     def run(self) -> Run:
         """Run the descents and report the best, with its value from the exact sums."""
         tuner, r = self.tuner, self.r
-        basis = None
-        if not self.exact:
-            found = window_basis(self.tf, self.bounds, float(r.accuracy or 0.0))
-            if found is not None:
-                basis = BasisTransforms(self.tf, r.x, self.times, found, float(r.accuracy or 0.0))
+        basis = self._basis()
         share = self._shares()
+        starts = self._starts(share)
         if tuner.stopped:  # in the first stage: its result in the form of this one
-            label, points = self._starts(share)[0]
-            self._descend(label, points, share, basis, ended=STOPPED)
+            self._descend(tuner, *starts[0], share, basis, ended=STOPPED)
         else:
-            for label, points in self._starts(share)[: r.starts or 2]:
-                if not tuner.stopped:
-                    self._descend(label, points, share, basis)
+            tuner.each(starts[: r.starts or 2], lambda branch, start: self._descend(branch, *start, share, basis))
         best = min(tuner.runs, key=lambda run: run.outcome.value)
-        return best if basis is None else self._made_exact(best, basis)
+        best = best if basis is None else self._made_exact(best, basis)
+        return best if r.max_frame_ratio is None else self._held(best, r.max_frame_ratio)
+
+    def _basis(self) -> BasisTransforms | None:
+        """Make the transforms that others come from; of every so many frames where those of all are too large."""
+        r, accuracy = self.r, float(self.r.accuracy or 0.0)
+        if self.exact:
+            return None
+        found = window_basis(self.tf, self.bounds, accuracy)
+        if found is None:
+            self.tuner.remarks.append(
+                f"lengths were tuned by exact sums throughout: windows of {r.window.spec!r} cannot be combined to "
+                f"accuracy={accuracy:g} from few enough of them"
+            )
+            return None
+        size = frame_bytes(self.tf, r.x, found, accuracy) * self.times.size
+        shortest = self.base if self.survey is None else self.survey.shortest()
+        if r.control_points != "free":
+            self.stride = min(-(-size // MOST_BYTES), max(1, int(0.5 * shortest / self.framing.hop)))
+        if size > MOST_BYTES * self.stride:
+            self.tuner.remarks.append(
+                f"the transforms that others are made from take {size / self.stride / 2**30:.1f} GiB, more than is "
+                "kept, and were computed again in every iteration; a larger hop or a smaller mfft would make it faster"
+            )
+        return BasisTransforms(self.tf, r.x, self.times[:: self.stride], found, accuracy)
+
+    def _held(self, best: Run, most: float) -> Run:
+        """Bring a result back towards one length for all bins until the ratio of its frame bounds is within its limit.
+
+        The bounds come from Lanczos iterations, which no descent could afford.
+        """
+        descent, parameters = replace(best.descent, basis=None), best.parameters
+
+        def excess(y: Float64Array) -> Excess:
+            tf, frames = descent.frames(parameters.state(y))
+            low, high = frame_bounds(tf, frames, self.r.n)
+            beyond = np.log(high / low / most) if low > 0 else np.inf
+            return Excess(float(beyond), 0.0, np.zeros(0))
+
+        if excess(best.outcome.y).exact <= 0:
+            return best
+        one = np.full(self.grid.shape, np.log(np.clip(self.base, *self.bounds)))
+        safe = best.outcome.y if parameters.grid is None else replace(parameters, points=one).start()
+        at = excess(safe)
+        if at.exact > 0:
+            raise ValueError(
+                f"max_frame_ratio={most:g} cannot be kept: one window of {self.base:.4g} samples for all bins and "
+                f"hop={self.framing.hop:g} already have a ratio of {most * np.exp(at.exact):.4g}"
+            )
+        y = way_back(excess, best.outcome.y, safe, _HALVINGS)
+        found, state = descent.evaluate(parameters, y), parameters.state(y)
+        message = "BROUGHT BACK TOWARDS ONE LENGTH UNTIL THE FRAME BOUNDS KEPT THEIR RATIO"
+        outcome = replace(best.outcome, state=state, message=message, value=found.value, jac=found.natural)
+        outcome = replace(outcome, y=y, x=parameters.natural(y))
+        comparable = descent.comparable_value(state)
+        return replace(best, descent=descent, outcome=outcome, comparable=comparable, reference=comparable)
 
     def _descend(
         self,
+        tuner: Tuner,
         label: str,
         points: Float64Array,
         share: Float64Array,
@@ -139,35 +221,50 @@ class _BinStage:
         ended: dict[str, Any] | None = None,
     ) -> None:
         r = self.r
-        theta = np.exp(np.clip(self.grid.surface(points), *np.log(self.bounds)))
+        grid, times, share = self.grid, self.times, share
+        if self.stride > 1:
+            grid = replace(grid, time=grid.time[:: self.stride])
+            times, share = times[:: self.stride], share[:: self.stride]
+        theta = np.exp(np.clip(grid.surface(points), *np.log(self.bounds)))
         fixed = r.window_mode == "fixed"
         if fixed and r.start_lengths is not None:
             theta = np.broadcast_to(r.start_lengths.T, theta.shape).copy()
         parameters = Parameters(
-            r.n, theta, self.times, r.window, "fixed" if fixed else "grid", self.bounds, tune_shape=r.tune_shape
+            r.n, theta, times, r.window, "fixed" if fixed else "grid", self.bounds, tune_shape=r.tune_shape
         )
         if not fixed:
-            parameters.grid, parameters.points = self.grid, points
-            weight = self.grid.adjoint(share)
+            parameters.grid, parameters.points = grid, points
+            weight = grid.adjoint(share)
             if r.descent_method != "adam":  # which scales every variable by itself
                 parameters.preconditioner = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
             unit = 1.0 if r.criterion.in_nats else max(abs(self.constant.outcome.value), np.finfo(float).tiny)
             parameters.carry = _CARRY * unit
-        self.tuner.let_positions_vary(parameters, self.framing, True)
-        self.tuner.descend(label, self._descent(label, basis), parameters, self.framing, ended=ended)
+        tuner.let_positions_vary(parameters, self.framing, True)
+        tuner.descend(label, self._descent(label, basis), parameters, self.framing, ended=ended)
 
     def _made_exact(self, best: Run, basis: BasisTransforms) -> Run:
         """Evaluate the result of a descent on approximate transforms with the exact sums."""
-        descent = replace(best.descent, basis=None)
-        at, comparable = descent.evaluate_exactly(best.parameters, best.outcome.y)
+        descent, y, parameters = replace(best.descent, basis=None), best.outcome.y, best.parameters
+        if self.stride > 1:
+            theta = np.zeros((self.times.size, self.tf.f_pts))
+            parameters = replace(parameters, grid=self.grid, times=self.times, theta=theta)
+        at, comparable = descent.evaluate_exactly(parameters, y)
         approximation = {
             "rank": basis.rank,
             "accuracy": basis.basis.error,
-            "difference": at.value - best.outcome.value,
+            "stride": self.stride,
+            "difference": comparable - best.comparable,
         }
-        outcome = replace(best.outcome, value=at.value, jac=at.natural)
+        outcome = replace(best.outcome, value=at.value, jac=at.natural, state=parameters.state(y))
         return replace(
-            best, outcome=outcome, comparable=comparable, approximation=approximation, reference=best.comparable
+            best,
+            outcome=outcome,
+            parameters=parameters,
+            comparable=comparable,
+            approximation=approximation,
+            hop=self.framing.hop,
+            reference=best.comparable,
+            sampled=best.outcome.state,
         )
 
     # ------------------------------------------------------------------ starts
@@ -190,33 +287,17 @@ class _BinStage:
         label = "given" if self.constant.label == "given" else "constant"
         starts = [(label, one)]
         alone = label == "given" and r.starts == 1
-        if isinstance(self.tiles, Tiles) and r.window_mode != "fixed" and not alone:
-            starts.insert(int(label == "given"), ("tiles", self._tile_surface(self.tiles)))
+        if isinstance(self.tiles, Tiles) and self.survey is not None and not alone:
+            starts.insert(int(label == "given"), ("tiles", self._tile_surface(self.tiles, self.survey)))
         return starts
 
-    def _tile_surface(self, tiles: Tiles) -> Float64Array:
+    def _tile_surface(self, tiles: Tiles, survey: TileSurvey) -> Float64Array:
         """Control points of a surface through the best length of every tile, as far as it has energy."""
-        assert isinstance(self.r.criterion, Additive)
-        criterion, stats = self.r.criterion, self.r.criterion.statistics
-        lengths = length_grid(*self.bounds)
-        self.tuner.nfev += lengths.size
-        view, bands = FrameView(self.times, np.ones(self.times.size), 1.0, tiles).banded()
-        assert bands is not None
-        values = []
-        for length in lengths:
-            energy = self._spectra(float(length))
-            totals = np.array([(bands @ stats.terms(k, energy)[0].sum(axis=0).T).ravel() for k in range(len(stats))])
-            counts = np.repeat(bands.sum(axis=1) * len(self.r.x), self.times.size)
-            found, _ = neighbourhood_values(criterion.combine, totals, counts, view, spread=criterion.spread)
-            values.append(found)
-        by_tile = np.array(values).reshape(lengths.size, len(bands), -1)
-        share = tiles.energy.reshape(len(bands), -1)
-        if self.grid.shape[1] == 1:  # one length for all times
-            by_tile, share = (by_tile * share).sum(axis=2, keepdims=True), share.sum(axis=1, keepdims=True)
-        best = np.log(lengths)[by_tile.argmin(axis=0)]
+        survey = survey.merged() if self.grid.shape[1] == 1 else survey
+        best, share = survey.log_best(), survey.share
         member = np.ones((1, self.times.size)) if share.shape[1] == 1 else tiles.times.weights(self.times)[0].toarray()
         # tiles with no energy to speak of take the constant optimum
         floor = _EMPTY * share.mean()
-        weighted = bands.T @ (share * best) @ member + floor * np.log(np.clip(self.base, *self.bounds))
-        surface = weighted / (bands.T @ share @ member + floor)
+        weighted = tiles.bands.T @ (share * best) @ member + floor * np.log(np.clip(self.base, *self.bounds))
+        surface = weighted / (tiles.bands.T @ share @ member + floor)
         return self.grid.fit(surface.T)

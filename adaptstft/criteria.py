@@ -24,22 +24,23 @@ References
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
-from autograd import value_and_grad
 
-from adaptstft._typing import AnyArray, Float64Array, Scope
-from adaptstft._validation import as_index, check_option, check_positive
+from adaptstft._typing import Float64Array, Scope
+from adaptstft._validation import as_positives, check_option, check_positive
+from adaptstft.criterion import Additive, Criterion
+from adaptstft.dense_criteria import Callable_, Gini
 from adaptstft.frame_sums import Statistics
 from adaptstft.scopes import FrameView, Reduction, Sums, reduce_sums
 
 __all__ = [
     "Additive",
     "Callable_",
+    "Combined",
     "Criterion",
     "Gini",
     "Hoyer",
@@ -51,91 +52,6 @@ __all__ = [
     "names",
     "resolve",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Criterion:
-    """Base class of the criteria.
-
-    Parameters
-    ----------
-    scope : {"global", "frame", "local"}, optional
-        What one normalisation extends over. None leaves the choice to the
-        caller: `adaptstft.optimize` takes ``"local"`` where lengths or
-        positions vary in time, everything else takes ``"global"``.
-    width : float, optional
-        Duration in seconds of a neighbourhood, which makes the scope
-        ``"local"``. None leaves the choice to the caller.
-    bands : int, optional
-        Number of smooth bands of frequencies that each neighbourhood is divided
-        into, which also makes the scope ``"local"``; only for a window length
-        for each frequency or bin. None: every neighbourhood has all frequencies,
-        or the choice is left to the caller.
-    """
-
-    scope: Scope | None = None
-    width: float | None = None
-    bands: int | None = None
-
-    name: ClassVar[str]
-
-    @property
-    def in_nats(self) -> bool:
-        """Whether the value is a logarithm, so that differences are relative changes."""
-        return True
-
-    def __post_init__(self) -> None:
-        if self.scope is not None:
-            check_option("scope", self.scope, ("global", "frame", "local"))
-        if self.width is not None:
-            check_positive("width", self.width, "s")
-            if self.scope not in (None, "local"):
-                raise ValueError(f"width={self.width!r} belongs to scope='local', got scope={self.scope!r}")
-            object.__setattr__(self, "scope", "local")
-        if self.bands is not None:
-            object.__setattr__(self, "bands", as_index("bands", self.bands, 1))
-            if self.scope not in (None, "local"):
-                raise ValueError(f"bands={self.bands!r} belongs to scope='local', got scope={self.scope!r}")
-            object.__setattr__(self, "scope", "local")
-
-    def with_scope(self, scope: Scope, width: float | None = None, bands: int | None = None) -> Criterion:
-        """Return the same criterion with another scope."""
-        return replace(self, scope=scope, width=width, bands=bands)
-
-
-class Additive(Criterion, ABC):
-    """A function ``combine`` of sums of ``E**a`` or ``E**a log E``, ``E = |S|**2``."""
-
-    @property
-    @abstractmethod
-    def statistics(self) -> Statistics:
-        """The sums it is a function of, ``sum P`` first."""
-
-    @abstractmethod
-    def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Value for each group of bins, and its slopes in the sums and the number of bins."""
-
-    #: Whether the value depends on the number of bins, see `adaptstft.scopes.reduce_sums`.
-    spread: ClassVar[bool] = False
-
-    def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
-        """Value over all frames and slopes, from the sums of each frame.
-
-        Parameters
-        ----------
-        totals : ndarray, shape (len(statistics), frames)
-            The statistics of each frame.
-        counts : ndarray, shape (frames,)
-            Number of bins of each frame.
-        view : FrameView
-            Positions, weights and neighbourhoods.
-
-        Returns
-        -------
-        Reduction
-            Value and slopes.
-        """
-        return reduce_sums(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -410,138 +326,126 @@ class Hoyer(Additive):
 
 
 # ---------------------------------------------------------------------------------------
-# Criteria of the whole spectrogram
+# Several criteria
+
+Rule = Literal["weighted", "min-norm"]
 
 
 @dataclass(frozen=True)
-class DenseReduction:
-    """Value and slopes of a criterion that needs the whole spectrogram.
-
-    Attributes
-    ----------
-    value : float
-        The criterion.
-    power : ndarray, shape (channels, frames, f_pts)
-        Slope in ``|S|**2`` of every bin.
-    weights, positions : ndarray, shape (frames,)
-        Slopes in the weights and positions of the frames.
-    """
-
-    value: float
-    power: Float64Array
-    weights: Float64Array
-    positions: Float64Array
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gini(Criterion):
-    """Minus the Gini index of the spectrogram [1]_. It sorts, so it holds ``|S|**2``, on the host.
+class Combined(Additive):
+    """Several criteria as one: their weighted sum.
 
     Parameters
     ----------
-    power : float, optional
-        ``P = |S|**power``.
+    parts : sequence of Criterion or str
+        Criteria without scopes of their own. Gini's and callables, which are not
+        made of sums, are not among them; a callable can add up what it likes itself.
+    weights : sequence of float, optional
+        Positive weight of each part, 1 by default.
+    rule : {"weighted", "min-norm"}, optional
+        How descents of `adaptstft.optimize` trade the parts off. They minimise the weighted sum, or
+        follow the shortest vector in the convex hull of the parts' gradients [1]_, a
+        direction in which no part grows: every descent then ends with no weighted part higher than
+        where it began and, unless a limit stops it, where no direction improves all of them.
+        Starts are compared by the weighted sum with either.
     scope, width, bands
-        As in `Criterion`.
+        As in `Criterion`, for all parts.
 
     References
     ----------
-    .. [1] Hurley, Rickard, IEEE Trans. Inf. Theory 55(10), 2009.
+    .. [1] J.-A. Desideri, "Multiple-gradient descent algorithm (MGDA) for multiobjective
+       optimization", C. R. Math. 350, 2012.
 
     Examples
     --------
     >>> from adaptstft import criteria
-    >>> criteria.Gini(scope="frame").name
-    'gini'
+    >>> criteria.Combined(["renyi", criteria.Lp(k=0.5)], weights=[1, 0.25]).name
+    'renyi + 0.25 lp'
     """
 
-    power: float = 2.0
-    name: ClassVar[str] = "gini"
-
-    @property
-    def in_nats(self) -> bool:
-        return False
+    parts: Sequence[Any]
+    weights: Sequence[float] | None = None
+    rule: Rule = "weighted"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_positive("power", self.power)
-        if self.bands is not None:
-            raise ValueError(f"bands={self.bands}: the Gini index is not a function of sums that bands could divide")
+        check_option("rule", self.rule, get_args(Rule))
+        if isinstance(self.parts, str | Criterion) or not len(self.parts):
+            raise ValueError(f"parts={self.parts!r} must be a sequence of criteria")
+        parts = [resolve(part) for part in self.parts]
+        for part in parts:
+            if not isinstance(part, Additive) or isinstance(part, Combined):
+                raise ValueError(f"{part!r} cannot be combined: it is no function of sums over the spectrogram")
+            if part.scope is not None:
+                raise ValueError(f"{part!r} has a scope of its own; give the combination one")
+        if len({part.spread for part in parts if isinstance(part, Additive)}) > 1:
+            raise ValueError(f"parts={self.parts!r}: 'hoyer' counts bins in another way and combines with none")
+        object.__setattr__(self, "parts", tuple(parts))
+        object.__setattr__(self, "weights", as_positives("weights", self.weights, len(parts)))
 
-    def reduce_dense(self, energy: Float64Array, view: FrameView) -> DenseReduction:
-        """Value over all frames and slopes, from ``|S|**2``, shape (channels, frames, f_pts)."""
-        p = energy ** (self.power / 2)
-        value, slope, weights, positions = view.average_groups(p, self.scope or "global", _gini)
-        # the slope at E = 0 belongs to a bin whose cotangent vanishes with S
-        inner = np.where(energy > 0, energy, 1.0) ** (self.power / 2 - 1) * (self.power / 2)
-        return DenseReduction(value, slope * np.where(energy > 0, inner, 0.0), weights, positions)
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        """Formula of the sum."""
+        terms = zip(self._weights, self.parts, strict=True)
+        return " + ".join(part.name if w == 1 else f"{w:g} {part.name}" for w, part in terms)
 
-
-def _gini(p: Float64Array, weights: Float64Array) -> tuple[float, Float64Array, Float64Array]:
-    """Minus the Gini index of values `p` with weights, and its slopes in both.
-
-    It is ``A / (W Z) - 1`` with ``A = sum_j w_j p_j (w_j + 2 R_j)``, where
-    ``R_j`` is the weight of all values above ``p_j``.
-    """
-    order = np.argsort(p, kind="stable")
-    ps, ws = p[order], weights[order]
-    total, z = ws.sum(), ws @ ps
-    above = total - np.cumsum(ws)
-    below = np.cumsum(ws * ps) - ws * ps
-    a = ws * ps @ (ws + 2 * above)
-    d_p = (ws * (ws + 2 * above) - a * ws / z) / (total * z)
-    d_w = (2 * ps * (ws + above) + 2 * below - a / total - a * ps / z) / (total * z)
-    slope_p, slope_w = np.empty_like(p), np.empty_like(p)
-    slope_p[order], slope_w[order] = d_p, d_w
-    return float(a / (total * z) - 1), slope_p, slope_w
-
-
-@dataclass(frozen=True, kw_only=True)
-class Callable_(Criterion):  # "Callable" is typing's
-    """A loss of the user's, a function of ``|S|**2`` differentiated by autograd.
-
-    Parameters
-    ----------
-    function : callable
-        ``function(P) -> scalar`` for ``P`` of the shape that
-        ``AdaptiveShortTimeFFT.spectrogram`` returns, written with
-        ``autograd.numpy``: an array on the host, whatever the backend.
-
-    Examples
-    --------
-    >>> import autograd.numpy as anp
-    >>> from adaptstft import criteria
-    >>> loss = criteria.resolve(lambda P: anp.sum(anp.sqrt(P)) / anp.sqrt(anp.sum(P)))
-    >>> loss.name
-    'callable'
-    """
-
-    function: Callable[[Any], Any] = field()
-    name: ClassVar[str] = "callable"
+    @property
+    def spread(self) -> bool:  # type: ignore[override]
+        return bool(self.parts[0].spread)
 
     @property
     def in_nats(self) -> bool:
-        return False
+        return all(part.in_nats for part in self.scoped())
 
-    def __post_init__(self) -> None:
-        if self.scope is not None or self.width is not None or self.bands is not None:
-            raise ValueError(
-                f"scope={self.scope!r}, width={self.width!r}, bands={self.bands!r}: a callable criterion sees the "
-                "whole spectrogram and takes no scope"
+    @property
+    def _weights(self) -> tuple[float, ...]:
+        return tuple(self.weights or ())
+
+    def scoped(self) -> list[Additive]:
+        """Return the parts with the scope of the whole."""
+        return [replace(part, scope=self.scope, width=self.width, bands=self.bands) for part in self.parts]
+
+    def weighted_parts(self) -> list[Combined]:
+        """Return the terms of the sum, each on its own."""
+        pairs = zip(self.parts, self._weights, strict=True)
+        return [replace(self, parts=(part,), weights=(weight,), rule="weighted") for part, weight in pairs]
+
+    @property
+    def statistics(self) -> Statistics:
+        return Statistics.of(*dict.fromkeys(term for part in self.parts for term in part.statistics.pairs))
+
+    def _rows(self, part: Additive) -> list[int]:
+        """Which of the statistics are those of a part."""
+        return [self.statistics.pairs.index(term) for term in part.statistics.pairs]
+
+    def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
+        value, d_count = np.zeros(sums.totals.shape[1:]), np.zeros(sums.totals.shape[1:])
+        slopes = np.zeros_like(sums.totals)
+        for weight, part in zip(self._weights, self.parts, strict=True):
+            rows = self._rows(part)
+            one, d_one, d_n = part.combine(replace(sums, totals=sums.totals[rows]))
+            value, d_count = value + weight * one, d_count + weight * d_n
+            slopes[rows] += weight * d_one
+        return value, slopes, d_count
+
+    def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
+        frames = np.zeros(totals.shape[1])
+        out = Reduction(0.0, np.zeros_like(totals), frames, frames)
+        for weight, part in zip(self._weights, self.scoped(), strict=True):
+            rows = self._rows(part)
+            one = part.reduce(totals[rows], counts, view)
+            slopes = out.totals
+            slopes[rows] += weight * one.totals
+            out = Reduction(
+                out.value + weight * one.value,
+                slopes,
+                out.weights + weight * one.weights,
+                out.positions + weight * one.positions,
             )
+        return out
 
-    def evaluate(self, power: AnyArray) -> tuple[float, Float64Array]:
-        """Value and slope at a spectrogram of any shape."""
-        try:
-            value, slope = value_and_grad(self.function)(power)
-        except (TypeError, AttributeError, ValueError) as exc:
-            raise TypeError(
-                "criterion: the function must return a real scalar and be written with autograd.numpy in place "
-                f"of numpy, as autograd differentiates it (it said: {exc})"
-            ) from exc
-        if np.ndim(value) != 0 or not np.isfinite(value):
-            raise ValueError(f"criterion: the function must return a finite scalar, got {value!r}")
-        return float(value), np.asarray(slope, dtype=float)
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"name": "combined", "parts": [part.settings() for part in self.parts]}
 
 
 _CRITERIA: dict[str, type[Criterion]] = {c.name: c for c in (Shannon, Renyi, Kurtosis, Stankovic, Lp, Hoyer, Gini)}
@@ -612,3 +516,29 @@ def resolve(criterion: Any, scope: Scope | None = None) -> Criterion:
             raise ValueError(f"{scope=}: a callable criterion sees the whole spectrogram and takes no scope")
         return Callable_(function=criterion)
     raise TypeError(f"{criterion=} must be a name, a criterion object or a callable; known names are {names()}")
+
+
+def from_settings(settings: dict[str, Any]) -> Criterion:
+    """Make the criterion whose ``settings()`` these are.
+
+    Parameters
+    ----------
+    settings : dict
+        A name and the values of the fields.
+
+    Returns
+    -------
+    Criterion
+        The criterion.
+
+    Examples
+    --------
+    >>> from adaptstft import criteria
+    >>> criteria.from_settings(criteria.Lp(k=0.5).settings())
+    Lp(scope=None, width=None, bands=None, k=0.5, power=2.0)
+    """
+    fields = dict(settings)
+    name = fields.pop("name")
+    if name == "combined":
+        return Combined([from_settings(part) for part in fields.pop("parts")], **fields)
+    return _CRITERIA[name](**fields)

@@ -12,11 +12,15 @@ from scipy.optimize import OptimizeResult, minimize
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.adam import adam
 from adaptstft.bins import BinFrames, BinSpectra, bin_forward
+from adaptstft.common_descent import common_descent
 from adaptstft.control import total_variation
-from adaptstft.criteria import Criterion
+from adaptstft.coverage import coverage
+from adaptstft.criteria import Combined, Criterion
 from adaptstft.energies import energies, energy_slopes
+from adaptstft.frame_ratio import log_ratio, smooth_log_ratio
 from adaptstft.framing import Frames, make_frames
 from adaptstft.lowrank import BasisTransforms
+from adaptstft.multipliers import Excess, Objective, hold, way_back
 from adaptstft.objective import FrameLoss, bin_loss, comparable_view, evaluate, value_of
 from adaptstft.parameters import Parameters, State, durations
 from adaptstft.scopes import FrameView, Neighbourhoods, Tiles
@@ -109,6 +113,10 @@ class Descent:
         What transforms with windows per bin are approximated from; None takes the exact sums.
     method : str
         The optimiser: ``"L-BFGS-B"`` or ``"adam"``.
+    coverage : float
+        Weight of the fraction of the signal that no window covers.
+    most_ratio : float or None
+        Largest ratio of the frame bounds that a result with one window per frame may have.
     """
 
     tf: Transform
@@ -121,6 +129,8 @@ class Descent:
     on_iteration: Callable[[int, float, Parameters, Float64Array], None] = lambda *_: None
     basis: BasisTransforms | None = None
     method: str = "L-BFGS-B"
+    coverage: float = 0.0
+    most_ratio: float | None = None
 
     def frames(self, state: State) -> tuple[Transform, Frames | BinFrames]:
         """Transform and frames of a state."""
@@ -160,8 +170,39 @@ class Descent:
         if self.smoothness and parameters.lengths in ("time", "grid"):
             variation, slope = total_variation(state.theta)
             value, d_theta = value + self.smoothness * variation, d_theta + self.smoothness * slope
-        d_y = parameters.adjoint(y, state, d_theta, loss.positions, loss.weights, loss.shape)
-        return Evaluation(value, y.copy(), d_y, parameters.natural_slope(y, d_theta, loss.positions, loss.shape))
+        d_times = loss.positions
+        if self.coverage:
+            covered, by_theta, by_times = coverage(state.theta, state.times, self.x.shape[1])
+            value = value + self.coverage * (1 - covered)
+            d_theta, d_times = d_theta - self.coverage * by_theta, d_times - self.coverage * by_times
+        d_y = parameters.adjoint(y, state, d_theta, d_times, loss.weights, loss.shape)
+        return Evaluation(value, y.copy(), d_y, parameters.natural_slope(y, d_theta, d_times, loss.shape))
+
+    def objectives(self) -> list[Descent]:
+        """Return a descent for each objective, of which none may grow; one is this itself."""
+        criterion = self.criterion
+        if not isinstance(criterion, Combined) or criterion.rule == "weighted":
+            return [self]
+        return [replace(self, criterion=part) for part in criterion.weighted_parts()]
+
+    def keeps_ratio(self, state: State) -> bool:
+        """Whether the ratio of the frame bounds is within its limit, where there is one."""
+        tf, frames = self.frames(state)
+        if self.most_ratio is None or isinstance(frames, BinFrames):
+            return True
+        return bool(log_ratio(tf, frames, self.x.shape[1]) <= np.log(self.most_ratio))
+
+    def excess(self, parameters: Parameters, y: Float64Array) -> Excess:
+        """By how much the logarithm of the ratio of the frame bounds exceeds its limit."""
+        assert self.most_ratio is not None
+        state = parameters.state(y)
+        tf, frames = self.frames(state)
+        assert not isinstance(frames, BinFrames)
+        exact, smooth, d = smooth_log_ratio(tf, frames, self.x.shape[1], shape=parameters.tune_shape)
+        none = np.zeros(state.times.size)
+        slope = parameters.adjoint(y, state, d.theta, d.centre, none, d.shape.sum(axis=1))
+        limit = float(np.log(self.most_ratio))
+        return Excess(exact - limit, smooth - limit, slope)
 
     def value(self, state: State) -> float:
         """Criterion of a state with its weights."""
@@ -240,45 +281,91 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
     if start.y.size == 0:
         ended = OptimizeResult(nit=0, nfev=1, success=True, status=0, message="nothing to tune")
         return _outcome(parameters, start, start, [start.value], ended)
-    best = start
-    history = [start.value]
-    # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.
-    jump = parameters.window.end_value
-    unit = 1.0 if descent.criterion.in_nats else max(abs(start.value), float(np.abs(start.slope).max()), _TINY)
-
-    def objective(y: Float64Array) -> tuple[float, Float64Array]:
-        nonlocal best
-        here = start if np.array_equal(y, start.y) else descent.evaluate(parameters, y)
-        extra, extra_slope = parameters.penalty(y)
-        if here.value + extra < best.value + parameters.penalty(best.y)[0]:
-            best = here
-        return (here.value + extra) / unit, (here.slope + extra_slope) / unit
-
-    stopped = False
-
-    def on_iteration(intermediate_result: OptimizeResult) -> None:
-        nonlocal stopped
-        history.append(float(intermediate_result.fun) * unit)
-        try:
-            # a copy, as SciPy hands out its live buffer
-            descent.on_iteration(len(history) - 1, history[-1], parameters, np.array(intermediate_result.x))
-        except StopIteration:
-            stopped = True
-            raise
-
-    solve = adam if descent.method == "adam" else _lbfgsb
-    ended = solve(objective, start.y, parameters.bounds(), on_iteration, descent.options)
+    path = _Path(descent, parameters, start)
+    ended = path.solve(path.objective, start.y)
     # SciPy leaves these out where all bounds coincide
     ended.setdefault("nit", 0)
     ended.setdefault("status", 0)
-    if ended.status == _NO_STEP and _projected(best, parameters) / unit <= _FLAT_ENOUGH + jump:
+    best = path.best
+    if not descent.keeps_ratio(parameters.state(best.y)):
+        best = _held(path, ended)
+    jump = parameters.window.end_value
+    if ended.status == _NO_STEP and _projected(best, parameters) / path.unit <= _FLAT_ENOUGH + jump:
         # Where a window jumps at its ends the objective does too, so that near the optimum no step
         # along the gradient need be an improvement any more.
         ended.update(success=True, status=0, message="CONVERGENCE: NO STEP ALONG THE SMALL GRADIENT IMPROVES THE VALUE")
-    if stopped:
+    if path.stopped:
         ended.update(STOPPED)
-        raise Stopped(_outcome(parameters, start, best, history, ended))
-    return _outcome(parameters, start, best, history, ended)
+        raise Stopped(_outcome(parameters, start, best, path.history, ended))
+    return _outcome(parameters, start, best, path.history, ended)
+
+
+class _Path:
+    """What a descent goes through: its objective in the optimiser's terms, the best point and the history."""
+
+    def __init__(self, descent: Descent, parameters: Parameters, start: Evaluation) -> None:
+        self.descent, self.parameters, self.start = descent, parameters, start
+        self.best, self.history, self.stopped = start, [start.value], False
+        # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.
+        scale = max(abs(start.value), float(np.abs(start.slope).max()), _TINY)
+        self.unit = 1.0 if descent.criterion.in_nats else scale
+
+    def objective(self, y: Float64Array) -> tuple[float, Float64Array]:
+        """Value and slope of what is minimised, in units of order one."""
+        here = self.start if np.array_equal(y, self.start.y) else self.descent.evaluate(self.parameters, y)
+        extra, extra_slope = self.parameters.penalty(y)
+        if here.value + extra < self.best.value + self.parameters.penalty(self.best.y)[0]:
+            self.best = here
+        return (here.value + extra) / self.unit, (here.slope + extra_slope) / self.unit
+
+    def _objectives(self, parts: list[Descent], y: Float64Array) -> tuple[Float64Array, Float64Array]:
+        found = [part.evaluate(self.parameters, y) for part in parts]
+        extra, extra_slope = self.parameters.penalty(y)
+        values = np.array([one.value for one in found]) + extra
+        return values / self.unit, (np.array([one.slope for one in found]) + extra_slope) / self.unit
+
+    def solve(self, function: Objective, begin: Float64Array) -> OptimizeResult:
+        """Minimise from a point within the bounds of the parameters, or descend in all objectives at once."""
+        bounds, options = self.parameters.bounds(), self.descent.options
+        parts = self.descent.objectives()
+        if len(parts) == 1:
+            method = adam if self.descent.method == "adam" else _lbfgsb
+            return method(function, begin, bounds, self._on_iteration, options)
+        ended = common_descent(lambda y: self._objectives(parts, y), begin, bounds, self._on_iteration, options)
+        self.best = self.descent.evaluate(self.parameters, np.asarray(ended.x))
+        return ended
+
+    def _on_iteration(self, intermediate_result: OptimizeResult) -> None:
+        self.history.append(float(intermediate_result.fun) * self.unit)
+        try:
+            # a copy, as SciPy hands out its live buffer
+            y = np.array(intermediate_result.x)
+            self.descent.on_iteration(len(self.history) - 1, self.history[-1], self.parameters, y)
+        except StopIteration:
+            self.stopped = True
+            raise
+
+
+def _held(path: _Path, ended: OptimizeResult) -> Evaluation:
+    """Return the best point whose frame bounds keep their ratio, for a descent that `ended` beyond it."""
+    descent, parameters = path.descent, path.parameters
+    safe = parameters.safe_start()
+    if not descent.keeps_ratio(parameters.state(safe)):
+        raise ValueError(
+            f"max_frame_ratio={descent.most_ratio:g} cannot be kept: the frame bounds of the windows to start from "
+            f"have a ratio of {np.exp(descent.excess(parameters, safe).exact) * (descent.most_ratio or 0):.4g}"
+        )
+
+    def excess(y: Float64Array) -> Excess:
+        return descent.excess(parameters, y)
+
+    if path.stopped:
+        return descent.evaluate(parameters, way_back(excess, path.best.y, safe))
+    nit, nfev = ended.nit, ended.nfev
+    within, again = hold(path.objective, excess, path.solve, path.best.y, safe)
+    ended.update(again)
+    ended.update(nit=nit + again.nit, nfev=nfev + again.nfev)
+    return descent.evaluate(parameters, within)
 
 
 def _lbfgsb(

@@ -51,6 +51,11 @@ class Statistics:
         """Make them from pairs ``(a, log)``."""
         return cls(np.array([a for a, _ in terms], dtype=float), np.array([log for _, log in terms], dtype=bool))
 
+    @property
+    def pairs(self) -> list[tuple[float, bool]]:
+        """The pairs ``(a, log)`` they are made from."""
+        return [(float(a), bool(log)) for a, log in zip(self.exponents, self.logs, strict=True)]
+
     def __len__(self) -> int:
         return self.exponents.size
 

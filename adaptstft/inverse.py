@@ -41,6 +41,27 @@ def add_overlap(tf: Transform, frames: Frames, out: Float64Array, low: int) -> N
     FrameBlocks(tf, frames, np.float64).accumulate(add, out, low)
 
 
+def overlap_pullback(
+    tf: Transform, frames: Frames, cotangent: Float64Array, low: int, *, shape: bool
+) -> FrameDerivatives:
+    """Pull a cotangent of `window_overlap`, one entry for each sample from `low` on, back to the windows."""
+    frames = frames.moved(-low)
+    theta, centre = np.zeros((2, len(frames)))
+    d_shape = np.zeros((len(tf.window.shape) if shape else 0, len(frames)))
+    slopes = tf.kernels.asarray(cotangent)
+    ones = tf.kernels.xp.full(slopes.shape, 2.0)
+
+    def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
+        reducer = Reducer(tf, block, rows)
+        buffer = tf.kernels.xp.empty((len(block), tf.mfft))
+        tf.kernels.load_frames(ones, rows.w, rows.scale, block.start, block.count, block.offset, buffer)
+        reducer.add(buffer, slopes)
+        theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
+
+    FrameBlocks(tf, frames, np.float64, slope=True, shape=shape).run(work)
+    return FrameDerivatives(theta, centre, d_shape)
+
+
 def is_covered(overlap: Float64Array, peak: float | None = None) -> Any:
     """Mask of the samples that can be reconstructed, by the criterion of SciPy's dual windows.
 

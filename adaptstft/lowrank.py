@@ -26,8 +26,8 @@ from adaptstft.blocks import run_blocks
 from adaptstft.framing import make_frames
 from adaptstft.transform import Transform, forward
 
-#: Basis transforms above this size are not kept, but computed again for every evaluation.
-_MOST_BYTES = 1 << 30
+#: Size above which basis transforms are not kept.
+MOST_BYTES = 1 << 30
 #: Size of a block for each element of the blocks of ordinary transforms.
 _ELEMENT_BYTES = 32
 #: Points of the first grid for each factor e of window lengths.
@@ -134,19 +134,27 @@ def _combine(table: Float64Array, first: float, step: float, log_length: Float64
     return np.asarray(sum(w * table[cell + j - 1] for j, w in enumerate(weights)))
 
 
+def _is_single(x: AnyArray, accuracy: float) -> bool:
+    return bool(accuracy >= _SINGLE or x.real.dtype == np.float32)
+
+
+def frame_bytes(tf: Transform, x: AnyArray, basis: WindowBasis, accuracy: float) -> int:
+    """Bytes that the basis transforms of a frame take."""
+    return int(2 * basis.lengths.size * x.shape[0] * tf.f_pts * (4 if _is_single(x, accuracy) else 8))
+
+
 class BasisTransforms:
     """Transforms of a signal with the skeleton lengths, and those of any lengths made from them."""
 
     def __init__(self, tf: Transform, x: AnyArray, times: Float64Array, basis: WindowBasis, accuracy: float) -> None:
         self.tf, self.x, self.times, self.basis = tf, x, times, basis
-        self.dtype: Any = np.float32 if accuracy >= _SINGLE or x.real.dtype == np.float32 else np.float64
+        self.dtype: Any = np.dtype(np.float32 if _is_single(x, accuracy) else np.float64)
         self.table = tf.kernels.asarray(basis.table, self.dtype)
-        rank = basis.lengths.size
-        per_frame = 2 * rank * x.shape[0] * tf.f_pts * np.dtype(self.dtype).itemsize
+        per_frame = frame_bytes(tf, x, basis, accuracy)
         size = max(1, _ELEMENT_BYTES * tf.kernels.BLOCK_ELEMENTS // per_frame)
         self.parts = [slice(b, min(b + size, times.size)) for b in range(0, times.size, size)]
         self.kept: list[AnyArray] | None = None
-        if per_frame * times.size <= _MOST_BYTES:
+        if per_frame * times.size <= MOST_BYTES:
             kept: list[Any] = [None] * len(self.parts)
 
             def work(i: int) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from adaptstft._typing import Float64Array, Method
 from adaptstft._validation import as_index, as_real, check_option, check_positive
-from adaptstft.criteria import Additive, Criterion
+from adaptstft.common_descent import DEFAULTS as COMMON_DESCENT
+from adaptstft.criteria import Additive, Combined, Criterion
 
 #: Methods that try or compute lengths and do not descend, and the window modes they have.
 BASELINES: dict[str, tuple[str, ...]] = {
@@ -104,6 +105,17 @@ def check_baseline(
                 "which searches neighbourhood by neighbourhood"
             )
         check_option("scope", criterion.scope, ("local", "frame", None))
+
+
+def check_rule(criterion: Criterion, method: Method, options: dict[str, Any]) -> None:
+    """Refuse what descents along a common direction do not have."""
+    if not isinstance(criterion, Combined) or criterion.rule == "weighted":
+        return
+    if method != "L-BFGS-B":
+        raise ValueError(f"{method=} has no rule='min-norm', which is a descent of its own; leave method out")
+    for name in options:
+        if name not in COMMON_DESCENT:
+            raise ValueError(f"options={options!r}: rule='min-norm' has the options {', '.join(COMMON_DESCENT)}")
 
 
 def integer_lengths(bounds: tuple[float, float], step: int) -> Float64Array:

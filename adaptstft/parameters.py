@@ -7,7 +7,7 @@ overlap, and the frames span the signal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq
@@ -17,6 +17,8 @@ from adaptstft._typing import Float64Array
 from adaptstft.control import ControlGrid, roughness
 from adaptstft.windows import Window
 
+#: Hop as a fraction of the window length, where it follows from it.
+TIED_HOP = 1 / 8
 _ROUNDING = 1e-13
 
 
@@ -175,6 +177,8 @@ class Parameters:
         Control points of the log lengths of all bins.
     points : ndarray, shape (n_freq, n_time), or None
         Their values to start from.
+    safe : ndarray or None
+        Window lengths that, with the positions to start from, keep every limit; None if those to start from do.
     carry : float
         Weight of the roughness of the control points in what is minimised: small enough to decide nothing but
         where the signal leaves lengths undetermined, which are then carried over from their neighbours.
@@ -195,6 +199,7 @@ class Parameters:
     report_hop: bool = False
     grid: ControlGrid | None = None
     points: Float64Array | None = None
+    safe: Float64Array | None = None
     carry: float = 0.0
 
     @property
@@ -236,6 +241,10 @@ class Parameters:
         if self.tune_shape:
             parts.append(np.array([self._to_unit(j, v) for j, v in enumerate(self.window.shape)]))
         return np.concatenate(parts)
+
+    def safe_start(self) -> Float64Array:
+        """Variables of a point that keeps every limit."""
+        return self.start() if self.safe is None else replace(self, theta=self.safe).start()
 
     def bounds(self) -> list[tuple[float, float]]:
         """Bounds of the variables."""

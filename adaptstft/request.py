@@ -26,8 +26,9 @@ from adaptstft._validation import (
 )
 from adaptstft.blocks import count_workers
 from adaptstft.families import families
-from adaptstft.methods import BASELINES, check_baseline, check_options, integer_lengths
-from adaptstft.parameters import frame_count
+from adaptstft.frame_ratio import largest_fraction, regular_ratio
+from adaptstft.methods import BASELINES, check_baseline, check_options, check_rule, integer_lengths
+from adaptstft.parameters import TIED_HOP, frame_count
 from adaptstft.transform import Transform
 from adaptstft.windows import Window
 
@@ -38,6 +39,8 @@ WIDEST_RATIO = 4
 _LONGEST = 16384
 _SHORTEST = 16
 _LEAST_OVERLAP = 0.05
+#: Ratio of the frame bounds that is kept unless another is asked for.
+_MOST_RATIO = 100.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,8 @@ class Request:
     mfft: int | None
     criterion: criteria.Criterion
     smoothness: float
+    coverage: float
+    max_frame_ratio: float | None
     control_points: tuple[int, int] | str | None
     accuracy: float | None
     tune_shape: bool
@@ -155,6 +160,8 @@ def check_request(
     criterion: Any,
     scope: Any,
     smoothness: Any,
+    coverage: Any,
+    max_frame_ratio: Any,
     control_points: Any,
     accuracy: Any,
     tune_shape: Any,
@@ -191,6 +198,8 @@ def check_request(
         )
     if as_real("smoothness", smoothness) < 0:
         raise ValueError(f"{smoothness=} must be at least 0")
+    ratio = _frame_ratio(max_frame_ratio, min_overlap, win_length, window_mode)
+    _check_coverage(coverage, min_overlap, window_mode, hop_mode)
     points = _control_points(control_points, window_mode)
     if accuracy is not None and not 1e-8 <= as_real("accuracy", accuracy) <= 0.1:
         raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
@@ -230,10 +239,12 @@ def check_request(
     # a hop that is tuned along does not hold the windows
     held = None if hop_mode == "constant" and not isinstance(loss, criteria.Callable_) else hop
     bounds = _length_bounds(win_bounds, win_length, held, min_overlap, mfft, n)
+    bounds = _within_ratio(bounds, held, None if window_mode in PER_BIN else ratio, compared)
     if method == "grid":
         integer_lengths(bounds, options.get("step", 1))
     onesided = not np.iscomplexobj(channels)
     lengths = _start_lengths(win_length, bounds, hop, n, window_mode, hop_mode, mfft, onesided)
+    check_rule(loss, method, options)
     return Request(
         original=original.copy(),  # the caller may go on to change theirs
         x=channels,
@@ -251,6 +262,8 @@ def check_request(
         mfft=mfft,
         criterion=loss,
         smoothness=float(smoothness),
+        coverage=float(coverage),
+        max_frame_ratio=ratio,
         control_points=points,
         accuracy=None if accuracy is None else float(accuracy),
         tune_shape=bool(tune_shape),
@@ -351,7 +364,7 @@ def _start_lengths(
         value = float(lengths[outside].flat[0])
         raise ValueError(
             f"win_length={value:g} must lie in [{low:g}, {high:g}] samples, the range that win_bounds, mfft and "
-            "(by the least overlap of neighbouring windows) the hop allow"
+            "(by the least overlap of neighbouring windows and max_frame_ratio) the hop allow"
         )
     if lengths.ndim == 1:
         if window_mode in ("constant", *PER_BIN) or hop is None or hop_mode == "constant":
@@ -387,6 +400,49 @@ def _check_bin_lengths(
     allowed = [(f_pts, 1)] if window_mode == "frequency" else [(f_pts, 1), (f_pts, frames)]
     if lengths.shape not in allowed:
         raise ValueError(f"win_length has shape {lengths.shape}: {window_mode=} with {mfft=}, {hop=} needs {allowed}")
+
+
+def _frame_ratio(limit: Any, min_overlap: Any, win_length: Any, window_mode: str) -> float | None:
+    """Limit of the ratio of the frame bounds; None where there is none."""
+    if limit is None:
+        per_bin = window_mode in PER_BIN or np.ndim(win_length) == 2
+        return None if min_overlap is None or per_bin else _MOST_RATIO
+    if min_overlap is None:
+        raise ValueError(f"max_frame_ratio={limit!r} is one of the guarantees that {min_overlap=} switches off")
+    if not as_real("max_frame_ratio", limit) > 2:
+        raise ValueError(f"max_frame_ratio={limit!r} must be greater than 2: the ends of a signal see half the windows")
+    return float(limit)
+
+
+def _check_coverage(coverage: Any, min_overlap: Any, window_mode: str, hop_mode: str) -> None:
+    if as_real("coverage", coverage) < 0:
+        raise ValueError(f"{coverage=} must be at least 0")
+    if coverage and (min_overlap is not None or hop_mode != "time" or window_mode in PER_BIN):
+        raise ValueError(
+            f"{coverage=} is a term for positions that are free to leave holes: it needs hop_mode='time', "
+            f"min_overlap=None and one window for each frame, got {hop_mode=}, {min_overlap=}, {window_mode=}"
+        )
+
+
+def _within_ratio(
+    bounds: tuple[float, float], hop: float | None, limit: float | None, compared: tuple[Window, ...]
+) -> tuple[float, float]:
+    """Range of lengths that, one for all regular frames, keep the ratio of the frame bounds."""
+    if limit is None:
+        return bounds
+    low, high = bounds
+    for window in compared:
+        span = (TIED_HOP, TIED_HOP) if hop is None else (hop / high, hop / low)
+        most = largest_fraction(window, limit, (min(span[0], TIED_HOP), span[1]))
+        if most is None or most < span[0]:
+            raise ValueError(
+                f"max_frame_ratio={limit:g} cannot be kept: frames of {window.spec!r} that are {span[0]:.4g} of a "
+                f"window apart have frame bounds with a ratio of {regular_ratio(window, span[0]):.4g}"
+                + ("" if hop is None else f"; {hop=} needs windows longer than {high:g} samples, or a larger ratio")
+            )
+        if hop is not None and most < span[1] * (1 - 1e-12):
+            low = max(low, min(hop / most, high))
+    return low, high
 
 
 def _control_points(points: Any, window_mode: str) -> tuple[int, int] | str | None:

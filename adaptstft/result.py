@@ -82,9 +82,10 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The trend that was removed from it before tuning, and is in `plot`.
     approximation : dict or None
         How lengths of bins were tuned on approximate transforms: the `rank` (number
-        of window lengths combined), the relative `accuracy` of the windows, and
-        the `difference` of the exact value, `fun`, from the approximate one. None
-        where all was exact.
+        of window lengths combined), the largest relative error of the windows found,
+        `accuracy`, the `stride` (every how manieth frame was used: 1, but for long
+        signals), and the `difference` of the exact `area_fun` from the
+        approximate one. None where all was exact.
     backend : str
         Implementation of the inner loops that was used.
     initial : AdaptiveShortTimeFFT
@@ -277,7 +278,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
                 "win_length": np.asarray(self.initial.win_length).tolist(),
                 "positions": self.initial.positions.tolist(),
             },
-            "criterion": {"name": self.criterion.name, **asdict(self.criterion)},
+            "criterion": self.criterion.settings(),
             "sensitivity": asdict(self.sensitivity),
             "recommended": self.recommended and _to_lists(asdict(self.recommended)),
             **{name: self[name] for name in _SCALARS},
@@ -360,8 +361,6 @@ def load(path: Any) -> TuningResult:
         raise ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc})") from exc
     initial = settings["initial"]
     before = (np.array(initial.pop("win_length")), np.array(initial.pop("positions")))
-    criterion = settings["criterion"]
-    name = criterion.pop("name")
     sensitivity = settings["sensitivity"]
     win_length: Any = arrays["win_length"] if arrays["win_length"].ndim else float(arrays["win_length"])
     spans = {k: None if v is None else (v[0], v[1]) for k, v in sensitivity.items() if k in ("factors", "win_length")}
@@ -370,7 +369,7 @@ def load(path: Any) -> TuningResult:
         win_length=win_length,
         win_duration=win_length / settings["sft"]["fs"],
         initial=_transform(initial, *before),
-        criterion=type(criteria.resolve(name))(**criterion),
+        criterion=criteria.from_settings(settings["criterion"]),
         sensitivity=Sensitivity(**(sensitivity | spans)),
         survey=Survey(arrays["survey_lengths"], arrays["survey_values"], None) if "survey_lengths" in arrays else None,
         recommended=settings["recommended"] and Recommendation(**_to_arrays(settings["recommended"])),

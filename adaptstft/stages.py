@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -13,22 +14,20 @@ from adaptstft._device import to_host
 from adaptstft._progress import Progress
 from adaptstft._typing import Float64Array, Scope
 from adaptstft.baselines import search_constant, search_varying
-from adaptstft.bin_stage import retiled, tune_bins
-from adaptstft.confidence import confidence_notes
+from adaptstft.bin_stage import tune_bins
+from adaptstft.blocks import count_workers, run_blocks
 from adaptstft.criteria import Additive, Callable_, Criterion
 from adaptstft.descent import STOPPED, Descent, Outcome, Stopped, best_hop_ratio, descend, stay
-from adaptstft.diagnosis import notes, sensitivity
+from adaptstft.frame_ratio import largest_fraction
 from adaptstft.methods import BASELINES
 from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
-from adaptstft.recommendation import recommend
 from adaptstft.request import PER_BIN, WIDEST_RATIO, Request
-from adaptstft.result import TuningResult, describe_window
+from adaptstft.result import describe_window
 from adaptstft.scopes import Neighbourhoods, Tiles
-from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 from adaptstft.survey import SURVEY_HOP, Framing, FramingRule, Survey, length_grid, survey
-from adaptstft.windows import Window
 
-_SCIPY_DEFAULT = 256
+_Start = TypeVar("_Start")
+
 #: Smallest tuned hop as a fraction of the window length.
 _LEAST_HOP_RATIO = 0.02
 #: Hops that are tried for a loss of the user's.
@@ -37,13 +36,19 @@ _HOP_GRID = 24
 _WIDTH_RATIO = 4.0
 #: Framings that one descent goes through at most; the FFT's length at least doubles from one to the next.
 _MOST_FRAMINGS = 20
+#: Starting lengths that are as close as that in log are one.
+_SAME = 0.01
 #: A minimum of the grid this far above the best one, in nats, is not refined.
 _HOPELESS = 0.5
 
 
 @dataclass(frozen=True)
 class Run:
-    """One descent: where it began, how it went, and its value comparable between framings."""
+    """One descent: where it began, how it went, and its value comparable between framings.
+
+    For one on approximate transforms also what came of that: the comparable value and the state, of every so many
+    frames, that it went by.
+    """
 
     label: str
     descent: Descent
@@ -53,6 +58,7 @@ class Run:
     comparable: float
     approximation: dict[str, Any] | None = None
     reference: float | None = None
+    sampled: State | None = None
 
     def report(self) -> dict[str, Any]:
         """Entry of ``TuningResult.starts``."""
@@ -89,10 +95,12 @@ class Tuner:
         self.nfev = 0
         self.curve: Survey | None = None
         self.typical = np.inf
+        self.base: Float64Array = np.zeros(0)
         self.stopped = False
+        self.remarks: list[str] = []
 
-    def run(self) -> TuningResult:
-        """Go through the stages and report the best descent of the last."""
+    def run(self) -> Run:
+        """Go through the stages and return the best descent of the last."""
         searched = self.r.method in BASELINES
         best = search_constant(self) if searched and not self.varying else self._constant_stage()
         if self.varying:
@@ -101,13 +109,15 @@ class Tuner:
                 best = search_varying(self, best)
             else:
                 best = tune_bins(self, best) if self.per_bin else self._varying_stage(best)
-        return self._result(best)
+        return best
 
     def _framing_rule(self) -> FramingRule:
         r = self.r
         if r.hop_mode != "constant" or self.free:
             return FramingRule(r.hop, r.mfft, None, r.hop_bounds or (0.0, np.inf))
         largest = 1.0 if r.min_overlap is None else 1 - r.min_overlap
+        if r.max_frame_ratio is not None:
+            largest = largest_fraction(r.window, r.max_frame_ratio, (_LEAST_HOP_RATIO, largest)) or _LEAST_HOP_RATIO
         ratio = best_hop_ratio(r.window, (_LEAST_HOP_RATIO, largest))
         bounds = r.hop_bounds or ((1.0, np.inf) if r.hop is None else (r.hop / 4, 4 * r.hop))
         return FramingRule(None, r.mfft, ratio, bounds)
@@ -132,9 +142,7 @@ class Tuner:
         if r.win_length is not None and r.starts == 1:
             return self._tied_descent("given", float(r.win_length))
         ended: list[Run] = []
-        for label, length in self._starting_lengths():
-            if not self.stopped:
-                ended.append(self._tied_descent(label, length))
+        self.each(self._starting_lengths(), lambda tuner, start: ended.append(tuner._tied_descent(*start)))
         return min(ended, key=lambda run: run.comparable)
 
     def _starting_lengths(self) -> list[tuple[str, float]]:
@@ -143,14 +151,38 @@ class Tuner:
         lengths = self._whole_survey().minima(r.starts or 3, margin)
         found = [(f"grid {k + 1}", length) for k, length in enumerate(lengths)]
         if r.win_length is not None:
-            found = [("given", float(r.win_length)), *found][: r.starts]
+            given = float(r.win_length)
+            found = [("given", given), *(one for one in found if abs(np.log(one[1] / given)) > _SAME)][: r.starts]
         return found
+
+    def each(self, starts: Sequence[_Start], run: Callable[[Tuner, _Start], Any]) -> None:
+        """Call ``run(tuner, start)`` for every start, each with a tuner of its own, on as many threads as there are.
+
+        One after the other where a function of the user's is called, which need not be ready for threads, and on a
+        device.
+        """
+        alone = self.r.callback is not None or self.free or self.r.backend == "cuda"
+        threads = 1 if alone else min(len(starts), count_workers(self.r.workers))
+
+        def work(i: int) -> Tuner:
+            branch = copy.copy(self)
+            branch.runs, branch.nfev = [], 0
+            if not self.stopped:
+                run(branch, starts[i])
+            return branch
+
+        def merge(_: int, branch: Tuner) -> None:
+            self.runs += branch.runs
+            self.nfev += branch.nfev
+            self.stopped |= branch.stopped
+
+        run_blocks(len(starts), work, threads, merge)
 
     def _whole_survey(self) -> Survey:
         if self.curve is None:
             low, high = self.r.win_bounds
             if self.free:
-                high = min(high, float(self._search_rule().mfft or high))
+                high = min(high, float(self.search_rule().mfft or high))
             self.curve = self.search(length_grid(low, high))
         return self.curve
 
@@ -175,7 +207,7 @@ class Tuner:
             self.r.x,
             criterion,
             lengths,
-            self._search_rule(),
+            self.search_rule(),
             neighbourhoods,
             lambda part: self.bar.update(0.4 * part, "searching a grid of window lengths"),
             fraction,
@@ -184,7 +216,8 @@ class Tuner:
             self.curve = found
         return found
 
-    def _search_rule(self) -> FramingRule:
+    def search_rule(self) -> FramingRule:
+        """How hop and FFT length follow from a length of the grid."""
         return self._common_rule() if self.free else self.rule
 
     def _common_rule(self) -> FramingRule:
@@ -195,7 +228,7 @@ class Tuner:
 
     def _tied_descent(self, label: str, length: float) -> Run:
         """Descend from a length; while hop and FFT length no longer are what follows from it, go on."""
-        rule = self._search_rule()
+        rule = self.search_rule()
         framing = rule.tied(length)
         for attempt in range(_MOST_FRAMINGS):
             self._add(label if attempt == 0 else f"{label}, continued", "constant", np.asarray(length), framing)
@@ -209,7 +242,7 @@ class Tuner:
 
     def framed(self, lengths: Float64Array) -> Float64Array:
         """Return those of `lengths` that the hop which follows from them leaves enough overlap, if there are any."""
-        rule, r = self._search_rule(), self.r
+        rule, r = self.search_rule(), self.r
         fits = np.array([rule.mfft is None or length <= rule.mfft for length in lengths])
         if r.min_overlap is not None:
             fits &= np.array([rule.tied(float(v)).hop <= (1 - r.min_overlap) * v for v in lengths])
@@ -218,12 +251,12 @@ class Tuner:
     def comparable(self, length: float) -> float:
         """``area_fun`` of one length, with the frames that a result would have."""
         self.nfev += 1
-        descent, parameters = self._prepared("", "constant", np.asarray(length), self._search_rule().tied(length))
+        descent, parameters = self._prepared("", "constant", np.asarray(length), self.search_rule().tied(length))
         return descent.comparable_value(parameters.state(parameters.start()))
 
     def settle(self, length: float, text: str) -> None:
         """Keep one length as it is; `text` tells how it was found."""
-        framing = self._search_rule().tied(length)
+        framing = self.search_rule().tied(length)
         self._add(self.r.method, "constant", np.asarray(length), framing, ended=_found(text))
 
     def settle_frames(self, theta: Float64Array, constant: Run, text: str) -> None:
@@ -237,7 +270,7 @@ class Tuner:
         r = self.r
         times = constant.outcome.state.times
         base = constant.outcome.state.theta
-        self.typical = self.typical_length(base)
+        self.typical, self.base = self.typical_length(base), base
         given = constant.label == "given"
         candidates = [("given" if given else "constant", base)]
         if r.window_mode == "time" and isinstance(r.criterion, Additive) and not (given and r.starts == 1):
@@ -247,9 +280,8 @@ class Tuner:
         framing = self.varying_framing(constant.hop, max(float(theta.max()) for _, theta in candidates))
         if self.stopped:  # in the first stage: its result in the form of this one
             self._add("constant", r.window_mode, base, framing, times, ended=STOPPED)
-        for name, theta in candidates:
-            if not self.stopped:
-                self._add(name, r.window_mode, theta, framing, times)
+        else:
+            self.each(candidates, lambda tuner, start: tuner._add(start[0], r.window_mode, start[1], framing, times))
         return min(self.runs, key=lambda run: run.outcome.value)
 
     def _widest(self) -> float:
@@ -380,7 +412,12 @@ class Tuner:
             r.lead,
             self.on_iteration(label),
             method=r.descent_method,
+            coverage=r.coverage if parameters.free_hops is not None else 0.0,
+            most_ratio=r.max_frame_ratio,
         )
+        if r.max_frame_ratio is not None:
+            safe = self.base if varying and self.base.size else np.asarray(high)
+            parameters.safe = np.clip(np.broadcast_to(safe, times.shape), *parameters.win_bounds)
         return descent, parameters
 
     def descend(
@@ -451,134 +488,16 @@ class Tuner:
 
         return report
 
-    # ------------------------------------------------------------------ result
-
-    def _result(self, best: Run) -> TuningResult:
-        r, o, state = self.r, best.outcome, best.outcome.state
-        one = (
-            bool(np.ptp(state.theta) == 0)
-            and r.window_mode in ("fixed", "constant")
-            and not self.per_bin
-            and (r.win_length is None or r.win_length.ndim == 0)
-        )
-        win_length: Any = float(state.theta.flat[0]) if one else state.theta.T
-        if self.per_bin and np.all(state.theta == state.theta[0]) and r.window_mode != "time-frequency":
-            win_length = win_length[:, :1]
-        sft = self._transform(state.window, win_length, state.times, best.descent.tf.mfft)
-        initial = self._initial(best)
-        bounds = best.parameters.win_bounds
-        # values of a user's loss are comparable for one FFT length only
-        reach = bounds if self.free or self.per_bin else (bounds[0], max(bounds[1], r.win_bounds[1]))
-        # within the approximation that was tuned on, where there is one
-        level = best.comparable if best.reference is None else best.reference
-        found = sensitivity(best.descent, state, level, reach, one=one)
-        return TuningResult(
-            x=o.x,
-            fun=o.value,
-            jac=o.jac,
-            nit=o.nit,
-            nfev=self.nfev,
-            success=o.success,
-            status=o.status,
-            message=o.message,
-            sft=sft,
-            win_length=win_length,
-            win_duration=win_length / r.fs,
-            hop=best.hop,
-            positions=state.times,
-            criterion=best.descent.criterion,
-            history=np.array(o.history),
-            starts=[run.report() for run in self.runs],
-            sensitivity=found,
-            area_fun=best.comparable,
-            initial=initial,
-            initial_area_fun=self._initial_value(best, initial),
-            survey=self.curve and replace(self.curve, local=None),
-            recommended=recommend(best.descent, state, best.comparable, bounds, best.hop, r.min_overlap, one=one),
-            notes=[
-                *self._shape_notes(),
-                *notes(best.parameters, state, found, self._reason(best)),
-                *confidence_notes(r, self.curve, self._search_rule(), state),
-                *_limit_notes(o),
-            ],
-            approximation=best.approximation,
-            backend=r.backend,
-            signal=r.original,
-            detrend=r.detrend,
-        )
-
-    def _shape_notes(self) -> list[str]:
-        (channels, n), (low, high) = self.r.x.shape, self.r.win_bounds
-        texts = []
-        if channels > n:
-            texts.append(f"{channels} channels of {n} samples: if time is another axis of x, name it with axis=")
-        if self.r.window_mode != "fixed" and low == high:
-            texts.append(f"only one window length is allowed, {low:g} samples")
-        return texts
-
-    def _reason(self, best: Run) -> str:
-        """Say what holds windows above a lower bound, if it is the overlap of neighbours."""
-        r = self.r
-        if r.min_overlap is None or not np.isclose(best.parameters.win_bounds[0], best.hop / (1 - r.min_overlap)):
-            return ""
-        return f", from hop={best.hop:g} and min_overlap={r.min_overlap:g}: a smaller hop allows shorter windows"
-
-    def _transform(self, window: Window, win_length: Any, times: Float64Array, mfft: int) -> AdaptiveShortTimeFFT:
-        r = self.r
-        return AdaptiveShortTimeFFT(
-            window,
-            win_length,
-            None,
-            r.fs,
-            positions=times,
-            fft_mode=r.fft_mode,
-            mfft=mfft,
-            scale_to=r.scale_to,
-            workers=r.workers,
-            backend=r.backend_asked,
-        )
-
-    def _initial(self, best: Run) -> AdaptiveShortTimeFFT:
-        """Transform before tuning: what was given, or SciPy's default."""
-        r = self.r
-        mfft = best.descent.tf.mfft
-        if r.start_lengths is not None:
-            times = np.arange(frame_count(r.n, best.hop)) * best.hop
-            return self._transform(r.window, r.start_lengths, times, mfft)
-        if r.win_length is not None and r.win_length.ndim:
-            return self._transform(r.window, r.win_length, np.arange(r.win_length.size) * best.hop, mfft)
-        length = float(min(_SCIPY_DEFAULT, max(r.n, 2)) if r.win_length is None else r.win_length)
-        framing = self.rule.tied(length)
-        if self.free or framing.mfft < length:
-            framing, length = Framing(best.hop, mfft), min(length, float(mfft))
-        times = np.arange(frame_count(r.n, framing.hop)) * framing.hop
-        return self._transform(r.window, length, times, framing.mfft)
-
-    def _initial_value(self, best: Run, initial: AdaptiveShortTimeFFT) -> float:
-        assert initial.positions is not None
-        times = initial.positions
-        theta = np.asarray(initial.win_length, dtype=float).T
-        theta = np.broadcast_to(theta, (times.size, initial.f_pts) if theta.ndim == 2 else times.shape)
-        tf = replace(best.descent.tf, mfft=initial.mfft)
-        at = replace(best.descent, tf=tf, basis=None, neighbourhoods=retiled(best.descent, tf))
-        return at.comparable_value(State(theta, times, np.ones(times.size), self.r.window))
-
 
 def _found(text: str) -> dict[str, Any]:
     return {"success": True, "status": 0, "message": text}
-
-
-def _limit_notes(outcome: Outcome) -> list[str]:
-    if outcome.status != 1:
-        return []
-    return ["the optimiser stopped at its limit of iterations; options={'maxiter': ...} sets another"]
 
 
 def _distinct(starts: list[tuple[str, Float64Array]]) -> list[tuple[str, Float64Array]]:
     """Drop starting lengths that are within 1 % of earlier ones in every frame."""
     kept: list[tuple[str, Float64Array]] = []
     for label, theta in starts:
-        if all(np.abs(np.log(theta / other)).max() > 0.01 for _, other in kept):
+        if all(np.abs(np.log(theta / other)).max() > _SAME for _, other in kept):
             kept.append((label, theta))
     return kept
 

@@ -19,15 +19,14 @@ from adaptstft.criteria import Additive, Criterion
 from adaptstft.frame_sums import statistics
 from adaptstft.framing import Frames, make_frames
 from adaptstft.objective import comparable_view, value_of
-from adaptstft.parameters import durations, frame_count
+from adaptstft.parameters import TIED_HOP, durations, frame_count
 from adaptstft.scopes import FrameView, Neighbourhoods, neighbourhood_values
 from adaptstft.transform import Transform
 
 #: Ratio of neighbouring lengths of the grid.
 GRID_RATIO = 2**0.5
-#: Hop of a transform as a fraction of its window, in the survey and in what `optimize` returns.
+#: Hop of a transform as a fraction of its window in the survey.
 SURVEY_HOP = 1 / 4
-TIED_HOP = 1 / 8
 #: How far a hop may be from its rule, in log, before the descent is repeated with another.
 _TIED_SLACK = 0.22
 _RATIO_SLACK = 0.01

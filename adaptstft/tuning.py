@@ -14,6 +14,7 @@ from scipy.optimize import OptimizeResult
 from adaptstft._progress import Progress
 from adaptstft._typing import Backend, HopMode, Method, Scaling, Scope, WindowMode
 from adaptstft.families import best_family
+from adaptstft.report import report
 from adaptstft.request import Request, check_request
 from adaptstft.result import TuningResult
 from adaptstft.stages import Tuner
@@ -37,6 +38,8 @@ def optimize(
     criterion: Any = "renyi",
     scope: Scope | None = None,
     smoothness: float = 0.0,
+    coverage: float = 0.0,
+    max_frame_ratio: float | None = None,
     control_points: int | tuple[int, int] | Literal["free"] | None = None,
     accuracy: float | None = 1e-3,
     tune_shape: bool = False,
@@ -98,13 +101,22 @@ def optimize(
         Length of the FFT; twice the window length by default.
     criterion : str, Criterion or callable, optional
         What to minimise, see `adaptstft.criteria`. A callable is a function of
-        ``|S|**2`` written with ``autograd.numpy``.
+        ``|S|**2`` written with ``autograd.numpy``; several criteria are combined by
+        `adaptstft.criteria.Combined`.
     scope : {"global", "frame", "local"}, optional
         What one normalisation of the criterion extends over; ``"local"`` by
         default where lengths or positions vary in time, otherwise ``"global"``.
     smoothness : float, optional
         Weight of the mean absolute change of the log length between neighbouring
         frames and frequencies (nothing where there is one length).
+    coverage : float, optional
+        Weight of the fraction of the signal that no window covers, for positions
+        tuned without guarantees (``min_overlap=None``), which may leave holes.
+    max_frame_ratio : float, optional
+        Largest ratio of the frame bounds of the result, greater than 2: by how much
+        the inverse may amplify what is done to the transform. None means 100 where
+        every frame has one window, and no limit with a window for each frequency or bin, for
+        which it takes long to tell; a number is kept there too.
     control_points : int or (int, int) or "free", optional
         In mode ``"time-frequency"`` the numbers of control points in frequency and
         time, in mode ``"frequency"`` that in frequency: log lengths are a smooth
@@ -214,7 +226,9 @@ def optimize(
 
     *Guarantees.* A window is never shorter than ``hop / (1 - min_overlap)``. Tuned positions
     keep the number of frames and the span of the regular ones, hops within
-    `hop_bounds`, and the overlap of neighbours, by construction.
+    `hop_bounds`, and the overlap of neighbours, by construction. The ratio of the frame bounds is
+    a constraint: a descent that would end beyond it is continued by the method of multipliers, and
+    what is returned keeps it.
 
     References
     ----------
@@ -265,6 +279,8 @@ def optimize(
         criterion=criterion,
         scope=scope,
         smoothness=smoothness,
+        coverage=coverage,
+        max_frame_ratio=max_frame_ratio,
         control_points=control_points,
         accuracy=accuracy,
         tune_shape=tune_shape,
@@ -287,4 +303,5 @@ def optimize(
 
 
 def _tune(request: Request, bar: Progress) -> TuningResult:
-    return Tuner(request, bar).run()
+    tuner = Tuner(request, bar)
+    return report(tuner, tuner.run())

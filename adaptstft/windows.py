@@ -136,6 +136,12 @@ def _tukey_plateau(alpha: float) -> float:
     return (1 - alpha) / 2
 
 
+def _cosine_bounds(a: tuple[float, ...], end_value: float) -> tuple[tuple[float, float], ...]:
+    """Range of each coefficient in which the sum of them cannot jump too far at its ends, whatever the others do."""
+    room = 0.9 * (MAX_END_VALUE - end_value) / len(a)
+    return tuple((a_k - room, a_k + room) for a_k in a) if room > 1e-6 else ()
+
+
 # ---------------------------------------------------------------------------------------
 # Registry
 
@@ -174,7 +180,7 @@ _FAMILIES: dict[str, _Family] = {name: _fixed_cosine_sum(name, a) for name, a in
     "boxcar": _Family("boxcar", _boxcar, np.zeros_like),
     "cosine": _Family("cosine", _cosine, _cosine_du),
     "gaussian": _Family("gaussian", _gaussian, _gaussian_du, _gaussian_da, default=(6.0,), bounds=((4.5, 12.0),)),
-    # no bounds: a cosine sum ends abruptly for most coefficients, so they are not tuned
+    # its bounds follow from the coefficients, see `_cosine_bounds`
     "general_cosine": _Family("general_cosine", _cosine_sum, _cosine_sum_du, _cosine_sum_da, variadic=True),
     "general_hamming": _Family(
         "general_hamming",
@@ -340,7 +346,6 @@ class Window:
         self._family = family
         self.name = family.name
         self.shape = shape
-        self.shape_bounds = family.bounds
         probe = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
         values = np.asarray(family.omega(probe, *shape))
         if values.shape != probe.shape or np.iscomplexobj(values) or not np.all(np.isfinite(values)):
@@ -349,6 +354,7 @@ class Window:
                 f"omega({probe.tolist()}) is {values!r}"
             )
         self.end_value = float(max(abs(values[0]), abs(values[-1])))
+        self.shape_bounds = _cosine_bounds(shape, self.end_value) if family.variadic else family.bounds
 
     def __repr__(self) -> str:
         return f"Window({self.spec!r})"
@@ -442,7 +448,7 @@ class Window:
     def check_shape_bounds(self) -> None:
         """Raise a ValueError if the shape parameters cannot be tuned within their bounds."""
         bounds = self.shape_bounds
-        if self._family.variadic or not bounds:
+        if not bounds:
             raise ValueError(f"the shape parameters of window {self.spec!r} have no bounds to be tuned within")
         for corner in itertools.product(*bounds):
             self.with_shape(corner).check_tunable()

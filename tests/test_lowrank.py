@@ -50,7 +50,7 @@ def test_basis_transforms_are_the_same_kept_or_made_again(backend, rng, monkeypa
     x, times = rng.standard_normal((1, 400)), np.arange(0, 401, 16.0)
     theta = rng.uniform(30, 250, (times.size, tf.f_pts))
     kept = BasisTransforms(tf, x, times, basis, 1e-6)
-    monkeypatch.setattr("adaptstft.lowrank._MOST_BYTES", 0)
+    monkeypatch.setattr("adaptstft.lowrank.MOST_BYTES", 0)
     again = BasisTransforms(tf, x, times, basis, 1e-6)
     assert kept.kept is not None and again.kept is None
     assert_allclose(again.spectra(theta).S, kept.spectra(theta).S, rtol=1e-13, atol=1e-13)

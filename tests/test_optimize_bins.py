@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import adaptstft
+import adaptstft.bin_stage
 from adaptstft import criteria, datasets, optimize
 
 FAST = {"options": {"maxiter": 4}, "win_bounds": (24, 120), "hop": 12}
@@ -212,3 +213,38 @@ def test_bad_arguments(x, options, match):
 def test_the_gini_index_has_no_bands():
     with pytest.raises(ValueError, match="bands=3: the Gini index"):
         criteria.Gini(bands=3)
+
+
+def test_the_hop_follows_the_shortest_windows_in_the_plane():
+    rng = np.random.default_rng(3)
+    t = np.arange(6000) / 1000
+    x = np.cos(2 * np.pi * 40 * t)  # asks for long windows
+    for place in rng.integers(0, 6000, 40):  # as much energy in clicks, which ask for short ones
+        x[place] += 8.0
+    whole = adaptstft.optimize(x, 1000.0)
+    res = adaptstft.optimize(x, 1000.0, window_mode="time-frequency", starts=1)
+    assert res.hop < whole.hop / 2
+    assert res.win_length.min() < 2 * whole.hop  # what the constant optimum's hop would not have allowed
+    given = adaptstft.optimize(x, 1000.0, window_mode="time-frequency", starts=1, hop=100)
+    assert given.hop == 100
+
+
+def test_long_signals_are_tuned_on_every_so_many_frames(monkeypatch):
+    signal = adaptstft.datasets.chirps_in_parallel()
+    setting = {"window_mode": "frequency", "hop": 32, "mfft": 1024, "starts": 1}
+    every = adaptstft.optimize(signal.x, signal.fs, **setting)
+    monkeypatch.setattr(adaptstft.bin_stage, "MOST_BYTES", every.approximation["rank"] * 8 * 513 * 50)
+    some = adaptstft.optimize(signal.x, signal.fs, **setting)
+    assert (every.approximation["stride"], some.approximation["stride"]) == (1, 2)
+    assert some.hop == every.hop == 32 and some.positions.size == every.positions.size
+    assert abs(some.approximation["difference"]) < 0.02
+    assert some.area_fun == pytest.approx(every.area_fun, abs=5e-3)
+
+
+def test_windows_that_cannot_be_combined_are_said_to_be_tuned_by_exact_sums():
+    x = adaptstft.datasets.linear_chirp(rate=60.0, duration=1.0).x
+    res = adaptstft.optimize(
+        x, 1000.0, window_mode="frequency", window="cosine", accuracy=1e-8, hop=50, mfft=256, win_bounds=(100, 256)
+    )
+    assert res.approximation is None
+    assert any("exact sums throughout: windows of 'cosine'" in note for note in res.notes)
