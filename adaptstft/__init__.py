@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     from adaptstft import criteria, datasets, testing, windows
     from adaptstft.dropin import ShortTimeFFT
     from adaptstft.gradient import Gradient
+    from adaptstft.many import optimize_many
     from adaptstft.phase import griffin_lim
     from adaptstft.result import TuningResult, load
     from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+    from adaptstft.table import TuningTable
     from adaptstft.tuning import optimize
 
 try:
@@ -25,9 +27,11 @@ _ATTRIBUTES = {
     "Gradient": "gradient",
     "ShortTimeFFT": "dropin",
     "TuningResult": "result",
+    "TuningTable": "table",
     "griffin_lim": "phase",
     "load": "result",
     "optimize": "tuning",
+    "optimize_many": "many",
 }
 _SUBMODULES = ("criteria", "datasets", "testing", "windows")
 
@@ -36,11 +40,13 @@ __all__ = [
     "Gradient",
     "ShortTimeFFT",
     "TuningResult",
+    "TuningTable",
     "criteria",
     "datasets",
     "griffin_lim",
     "load",
     "optimize",
+    "optimize_many",
     "testing",
     "windows",
 ]

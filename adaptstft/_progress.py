@@ -22,14 +22,18 @@ class Progress:
 
     def update(self, fraction: float, text: str) -> None:
         """Redraw the bar at a fraction of the work, at most ten times a second."""
+        filled = round(_WIDTH * min(max(fraction, 0.0), 1.0))
+        bar = "#" * filled + "." * (_WIDTH - filled)
+        self.tell(f"[{bar}] {100 * fraction:3.0f} % {text:<50.50}")
+
+    def tell(self, text: str) -> None:
+        """Redraw the line, for work of which nobody knows how much there is."""
         with self._lock:
             now = time.monotonic()
             if not self._enabled or now - self._start < _DELAY or now - self._shown < 0.1:
                 return
             self._shown, self._drawn = now, True
-        filled = round(_WIDTH * min(max(fraction, 0.0), 1.0))
-        bar = "#" * filled + "." * (_WIDTH - filled)
-        sys.stderr.write(f"\r[{bar}] {100 * fraction:3.0f} % {text:<50.50}")
+        sys.stderr.write("\r" + text)
         sys.stderr.flush()
 
     def close(self) -> None:

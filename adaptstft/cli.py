@@ -8,17 +8,19 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import numpy as np
 
-from adaptstft import __version__, datasets
+from adaptstft import __version__, datasets, parallel
 from adaptstft._optional import require
 from adaptstft._typing import HopMode, Method, Scope, WindowMode
 from adaptstft.recordings import Recording, read
+from adaptstft.rows import describe_error, labelled
 
 if TYPE_CHECKING:
     from adaptstft.result import TuningResult
@@ -37,6 +39,9 @@ hold its sampling rate. The channels of a file share one set of parameters.
   samples), recommended (null, or the even integer win_length, the integer hop, and the loss in area_fun that
   they bring), method, success, message, nit, nfev, notes (a list, such as an optimum on a bound).
 A number that is not finite is null.
+
+--out appends one row to a table for each FILE, whether it could be tuned or not. The same command goes on where
+it was stopped: files that have a row are not tuned again.
 """
 
 
@@ -83,19 +88,71 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    if args.out is not None:
+        return _write_rows(args)
     failed = False
-    for file in args.files or [None]:
-        try:
-            with warnings.catch_warnings(record=True) as caught:
-                report = _tune(file, args)
-        except (ImportError, OSError, TypeError, ValueError) as error:
-            _complain(_describe(file, error))
+    for report, complaints in _in_order(partial(_attempt, args), args.files or [None], args.jobs):
+        for line in complaints:
+            _complain(line)
+        if report is None:
             failed = True
-            continue
-        for warning in caught:
-            _complain(f"{file or 'example'}: warning: {' '.join(str(warning.message).split())}")
-        print(report, flush=True)
+        else:
+            print(report, flush=True)
     return 2 if failed else 0
+
+
+def _in_order(function: Callable[[Any], Any], files: list[Any], jobs: int) -> Iterator[tuple[str | None, list[str]]]:
+    """Yield what was found of each file, in the order of the files, in which several processes do not finish."""
+    waiting: dict[int, Any] = {}
+    wanted = 0
+    for (number, file), outcome in parallel.run(function, enumerate(files), n_jobs=jobs):
+        if isinstance(outcome, parallel.Lost):
+            outcome = None, [_describe(file, outcome.error)]
+        waiting[number] = outcome
+        while wanted in waiting:
+            yield waiting.pop(wanted)
+            wanted += 1
+
+
+def _attempt(args: argparse.Namespace, task: tuple[int, str | None]) -> tuple[str | None, list[str]]:
+    """Return the report on a file, if there is one, and what there is to complain about."""
+    _, file = task
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            report = _tune(file, args)
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        return None, [_describe(file, error)]
+    name = file or "example"
+    return report, [f"{name}: warning: {' '.join(str(warning.message).split())}" for warning in caught]
+
+
+def _write_rows(args: argparse.Namespace) -> int:
+    """Tune the files into a table on disk."""
+    from adaptstft import optimize_many
+
+    try:
+        table = optimize_many(
+            args.files,
+            args.fs,
+            key=args.key,
+            channel=args.channel,
+            n_jobs=args.jobs,
+            out=args.out,
+            retry=args.retry,
+            progress=sys.stderr.isatty(),
+            **_options(args),
+        )
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        _complain(" ".join(str(error).split()))
+        return 2
+    except KeyboardInterrupt as stop:
+        for note in getattr(stop, "__notes__", []):
+            _complain(note)
+        raise
+    for row in table.failed:
+        _complain(labelled(row["name"], row["error"]))
+    print(table.summary(errors=0), flush=True)
+    return 2 if table.failed else 0
 
 
 def save_picture(result: TuningResult, path: Path) -> None:
@@ -148,7 +205,23 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         if len(args.files) > 1:
             parser.error(f"--plot takes the picture of one FILE, got {len(args.files)}")
         _check_picture(parser, args.plot)
+    _check_collection(parser, args)
     return args
+
+
+def _check_collection(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    try:
+        parallel.check_engine(args.jobs, None, None)
+    except (ImportError, ValueError) as error:
+        parser.error(f"--jobs {args.jobs}: {error}")
+    if args.out is None:
+        if args.retry:
+            parser.error("--retry needs --out, the file whose errors are tried again")
+        return
+    if not args.files:
+        parser.error(f"--out {args.out} needs at least one FILE")
+    if args.json or args.plot is not None:
+        parser.error(f"--out {args.out} takes the place of --{'json' if args.json else 'plot'}")
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -197,6 +270,11 @@ def _build_parser() -> argparse.ArgumentParser:
     output = parser.add_argument_group("output")
     output.add_argument("--plot", type=Path, metavar="OUT.png", help="write a before/after picture of one FILE")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
+    output.add_argument(
+        "--out", type=Path, metavar="OUT.csv", help="write a row for each FILE as it is tuned (.csv or .parquet)"
+    )
+    output.add_argument("--retry", action="store_true", help="tune files whose row in --out is an error again")
+    output.add_argument("--jobs", type=int, default=1, metavar="N", help="number of processes; -1 for all cores")
     return parser
 
 
@@ -231,17 +309,9 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
     result = optimize(
         x,
         recording.fs,
-        window=args.window,
-        window_mode=args.mode,
-        hop_mode=args.hop_mode,
-        win_length=args.win_length,
-        hop=args.hop,
-        win_bounds=None if args.bounds is None else tuple(args.bounds),
-        criterion=args.criterion,
-        scope=args.scope,
-        smoothness=args.smoothness,
-        method=args.method,
-        progress=sys.stderr.isatty(),
+        progress=args.jobs == 1 and sys.stderr.isatty(),
+        workers=None if args.jobs == 1 else 1,
+        **_options(args),
     )
     if args.plot is not None:
         save_picture(result, args.plot)
@@ -251,6 +321,22 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
     if args.plot is not None:
         lines.append(f"picture: {args.plot}")
     return "\n".join(lines)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of `optimize` that the command line has."""
+    return {
+        "window": args.window,
+        "window_mode": args.mode,
+        "hop_mode": args.hop_mode,
+        "win_length": args.win_length,
+        "hop": args.hop,
+        "win_bounds": None if args.bounds is None else tuple(args.bounds),
+        "criterion": args.criterion,
+        "scope": args.scope,
+        "smoothness": args.smoothness,
+        "method": args.method,
+    }
 
 
 def _example(mode: str) -> Recording:
@@ -322,13 +408,9 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _describe(file: str | None, error: Exception) -> str:
+def _describe(file: str | None, error: BaseException) -> str:
     """One line that names the file and says what is wrong with it."""
-    name = file or "example"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or name}: {error.strerror}"
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if text.startswith(name) else f"{name}: {text}"
+    return labelled(file or "example", describe_error(error)["error"])
 
 
 def _complain(line: str) -> None:

@@ -195,6 +195,7 @@ _FAMILIES: dict[str, _Family] = {name: _fixed_cosine_sum(name, a) for name, a in
         "tukey", _tukey, _tukey_du, _tukey_da, default=(0.5,), bounds=((0.05, 1.0),), plateau=_tukey_plateau
     ),
 }
+_BUILT_IN = frozenset(_FAMILIES)
 _LEGAL_SHAPES: dict[str, tuple[Callable[[float], bool], str]] = {
     "gaussian": (lambda v: v > 0, "length/sigma > 0"),
     "kaiser": (lambda v: v >= 0, "beta >= 0"),
@@ -366,6 +367,11 @@ class Window:
 
     def __hash__(self) -> int:
         return hash((self.name, self.shape))
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the family comes with the package, so that every process knows its name."""
+        return self.name in _BUILT_IN
 
     @property
     def spec(self) -> str | tuple[Any, ...]:
