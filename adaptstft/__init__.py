@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from adaptstft.gradient import Gradient
     from adaptstft.many import optimize_many
     from adaptstft.phase import griffin_lim
+    from adaptstft.reassignment import Reassigned, Synchrosqueezed, reassign, synchrosqueeze
     from adaptstft.result import TuningResult, load
     from adaptstft.shorttimefft import AdaptiveShortTimeFFT
     from adaptstft.table import TuningTable
+    from adaptstft.tracking import Ridges, ridges
     from adaptstft.tuning import optimize
 
 try:
@@ -25,20 +27,29 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 _ATTRIBUTES = {
     "AdaptiveShortTimeFFT": "shorttimefft",
     "Gradient": "gradient",
+    "Reassigned": "reassignment",
+    "Ridges": "tracking",
     "ShortTimeFFT": "dropin",
+    "Synchrosqueezed": "reassignment",
     "TuningResult": "result",
     "TuningTable": "table",
     "griffin_lim": "phase",
     "load": "result",
     "optimize": "tuning",
     "optimize_many": "many",
+    "reassign": "reassignment",
+    "ridges": "tracking",
+    "synchrosqueeze": "reassignment",
 }
 _SUBMODULES = ("criteria", "datasets", "testing", "windows")
 
 __all__ = [
     "AdaptiveShortTimeFFT",
     "Gradient",
+    "Reassigned",
+    "Ridges",
     "ShortTimeFFT",
+    "Synchrosqueezed",
     "TuningResult",
     "TuningTable",
     "criteria",
@@ -47,6 +58,9 @@ __all__ = [
     "load",
     "optimize",
     "optimize_many",
+    "reassign",
+    "ridges",
+    "synchrosqueeze",
     "testing",
     "windows",
 ]

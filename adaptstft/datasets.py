@@ -16,13 +16,15 @@ References
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 
-from adaptstft._typing import Float64Array, IntArray
 from adaptstft._validation import as_index, as_real, check_positive
+from adaptstft.laws import Seed, Signal
+from adaptstft.laws import check_band as _check_band
+from adaptstft.laws import count_samples as _samples
+from adaptstft.laws import from_laws as _from_laws
+from adaptstft.laws import with_noise as _with_noise
 
 __all__ = [
     "Signal",
@@ -33,80 +35,14 @@ __all__ = [
     "decaying_tones_with_clicks",
     "linear_chirp",
     "piecewise_tones",
+    "run_up",
     "sine_modulated_chirp_and_tone",
+    "sinusoidal_fm",
     "tone",
 ]
 
-Seed: TypeAlias = int | np.random.Generator | None
-
 _PIECES = ((1484, 50.0), (1153, 228.0), (635, 65.0), (361, 171.0), (1796, 30.0), (1207, 144.0))
 _CLICKS = (138, 768, 1259, 1647)
-
-
-@dataclass(frozen=True, eq=False)
-class Signal:
-    """A generated signal and what is known of it.
-
-    Attributes
-    ----------
-    x : ndarray, shape (n,)
-        The samples, noise included.
-    fs : float
-        Sampling rate in Hz.
-    name : str
-        The name of the function that made it.
-    clean : ndarray, shape (n,)
-        The samples before noise was added; equal to `x` without noise.
-    frequency : ndarray, shape (n_components, n)
-        Instantaneous frequency of every component in Hz, NaN where a component is silent. Clicks are not
-        components.
-    chirp_rate : ndarray, shape (n_components, n)
-        Derivative of `frequency` in Hz/s, NaN where a component is silent.
-    clicks : ndarray of int, shape (n_clicks,)
-        Sample indices of the clicks, increasing.
-    joints : ndarray of int, shape (n_joints,)
-        Sample indices where the law of the signal changes, increasing. Within a window length of these the
-        optimum is not that of a single component.
-    """
-
-    x: Float64Array
-    fs: float
-    name: str
-    clean: Float64Array
-    frequency: Float64Array
-    chirp_rate: Float64Array
-    clicks: IntArray
-    joints: IntArray
-
-    @property
-    def sigma_t(self) -> Float64Array:
-        """Best standard deviation of a Gaussian window in seconds, shape (n_components, n).
-
-        Infinite for a steady tone, NaN where a component is silent.
-        """
-        with np.errstate(divide="ignore"):
-            return np.asarray(1.0 / np.sqrt(2.0 * np.pi * np.abs(self.chirp_rate)))
-
-    def win_length(self, ratio: float = 6.0) -> Float64Array:
-        """Best length of a Gaussian window in samples, shape (n_components, n).
-
-        Parameters
-        ----------
-        ratio : float
-            Length over standard deviation of the window.
-
-        Returns
-        -------
-        ndarray, shape (n_components, n)
-            ``ratio * sigma_t * fs``: infinite for a steady tone, NaN where a component is silent.
-
-        Examples
-        --------
-        >>> from adaptstft import datasets
-        >>> round(float(datasets.linear_chirp(60.0).win_length()[0, 0]), 1)
-        309.0
-        """
-        return np.asarray(check_positive("ratio", ratio) * self.fs * self.sigma_t)
 
 
 def linear_chirp(rate: float = 60.0, *, f0: float | None = None, duration: float = 4.0, fs: float = 1000.0) -> Signal:
@@ -495,55 +431,115 @@ def sine_modulated_chirp_and_tone(*, noise_std: float = 0.1, rng: Seed = 0) -> S
     return _with_noise(signal, noise_std, rng)
 
 
-def _from_laws(
-    name: str,
-    fs: float,
-    frequency: Float64Array,
-    chirp_rate: Float64Array,
+def run_up(
+    f0: float = 30.0,
+    f1: float = 180.0,
     *,
-    amplitude: Float64Array | float = 1.0,
-    clicks: Sequence[int] | IntArray = (),
-    click_height: float = 0.0,
-    joints: Sequence[int] | IntArray = (),
+    amplitudes: Sequence[float] = (1.0,),
+    duration: float = 6.0,
+    fs: float = 1000.0,
+    noise_std: float = 0.0,
+    rng: Seed = 0,
 ) -> Signal:
-    """Sum the components that the frequency laws describe, and the clicks."""
-    heard = ~np.isnan(frequency)
-    step = np.where(heard, frequency, 0.0) / fs
-    # Midpoint sums make the phase of a linear law exact: a left sum would delay the law by half a sample.
-    cycles = np.concatenate([np.zeros((len(step), 1)), np.cumsum((step[:, 1:] + step[:, :-1]) / 2, axis=1)], axis=1)
-    x = np.sum(np.where(heard, amplitude * np.sin(2 * np.pi * cycles), 0.0), axis=0)
-    where = np.asarray(clicks, dtype=np.int64)
-    if where.size:
-        x[where] += check_positive("click_height", click_height)
-    return Signal(
-        x=x,
-        fs=float(fs),
-        name=name,
-        clean=x.copy(),
-        frequency=frequency,
-        chirp_rate=chirp_rate,
-        clicks=where,
-        joints=np.asarray(joints, dtype=np.int64),
-    )
+    """Make the sound of a machine that runs up from one speed to another.
+
+    The speed stands still for 3/10 of the time, rises along half a period of a cosine for 4/10, and stands again.
+
+    Parameters
+    ----------
+    f0, f1 : float
+        First and last speed in Hz; a run-down if `f1` is the lower one.
+    amplitudes : sequence of float
+        Amplitudes of the multiples 1, 2, 3, ... of the speed.
+    duration : float
+        Duration in seconds.
+    fs : float
+        Sampling rate in Hz.
+    noise_std : float
+        Standard deviation of white noise.
+    rng : int, numpy.random.Generator or None
+        Seed or generator of the noise; None draws a different noise each time.
+
+    Returns
+    -------
+    Signal
+        One component for each amplitude; ``frequency[0]`` is the speed, and ``joints`` holds the samples where
+        it begins and ceases to rise.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, or a multiple leaves the band from 0 to ``fs / 2``.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> s = datasets.run_up(amplitudes=(1.0, 0.5))
+    >>> s.frequency[:, [0, 3000, 5999]].round()
+    array([[ 30., 105., 180.],
+           [ 60., 210., 360.]])
+    """
+    if len(amplitudes) == 0:
+        raise ValueError(f"{amplitudes=} must hold at least one amplitude")
+    n = _samples(duration, fs)
+    span, rise = 0.4 * duration, as_real("f1", f1) - as_real("f0", f0)
+    phase = np.pi * np.clip((np.arange(n) / fs - 0.3 * duration) / span, 0.0, 1.0)
+    orders = np.arange(1, len(amplitudes) + 1)[:, None]
+    laws = orders * (f0 + rise * (1 - np.cos(phase)) / 2)
+    _check_band(laws, fs)
+    sizes = np.array([[check_positive("amplitudes", value)] for value in amplitudes])
+    rates = orders * (rise * np.pi / (2 * span) * np.sin(phase))
+    joints = [round(0.3 * n), round(0.7 * n)]
+    return _with_noise(_from_laws("run_up", fs, laws, rates, amplitude=sizes, joints=joints), noise_std, rng)
 
 
-def _with_noise(signal: Signal, noise_std: float, rng: Seed) -> Signal:
-    if as_real("noise_std", noise_std) < 0:
-        raise ValueError(f"noise_std={noise_std!r} must be 0 or greater")
-    noise = np.random.default_rng(rng).standard_normal(signal.x.size)
-    return replace(signal, x=signal.clean + noise_std * noise)
+def sinusoidal_fm(
+    frequency: float = 150.0,
+    deviation: float = 80.0,
+    period: float = 2.0,
+    *,
+    duration: float = 6.0,
+    fs: float = 1000.0,
+    noise_std: float = 0.0,
+    rng: Seed = 0,
+) -> Signal:
+    """Make a component of unit amplitude whose frequency swings like a sine.
 
+    Parameters
+    ----------
+    frequency, deviation : float
+        Middle of the swing and how far it reaches, in Hz.
+    period : float
+        Period of the swing in seconds.
+    duration : float
+        Duration in seconds.
+    fs : float
+        Sampling rate in Hz.
+    noise_std : float
+        Standard deviation of white noise.
+    rng : int, numpy.random.Generator or None
+        Seed or generator of the noise; None draws a different noise each time.
 
-def _samples(duration: float, fs: float) -> int:
-    n = round(check_positive("duration", duration) * check_positive("fs", fs))
-    if n < 1:
-        raise ValueError(f"duration={duration!r} must be at least one sample (1 / {fs=})")
-    return n
+    Returns
+    -------
+    Signal
+        One component.
 
+    Raises
+    ------
+    ValueError
+        If a value is out of range, or the frequency leaves the band from 0 to ``fs / 2``.
 
-def _check_band(frequency: Float64Array, fs: float) -> None:
-    low, high = float(np.nanmin(frequency)), float(np.nanmax(frequency))
-    if low < 0 or high > fs / 2:
-        raise ValueError(
-            f"the frequency runs from {low:g} to {high:g} Hz, it must lie within 0 and fs/2 = {fs / 2:g} Hz"
-        )
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> datasets.sinusoidal_fm().frequency[0, [0, 500, 1500]].round()
+    array([150., 230.,  70.])
+    """
+    n = _samples(duration, fs)
+    omega = 2 * np.pi / check_positive("period", period)
+    phase = omega * np.arange(n)[None] / fs
+    laws = as_real("frequency", frequency) + as_real("deviation", deviation) * np.sin(phase)
+    _check_band(laws, fs)
+    rates = deviation * omega * np.cos(phase)
+    return _with_noise(_from_laws("sinusoidal_fm", fs, laws, rates), noise_std, rng)

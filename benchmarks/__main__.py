@@ -10,7 +10,16 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import cases_bins, cases_gradients, cases_memory, cases_scaling, cases_start, cases_stft, peers
+from benchmarks import (
+    cases_bins,
+    cases_gradients,
+    cases_memory,
+    cases_scaling,
+    cases_start,
+    cases_stft,
+    cases_tracking,
+    peers,
+)
 from benchmarks.harness import Case, Row, Settings, describe, run_case, usable_cores
 from benchmarks.report import Report, environment
 
@@ -19,7 +28,7 @@ _FIGURE = "benchmarks.svg"
 
 CASES: dict[str, Case] = {
     case.name: case
-    for module in (cases_gradients, cases_bins, cases_memory, cases_scaling, cases_start, cases_stft)
+    for module in (cases_gradients, cases_bins, cases_memory, cases_scaling, cases_start, cases_stft, cases_tracking)
     for case in module.CASES
 }
 

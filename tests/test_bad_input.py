@@ -33,6 +33,9 @@ SIGNAL_USERS = {
     "spectrogram": SFT.spectrogram,
     "vjp": lambda x: SFT.vjp(x, np.ones((21, 44))),
     "value_and_grad": lambda x: SFT.value_and_grad(x, "renyi"),
+    "ridges": lambda x: adaptstft.ridges(SFT, x),
+    "reassign": lambda x: adaptstft.reassign(SFT, x),
+    "synchrosqueeze": lambda x: adaptstft.synchrosqueeze(SFT, x),
 }
 
 

@@ -12,7 +12,9 @@ ALL = [getattr(datasets, name) for name in datasets.__all__ if name != "Signal"]
 NOISY = [
     datasets.piecewise_tones,
     datasets.decaying_tones_with_clicks,
+    datasets.run_up,
     datasets.sine_modulated_chirp_and_tone,
+    datasets.sinusoidal_fm,
 ]
 
 
@@ -148,6 +150,21 @@ def test_sine_modulated_chirp_matches_the_phase_sum():
     assert_allclose(s.x, np.sin(phase) + np.sin(2.5 * np.arange(25_000)), atol=1e-7)
 
 
+def test_run_up_and_sinusoidal_fm_follow_their_laws():
+    s = datasets.run_up(40.0, 20.0, amplitudes=(1.0, 0.5), duration=2.0)
+    assert_allclose(s.frequency[:, :600], [[40.0] * 600, [80.0] * 600], rtol=1e-12)
+    assert_allclose(s.frequency[:, -600:], [[20.0] * 600, [40.0] * 600], rtol=1e-12)
+    assert s.frequency[0, 1000] == pytest.approx(30.0)
+    # 0.6 s from 0 hold 24 and 48 whole periods
+    first = np.fft.rfft(s.x[:600]) / 300
+    assert_allclose(np.abs(first[[24, 48]]), [1.0, 0.5], atol=1e-12)
+    s = datasets.sinusoidal_fm(100.0, 30.0, 0.5)
+    t = np.arange(6000) / 1000
+    exact = np.sin(2 * np.pi * (100 * t + 30 * 0.5 / (2 * np.pi) * (1 - np.cos(4 * np.pi * t))))
+    # midpoint sums of a sine have the relative error (2 pi / 500)**2 / 12 of a phase of up to 30 radians
+    assert_allclose(s.x, exact, atol=30 * (2 * np.pi / 500) ** 2 / 12 * 1.5)
+
+
 @pytest.mark.parametrize("make", NOISY, ids=lambda f: f.__name__)
 def test_noise_has_its_standard_deviation_and_follows_the_seed(make):
     s = make(noise_std=0.3, rng=1)
@@ -183,6 +200,12 @@ def test_noise_has_its_standard_deviation_and_follows_the_seed(make):
             lambda: datasets.close_tones_and_clicks(click_height=0.0),
             r"click_height=0.0 must be greater than 0",
         ),
+        (lambda: datasets.run_up(amplitudes=()), r"amplitudes=\(\) must hold at least one amplitude"),
+        (lambda: datasets.run_up(amplitudes=(0.0,)), r"amplitudes=0.0 must be greater than 0"),
+        (lambda: datasets.run_up(amplitudes=(1, 1, 1)), r"from 30 to 540 Hz, it must lie within 0 and fs/2"),
+        (lambda: datasets.run_up(f1=np.inf), r"f1=inf must be finite"),
+        (lambda: datasets.sinusoidal_fm(deviation=160.0), r"from -10 to 310 Hz, it must lie within 0 and fs/2"),
+        (lambda: datasets.sinusoidal_fm(period=0), r"period=0 must be greater than 0"),
         (lambda: datasets.tone().win_length(0), r"ratio=0 must be greater than 0"),
     ],
 )

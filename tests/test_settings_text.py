@@ -94,9 +94,9 @@ def test_what_refers_to_itself_has_a_text():
 
 
 def test_other_processes_find_the_same_text():
-    code = "import tests.test_settings as t; print(t.text(t.weighted(3)), t.text(t.Loss(2)), end='')"
+    code = "import test_settings_text as t; print(t.text(t.weighted(3)), t.text(t.Loss(2)), end='')"
     done = subprocess.run(
-        [sys.executable, "-c", code.replace("tests.", "")],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,

@@ -1,0 +1,127 @@
+"""Synchrosqueezing and ridges against ssqueezepy: time, concentration, and the error of the frequency."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import adaptstft
+from benchmarks.harness import Case, Rival, Row, Settings, race
+from benchmarks.peers import require
+
+
+@dataclass(frozen=True)
+class Track:
+    """A component in noise, and a window for it: the same for both sides.
+
+    Attributes
+    ----------
+    signal : Signal
+        With the true frequency.
+    length, mfft : int
+        Length of the periodic Hann window and of the FFT; the hop is 1, which is all that ssqueezepy inverts.
+    workers : int
+        Number of threads.
+    """
+
+    signal: Any
+    length: int
+    mfft: int
+    workers: int
+
+    @property
+    def sft(self) -> Any:
+        """Our transform, with the slices that lie at the samples of the signal."""
+        n = self.signal.x.size
+        at = {"positions": np.arange(float(n)), "mfft": self.mfft, "workers": self.workers}
+        return adaptstft.AdaptiveShortTimeFFT("hann", float(self.length), None, self.signal.fs, **at)
+
+    def ours(self, order: int) -> Callable[[], Any]:
+        """Synchrosqueezing by us."""
+        sft, x = self.sft, self.signal.x
+        return lambda: adaptstft.synchrosqueeze(sft, x, order=order).S
+
+    def theirs(self) -> Callable[[], Any]:
+        """Synchrosqueezing by ssqueezepy, which has the first order."""
+        ssqueezepy = _ssqueezepy()
+        window = importlib.import_module("scipy.signal").get_window("hann", self.length)
+        options = {"window": window, "n_fft": self.mfft, "fs": self.signal.fs, "padtype": "zero", "dtype": "float64"}
+        return lambda: ssqueezepy.ssq_stft(self.signal.x, **options)[:4]
+
+    def error(self, frequency: Any) -> float:
+        """RMS error in Hz of a frequency at every sample, a window's length at the ends left out."""
+        inner = slice(self.length, -self.length)
+        return float(np.sqrt(np.mean((np.asarray(frequency) - self.signal.frequency[0])[inner] ** 2)))
+
+    def quality(self, squeezed: Any, f: Any) -> dict[str, float]:
+        """Rényi entropy (order 3, in bits, smaller is better) and error of the largest bin of each column."""
+        power = np.abs(squeezed) ** 2
+        power /= power.sum()
+        return {"renyi_bits": float(-0.5 * np.log2(np.sum(power**3))), "rms_hz": self.error(f[power.argmax(axis=0)])}
+
+
+def _ssqueezepy() -> Any:
+    logging.disable(logging.WARNING)  # it reports optional packages on the root logger
+    return require("ssqueezepy")
+
+
+def _tracks(settings: Settings, seconds: int) -> list[Track]:
+    duration = settings.size(seconds, 1)
+    made = [
+        adaptstft.datasets.run_up(duration=duration, noise_std=0.5),
+        adaptstft.datasets.sinusoidal_fm(duration=duration, noise_std=0.5),
+    ]
+    return [Track(signal, 200, 512, settings.workers) for signal in made]
+
+
+def _squeeze(settings: Settings) -> list[Row]:
+    rows: list[Row] = []
+    for track in _tracks(settings, 6):
+        for order in (1, 2):
+
+            def check(track: Track = track, order: int = order) -> dict[str, Any]:
+                theirs = track.theirs()()
+                ours = track.quality(track.ours(order)(), track.sft.f)
+                return {"ours": ours, "theirs": track.quality(theirs[0], np.asarray(theirs[2]))}
+
+            work = f"synchrosqueezing of order {order}, {track.signal.name}, {track.signal.x.size:,} samples"
+            rival = Rival("ssqueezepy.ssq_stft, order 1", track.theirs, check=check)
+            rows += race(settings, "synchrosqueeze", work, lambda t=track, o=order: t.ours(o), [rival])  # type: ignore[misc]
+    return rows
+
+
+def _ridges(settings: Settings) -> list[Row]:
+    rows: list[Row] = []
+    for track in _tracks(settings, 2):  # the other side takes seconds for each
+        sft, x = track.sft, track.signal.x
+
+        def theirs(track: Track = track) -> Callable[[], Any]:
+            ssqueezepy, squeeze = _ssqueezepy(), track.theirs()
+
+            def follow() -> Any:
+                _, S, _, f = squeeze()
+                path = ssqueezepy.extract_ridges(S, f, penalty=2.0, n_ridges=1, transform="stft")
+                return np.asarray(f)[path[:, 0]]
+
+            return follow
+
+        def ours(sft: Any = sft, x: Any = x) -> Callable[[], Any]:
+            return lambda: adaptstft.ridges(sft, x, max_rate=1000.0).frequency[0]
+
+        def check(track: Track = track, ours: Any = ours, theirs: Any = theirs) -> dict[str, Any]:
+            return {"rms_hz": track.error(ours()()), "their_rms_hz": track.error(theirs()())}
+
+        work = f"one ridge with its transform, {track.signal.name}, {x.size:,} samples, hop 1"
+        rows += race(settings, "ridges", work, ours, [Rival("ssqueezepy.extract_ridges", theirs, check=check)])
+    return rows
+
+
+CASES = (
+    Case("synchrosqueeze", "synchrosqueezing with a window of fixed length, against ssqueezepy", _squeeze),
+    Case("ridges", "a ridge with a window of fixed length, against ssqueezepy", _ridges),
+)
