@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adaptstft import criteria, datasets, testing, windows
+    from adaptstft.denoising import denoise
     from adaptstft.dropin import ShortTimeFFT
     from adaptstft.gradient import Gradient
     from adaptstft.many import optimize_many
@@ -33,6 +34,7 @@ _ATTRIBUTES = {
     "Synchrosqueezed": "reassignment",
     "TuningResult": "result",
     "TuningTable": "table",
+    "denoise": "denoising",
     "griffin_lim": "phase",
     "load": "result",
     "optimize": "tuning",
@@ -54,6 +56,7 @@ __all__ = [
     "TuningTable",
     "criteria",
     "datasets",
+    "denoise",
     "griffin_lim",
     "load",
     "optimize",
