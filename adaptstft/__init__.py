@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adaptstft import criteria, datasets, testing, windows
+    from adaptstft.corpora import Corpus
     from adaptstft.denoising import denoise
     from adaptstft.dropin import ShortTimeFFT
     from adaptstft.gradient import Gradient
@@ -27,6 +28,7 @@ except PackageNotFoundError:  # used from a checkout that is not installed
 
 _ATTRIBUTES = {
     "AdaptiveShortTimeFFT": "shorttimefft",
+    "Corpus": "corpora",
     "Gradient": "gradient",
     "Reassigned": "reassignment",
     "Ridges": "tracking",
@@ -47,6 +49,7 @@ _SUBMODULES = ("criteria", "datasets", "testing", "windows")
 
 __all__ = [
     "AdaptiveShortTimeFFT",
+    "Corpus",
     "Gradient",
     "Reassigned",
     "Ridges",

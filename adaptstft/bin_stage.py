@@ -17,7 +17,7 @@ from adaptstft.energies import energies
 from adaptstft.framing import make_frames
 from adaptstft.lowrank import MOST_BYTES, BasisTransforms, frame_bytes, window_basis
 from adaptstft.multipliers import Excess, way_back
-from adaptstft.parameters import Parameters, frame_count
+from adaptstft.parameters import Parameters
 from adaptstft.request import WIDEST_RATIO
 from adaptstft.scopes import Neighbourhoods, Tiles
 from adaptstft.survey import SURVEY_HOP, Framing, length_grid
@@ -50,12 +50,9 @@ def retiled(descent: Descent, tf: Transform) -> Neighbourhoods | Tiles | None:
     return make_tiles(tf, descent.x, hood.times, len(hood.bands))
 
 
-def tune_bins(tuner: Tuner, constant: Run) -> Run:
-    """Tune lengths over the plane, beginning with one for all and with the best of every tile."""
-    return _BinStage(tuner, constant).run()
+class BinStage:
+    """Tunes lengths over the plane, beginning with one for all and with the best of every tile."""
 
-
-class _BinStage:
     def __init__(self, tuner: Tuner, constant: Run) -> None:
         r = self.r = tuner.r
         self.tuner = tuner
@@ -72,7 +69,7 @@ class _BinStage:
         self.tf = r.transform(mfft)
         self.survey = self._survey((min(low, high), high))
         self.framing = Framing(self._hop(), mfft)
-        self.times = np.arange(frame_count(r.n, self.framing.hop)) * self.framing.hop
+        self.times = r.regular_times(self.framing.hop)
         if r.min_overlap is not None:
             low = max(low, self.framing.hop / (1 - r.min_overlap))
         self.bounds = (min(low, high), high)
@@ -125,28 +122,16 @@ class _BinStage:
         return make_tiles(self.tf, self.r.x, hood, self.r.criterion.bands or _BANDS)
 
     def _descent(self, label: str, basis: BasisTransforms | None) -> Descent:
-        r, tuner = self.r, self.tuner
-        criterion = tuner.with_scope(tuner.scope, self.tiles)
+        criterion = self.tuner.with_scope(self.tuner.scope, self.tiles)
         if isinstance(self.tiles, Tiles):
             criterion = replace(criterion, bands=len(self.tiles.bands))
-        return Descent(
-            self.tf,
-            r.x,
-            criterion,
-            self.tiles,
-            r.smoothness,
-            r.descent_options,
-            r.lead,
-            tuner.on_iteration(label),
-            basis,
-            r.descent_method,
-        )
+        return self.tuner.new_descent(label, self.tf, criterion, self.tiles, basis)
 
     def run(self) -> Run:
         """Run the descents and report the best, with its value from the exact sums."""
         tuner, r = self.tuner, self.r
         basis = self._basis()
-        share = self._shares()
+        share = self.shares()
         starts = self._starts(share)
         if tuner.stopped:  # in the first stage: its result in the form of this one
             self._descend(tuner, *starts[0], share, basis, ended=STOPPED)
@@ -274,7 +259,7 @@ class _BinStage:
         frames = make_frames(np.full(self.times.size, length), self.times, mfft=self.tf.mfft)
         return energies(forward(self.tf, self.r.x, frames))
 
-    def _shares(self) -> Float64Array:
+    def shares(self) -> Float64Array:
         """Share of the energy in every bin, shape (frames, f_pts)."""
         energy = self._spectra(min(self.base, float(self.tf.mfft))).sum(axis=0)
         return np.asarray(energy / max(float(energy.sum()), np.finfo(float).tiny))

@@ -41,7 +41,7 @@ def confidence_notes(request: Request, curve: Survey | None, rule: FramingRule, 
     low, high = request.win_bounds
     if (request.window_mode == "fixed" or low == high) and request.hop_mode == "fixed":
         return []
-    texts = [] if curve is None else _flat_notes(curve, request.criterion)
+    texts = [] if curve is None else flat_notes(curve, request.criterion)
     typical = float(np.exp(np.mean(np.log(state.theta))))
     length = typical if curve is None else float(curve.lengths[np.argmin(curve.values)])
     depth = noise_depth(request, length, rule.tied(length, SURVEY_HOP))
@@ -71,7 +71,8 @@ def noise_depth(request: Request, length: float, framing: Framing) -> float:
     return white_noise(tf, x, whole, length, view).depth(value_of(tf, x, frames, whole, view))
 
 
-def _flat_notes(curve: Survey, criterion: Criterion) -> list[str]:
+def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:
+    """Say if the criterion hardly changes over the grid of lengths."""
     low, high = float(curve.lengths[0]), float(curve.lengths[-1])
     change = float(np.ptp(curve.values))
     if high / low < _FLAT_RANGE or change > _FLAT * equally_good(criterion, float(curve.values.min())):

@@ -35,7 +35,7 @@ from adaptstft._validation import as_positives, check_option, check_positive
 from adaptstft.criterion import Additive, Criterion
 from adaptstft.dense_criteria import Callable_, Gini
 from adaptstft.frame_sums import Statistics
-from adaptstft.scopes import FrameView, Reduction, Sums, reduce_sums
+from adaptstft.scopes import FrameView, Reduction, Sums
 
 __all__ = [
     "Additive",
@@ -187,16 +187,13 @@ class Kurtosis(Additive):
         z, k = sums.totals
         return 2 * np.log(z) - np.log(k), np.array([2 / z, -1 / k]), np.zeros_like(z)
 
-    def _ratio(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
+    def each_frame(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         z, k = sums.totals
         ratio = sums.count * k / z**2
         return ratio, np.array([-2 * ratio / z, ratio / k]), k / z**2
 
-    def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
-        if self.scope != "frame":
-            return super().reduce(totals, counts, view)
-        mean = reduce_sums(self._ratio, "frame", totals, counts, view)
-        return mean.scaled(1 / mean.value, -1 / mean.value**2)
+    def of_mean(self, mean: float) -> tuple[float, float]:
+        return 1 / mean, -1 / mean**2
 
 
 @dataclass(frozen=True, kw_only=True)

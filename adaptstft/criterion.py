@@ -98,4 +98,15 @@ class Additive(Criterion, ABC):
         Reduction
             Value and slopes.
         """
+        if self.scope == "frame":
+            mean = reduce_sums(self.each_frame, "frame", totals, counts, view)
+            return mean.scaled(*self.of_mean(mean.value))
         return reduce_sums(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
+
+    def each_frame(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Return what scope ``"frame"`` takes the mean of: value and slopes for each frame, as `combine`."""
+        return self.combine(sums)
+
+    def of_mean(self, mean: float) -> tuple[float, float]:
+        """Value of scope ``"frame"`` for that mean, and its slope."""
+        return mean, 1.0

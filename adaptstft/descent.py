@@ -22,7 +22,7 @@ from adaptstft.framing import Frames, make_frames
 from adaptstft.lowrank import BasisTransforms
 from adaptstft.multipliers import Excess, Objective, hold, way_back
 from adaptstft.objective import FrameLoss, bin_loss, comparable_view, evaluate, value_of
-from adaptstft.parameters import Parameters, State, durations
+from adaptstft.parameters import Parameters, State, durations, frame_count
 from adaptstft.scopes import FrameView, Neighbourhoods, Tiles
 from adaptstft.transform import Transform
 from adaptstft.windows import Window
@@ -131,6 +131,10 @@ class Descent:
     method: str = "L-BFGS-B"
     coverage: float = 0.0
     most_ratio: float | None = None
+
+    def regular_times(self, hop: float) -> Float64Array:
+        """Return the times of frames at a hop."""
+        return np.arange(frame_count(self.x.shape[1], hop)) * float(hop)
 
     def frames(self, state: State) -> tuple[Transform, Frames | BinFrames]:
         """Transform and frames of a state."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from adaptstft._typing import AnyArray, Float64Array
 
 __all__ = ["Gradient"]
@@ -49,3 +51,8 @@ class Gradient:
     shape: Float64Array | None = None
     x: AnyArray | None = None
     S: AnyArray | None = None
+
+
+def hop_slope(first: int, positions: Float64Array) -> float:
+    """Return the derivative in the hop, given that in the position of every slice from the one numbered `first` on."""
+    return float((first + np.arange(positions.size)) @ positions)

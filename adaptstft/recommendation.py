@@ -10,7 +10,7 @@ import numpy as np
 
 from adaptstft._typing import Float64Array
 from adaptstft.descent import Descent
-from adaptstft.parameters import State, frame_count
+from adaptstft.parameters import State
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def recommend(
         tried = [replace(state, theta=theta, times=np.rint(state.times)) for theta in lengths]
     else:
         tried = [
-            _regular(state, theta, step, hop, descent.x.shape[1])
+            _regular(state, theta, step, hop, descent.regular_times(step))
             for theta, step in product(lengths, _hops(hop))
             if step <= hop or min_overlap is None or step <= (1 - min_overlap) * theta.min()
         ]
@@ -111,10 +111,9 @@ def _hops(hop: float) -> list[int]:
     return sorted({max(1, int(np.floor(hop + 1e-9))), max(1, int(np.ceil(hop - 1e-9)))})
 
 
-def _regular(state: State, theta: Float64Array, step: int, hop: float, n: int) -> State:
-    """Frames at a hop of `step`, each with the lengths of the frame that was next to it."""
+def _regular(state: State, theta: Float64Array, step: int, hop: float, times: Float64Array) -> State:
+    """Frames at `times`, `step` apart, each with the lengths of the frame that was next to it."""
     if step == hop:
         return replace(state, theta=theta)
-    times = np.arange(frame_count(n, step)) * float(step)
     middle = (state.times[1:] + state.times[:-1]) / 2
     return State(theta[np.searchsorted(middle, times)], times, np.ones(times.size), state.window)

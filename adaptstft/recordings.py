@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 import scipy.io
@@ -114,9 +114,20 @@ def read(path: str | os.PathLike[str], *, fs: float | None = None, key: str | No
     >>> recording.x.shape, recording.fs, recording.name
     ((2, 3), 100.0, 'pressure.csv')
     """
-    file = Path(path)
     if fs is not None:
         fs = check_positive("fs", fs, "Hz")
+    return _read(Path(path), fs, key)
+
+
+def read_at(path: str | os.PathLike[str], fs: float) -> Recording:
+    """Read a recording whose sampling rate must be `fs`, unless the file does not say it.
+
+    Raises as `read` does, and a ValueError for another sampling rate.
+    """
+    return _read(Path(path), fs, None, same=True)
+
+
+def _read(file: Path, fs: float | None, key: str | None, *, same: bool = False) -> Recording:
     suffix = file.suffix.lower()
     if suffix not in _READERS:
         raise ValueError(f"{file}: unknown ending {file.suffix!r}, expected one of {', '.join(_READERS)}")
@@ -127,6 +138,8 @@ def read(path: str | os.PathLike[str], *, fs: float | None = None, key: str | No
             raise ValueError(f"{file}: the file is empty")
     try:
         samples, clock = _read_mat(file, key) if suffix == ".mat" else _READERS[suffix](file)
+        if same and clock is not None and not math.isclose(_rate(clock), cast(float, fs), rel_tol=1e-6):
+            raise ValueError(f"its sampling rate is {_rate(clock):g} Hz, where fs={fs:g} is wanted; resample it first")
         return Recording(_as_channels(samples), _rate(clock) if fs is None else fs, file.name)
     except ValueError as error:
         raise ValueError(f"{file}: {_first_line(error)}") from error

@@ -29,6 +29,7 @@ from adaptstft.families import families
 from adaptstft.frame_ratio import largest_fraction, regular_ratio
 from adaptstft.methods import BASELINES, check_baseline, check_options, check_rule, integer_lengths
 from adaptstft.parameters import TIED_HOP, frame_count
+from adaptstft.pieces import Pieces
 from adaptstft.transform import Transform
 from adaptstft.windows import Window
 
@@ -72,6 +73,9 @@ class Request:
         Whether that range is the user's.
     hop_bounds : (float, float) or None
         Range of hops as given.
+    pieces : Pieces or None
+        What the criterion is summed over, where that is not one signal in memory; `original` and `x`
+        then have no channels.
     """
 
     original: AnyArray
@@ -106,6 +110,7 @@ class Request:
     backend_asked: Backend
     families: tuple[Window, ...]
     start_lengths: Float64Array | None = None
+    pieces: Pieces | None = None
 
     @property
     def n(self) -> int:
@@ -127,6 +132,10 @@ class Request:
         """One-sided for real signals, centred for complex ones."""
         return "centered" if np.iscomplexobj(self.x) else "onesided"
 
+    def regular_times(self, hop: float) -> Float64Array:
+        """Return the times of frames at a hop; of many signals those of the first two, which all have."""
+        return np.arange(2 if self.pieces is not None else frame_count(self.n, hop)) * hop
+
     def transform(self, mfft: int, window: Window | None = None) -> Transform:
         """Transform with windows of order one, where the criterion is scale-free."""
         _, module = kernels.resolve(self.backend)
@@ -137,7 +146,7 @@ class Request:
             self.fft_mode,
             self.scale_to,
             module,
-            count_workers(self.workers),
+            count_workers(self.workers) if self.pieces is None else self.pieces.threads(self.workers),
             window or self.window,
             1 / self.fs,
             amplitude=1 / unit,
@@ -222,23 +231,23 @@ def check_request(
         callback=callback,
     )
     workers = as_workers(workers)
-    used, module = kernels.resolve_for(backend, "x", x)
-    original, time_axis = as_signal(to_host(x), axis)
-    if isinstance(loss, criteria.Callable_) and time_axis != original.ndim - 1:
-        raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
-    n = original.shape[-1]
-    channels = original.reshape(-1, n)
-    check_not_silent(channels)
-    channels = remove_trend(channels, detrend)
-    peak = _check_detrended(channels, original, detrend)
-    if not isinstance(loss, criteria.Callable_):  # of order one, which scale-free criteria do not see
-        channels = channels / peak
-    channels = module.asarray(channels)
+    pieces = x if isinstance(x, Pieces) else None
+    if pieces is None:
+        used, module = kernels.resolve_for(backend, "x", x)
+        original, channels = _take_signal(x, axis, loss, detrend)
+        channels = module.asarray(channels)
+        n = shortest = original.shape[-1]
+    else:
+        used, _ = kernels.resolve(backend)
+        loss = check_pieces(loss, window_mode=window_mode, hop_mode=hop_mode, method=method, win_length=win_length)
+        pieces.measure(detrend)
+        n, shortest = pieces.n, pieces.shortest
+        original = channels = np.zeros((0, n), pieces.dtype)
     hop = None if hop is None else check_positive("hop", hop, "samples")
     mfft = None if mfft is None else as_index("mfft", mfft, 1)
     # a hop that is tuned along does not hold the windows
     held = None if hop_mode == "constant" and not isinstance(loss, criteria.Callable_) else hop
-    bounds = _length_bounds(win_bounds, win_length, held, min_overlap, mfft, n)
+    bounds = _length_bounds(win_bounds, win_length, held, min_overlap, mfft, n, shortest)
     bounds = _within_ratio(bounds, held, None if window_mode in PER_BIN else ratio, compared)
     if method == "grid":
         integer_lengths(bounds, options.get("step", 1))
@@ -249,6 +258,7 @@ def check_request(
         original=original.copy(),  # the caller may go on to change theirs
         x=channels,
         lead=original.shape[:-1],
+        pieces=pieces,
         fs=fs,
         window=compared[0],
         window_mode=window_mode,
@@ -278,6 +288,53 @@ def check_request(
         backend_asked=backend,
         families=compared,
     )
+
+
+def _take_signal(x: Any, axis: Any, loss: criteria.Criterion, detrend: str | None) -> tuple[AnyArray, AnyArray]:
+    """Return a signal as it is, time last, and its channels without their trend, of order one."""
+    original, time_axis = as_signal(to_host(x), axis)
+    if isinstance(loss, criteria.Callable_) and time_axis != original.ndim - 1:
+        raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
+    channels = original.reshape(-1, original.shape[-1])
+    check_not_silent(channels)
+    channels = remove_trend(channels, detrend)
+    peak = _check_detrended(channels, original, detrend)
+    if not isinstance(loss, criteria.Callable_):  # which scale-free criteria do not see
+        channels = channels / peak
+    return original, channels
+
+
+def check_pieces(
+    criterion: criteria.Criterion, *, window_mode: str, hop_mode: str, method: str, win_length: Any
+) -> criteria.Criterion:
+    """Require what sums over pieces can answer, and return the criterion with its scope."""
+    what = "a corpus, or a signal in chunks,"
+    if not isinstance(criterion, criteria.Additive):
+        raise ValueError(
+            f"criterion={criterion.name!r}: that of {what} must be a function of sums over the spectrogram, which add "
+            f"up over its pieces: one of {sorted(set(criteria.names()) - {'gini'})}"
+        )
+    if criterion.scope == "local":
+        raise ValueError(
+            f"scope={criterion.scope!r} is within one signal in memory; the scope of {what} must be 'global' or 'frame'"
+        )
+    if isinstance(criterion, criteria.Combined) and criterion.scope == "frame":
+        raise ValueError(f"criterion={criterion.name!r}: criteria are combined over {what} in scope 'global' only")
+    if window_mode in ("time", "time-frequency"):
+        raise ValueError(
+            f"{window_mode=} is for one signal in memory; the windows of {what} must be 'constant', 'frequency' or "
+            "'fixed'"
+        )
+    if hop_mode == "time":
+        raise ValueError(f"{hop_mode=} is for one signal in memory; the hop of {what} must be 'fixed' or 'constant'")
+    if method in ("local-concentration", "chirp-rate"):
+        raise ValueError(f"{method=} is for one signal in memory; tune {what} by 'L-BFGS-B', 'adam' or 'grid'")
+    shape = () if win_length is None else as_win_length(win_length).shape
+    if shape and shape[-1] != 1:
+        raise ValueError(
+            f"win_length has shape {shape}: {what} has one length for all frames, or one for each frequency, (f_pts, 1)"
+        )
+    return criterion.with_scope(criterion.scope or "global")
 
 
 def _check_window(window: Window, window_mode: str, hop_mode: str, tune_shape: bool) -> Window:
@@ -311,11 +368,17 @@ def _check_detrended(x: AnyArray, original: AnyArray, kind: str | None) -> float
 
 
 def _length_bounds(
-    win_bounds: Any, win_length: Any, hop: float | None, min_overlap: float | None, mfft: int | None, n: int
+    win_bounds: Any,
+    win_length: Any,
+    hop: float | None,
+    min_overlap: float | None,
+    mfft: int | None,
+    n: int,
+    shortest: int,
 ) -> tuple[float, float]:
     """Range of lengths that keeps neighbouring windows overlapping at a given hop."""
     if win_bounds is None:
-        high = float(max(min(n // 2, _LONGEST), 2))
+        high = float(max(min(shortest // 2, _LONGEST), 2))
         low = min(float(_SHORTEST), high)
         if mfft is not None:
             high = min(high, float(mfft))

@@ -34,6 +34,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The tuned transform, ready to use on signals of this length: its frames
         are at `positions`. For signals of another length make one from the
         window length and a hop, ``AdaptiveShortTimeFFT(window, win_length, hop, fs)``.
+        That of a corpus or a Dask array is such a one already.
     win_length : float or ndarray
         Window length(s) in samples: one, or of shape (p_num,), (f_pts, 1) or
         (f_pts, p_num) for each frame, frequency or bin.
@@ -41,8 +42,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The same in seconds.
     hop : float
         Time between frames in samples, on average if positions were tuned.
-    positions : ndarray, shape (p_num,)
-        Centres of the frames in samples.
+    positions : ndarray, shape (p_num,), or None
+        Centres of the frames in samples; None for a corpus or a Dask array, where
+        they are multiples of `hop` in every signal.
     fun : float
         The objective: the criterion, with weights if positions were tuned and
         the smoothness term if one was asked for.
@@ -76,8 +78,11 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         Even integer window length(s) and integer hop(s) near the optimum, in `win_length`
         and `hop`, and by how much ``area_fun`` is larger with them, `loss`. None if no even
         number is within the bounds.
-    signal : ndarray
-        The signal, as it was given, time last; always in NumPy.
+    signal : ndarray or None
+        The signal, as it was given, time last; always in NumPy. None for a corpus or
+        a Dask array, which are not kept.
+    signals, samples : int
+        Number of signals that share the parameters, and their samples in all (of one channel).
     detrend : str or None
         The trend that was removed from it before tuning, and is in `plot`.
     approximation : dict or None
@@ -124,12 +129,17 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
             rows.append(
                 ("win_length", f"{low:.1f} to {high:.1f} samples, median {mid:.1f} = {_duration(mid / self.sft.fs)}")
             )
-        spacing = np.diff(self.positions)
+        spacing = np.diff([] if self.positions is None else self.positions)
         if spacing.size and np.ptp(spacing) > 1e-9 * spacing.mean():
             hops = f"{spacing.min():.1f} to {spacing.max():.1f} samples, mean {spacing.mean():.1f}"
         else:
             hops = f"{self.hop:g} samples = {_duration(self.hop / self.sft.fs)}"
-        rows.append(("hop", f"{hops}; {self.positions.size} frames"))
+        if self.positions is None:
+            many = "" if self.signals == 1 else "s"
+            rows.insert(0, ("tuned to", f"{self.signals} signal{many}, {_span(self.samples / self.sft.fs)} in all"))
+            rows.append(("hop", hops))
+        else:
+            rows.append(("hop", f"{hops}; {self.positions.size} frames"))
         rows.append(("mfft", f"{self.sft.mfft}, bins {self.sft.delta_f:.4g} Hz apart"))
         scope = f", scope {self.criterion.scope}" if self.criterion.scope else ""
         rows.append((self.criterion.name, f"{self.fun:.6g}{scope}; {self._gain()}"))
@@ -206,11 +216,18 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
         Raises
         ------
+        ValueError
+            For the result of a corpus or a Dask array, which holds no signal.
         ImportError
             Without matplotlib, with the command that installs it.
         """
         from adaptstft.plotting import plot_result
 
+        if self.signal is None:
+            raise ValueError(
+                "the result of a corpus or a Dask array holds no signal to draw; take the spectrogram of one with "
+                "sft.spectrogram, or draw the criterion with plot_criterion"
+            )
         return plot_result(self, ax)
 
     def plot_criterion(self, ax: Any = None) -> Any:
@@ -268,6 +285,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
             "x": self.x,
             "jac": self.jac,
         }
+        arrays = {name: array for name, array in arrays.items() if array is not None}
         if self.survey is not None:
             arrays |= {"survey_lengths": self.survey.lengths, "survey_values": self.survey.values}
         settings = {
@@ -276,8 +294,10 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
             "initial": {
                 **_settings(self.initial),
                 "win_length": np.asarray(self.initial.win_length).tolist(),
-                "positions": self.initial.positions.tolist(),
+                "positions": None if self.initial.positions is None else self.initial.positions.tolist(),
             },
+            "signals": self.signals,
+            "samples": self.samples,
             "criterion": self.criterion.settings(),
             "sensitivity": asdict(self.sensitivity),
             "recommended": self.recommended and _to_lists(asdict(self.recommended)),
@@ -302,6 +322,7 @@ def _settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
     return {
         "window": sft.window.spec,
         "fs": sft.fs,
+        "hop": sft.hop,
         "fft_mode": sft.fft_mode,
         "mfft": sft.mfft,
         "max_length": sft.m_num,
@@ -310,10 +331,10 @@ def _settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
     }
 
 
-def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArray) -> AdaptiveShortTimeFFT:
+def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArray | None) -> AdaptiveShortTimeFFT:
     keywords = dict(settings)
-    window, fs = keywords.pop("window"), keywords.pop("fs")
-    return AdaptiveShortTimeFFT(windows.resolve(window), win_length, None, fs, positions=positions, **keywords)
+    window, fs, hop = keywords.pop("window"), keywords.pop("fs"), keywords.pop("hop", None)
+    return AdaptiveShortTimeFFT(windows.resolve(window), win_length, hop, fs, positions=positions, **keywords)
 
 
 def load(path: Any) -> TuningResult:
@@ -360,12 +381,13 @@ def load(path: Any) -> TuningResult:
     except (KeyError, ValueError, OSError, TypeError, AttributeError) as exc:
         raise ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc})") from exc
     initial = settings["initial"]
-    before = (np.array(initial.pop("win_length")), np.array(initial.pop("positions")))
+    times = initial.pop("positions")
+    before = (np.array(initial.pop("win_length")), None if times is None else np.array(times))
     sensitivity = settings["sensitivity"]
     win_length: Any = arrays["win_length"] if arrays["win_length"].ndim else float(arrays["win_length"])
     spans = {k: None if v is None else (v[0], v[1]) for k, v in sensitivity.items() if k in ("factors", "win_length")}
     return TuningResult(
-        sft=_transform(settings["sft"], arrays["win_length"], arrays["positions"]),
+        sft=_transform(settings["sft"], arrays["win_length"], arrays.get("positions")),
         win_length=win_length,
         win_duration=win_length / settings["sft"]["fs"],
         initial=_transform(initial, *before),
@@ -373,7 +395,10 @@ def load(path: Any) -> TuningResult:
         sensitivity=Sensitivity(**(sensitivity | spans)),
         survey=Survey(arrays["survey_lengths"], arrays["survey_values"], None) if "survey_lengths" in arrays else None,
         recommended=settings["recommended"] and Recommendation(**_to_arrays(settings["recommended"])),
-        **{key: arrays[key] for key in ("positions", "signal", "history", "x", "jac")},
+        **{key: arrays.get(key) for key in ("positions", "signal")},
+        **{key: arrays[key] for key in ("history", "x", "jac")},
+        signals=settings.get("signals", 1),
+        samples=settings.get("samples", arrays["signal"].shape[-1] if "signal" in arrays else None),
         **{key: settings[key] for key in _SCALARS},
     )
 
@@ -395,6 +420,14 @@ def describe_window(window: windows.Window) -> str:
     if not window.shape:
         return window.name
     return f"{window.name} ({', '.join(f'{v:.4g}' for v in window.shape)})"
+
+
+def _span(seconds: float) -> str:
+    """Length of recordings, which may be hours."""
+    for unit, size in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return _duration(seconds)
 
 
 def _duration(seconds: float) -> str:

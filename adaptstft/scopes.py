@@ -106,6 +106,11 @@ class Neighbourhoods:
         place = (index[inside], column)
         return sparse.csr_array((value, place), shape=shape), sparse.csr_array((slope, place), shape=shape)
 
+    def preconditioner(self, times: Float64Array) -> Float64Array:
+        """Root of each frame's share in a local criterion, so that quiet frames move as readily as loud ones."""
+        share = np.asarray(self.weights(times)[0].T @ self.energy)
+        return np.asarray(np.sqrt(np.maximum(share / share.max(), 1e-3)))
+
 
 @dataclass(frozen=True)
 class Tiles:

@@ -14,17 +14,19 @@ from adaptstft._device import to_host
 from adaptstft._progress import Progress
 from adaptstft._typing import Float64Array, Scope
 from adaptstft.baselines import search_constant, search_varying
-from adaptstft.bin_stage import tune_bins
+from adaptstft.bin_stage import BinStage
 from adaptstft.blocks import count_workers, run_blocks
 from adaptstft.criteria import Additive, Callable_, Criterion
 from adaptstft.descent import STOPPED, Descent, Outcome, Stopped, best_hop_ratio, descend, stay
 from adaptstft.frame_ratio import largest_fraction
+from adaptstft.lowrank import BasisTransforms
 from adaptstft.methods import BASELINES
 from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
 from adaptstft.request import PER_BIN, WIDEST_RATIO, Request
 from adaptstft.result import describe_window
 from adaptstft.scopes import Neighbourhoods, Tiles
 from adaptstft.survey import SURVEY_HOP, Framing, FramingRule, Survey, length_grid, survey
+from adaptstft.transform import Transform
 
 _Start = TypeVar("_Start")
 
@@ -108,8 +110,12 @@ class Tuner:
             if searched:
                 best = search_varying(self, best)
             else:
-                best = tune_bins(self, best) if self.per_bin else self._varying_stage(best)
+                best = self.tune_bins(best) if self.per_bin else self._varying_stage(best)
         return best
+
+    def tune_bins(self, constant: Run) -> Run:
+        """Tune a length for each frequency or bin."""
+        return BinStage(self, constant).run()
 
     def _framing_rule(self) -> FramingRule:
         r = self.r
@@ -158,10 +164,10 @@ class Tuner:
     def each(self, starts: Sequence[_Start], run: Callable[[Tuner, _Start], Any]) -> None:
         """Call ``run(tuner, start)`` for every start, each with a tuner of its own, on as many threads as there are.
 
-        One after the other where a function of the user's is called, which need not be ready for threads, and on a
-        device.
+        One after the other where a function of the user's is called, which need not be ready for threads, on a
+        device, and where pieces are asked, which have threads or processes of their own.
         """
-        alone = self.r.callback is not None or self.free or self.r.backend == "cuda"
+        alone = self.r.callback is not None or self.free or self.r.backend == "cuda" or self.r.pieces is not None
         threads = 1 if alone else min(len(starts), count_workers(self.r.workers))
 
         def work(i: int) -> Tuner:
@@ -378,8 +384,7 @@ class Tuner:
         varying = times is not None
         final = varying or not self.varying
         if times is None:
-            times = np.arange(frame_count(r.n, framing.hop)) * framing.hop
-        assert times is not None
+            times = r.regular_times(framing.hop)
         theta = np.broadcast_to(np.asarray(theta, dtype=float), times.shape).copy()
         scope = self.scope
         neighbourhoods = None
@@ -401,24 +406,38 @@ class Tuner:
         parameters.report_hop = r.hop_mode == "constant" and not varying
         self.let_positions_vary(parameters, framing, final)
         if lengths == "time" and neighbourhoods is not None and r.descent_method != "adam":  # which scales by itself
-            parameters.preconditioner = _preconditioner(neighbourhoods, times)
-        descent = Descent(
-            r.transform(framing.mfft),
+            parameters.preconditioner = neighbourhoods.preconditioner(times)
+        if r.max_frame_ratio is not None:
+            safe = self.base if varying and self.base.size else np.asarray(high)
+            parameters.safe = np.clip(np.broadcast_to(safe, times.shape), *parameters.win_bounds)
+        criterion = self.with_scope(scope, neighbourhoods)
+        descent = self.new_descent(label, r.transform(framing.mfft), criterion, neighbourhoods)
+        descent.coverage = r.coverage if parameters.free_hops is not None else 0.0
+        descent.most_ratio = r.max_frame_ratio
+        return descent, parameters
+
+    def new_descent(
+        self,
+        label: str,
+        tf: Transform,
+        criterion: Criterion,
+        neighbourhoods: Neighbourhoods | Tiles | None,
+        basis: BasisTransforms | None = None,
+    ) -> Descent:
+        """Objective of one descent, with what the user asked for."""
+        r = self.r
+        return Descent(
+            tf,
             r.x,
-            self.with_scope(scope, neighbourhoods),
+            criterion,
             neighbourhoods,
             r.smoothness,
             r.descent_options,
             r.lead,
             self.on_iteration(label),
-            method=r.descent_method,
-            coverage=r.coverage if parameters.free_hops is not None else 0.0,
-            most_ratio=r.max_frame_ratio,
+            basis,
+            r.descent_method,
         )
-        if r.max_frame_ratio is not None:
-            safe = self.base if varying and self.base.size else np.asarray(high)
-            parameters.safe = np.clip(np.broadcast_to(safe, times.shape), *parameters.win_bounds)
-        return descent, parameters
 
     def descend(
         self,
@@ -500,10 +519,3 @@ def _distinct(starts: list[tuple[str, Float64Array]]) -> list[tuple[str, Float64
         if all(np.abs(np.log(theta / other)).max() > _SAME for _, other in kept):
             kept.append((label, theta))
     return kept
-
-
-def _preconditioner(neighbourhoods: Neighbourhoods, times: Float64Array) -> Float64Array:
-    """Root of each frame's share in a local criterion, so that quiet frames move as readily as loud ones."""
-    member, _ = neighbourhoods.weights(times)
-    share = np.asarray(member.T @ neighbourhoods.energy)
-    return np.asarray(np.sqrt(np.maximum(share / share.max(), 1e-3)))

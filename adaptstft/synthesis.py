@@ -14,7 +14,7 @@ from adaptstft.analysis import Span, frame_bounds, synthesis_vjp, synthesise
 from adaptstft.bin_inverse import FrameOperator, InverseInfo, is_solvable
 from adaptstft.bins import BinFrames
 from adaptstft.framing import Frames
-from adaptstft.gradient import Gradient
+from adaptstft.gradient import Gradient, hop_slope
 from adaptstft.layout import SpectraLayout, check_axes
 from adaptstft.slices import SlicedTransform
 
@@ -311,7 +311,7 @@ class Synthesis(SlicedTransform):
         """Gradient in the parameters that were chosen, from the derivatives of slices from `first` on."""
         hop = None
         if "hop" in chosen and self._hop is not None:
-            hop = float((first + np.arange(positions.size)) @ positions)
+            hop = hop_slope(first, positions)
         return Gradient(
             win_length=self._length_slopes(theta) if "win_length" in chosen else None,
             positions=positions if "positions" in chosen else None,

@@ -13,8 +13,10 @@ from scipy.optimize import OptimizeResult
 
 from adaptstft._progress import Progress
 from adaptstft._typing import Backend, HopMode, Method, Scaling, Scope, WindowMode
+from adaptstft.corpora import as_pieces
 from adaptstft.families import best_family
-from adaptstft.report import report
+from adaptstft.piece_stages import PieceReporter, PieceTuner
+from adaptstft.report import Reporter
 from adaptstft.request import Request, check_request
 from adaptstft.result import TuningResult
 from adaptstft.stages import Tuner
@@ -62,9 +64,11 @@ def optimize(
 
     Parameters
     ----------
-    x : array_like
+    x : array_like, or a corpus
         Signal, real or complex, not silent; a CuPy array as well. All dimensions but `axis` are
-        channels, which share one set of parameters.
+        channels, which share one set of parameters. Many signals that share one: an
+        `adaptstft.Corpus`, or a list or iterator of paths, functions that load, or arrays of different
+        lengths. A signal beyond memory: a Dask array. See Notes.
     fs : float
         Sampling frequency in Hz.
     window : str, tuple, callable or Window, optional
@@ -194,6 +198,14 @@ def optimize(
     the neighbours. With ``hop_mode="time"`` they are tuned along with the positions by
     exact sums, which takes far longer.
 
+    *Many signals, and signals in chunks.* The criteria are functions of sums over frames, which add
+    up over the signals of a corpus and over the chunks of a Dask array: one signal, or some stretches,
+    are in a worker's memory at a time. They take criteria of scope ``"global"`` (the default there) and
+    ``"frame"``, window modes ``"constant"``, ``"frequency"`` (by exact sums, whatever the `accuracy`)
+    and ``"fixed"``, and hop modes ``"fixed"`` and ``"constant"``. Trends are those of each signal, and
+    lengths up to half the shortest signal are searched by default. Of the result ``positions`` and
+    ``signal`` are None, and ``sft`` is for signals of any length.
+
     *Families.* ``window="auto"`` compares Hann's and Blackman's windows, Kaiser's with
     ``beta=8.6`` and a Gaussian of six standard deviations (with ``tune_shape=True`` the
     last two), each tuned on its own, by ``area_fun``: all have unit energy. The starts of
@@ -265,7 +277,7 @@ def optimize(
     True
     """
     request = check_request(
-        x,
+        as_pieces(x, fs, axis),
         fs,
         window=window,
         window_mode=window_mode,
@@ -303,5 +315,8 @@ def optimize(
 
 
 def _tune(request: Request, bar: Progress) -> TuningResult:
+    if request.pieces is not None:
+        pieces = PieceTuner(request, bar)
+        return PieceReporter(pieces).result(pieces.run())
     tuner = Tuner(request, bar)
-    return report(tuner, tuner.run())
+    return Reporter(tuner).result(tuner.run())

@@ -62,7 +62,7 @@ class TestSignals:
         with pytest.raises(ValueError, match="x must have at least one dimension"):
             use(3.0)
 
-    @pytest.mark.parametrize("x", [["a", "b"], [None, 1.0], np.array([object()] * 3)])
+    @pytest.mark.parametrize("x", [np.array(["a", "b"]), [None, 1.0], np.array([object()] * 3)])
     def test_not_numeric(self, use, x):
         with pytest.raises(TypeError, match="x must be numeric"):
             use(x)
