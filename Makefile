@@ -3,11 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 DEMO_VENV := .venv-demo
 BENCH_VENV := .venv-bench
+ADAPTERS_VENV := .venv-adapters
 TEST_WORKERS ?= auto
 BENCH_ARGS ?=
+# One word for each adapter: its extra, its module and its tests.
+ADAPTER_NAMES := torch
+ADAPTERS := $(foreach name,$(ADAPTER_NAMES),adaptstft/$(name).py tests/test_$(name).py)
 SOURCES := $(shell find adaptstft -name '*.py')
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-adapters lint bench clean
 
 # Tunes a real recording, prints the summary and writes demo.png.
 demo: $(DEMO_VENV)/.installed
@@ -15,6 +19,11 @@ demo: $(DEMO_VENV)/.installed
 
 test: $(VENV)/.test-installed
 	$(VENV)/bin/python -m pytest -n $(TEST_WORKERS)
+
+# The adapters to other frameworks, with their doctests. pip chooses which PyTorch: where the usual one brings CUDA along
+# and that is not wanted, PIP_EXTRA_INDEX_URL can name an index of builds for the CPU.
+test-adapters: $(ADAPTERS_VENV)/.installed
+	$(ADAPTERS_VENV)/bin/python -m pytest $(ADAPTERS)
 
 lint: $(VENV)/.dev-installed
 	$(VENV)/bin/ruff check
@@ -25,7 +34,7 @@ bench: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) $(BENCH_VENV) build *.egg-info
+	rm -rf $(VENV) $(DEMO_VENV) $(BENCH_VENV) $(ADAPTERS_VENV) build *.egg-info
 
 # The stamps make a second run cheap. The demo is an ordinary installation, so it is renewed when the sources change.
 $(DEMO_VENV)/.installed: pyproject.toml $(SOURCES) | $(DEMO_VENV)/bin/python
@@ -38,6 +47,13 @@ $(VENV)/.test-installed: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev-installed: pyproject.toml | $(VENV)/bin/python
 	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+comma := ,
+empty :=
+$(ADAPTERS_VENV)/.installed: pyproject.toml | $(ADAPTERS_VENV)/bin/python
+	$(ADAPTERS_VENV)/bin/python -m pip install --quiet --editable \
+	    '.[test,$(subst $(empty) $(empty),$(comma),$(strip $(ADAPTER_NAMES)))]'
 	touch $@
 
 # A package to compare with that cannot be installed is a line in the table.

@@ -1,5 +1,14 @@
-"""Modules whose examples need an extra that is not installed are not looked at for examples."""
+"""What pytest collects: modules that adapt to a framework need it for their examples."""
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("dask") and find_spec("distributed") else ["adaptstft/dask.py"]
+_FRAMEWORKS = {
+    "dask": ("dask", "distributed"),
+    "sklearn": ("sklearn",),
+    "torch": ("torch",),
+    "_torch_function": ("torch",),
+}
+
+collect_ignore = [
+    f"adaptstft/{module}.py" for module, needed in _FRAMEWORKS.items() if not all(find_spec(name) for name in needed)
+]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -127,18 +127,26 @@ def as_inexact(name: str, values: Any, *, device: bool = False) -> AnyArray:
 
 def check_finite(name: str, array: AnyArray) -> None:
     """Raise if any entry is NaN or infinite, saying how many and where the first is."""
-    flat = array.reshape(-1)
+    quick = array
+    if not is_device_array(array):
+        quick = array.transpose(np.argsort(array.strides)[::-1])  # a transform is transposed: flattened it were a copy
+    if _first_bad(quick.reshape(-1))[0]:
+        bad, first = _first_bad(array.reshape(-1))
+        where = tuple(int(i) for i in np.unravel_index(first, array.shape))
+        place = where[0] if len(where) == 1 else where
+        raise ValueError(f"{name} has {bad} NaN or infinite values of {array.size}, the first at index {place}")
+
+
+def _first_bad(flat: AnyArray) -> tuple[int, int]:
+    """Count the entries that are not finite, and find the first."""
     bad, first = 0, -1
-    chunk = flat.size if is_device_array(array) else _CHUNK  # the answer takes longer than the question there
+    chunk = flat.size if is_device_array(flat) else _CHUNK  # the answer takes longer than the question there
     for low in range(0, flat.size, chunk or 1):  # in pieces: a mask of a long recording is large itself
         mask = ~np.isfinite(flat[low : low + chunk])
         if mask.any():
             first = low + int(mask.argmax()) if first < 0 else first
             bad += int(mask.sum())
-    if bad:
-        where = tuple(int(i) for i in np.unravel_index(first, array.shape))
-        place = where[0] if len(where) == 1 else where
-        raise ValueError(f"{name} has {bad} NaN or infinite values of {array.size}, the first at index {place}")
+    return bad, first
 
 
 def check_finite_stretch(name: str, channels: AnyArray, first: int) -> None:
@@ -229,6 +237,24 @@ def as_win_length(win_length: Any) -> Float64Array:
     if np.any(bad):
         raise ValueError(f"win_length={float(array[bad].flat[0])!r} must be finite and at least 1 sample")
     return array
+
+
+def check_tangents(tangents: Any, data: str) -> None:
+    """Require a mapping that names what moves: parameters of a transform, or its `data`."""
+    names = (data, "win_length", "positions", "hop", "shape")
+    if not isinstance(tangents, Mapping) or not tangents or not set(tangents) <= set(names):
+        raise ValueError(f"tangents={show(tangents)} must be a mapping with some of the keys {names}")
+
+
+def as_direction(name: str, direction: Any, shape: tuple[int, ...]) -> Float64Array:
+    """Return the direction in which a parameter of a given shape moves."""
+    array = np.asarray(direction)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"tangents[{name!r}]={show(direction)} must be real numbers")
+    if array.shape != shape:
+        raise ValueError(f"tangents[{name!r}] has shape {array.shape}, but {name} has shape {shape}")
+    check_finite(f"tangents[{name!r}]", array)
+    return array.astype(float)
 
 
 def as_positions(positions: Any) -> Float64Array:

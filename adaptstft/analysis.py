@@ -9,7 +9,13 @@ import numpy as np
 
 from adaptstft import inverse, transform
 from adaptstft._typing import AnyArray, ComplexArray, Float64Array
-from adaptstft.bin_inverse import FrameOperator, InverseInfo, bin_synthesis_vjp, bin_synthesize
+from adaptstft.bin_inverse import (
+    FrameOperator,
+    InverseInfo,
+    bin_synthesis_adjoint,
+    bin_synthesis_vjp,
+    bin_synthesize,
+)
 from adaptstft.bins import BinFrames, bin_adjoint, bin_forward, bin_slopes
 from adaptstft.framing import Frames
 from adaptstft.transform import Transform
@@ -52,11 +58,15 @@ def analysis_vjp(
     *,
     want_x: bool,
     parameters: bool,
+    positions: bool,
     shape: bool,
 ) -> Slopes:
-    """Pull a cotangent of `analyse` back to the parameters and the signal, as far as they are wanted."""
+    """Pull a cotangent of `analyse` back to the parameters and the signal, as far as they are wanted.
+
+    Without `positions`, which take time of their own, the derivative in them has no meaning.
+    """
     if not isinstance(frames, BinFrames):
-        make = transform.stored_cotangent(tf, g, frames)
+        make = transform.stored_cotangent(tf, g, frames, np.result_type(x.dtype, np.complex64), phase=positions)
         back = transform.pullback(tf, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
         d = back.frames
         return Slopes(d.theta, d.centre + back.phase, d.shape.sum(axis=1), back.x)
@@ -65,7 +75,8 @@ def analysis_vjp(
         dx = bin_adjoint(tf, g, frames, 0, x.shape[-1], real=not np.iscomplexobj(x)).astype(x.dtype)
     if not parameters:
         return Slopes(np.zeros(0), np.zeros(0), np.zeros(0), dx)
-    found = bin_slopes(tf, bin_forward(tf, x, frames, slope=True, shape=shape), g)
+    spectra = bin_forward(tf, x, frames, slope=True, centre=positions, shape=shape)
+    found = bin_slopes(tf, spectra, g, phase=positions)
     return Slopes(found.theta, found.positions, found.shape, dx)
 
 
@@ -127,15 +138,21 @@ def synthesis_vjp(
     cotangent: AnyArray,
     tol: float,
     *,
+    parameters: bool,
     shape: bool,
 ) -> Slopes:
-    """Pull a cotangent of `synthesise` back to the parameters and the transform."""
+    """Pull a cotangent of `synthesise` back to the transform and, if they are wanted, the parameters."""
     if not isinstance(frames, BinFrames):
         g = span.embed(cotangent, tf.kernels.xp)
-        back = inverse.synthesis_pullback(tf, spectra, frames, span.low, span.high, g, shape=shape)
+        wanted = {"parameters": parameters, "shape": shape}
+        back = inverse.synthesis_pullback(tf, spectra, frames, span.low, span.high, g, **wanted)
         d = back.frames
         return Slopes(d.theta, d.centre + back.phase, d.shape.sum(axis=1), back.spectra)
     operator = FrameOperator(tf, frames, span.low, span.high, span.inside)
+    if not parameters:
+        none = np.zeros(0)
+        d_spectra = bin_synthesis_adjoint(operator, span.embed(cotangent), tol)
+        return Slopes(none, none, none, d_spectra.astype(spectra.dtype))
     found, d_spectra = bin_synthesis_vjp(operator, spectra, span.embed(cotangent), tol, shape=shape)
     return Slopes(found.theta, found.positions, found.shape, d_spectra.astype(spectra.dtype))
 

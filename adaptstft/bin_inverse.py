@@ -258,6 +258,13 @@ def bin_synthesize(
     return kernels.asarray(x), info
 
 
+def bin_synthesis_adjoint(operator: FrameOperator, cotangent: AnyArray, tol: float) -> ComplexArray:
+    """Pull a cotangent of `bin_synthesize`, shape (channels, size), back to the spectra alone."""
+    kernels = operator.tf.kernels
+    r, _ = solve(operator, kernels.to_host(cotangent), tol, None)
+    return cast(ComplexArray, operator.weights * operator.analyse(kernels.asarray(r)))
+
+
 def bin_synthesis_vjp(
     operator: FrameOperator, spectra: ComplexArray, cotangent: AnyArray, tol: float, *, shape: bool
 ) -> tuple[BinSlopes, ComplexArray]:

@@ -11,6 +11,7 @@ with :math:`c^2`,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -237,10 +238,11 @@ def _add_derivatives(
 def statistics_cotangent(tf: Transform, stats: Statistics, weights: Float64Array) -> CotangentMaker:
     """Cotangents of ``sum_kp weights[k, p] * statistic_k[p]``; a loss of ``|S|`` has no phase."""
 
-    def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
-        g = tf.kernels.xp.empty_like(spectra)
+    def make(channel: int, part: slice, spectra: Callable[[], AnyArray]) -> tuple[AnyArray, Float64Array]:
+        own = spectra()
+        g = tf.kernels.xp.empty_like(own)
         block = np.ascontiguousarray(weights[:, part])
-        tf.kernels.cotangent(spectra, *tf.bin_layout(), stats.exponents, stats.logs, block, g)
+        tf.kernels.cotangent(own, *tf.bin_layout(), stats.exponents, stats.logs, block, g)
         return g, np.zeros(block.shape[1])
 
     return make

@@ -149,17 +149,25 @@ class SynthesisPullback:
 
 
 def synthesis_pullback(
-    tf: Transform, spectra: AnyArray, frames: Frames, low: int, high: int, cotangent: AnyArray, *, shape: bool
+    tf: Transform,
+    spectra: AnyArray,
+    frames: Frames,
+    low: int,
+    high: int,
+    cotangent: AnyArray,
+    *,
+    parameters: bool,
+    shape: bool,
 ) -> SynthesisPullback:
-    """Pull a cotangent of `synthesize`, shape (channels, high - low), back to what it depends on.
+    """Pull a cotangent of `synthesize`, shape (channels, high - low), back to the spectra and, if wanted, the frames.
 
     With ``x = N / D``, ``N = sum_p w_p y_p`` for the inverse FFTs ``y_p``, ``D = sum_p w_p**2`` and
     ``r = cotangent / D``, the window of frame ``p`` gets ``Re(conj(r) (y_p - 2 w_p x))`` and its inverse
     FFT gets ``w_p r``.
     """
     overlap = _full_overlap(tf, frames, low, high)
-    x = _synthesize(tf, spectra, frames, low, overlap)
-    r = (cotangent / overlap).astype(x.dtype)
+    r = (cotangent / overlap).astype(spectra.real.dtype if tf.onesided else spectra.dtype)
+    x = _synthesize(tf, spectra, frames, low, overlap) if parameters else None
     frames = frames.moved(-low)
     theta, centre, phase = np.zeros((3, len(frames)))
     d_shape = np.zeros((len(tf.window.shape) if shape else 0, len(frames)))
@@ -168,12 +176,13 @@ def synthesis_pullback(
     def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
         reducer = Reducer(tf, block, rows)
         place = (block.start, block.count, block.offset)
-        buffer = tf.kernels.xp.empty((len(block), tf.mfft), dtype=x.dtype)
+        buffer = tf.kernels.xp.empty((len(block), tf.mfft), dtype=r.dtype)
         slope = np.zeros(len(block))
-        for channel in range(len(x)):
-            y = tf.inverse_fft(spectra[channel, part], block.delta)
-            tf.kernels.load_frames(x[channel], rows.w, rows.scale, *place, buffer)
-            reducer.add(y - 2 * buffer, r[channel])
+        for channel in range(len(r)):
+            if x is not None:
+                y = tf.inverse_fft(spectra[channel, part], block.delta)
+                tf.kernels.load_frames(x[channel], rows.w, rows.scale, *place, buffer)
+                reducer.add(y - 2 * buffer, r[channel])
             g = windowed_spectra(tf, r[channel], block, rows, blocks) / tf.mfft
             if tf.onesided:
                 g[:, tf.interior] *= 2
@@ -181,7 +190,7 @@ def synthesis_pullback(
         phase[part] = slope
         theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
 
-    blocks = FrameBlocks(tf, frames, x.real.dtype, slope=True, shape=shape)
+    blocks = FrameBlocks(tf, frames, r.real.dtype, slope=parameters, shape=shape)
     blocks.run(work)
     return SynthesisPullback(FrameDerivatives(theta, centre, d_shape), phase, d_spectra)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -25,15 +26,18 @@ from adaptstft._validation import (
     check_finite,
     check_not_silent,
     check_option,
+    check_tangents,
 )
 from adaptstft.analysis import analyse, analysis_vjp
 from adaptstft.framing import pad
 from adaptstft.gradient import Gradient
 from adaptstft.interop import scipy_window, window_samples
 from adaptstft.layout import Layout
+from adaptstft.power import PowerPass
 from adaptstft.scopes import FrameView, Neighbourhoods, Tiles
 from adaptstft.streaming import BlockProcessing, Engine, adaptive_engine
 from adaptstft.synthesis import Synthesis
+from adaptstft.tangents import analysis_jvp
 from adaptstft.tiles import make_tiles
 
 if TYPE_CHECKING:
@@ -214,11 +218,62 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
         """
         if y is not None and np.shape(y) != np.shape(x):
             raise ValueError(f"x and y must have the same shape, got {np.shape(x)} and {np.shape(y)}")
-        Sx = self.stft(x, p0, p1, k_offset=k_offset, padding=padding, axis=axis)
         if y is None or y is x:
-            return cast(FloatArray, Sx.real**2 + Sx.imag**2)
+            a = self._analysis(x, p0, p1, k_offset, padding, axis)
+            return a.to_public(PowerPass.of(a.tf, a.channels, a.frames, keep=False).power)
+        Sx = self.stft(x, p0, p1, k_offset=k_offset, padding=padding, axis=axis)
         Sy = self.stft(y, p0, p1, k_offset=k_offset, padding=padding, axis=axis)
         return cast(ComplexArray, Sx * Sy.conj())
+
+    def spectrogram_and_vjp(
+        self, x: Any, *, k_offset: int = 0, padding: Padding = "zeros", axis: int = -1
+    ) -> tuple[FloatArray, Callable[..., Gradient]]:
+        """Spectrogram, and the function that pulls derivatives in it back to the parameters.
+
+        It takes less than `stft` and `vjp` do, as the second pass takes up what the
+        first has computed: for training with losses of ``|S|**2``.
+
+        Parameters
+        ----------
+        x : array_like
+            Signal, as in `stft`.
+        k_offset, padding, axis
+            As in `stft`.
+
+        Returns
+        -------
+        P : ndarray, shape (..., f_pts, p_num)
+            ``spectrogram(x)``.
+        pull_back : callable
+            ``pull_back(cotangent, wrt=None)`` with the derivatives of a real loss in
+            ``P``, of its shape; returns a `Gradient`, as `vjp` does. It holds on to
+            the transform of `x`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from adaptstft import AdaptiveShortTimeFFT
+        >>> sft = AdaptiveShortTimeFFT("hann", 20.5, 5, fs=1.0, mfft=32)
+        >>> x = np.random.default_rng(0).standard_normal(100)
+        >>> P, pull_back = sft.spectrogram_and_vjp(x)
+        >>> gradient = pull_back(1 / (1 + P))  # of sum(log(1 + P))
+        >>> bool(np.allclose(gradient.x, sft.vjp(x, 2 * sft.stft(x) / (1 + P)).x))
+        True
+        """
+        a = self._analysis(x, None, None, k_offset, padding, axis)
+        done = PowerPass.of(a.tf, a.channels, a.frames, keep=True)
+
+        def pull_back(cotangent: Any, wrt: tuple[Parameter, ...] | None = None) -> Gradient:
+            chosen = self._check_wrt(wrt)
+            g = as_inexact("cotangent", cotangent, device=a.tf.kernels.xp is not np)
+            if np.iscomplexobj(g):
+                raise TypeError("cotangent is complex, but a spectrogram is real")
+            check_finite("cotangent", g)
+            back = done.pull_back(a.from_public(g, self.f_pts), **_wanted(chosen))
+            gradient = self._gradient(chosen, a.first, back.theta, back.positions, back.shape)
+            return replace(gradient, x=a.signal_like(back.data))
+
+        return a.to_public(done.power), pull_back
 
     def _block_engine(self) -> Engine:
         return adaptive_engine(self)
@@ -260,10 +315,59 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
         g = as_inexact("cotangent", cotangent, device=a.tf.kernels.xp is not np)
         check_finite("cotangent", g)
         g = a.from_public(g, self.f_pts)
-        wanted = {"want_x": "x" in chosen, "parameters": bool(chosen - {"x"}), "shape": "shape" in chosen}
-        back = analysis_vjp(a.tf, a.channels, a.frames, g, **wanted)
+        back = analysis_vjp(a.tf, a.channels, a.frames, g, **_wanted(chosen))
         gradient = self._gradient(chosen, a.first, back.theta, back.positions, back.shape)
         return replace(gradient, x=a.signal_like(back.data))
+
+    def jvp(
+        self,
+        x: Any,
+        tangents: Mapping[str, Any],
+        *,
+        k_offset: int = 0,
+        padding: Padding = "zeros",
+        axis: int = -1,
+    ) -> ComplexArray:
+        """Jacobian-vector product: the derivative of `stft` in a direction.
+
+        Parameters
+        ----------
+        x : array_like
+            Signal, as in `stft`.
+        tangents : mapping of str to array_like
+            The direction: how ``"win_length"``, ``"positions"``, ``"hop"``,
+            ``"shape"`` and ``"x"`` move, each of the shape of what it is the
+            direction of; what is not named is at rest.
+        k_offset, padding, axis
+            As in `stft`.
+
+        Returns
+        -------
+        ndarray of complex, shape of ``stft(x)``
+            How the transform moves, ``d stft / d eps`` for parameters and a signal
+            that move by ``eps * tangents``. It takes one FFT a slice, and one more
+            where slices move in time.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from adaptstft import AdaptiveShortTimeFFT
+        >>> x = np.random.default_rng(0).standard_normal(100)
+        >>> sft = AdaptiveShortTimeFFT("hann", 20.5, 5, fs=1.0, mfft=32)
+        >>> longer = sft.remade(win_length=20.5 + 1e-6)
+        >>> dS = (longer.stft(x) - sft.stft(x)) / 1e-6
+        >>> bool(np.allclose(sft.jvp(x, {"win_length": 1.0}), dS, atol=1e-6))
+        True
+        """
+        check_tangents(tangents, "x")
+        a = self._analysis(x, None, None, k_offset, padding, axis)
+        dx = None
+        if "x" in tangents:
+            if np.shape(tangents["x"]) != np.shape(x):
+                raise ValueError(f"tangents['x'] has shape {np.shape(tangents['x'])}, but x has shape {np.shape(x)}")
+            dx = self._analysis(tangents["x"], None, None, k_offset, padding, axis).channels.astype(a.channels.dtype)
+        motion = self._motion(tangents, a.first, len(a.frames))
+        return a.to_public(analysis_jvp(a.tf, a.channels, a.frames, dx, motion))
 
     def value_and_grad(
         self,
@@ -459,3 +563,13 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
             scale_to=self._scaling,
             phase_shift=self._phase_shift,
         )
+
+
+def _wanted(chosen: set[str]) -> dict[str, bool]:
+    """Return what a way back from the transform is to compute."""
+    return {
+        "want_x": "x" in chosen,
+        "parameters": bool(chosen - {"x"}),
+        "positions": bool(chosen & {"positions", "hop"}),
+        "shape": "shape" in chosen,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, cast, get_args, overload
 
@@ -9,7 +10,16 @@ import numpy as np
 
 from adaptstft import inverse
 from adaptstft._typing import AnyArray, Float64Array, Parameter
-from adaptstft._validation import as_flag, as_index, as_inexact, check_finite, check_positive, check_sample_range
+from adaptstft._validation import (
+    as_direction,
+    as_flag,
+    as_index,
+    as_inexact,
+    check_finite,
+    check_positive,
+    check_sample_range,
+    check_tangents,
+)
 from adaptstft.analysis import Span, frame_bounds, synthesis_vjp, synthesise
 from adaptstft.bin_inverse import FrameOperator, InverseInfo, is_solvable
 from adaptstft.bins import BinFrames
@@ -17,6 +27,7 @@ from adaptstft.framing import Frames
 from adaptstft.gradient import Gradient, hop_slope
 from adaptstft.layout import SpectraLayout, check_axes
 from adaptstft.slices import SlicedTransform
+from adaptstft.tangents import Motion, synthesis_jvp
 
 #: Largest tolerance of an iterative inverse: directions that few windows see have a multiple of it.
 _LOOSEST = 1e-4
@@ -259,6 +270,7 @@ class Synthesis(SlicedTransform):
         k0: int = 0,
         k1: int | None = None,
         *,
+        wrt: tuple[Parameter | Literal["S"], ...] | None = None,
         f_axis: int = -2,
         t_axis: int = -1,
         n: int | None = None,
@@ -273,6 +285,10 @@ class Synthesis(SlicedTransform):
         cotangent : array_like, shape of ``istft(S, k0, k1)``
             Derivative of a real loss in the signal; ``dC/dRe x + 1j dC/dIm x``
             in two-sided modes.
+        wrt : tuple of str, optional
+            Which derivatives to compute, of ``"win_length"``, ``"positions"``,
+            ``"hop"``, ``"shape"`` and ``"S"``; all by default. That in `S` takes half
+            the time if it is the only one.
         k0, k1, f_axis, t_axis, n, tol
             As in `istft`.
 
@@ -293,17 +309,89 @@ class Synthesis(SlicedTransform):
         >>> gradient.S.shape == S.shape
         True
         """
-        self._window.check_tunable()
+        names = (*(set(get_args(Parameter)) - {"x"}), "S")
+        chosen = set(names if wrt is None else wrt)
+        if not chosen <= set(names):
+            raise ValueError(f"{wrt=} must be a tuple of names among {tuple(sorted(names))}")
+        parameters = bool(chosen - {"S"})
+        if parameters:
+            self._window.check_tunable()
         a = self._synthesis(S, k0, k1, f_axis, t_axis, n)
         g = as_inexact("cotangent", cotangent, device=a.tf.kernels.xp is not np)
         check_finite("cotangent", g)
-        shape = bool(self._window.shape)
-        back = synthesis_vjp(
-            a.tf, a.channels, a.frames, a.span, a.from_public(g), _tolerance(tol, a.channels), shape=shape
-        )
-        chosen = set(get_args(Parameter)) - {"x"}
+        wanted = {"parameters": parameters, "shape": "shape" in chosen and bool(self._window.shape)}
+        tol = _tolerance(tol, a.channels)
+        back = synthesis_vjp(a.tf, a.channels, a.frames, a.span, a.from_public(g), tol, **wanted)
         gradient = self._gradient(chosen, self.p_min, back.theta, back.positions, back.shape)
-        return replace(gradient, S=a.spectra_like(cast(AnyArray, back.data)))
+        return replace(gradient, S=a.spectra_like(cast(AnyArray, back.data)) if "S" in chosen else None)
+
+    def istft_jvp(
+        self,
+        S: Any,
+        tangents: Mapping[str, Any],
+        k0: int = 0,
+        k1: int | None = None,
+        *,
+        f_axis: int = -2,
+        t_axis: int = -1,
+        n: int | None = None,
+        tol: float | None = None,
+    ) -> AnyArray:
+        """Jacobian-vector product: the derivative of `istft` in a direction.
+
+        Parameters
+        ----------
+        S : array_like, shape (..., f_pts, p_num)
+            Transform, as in `istft`.
+        tangents : mapping of str to array_like
+            The direction: how ``"S"`` moves, and as in `jvp` the parameters.
+        k0, k1, f_axis, t_axis, n, tol
+            As in `istft`.
+
+        Returns
+        -------
+        ndarray, shape of ``istft(S, k0, k1)``
+            How the signal moves.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from adaptstft import AdaptiveShortTimeFFT
+        >>> sft = AdaptiveShortTimeFFT("hann", 20.5, 5, fs=1.0)
+        >>> x = np.random.default_rng(0).standard_normal(100)
+        >>> S = sft.stft(x)
+        >>> dS = sft.jvp(x, {"win_length": 1.0})
+        >>> dx = sft.istft_jvp(S, {"win_length": 1.0, "S": dS}, k1=100)
+        >>> bool(np.allclose(dx, 0))  # istft(stft(x)) is x for every length
+        True
+        """
+        check_tangents(tangents, "S")
+        a = self._synthesis(S, k0, k1, f_axis, t_axis, n)
+        d_spectra = None
+        if "S" in tangents:
+            if np.shape(tangents["S"]) != np.shape(S):
+                raise ValueError(f"tangents['S'] has shape {np.shape(tangents['S'])}, but S has shape {np.shape(S)}")
+            d_spectra = self._synthesis(tangents["S"], k0, k1, f_axis, t_axis, n).channels.astype(a.channels.dtype)
+        motion = self._motion(tangents, self.p_min, a.channels.shape[1])
+        tol = _tolerance(tol, a.channels)
+        return a.to_public(synthesis_jvp(a.tf, a.channels, a.frames, a.span, d_spectra, motion, tol))
+
+    def _motion(self, tangents: Mapping[str, Any], first: int, p_num: int) -> Motion | None:
+        """Motion of slices from `first` on in the direction of `tangents`; None if no parameter moves."""
+        if not set(tangents) & {"win_length", "positions", "hop", "shape"}:
+            return None
+        self._window.check_tunable()
+        lengths = self._win_length.shape
+        theta = as_direction("win_length", tangents.get("win_length", np.zeros(lengths)), lengths)
+        times = as_direction("positions", tangents.get("positions", np.zeros(p_num)), (p_num,))
+        if "hop" in tangents:
+            if self._hop is None:
+                raise ValueError("tangents has 'hop', but a transform made from positions has no hop")
+            times = times + as_direction("hop", tangents["hop"], ()) * (first + np.arange(p_num))
+        n_shape = len(self._window.shape)
+        shape = as_direction("shape", tangents["shape"], (n_shape,)) if "shape" in tangents else np.zeros(0)
+        size = (p_num, self.f_pts) if self.per_bin else (p_num,)
+        return Motion(np.broadcast_to(theta.T, size), times, shape)
 
     def _gradient(
         self, chosen: set[str], first: int, theta: Float64Array, positions: Float64Array, shape: Float64Array

@@ -412,8 +412,9 @@ class Pullback:
     x: AnyArray | None
 
 
-#: ``make(channel, part, spectra) -> (adjoint spectra ready for adjoint_fft, phase derivative)``
-CotangentMaker = Callable[[int, slice, AnyArray], tuple[AnyArray, Float64Array]]
+#: ``make(channel, part, spectra) -> (adjoint spectra ready for adjoint_fft, phase derivative)``, where ``spectra()``
+#: takes the FFTs of the frames, which not all need
+CotangentMaker = Callable[[int, slice, Callable[[], AnyArray]], tuple[AnyArray, Float64Array]]
 
 
 def pullback(
@@ -432,7 +433,7 @@ def pullback(
     def work(part: slice, block: PlacedFrames, rows: WindowRows, low: int = 0, stretch: AnyArray | None = None) -> None:
         reducer = Reducer(tf, block, rows)
         for channel, signal in enumerate(x):
-            g, slope = make(channel, part, windowed_spectra(tf, signal, block, rows, blocks))
+            g, slope = make(channel, part, partial(windowed_spectra, tf, signal, block, rows, blocks))
             phase[part] += slope
             y = tf.adjoint_fft(g)
             if parameters:
@@ -451,19 +452,20 @@ def pullback(
     return Pullback(FrameDerivatives(theta, centre, d_shape), phase, dx)
 
 
-def stored_cotangent(tf: Transform, cotangent: AnyArray, frames: Frames) -> CotangentMaker:
-    """Cotangents of the stored transform, shape (channels, frames, f_pts)."""
+def stored_cotangent(tf: Transform, cotangent: AnyArray, frames: Frames, dtype: Any, phase: bool) -> CotangentMaker:
+    """Cotangents of the stored transform, shape (channels, frames, f_pts); `phase` asks for the derivative in it."""
 
-    def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
+    def make(channel: int, part: slice, spectra: Callable[[], AnyArray]) -> tuple[AnyArray, Float64Array]:
         block = frames[part]
-        g = tf.kernels.xp.array(cotangent[channel, part], dtype=spectra.dtype, order="C")
+        g = tf.kernels.xp.array(cotangent[channel, part], dtype=dtype, order="C")
         if tf.fft_mode == "centered":
             g = tf.kernels.fft.ifftshift(g, axes=-1)
         if tf.power_gain != 1:
             g[:, tf.interior] *= tf.power_gain**0.5
         tf.kernels.rotate(g, block.delta, tf.mfft, tf.onesided, -1.0)
         slope = np.zeros(len(block))
-        tf.kernels.phase_slope(g, spectra, tf.mfft, tf.onesided, slope)
+        if phase:
+            tf.kernels.phase_slope(g, spectra(), tf.mfft, tf.onesided, slope)
         if tf.onesided:
             g[:, tf.interior] *= 0.5
         return g, slope
@@ -474,12 +476,13 @@ def stored_cotangent(tf: Transform, cotangent: AnyArray, frames: Frames) -> Cota
 def power_cotangent(tf: Transform, slopes: Float64Array) -> CotangentMaker:
     """Cotangents of a loss whose derivative in ``|S|**2`` is `slopes`, (channels, frames, f_pts)."""
 
-    def make(channel: int, part: slice, spectra: AnyArray) -> tuple[AnyArray, Float64Array]:
+    def make(channel: int, part: slice, spectra: Callable[[], AnyArray]) -> tuple[AnyArray, Float64Array]:
         block = tf.kernels.asarray(slopes[channel, part], dtype=float)
         if tf.fft_mode == "centered":
             block = tf.kernels.fft.ifftshift(block, axes=-1)
-        g = tf.kernels.xp.empty_like(spectra)
-        tf.kernels.bin_cotangent(spectra, *tf.bin_layout(), block, g)
+        own = spectra()
+        g = tf.kernels.xp.empty_like(own)
+        tf.kernels.bin_cotangent(own, *tf.bin_layout(), block, g)
         return g, np.zeros(len(block))
 
     return make

@@ -18,6 +18,7 @@ from benchmarks import (
     cases_start,
     cases_stft,
     cases_tracking,
+    cases_training,
     peers,
 )
 from benchmarks.harness import Case, Row, Settings, describe, run_case, usable_cores
@@ -28,7 +29,16 @@ _FIGURE = "benchmarks.svg"
 
 CASES: dict[str, Case] = {
     case.name: case
-    for module in (cases_gradients, cases_bins, cases_memory, cases_scaling, cases_start, cases_stft, cases_tracking)
+    for module in (
+        cases_gradients,
+        cases_training,
+        cases_bins,
+        cases_memory,
+        cases_scaling,
+        cases_start,
+        cases_stft,
+        cases_tracking,
+    )
     for case in module.CASES
 }
 

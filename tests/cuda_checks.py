@@ -365,6 +365,28 @@ def test_windows_per_bin(fft_mode, mfft, on_device, cuda, rng):
         assert_gradients_agree(cuda, one.istft_vjp(put(S), put(g), 0, 10, tol=1e-4), expected, on_device)
 
 
+@pytest.mark.parametrize("per_bin", [False, True])
+@pytest.mark.parametrize(("fft_mode", "on_device"), [("centered", True), ("onesided", True), ("onesided2X", False)])
+def test_directional_derivatives_and_the_power(fft_mode, on_device, per_bin, cuda, rng):
+    settings = {"window": ("gaussian", 5.0), "fft_mode": fft_mode}
+    one, other = (bin_transforms if per_bin else transforms)(rng, **settings)
+    n = 10 if per_bin else LENGTH
+    dtype = np.dtype(complex if fft_mode == "centered" else float)
+    x, dx = numbers(rng, dtype, 2, 1, n)
+    put = cuda.xp.asarray if on_device else np.asarray
+    tangents = {"win_length": rng.standard_normal(other.win_length.shape), "shape": [0.3]}
+    tangents["positions"] = rng.standard_normal(other.positions.size)
+    S = other.jvp(x, tangents | {"x": dx})
+    assert_close(cuda, one.jvp(put(x), tangents | {"x": put(dx)}), S, on_device)
+    call = {"k0": 2, "k1": n - 1, "tol": 1e-4}
+    expected = other.istft_jvp(S, tangents | {"S": 1j * S}, **call)
+    assert_close(cuda, one.istft_jvp(put(S), tangents | {"S": put(1j * S)}, **call), expected, on_device, 1e-9)
+    P, pull_back = other.spectrogram_and_vjp(x)
+    found, pull_found = one.spectrogram_and_vjp(put(x))
+    assert_close(cuda, found, P, on_device)
+    assert_gradients_agree(cuda, pull_found(put(P)), pull_back(P), on_device)
+
+
 def test_windows_per_bin_in_blocks_and_channels(cuda, rng, monkeypatch):
     one, other = bin_transforms(rng, window=lambda u: np.cos(np.pi * u) ** 2)
     monkeypatch.setattr(cuda, "BLOCK_SAMPLES", 20)

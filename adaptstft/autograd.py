@@ -1,0 +1,316 @@
+"""The transforms as functions that autograd differentiates, on the kernels of the package.
+
+`stft`, `istft` and `spectrogram` take part in any computation written with
+``autograd.numpy``: a network, a mask between analysis and synthesis, a loss. They
+can be differentiated in the signal or transform, the window lengths, the hop or
+the positions and the window's shape parameters, in reverse mode (``grad``,
+``jacobian``) and in forward mode (``make_jvp``), once.
+
+Examples
+--------
+The gradient of a task's own loss in the window length:
+
+>>> import autograd.numpy as anp
+>>> from autograd import grad
+>>> from adaptstft.autograd import spectrogram
+>>> x = anp.sin(0.2 * anp.arange(400.0) + 0.001 * anp.arange(400.0) ** 2)
+>>> def loss(win_length):
+...     P = spectrogram(x, win_length, positions=anp.arange(0.0, 400, 10), mfft=256)
+...     return -anp.mean(anp.log(P + 1e-3))
+>>> bool(grad(loss)(50.0) != 0)
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, cast
+
+import autograd.numpy as anp
+import numpy as np
+from autograd.extend import defjvp, defjvp_argnums, defvjp, defvjp_argnums, primitive
+from autograd.tracer import isbox
+
+from adaptstft._typing import AnyArray, Backend, FFTMode, Padding, Scaling
+from adaptstft.gradient import Gradient
+from adaptstft.settings import PARAMETERS, Settings, like
+from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+
+# Not in ``__all__`` of the package, which imports nothing of this module.
+__all__ = ["istft", "spectrogram", "stft"]
+
+
+def stft(
+    x: Any,
+    win_length: Any,
+    *,
+    mfft: int,
+    window: Any = "hann",
+    hop: Any = None,
+    positions: Any = None,
+    shape: Any = None,
+    fs: float = 1.0,
+    max_length: int | None = None,
+    fft_mode: FFTMode = "onesided",
+    scale_to: Scaling | None = None,
+    phase_shift: int | None = 0,
+    window_offset: float = 0.0,
+    k_offset: int = 0,
+    padding: Padding = "zeros",
+    axis: int = -1,
+    workers: int | None = None,
+    backend: Backend = "auto",
+) -> Any:
+    """Short-time Fourier transform, differentiable by autograd.
+
+    Equal to ``AdaptiveShortTimeFFT(window, win_length, hop, fs, ...).stft(x, ...)``,
+    see `adaptstft.AdaptiveShortTimeFFT`.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n)
+        Signal; its leading dimensions share the transform. Differentiable.
+    win_length : array_like of float
+        Window length in samples: one, or of shape (p_num,), (f_pts, 1) or
+        (f_pts, p_num). Differentiable.
+    mfft : int
+        Length of the FFT, at least the longest window. It must be given as the
+        bins have to stay where they are while lengths change.
+    window : str, tuple, callable or Window, optional
+        Window family, see `adaptstft.windows.resolve`.
+    hop : float, optional
+        Time between slices in samples, which are those of the class, so that
+        their number depends on the hop and the window length. Differentiable.
+    positions : array_like of float, shape (p_num,), optional
+        Times of the slices in samples, in place of `hop`; with
+        ``hop * np.arange(p_num)`` their number is fixed. Differentiable.
+    shape : array_like of float, shape (n_shape,), optional
+        Shape parameters of the window, in place of those in `window`.
+        Differentiable.
+    fs : float, optional
+        Sampling frequency in Hz.
+    max_length, fft_mode, scale_to, phase_shift, window_offset, workers, backend
+        As in `adaptstft.AdaptiveShortTimeFFT`.
+    k_offset, padding, axis
+        As in `adaptstft.AdaptiveShortTimeFFT.stft`.
+
+    Returns
+    -------
+    ndarray of complex, shape (..., f_pts, p_num)
+        The transform.
+
+    Raises
+    ------
+    NotImplementedError
+        For second derivatives.
+
+    Examples
+    --------
+    >>> import autograd.numpy as anp
+    >>> from autograd import grad
+    >>> from adaptstft.autograd import stft
+    >>> x = anp.cos(0.3 * anp.arange(200.0))
+    >>> loss = lambda x, hop: anp.sum(anp.abs(stft(x, 40.5, mfft=64, hop=hop)) ** 2)
+    >>> grad(loss, (0, 1))(x, 10.25)[0].shape
+    (200,)
+    """
+    settings = Settings(window, fs, max_length, fft_mode, mfft, scale_to, phase_shift, window_offset, workers, backend)
+    call = {"k_offset": k_offset, "padding": padding, "axis": axis}
+    return _stft(x, win_length, hop, positions, shape, settings=settings, call=call)
+
+
+def spectrogram(x: Any, win_length: Any, **settings: Any) -> Any:
+    """Spectrogram ``abs(stft(x, ...))**2``, differentiable by autograd.
+
+    Parameters
+    ----------
+    x, win_length, **settings
+        As in `stft`.
+
+    Returns
+    -------
+    ndarray of float, shape (..., f_pts, p_num)
+        Squared magnitudes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from autograd import jacobian
+    >>> from adaptstft.autograd import spectrogram
+    >>> lengths, x = np.full(5, 20.5), np.random.default_rng(0).standard_normal(60)
+    >>> power = lambda lengths: spectrogram(x, lengths, positions=10.0 * np.arange(5), mfft=32).sum(axis=0)
+    >>> jacobian(power)(lengths).shape
+    (5, 5)
+    """
+    return _energy(stft(x, win_length, **settings))
+
+
+def istft(
+    S: Any,
+    win_length: Any,
+    *,
+    mfft: int,
+    window: Any = "hann",
+    hop: Any = None,
+    positions: Any = None,
+    shape: Any = None,
+    fs: float = 1.0,
+    max_length: int | None = None,
+    fft_mode: FFTMode = "onesided",
+    scale_to: Scaling | None = None,
+    phase_shift: int | None = 0,
+    window_offset: float = 0.0,
+    k0: int = 0,
+    k1: int | None = None,
+    f_axis: int = -2,
+    t_axis: int = -1,
+    n: int | None = None,
+    tol: float | None = None,
+    workers: int | None = None,
+    backend: Backend = "auto",
+) -> Any:
+    """Inverse transform, differentiable by autograd.
+
+    Equal to ``AdaptiveShortTimeFFT(window, win_length, hop, fs, ...).istft(S, ...)``,
+    so that ``istft(stft(x, ...), ..., k1=n)`` is ``x``; the least-squares signal if
+    `S` was modified.
+
+    Parameters
+    ----------
+    S : array_like, shape (..., f_pts, p_num)
+        Transform. Differentiable.
+    win_length, mfft, window, hop, positions, shape, fs
+        As in `stft`, with the same arguments differentiable.
+    max_length, fft_mode, scale_to, phase_shift, window_offset, workers, backend
+        As in `adaptstft.AdaptiveShortTimeFFT`.
+    k0, k1, f_axis, t_axis, n, tol
+        As in `adaptstft.AdaptiveShortTimeFFT.istft`.
+
+    Returns
+    -------
+    ndarray, shape (..., k1 - k0)
+        The signal, real for one-sided modes.
+
+    Raises
+    ------
+    ValueError
+        If samples in the range are not determined.
+    NotImplementedError
+        For second derivatives.
+
+    Examples
+    --------
+    A mask between analysis and synthesis, and its gradient:
+
+    >>> import autograd.numpy as anp
+    >>> import numpy as np
+    >>> from autograd import grad
+    >>> from adaptstft.autograd import istft, stft
+    >>> clean = np.cos(0.3 * np.arange(200))
+    >>> noisy = clean + 0.5 * np.random.default_rng(0).standard_normal(200)
+    >>> def loss(threshold, win_length):
+    ...     settings = {"mfft": 64, "positions": 10.0 * np.arange(-1, 22)}
+    ...     S = stft(noisy, win_length, **settings)
+    ...     S = S / (1 + anp.exp(threshold - anp.abs(S)))
+    ...     return anp.sum((istft(S, win_length, k1=200, **settings) - clean) ** 2)
+    >>> slopes = grad(loss, (0, 1))(3.0, 50.0)
+    >>> bool(slopes[0] < 0)  # a higher threshold would be better
+    True
+    """
+    settings = Settings(window, fs, max_length, fft_mode, mfft, scale_to, phase_shift, window_offset, workers, backend)
+    call = {"k0": k0, "k1": k1, "f_axis": f_axis, "t_axis": t_axis, "n": n, "tol": tol}
+    return _istft(S, win_length, hop, positions, shape, settings=settings, call=call)
+
+
+# ---------------------------------------------------------------------------------------
+# The primitives
+#
+# Convention: autograd's cotangent of a complex array is ``dC/dRe - 1j dC/dIm``, the complex conjugate of
+# the one that `adaptstft.transform` states, which the rest of the package uses. `conj` is all that it takes.
+
+
+def _analyse(x: Any, *parameters: Any, settings: Settings, call: dict[str, Any]) -> AnyArray:
+    return settings.transform(*parameters).stft(x, **call)
+
+
+def _synthesise(S: Any, *parameters: Any, settings: Settings, call: dict[str, Any]) -> AnyArray:
+    return cast(AnyArray, settings.transform(*parameters).istft(S, **call))
+
+
+def _square(S: Any) -> AnyArray:
+    return cast(AnyArray, S.real**2 + S.imag**2)
+
+
+_stft, _istft, _energy = primitive(_analyse), primitive(_synthesise), primitive(_square)
+
+
+def _stft_vjp(argnums: Sequence[int], ans: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Any]:
+    return _vjp("stft", AdaptiveShortTimeFFT.vjp, ("x", *PARAMETERS), argnums, args, kwargs)
+
+
+def _istft_vjp(argnums: Sequence[int], ans: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Any]:
+    return _vjp("istft", AdaptiveShortTimeFFT.istft_vjp, ("S", *PARAMETERS), argnums, args, kwargs)
+
+
+def _vjp(
+    function: str,
+    pull_back: Callable[..., Gradient],
+    names: Sequence[str],
+    argnums: Sequence[int],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> Callable[..., Any]:
+    """Pull cotangents back to the arguments that are differentiated in, all in one pass."""
+    _once(function, args)
+    sft = kwargs["settings"].transform(*args[1:])
+    wrt = tuple(names[i] for i in argnums)
+
+    def vjp(g: Any) -> Iterator[Any]:
+        _once(function, (g,))
+        gradient = pull_back(sft, args[0], np.conj(g), wrt=wrt, **kwargs["call"])
+        return (like(args[i], np.conj(getattr(gradient, names[i]))) for i in argnums)
+
+    return vjp
+
+
+def _stft_jvp(
+    argnums: Sequence[int], gs: Sequence[Any], ans: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> AnyArray:
+    sft, tangents = _moving("stft", ("x", *PARAMETERS), argnums, gs, args, kwargs)
+    return sft.jvp(args[0], tangents, **kwargs["call"])
+
+
+def _istft_jvp(
+    argnums: Sequence[int], gs: Sequence[Any], ans: Any, args: Sequence[Any], kwargs: dict[str, Any]
+) -> AnyArray:
+    sft, tangents = _moving("istft", ("S", *PARAMETERS), argnums, gs, args, kwargs)
+    return sft.istft_jvp(args[0], tangents, **kwargs["call"])
+
+
+def _moving(
+    function: str,
+    names: Sequence[str],
+    argnums: Sequence[int],
+    gs: Sequence[Any],
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+) -> tuple[AdaptiveShortTimeFFT, dict[str, Any]]:
+    """Return the transform, and the directions in which its arguments move, all for one pass."""
+    _once(function, (*args, *gs))
+    tangents = {names[i]: np.atleast_1d(g) if names[i] == "shape" else g for i, g in zip(argnums, gs, strict=True)}
+    return kwargs["settings"].transform(*args[1:]), tangents
+
+
+def _once(function: str, values: Sequence[Any]) -> None:
+    if any(isbox(value) for value in values):
+        raise NotImplementedError(
+            f"second derivatives of adaptstft.autograd.{function} are not available: it can be differentiated once"
+        )
+
+
+defvjp_argnums(_stft, _stft_vjp)
+defvjp_argnums(_istft, _istft_vjp)
+defvjp(_energy, lambda ans, S: lambda g: 2 * g * anp.conj(S))
+defjvp_argnums(_stft, _stft_jvp)
+defjvp_argnums(_istft, _istft_jvp)
+defjvp(_energy, lambda g, ans, S: 2 * anp.real(anp.conj(S) * g))

@@ -1,0 +1,45 @@
+"""What the adapters to other frameworks hold fixed while everything else is differentiated in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adaptstft import windows
+from adaptstft._typing import Backend, FFTMode, Parameter, Scaling
+from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+
+#: What a transform can be differentiated in beside its data, in the order of `Settings.transform`.
+PARAMETERS: tuple[Parameter, ...] = ("win_length", "hop", "positions", "shape")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Arguments of `adaptstft.AdaptiveShortTimeFFT` that are not differentiated in."""
+
+    window: Any
+    fs: float
+    max_length: int | None
+    fft_mode: FFTMode
+    mfft: int
+    scale_to: Scaling | None
+    phase_shift: int | None
+    window_offset: float
+    workers: int | None
+    backend: Backend
+
+    def transform(self, win_length: Any, hop: Any, positions: Any, shape: Any) -> AdaptiveShortTimeFFT:
+        """Make the transform for values of the parameters."""
+        arguments = dict(self.__dict__)
+        window = windows.resolve(arguments.pop("window"))
+        if shape is not None:
+            window = window.with_shape(np.atleast_1d(shape).tolist())
+        return AdaptiveShortTimeFFT(window, win_length, hop, positions=positions, **arguments)
+
+
+def like(argument: Any, slope: Any) -> Any:
+    """Bring a derivative to the shape and precision of what it is the derivative in."""
+    argument = np.asarray(argument)
+    return np.asarray(slope).astype(argument.dtype, copy=False).reshape(argument.shape)

@@ -1,0 +1,77 @@
+"""A step of training with the PyTorch layer, against dstft's module: the same loss, written with the same tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.differentiable import Peer, Problem
+from benchmarks.harness import Case, Rival, Row, Settings, Target, largest_difference, race, sound
+from benchmarks.peers import torch_with
+
+
+class Layer:
+    """Our side of a problem: entropy of the spectrogram and its gradient in the layer's parameters."""
+
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self.torch = torch_with(settings.workers)
+        from adaptstft.torch import AdaptiveSTFT  # after the peer, whose absence is a line of the table
+
+        self.layer = AdaptiveSTFT(
+            problem.mfft,
+            problem.hop,
+            win_length=problem.lengths,
+            win_bounds=(problem.mfft / 16, problem.mfft),
+            scale_to=None,
+            workers=settings.workers,
+        )
+        self.x = self.torch.from_numpy(problem.x)[None]
+
+    def evaluate(self) -> float:
+        """Forward and backward."""
+        self.layer.zero_grad(set_to_none=True)
+        power = self.layer(self.x)
+        share = power / power.sum()
+        loss = -(share * share.log()).sum()
+        loss.backward()
+        return float(loss.detach())
+
+    def length_gradient(self) -> Any:
+        """Return the derivative of the last loss in the window lengths, from that in the parameters behind them."""
+        raw = self.layer.win_length.raw.detach().requires_grad_()
+        lengths = self.torch.func.functional_call(self.layer.win_length, {"raw": raw})
+        (slope,) = self.torch.autograd.grad(lengths.sum(), raw)
+        return (self.layer.win_length.raw.grad / slope).numpy()
+
+
+def _agreement(problem: Problem, peer: Peer, settings: Settings) -> dict[str, Any]:
+    same = peer.same_problem()
+    ours = Layer(same, settings)
+    found = {"value": ours.evaluate(), "their_value": peer.evaluate()}
+    theirs = peer.module._raw_win_length.grad.numpy().reshape(same.lengths.shape)
+    slope = peer._logit_slope(same.lengths, peer.shortest, same.mfft)
+    found["length_gradient_difference"] = largest_difference(ours.length_gradient() * slope, theirs)
+    return found
+
+
+def _row(settings: Settings, samples: int, mfft: int, hop: int) -> Row:
+    problem = Problem.at_hop(sound(samples), mfft, hop, "time")
+    peers: list[Peer] = []
+
+    def prepare() -> Any:
+        peers.append(Peer(problem, settings))
+        return peers[0].evaluate
+
+    rival = Rival("dstft", prepare, Target(5), check=lambda: _agreement(problem, peers[0], settings))
+    work = f"PyTorch: forward and backward, one length a frame, {samples:,} samples, {mfft}/{hop}, {problem.x.dtype}"
+    (row,) = race(settings, "training", work, lambda: Layer(problem, settings).evaluate, [rival])
+    return row
+
+
+def _run(settings: Settings) -> list[Row]:
+    return [
+        _row(settings, settings.size(480_000, 20_000), 1024, 256),
+        _row(settings, settings.size(22_000, 5_000), 1500, 50),
+    ]
+
+
+CASES = (Case("training", "a step of training with the PyTorch layer, against dstft", _run),)
