@@ -7,7 +7,7 @@ ADAPTERS_VENV := .venv-adapters
 TEST_WORKERS ?= auto
 BENCH_ARGS ?=
 # One word for each adapter: its extra, its module and its tests.
-ADAPTER_NAMES := torch
+ADAPTER_NAMES := torch sklearn
 ADAPTERS := $(foreach name,$(ADAPTER_NAMES),adaptstft/$(name).py tests/test_$(name).py)
 SOURCES := $(shell find adaptstft -name '*.py')
 
@@ -23,7 +23,7 @@ test: $(VENV)/.test-installed
 # The adapters to other frameworks, with their doctests. pip chooses which PyTorch: where the usual one brings CUDA along
 # and that is not wanted, PIP_EXTRA_INDEX_URL can name an index of builds for the CPU.
 test-adapters: $(ADAPTERS_VENV)/.installed
-	$(ADAPTERS_VENV)/bin/python -m pytest $(ADAPTERS)
+	$(ADAPTERS_VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(ADAPTERS) tests/test_classification.py
 
 lint: $(VENV)/.dev-installed
 	$(VENV)/bin/ruff check
@@ -54,6 +54,7 @@ empty :=
 $(ADAPTERS_VENV)/.installed: pyproject.toml | $(ADAPTERS_VENV)/bin/python
 	$(ADAPTERS_VENV)/bin/python -m pip install --quiet --editable \
 	    '.[test,$(subst $(empty) $(empty),$(comma),$(strip $(ADAPTER_NAMES)))]'
+	$(ADAPTERS_VENV)/bin/python -m pip install --quiet --no-deps aeon  # for its data alone
 	touch $@
 
 # A package to compare with that cannot be installed is a line in the table.

@@ -1,24 +1,15 @@
 """The figures that the notebook on denoising shows."""
 
-import contextlib
-import io
-import json
-from pathlib import Path
-
 import matplotlib
 import numpy as np
 import pytest
-
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "denoising.ipynb"
+from notebook_runs import run_notebook
 
 
 def test_gains_of_the_notebook():
     pytest.importorskip("amfm_decompy", reason="the recording is in AMFM_decompy, of the extra 'demo'")
     matplotlib.use("Agg")
-    cells = [c for c in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"] if c["cell_type"] == "code"]
-    variables = {}
-    with contextlib.redirect_stdout(io.StringIO()):
-        exec(compile("\n".join("".join(c["source"]) for c in cells), NOTEBOOK.name, "exec"), variables)
+    variables, _ = run_notebook("denoising.ipynb")
     matplotlib.pyplot.close("all")
     gains = variables["gains"]
     assert len(gains) == 6
