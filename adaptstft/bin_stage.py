@@ -36,8 +36,9 @@ _TIME_POINTS = (4, 48)
 _CARRY = 1e-4
 #: Energy, relative to the average tile's, below which a tile has no say in where a descent begins.
 _EMPTY = 1e-3
-#: Bins that a hop for the shortest windows may make, unless the constant optimum's makes more.
-_MOST_BINS = 1 << 21
+#: Bins times samples of the longest window that a hop for the shortest windows may make, unless the constant
+#: optimum's makes more: what the exact sums take.
+_MOST_WORK = 1 << 30
 #: Bisections on the way back to frame bounds within their limit.
 _HALVINGS = 8
 
@@ -96,7 +97,8 @@ class BinStage:
             return hop
         survey = self.survey.merged() if r.window_mode == "frequency" else self.survey
         room = SURVEY_HOP if r.min_overlap is None else min(SURVEY_HOP, (1 - r.min_overlap) / 2)
-        wanted = max(survey.shortest() * room, r.n * self.tf.f_pts / _MOST_BINS, 1.0)
+        work = r.n * self.tf.f_pts * float(survey.lengths[-1])
+        wanted = max(survey.shortest() * room, work / _MOST_WORK, 1.0)
         low, high = r.hop_bounds or (1.0, np.inf)
         return min(hop, float(np.clip(round(wanted), low, high)))
 

@@ -15,6 +15,8 @@ from adaptstft.tiles import frequency_scale
 _DEGREE = 3
 #: Rounds the corner of the total variation at zero.
 _ROUNDING = 1e-3
+#: The same where the variation only holds lengths that nothing else determines, and exactness would cost iterations.
+_SOFT = 0.03
 
 
 def _basis(place: Float64Array, count: int) -> sparse.csr_array:
@@ -111,6 +113,14 @@ def total_variation(theta: Float64Array) -> tuple[float, Float64Array]:
             value += float(np.mean(rounded) - _ROUNDING)
             slope += _difference_adjoint(change / rounded / change.size, axis)
     return value, slope / theta
+
+
+def tilted_variation(log: Float64Array, weights: Float64Array, tilts: Float64Array) -> tuple[float, Float64Array]:
+    """Sum over neighbours of ``weight * abs(change) + tilt * change``, and its slope."""
+    change = np.diff(log)
+    rounded = np.sqrt(change**2 + _SOFT**2)
+    slope = _difference_adjoint(weights * change / rounded + tilts, 0)
+    return float(weights @ (rounded - _SOFT) + tilts @ change), slope
 
 
 def _difference_adjoint(slopes: Float64Array, axis: int) -> Float64Array:

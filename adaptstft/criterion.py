@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from adaptstft._typing import Float64Array, Scope
 from adaptstft._validation import as_index, check_option, check_positive
 from adaptstft.frame_sums import Statistics
@@ -106,6 +108,10 @@ class Additive(Criterion, ABC):
     def each_frame(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return what scope ``"frame"`` takes the mean of: value and slopes for each frame, as `combine`."""
         return self.combine(sums)
+
+    def frame_terms(self, totals: Float64Array, counts: Float64Array) -> Float64Array:
+        """Return what each frame contributes to scope ``"frame"``, from the sums of each; less is better."""
+        return np.asarray(np.sign(self.of_mean(1.0)[1]) * self.each_frame(Sums(totals, counts))[0])
 
     def of_mean(self, mean: float) -> tuple[float, float]:
         """Value of scope ``"frame"`` for that mean, and its slope."""

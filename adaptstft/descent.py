@@ -291,6 +291,8 @@ def descend(descent: Descent, parameters: Parameters) -> Outcome:
     ended.setdefault("nit", 0)
     ended.setdefault("status", 0)
     best = path.best
+    if best.value > start.value:  # all that was gained is the price that is not part of the objective
+        best = start
     if not descent.keeps_ratio(parameters.state(best.y)):
         best = _held(path, ended)
     jump = parameters.window.end_value

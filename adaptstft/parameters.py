@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from adaptstft._typing import Float64Array
-from adaptstft.control import ControlGrid, roughness
+from adaptstft.control import ControlGrid, roughness, tilted_variation
 from adaptstft.windows import Window
 
 #: Hop as a fraction of the window length, where it follows from it.
@@ -182,6 +182,9 @@ class Parameters:
     carry : float
         Weight of the roughness of the control points in what is minimised: small enough to decide nothing but
         where the signal leaves lengths undetermined, which are then carried over from their neighbours.
+    held : (ndarray, ndarray) or None
+        Weights of the changes of the log length between neighbouring frames, and of their size, in what is minimised:
+        of those next to the ends of the signal, which hold windows that reach over an end. Each of shape (frames - 1,).
     """
 
     n: int
@@ -201,6 +204,7 @@ class Parameters:
     points: Float64Array | None = None
     safe: Float64Array | None = None
     carry: float = 0.0
+    held: tuple[Float64Array, Float64Array] | None = None
 
     @property
     def times_vary(self) -> bool:
@@ -336,8 +340,13 @@ class Parameters:
         return (self._split(y)[0] / self._scale()).reshape(self.grid.shape)
 
     def penalty(self, y: Float64Array) -> tuple[float, Float64Array]:
-        """Weighted roughness of the control points, and its slope in the variables."""
+        """Price that is minimised beside the objective, as `carry` and `held` say, and its slope in the variables."""
         slope = np.zeros_like(y)
+        if self.held is not None and self.lengths == "time":
+            scale = self._scale()
+            value, d_log = tilted_variation(y[: scale.size] / scale, *self.held)
+            slope[: scale.size] = d_log / scale
+            return value, slope
         if self.grid is None or not self.carry:
             return 0.0, slope
         value, d_points = roughness(self._points(y))

@@ -16,7 +16,7 @@ from adaptstft._typing import Float64Array, Scope
 from adaptstft.baselines import search_constant, search_varying
 from adaptstft.bin_stage import BinStage
 from adaptstft.blocks import count_workers, run_blocks
-from adaptstft.criteria import Additive, Callable_, Criterion
+from adaptstft.criteria import Callable_, Criterion
 from adaptstft.descent import STOPPED, Descent, Outcome, Stopped, best_hop_ratio, descend, stay
 from adaptstft.frame_ratio import largest_fraction
 from adaptstft.lowrank import BasisTransforms
@@ -25,6 +25,7 @@ from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
 from adaptstft.request import PER_BIN, WIDEST_RATIO, Request
 from adaptstft.result import describe_window
 from adaptstft.scopes import Neighbourhoods, Tiles
+from adaptstft.starting import end_prices, frame_starts
 from adaptstft.survey import SURVEY_HOP, Framing, FramingRule, Survey, length_grid, survey
 from adaptstft.transform import Transform
 
@@ -278,16 +279,15 @@ class Tuner:
         base = constant.outcome.state.theta
         self.typical, self.base = self.typical_length(base), base
         given = constant.label == "given"
-        candidates = [("given" if given else "constant", base)]
-        if r.window_mode == "time" and isinstance(r.criterion, Additive) and not (given and r.starts == 1):
-            path, smooth = self._paths(times)
-            candidates = [*candidates, path, smooth] if given else [path, *candidates, smooth]
-        candidates = _distinct(candidates)[: r.starts or 3]
-        framing = self.varying_framing(constant.hop, max(float(theta.max()) for _, theta in candidates))
+        start = ("given" if given else "constant", base)
+        starts = [(*start, times)] if given and r.starts == 1 else frame_starts(self, start, constant.hop, times)
+        starts = starts[: r.starts or 3]
+        framing = self.varying_framing(constant.hop, max(float(theta.max()) for _, theta, _ in starts))
         if self.stopped:  # in the first stage: its result in the form of this one
             self._add("constant", r.window_mode, base, framing, times, ended=STOPPED)
         else:
-            self.each(candidates, lambda tuner, start: tuner._add(start[0], r.window_mode, start[1], framing, times))
+            mode = r.window_mode
+            self.each(starts, lambda tuner, start: tuner._add(start[0], mode, start[1], framing, start[2]))
         return min(self.runs, key=lambda run: run.outcome.value)
 
     def _widest(self) -> float:
@@ -313,7 +313,8 @@ class Tuner:
 
     def typical_length(self, base: Float64Array | float) -> float:
         """Length that neighbourhoods are laid out for: the best of the grid, whatever the start."""
-        if self.free or self.r.win_bounds[0] == self.r.win_bounds[1]:
+        unused = self.r.window_mode == "fixed" and self.scope != "local" and self.r.bounds_given
+        if self.free or unused or self.r.win_bounds[0] == self.r.win_bounds[1]:
             return float(np.median(base))
         return self._whole_survey().minima(1)[0]
 
@@ -334,17 +335,10 @@ class Tuner:
         width = self.r.criterion.width
         return self.neighbourhoods(_WIDTH_RATIO * self.typical if width is None else width * self.r.fs)
 
-    def _paths(self, times: Float64Array) -> list[tuple[str, Float64Array]]:
-        """Derive starting lengths of every frame from the best length of every neighbourhood."""
-        hood = self.fine_neighbourhoods()
-        found = self.search(length_grid(*self.r.win_bounds), neighbourhoods=hood)
-        paths = []
-        for label, stiffness in (("path", 1.0), ("smooth path", 8.0)):
-            log = np.log(found.path(stiffness))
-            theta = np.exp(np.interp(times, hood.centres, log))
-            longest = np.inf if self.r.bounds_given else WIDEST_RATIO * self.typical
-            paths.append((label, np.minimum(theta, longest)))
-        return paths
+    def hop_range(self, hop: float) -> tuple[float, float]:
+        """Range of tuned hops."""
+        low, high = self.r.hop_bounds or (hop / 4, 4 * hop)
+        return (low, high) if self.r.hop_bounds or self.r.min_overlap is not None else (0.0, high)
 
     # ------------------------------------------------------------------ descents
 
@@ -405,12 +399,14 @@ class Tuner:
         parameters.tune_shape = r.tune_shape and final
         parameters.report_hop = r.hop_mode == "constant" and not varying
         self.let_positions_vary(parameters, framing, final)
+        criterion = self.with_scope(scope, neighbourhoods)
         if lengths == "time" and neighbourhoods is not None and r.descent_method != "adam":  # which scales by itself
             parameters.preconditioner = neighbourhoods.preconditioner(times)
+        if lengths == "time" and neighbourhoods is not None and criterion.in_nats and times.size > 1:
+            parameters.held = end_prices(times, r.n, self.typical)
         if r.max_frame_ratio is not None:
             safe = self.base if varying and self.base.size else np.asarray(high)
             parameters.safe = np.clip(np.broadcast_to(safe, times.shape), *parameters.win_bounds)
-        criterion = self.with_scope(scope, neighbourhoods)
         descent = self.new_descent(label, r.transform(framing.mfft), criterion, neighbourhoods)
         descent.coverage = r.coverage if parameters.free_hops is not None else 0.0
         descent.most_ratio = r.max_frame_ratio
@@ -487,9 +483,9 @@ class Tuner:
             parameters.hop_ratios = (_LEAST_HOP_RATIO, largest)
             parameters.hop_bounds = r.hop_bounds or (hop / 4, 4 * hop)
         if r.hop_mode == "time" and final and parameters.times.size > 1:
-            low, high = r.hop_bounds or (hop / 4, 4 * hop)
+            low, high = self.hop_range(hop)
             if r.min_overlap is None:
-                parameters.free_hops = (low if r.hop_bounds else 0.0, high)
+                parameters.free_hops = (low, high)
             else:
                 span = float(parameters.times[-1] - parameters.times[0])
                 mean = span / (parameters.times.size - 1)  # rounding must not leave it outside its own bounds
@@ -512,10 +508,3 @@ def _found(text: str) -> dict[str, Any]:
     return {"success": True, "status": 0, "message": text}
 
 
-def _distinct(starts: list[tuple[str, Float64Array]]) -> list[tuple[str, Float64Array]]:
-    """Drop starting lengths that are within 1 % of earlier ones in every frame."""
-    kept: list[tuple[str, Float64Array]] = []
-    for label, theta in starts:
-        if all(np.abs(np.log(theta / other)).max() > _SAME for _, other in kept):
-            kept.append((label, theta))
-    return kept

@@ -189,6 +189,12 @@ def optimize(
     computed. The loss of a callable is tuned in the hop itself, from the best
     of a grid of hops.
 
+    *Lengths of frames.* Every frame is transformed with every length of a grid once; the objective of any choice of
+    them then takes no further transform, and frames are switched to other lengths as long as it falls. That, the best
+    path from neighbourhood to neighbourhood and the constant optimum are refined. Next to the ends of the signal
+    a window longer than the next one inwards has a price beside the objective, as what it holds is cut off. With
+    ``scope="frame"`` positions begin at the best places of a grid; without guarantees only there.
+
     *Lengths of bins.* While they are tuned, the transform is a combination of a few whose
     windows have one length each [3]_, unless positions or shapes are tuned as well or the window (one that
     is cut far from zero) would need too many; the result is always evaluated by the exact sums,

@@ -1,0 +1,161 @@
+"""A length of a grid for every frame: the objective itself, minimised over a table of transforms.
+
+An additive criterion is a function of sums over each frame. Once these are known for every frame with every length of
+a grid, the objective of any choice of lengths costs no further transform, and its slopes in the sums tell what a switch
+of one frame to another length would change. Switches cross the barriers between local optima that a descent
+stops at.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from adaptstft._typing import AnyArray, Float64Array
+from adaptstft.criteria import Additive
+from adaptstft.frame_sums import statistics
+from adaptstft.framing import make_frames
+from adaptstft.scopes import FrameView, Reduction
+from adaptstft.transform import Transform
+
+#: Rounds of switches at most; most searches end after a dozen.
+_MOST_ROUNDS = 100
+#: A round that gains less, relative to the value, is the last one.
+_LEAST_GAIN = 1e-5
+#: Up to this many frames times lengths every switch is tried: with few frames none is small enough for slopes to tell.
+_FEW = 1000
+
+
+class Table:
+    """Sums over each frame for every length of a grid.
+
+    Parameters
+    ----------
+    tf : Transform
+        The transform.
+    x : ndarray, shape (channels, n)
+        The signal.
+    criterion : Additive
+        What is minimised.
+    lengths : ndarray, shape (grid,)
+        Window lengths in samples.
+    view : FrameView
+        Positions and weights of the frames.
+    smoothness : float, optional
+        Weight of the mean absolute change of the log length between neighbouring frames.
+    """
+
+    def __init__(
+        self,
+        tf: Transform,
+        x: AnyArray,
+        criterion: Additive,
+        lengths: Float64Array,
+        view: FrameView,
+        smoothness: float = 0.0,
+    ) -> None:
+        self.criterion, self.lengths, self.view = criterion, lengths, view
+        log = np.log(lengths)
+        self.price = smoothness / max(view.positions.size - 1, 1) * np.abs(log[:, None] - log)
+        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
+        times = view.positions
+        sums = [
+            statistics(tf, x, make_frames(np.full(times.size, v), times, mfft=tf.mfft), criterion.statistics)[0]
+            for v in lengths
+        ]
+        self.totals = np.stack(sums, axis=-1)
+        self.counts = np.full(times.size, float(tf.f_pts * len(x)))
+        self._frames = np.arange(times.size)
+
+    def nearest(self, theta: Float64Array) -> AnyArray:
+        """Index of the length next to each of `theta`, on a logarithmic scale."""
+        middle = (np.log(self.lengths[1:]) + np.log(self.lengths[:-1])) / 2
+        return np.searchsorted(middle, np.log(theta))
+
+    def value(self, chosen: AnyArray) -> float:
+        """Objective of a choice, as indices of the lengths."""
+        return self._reduced(chosen).value + self._roughness(chosen)
+
+    def _reduced(self, chosen: AnyArray) -> Reduction:
+        return self.criterion.reduce(self.totals[:, self._frames, chosen], self.counts, self.view)
+
+    def _roughness(self, chosen: AnyArray) -> float:
+        return float(self.price[chosen[1:], chosen[:-1]].sum())
+
+    def switched(self, chosen: AnyArray) -> tuple[AnyArray, float]:
+        """Switch frames to other lengths as long as the objective falls; return the choice and its value.
+
+        All frames are switched that would gain; if that is no gain together, those that would gain most, and so on.
+        With scope ``"frame"`` and no price on changes each frame has its own best, wherever one begins.
+        """
+        smooth = bool(self.price.any())
+        if self.criterion.scope == "frame" and not smooth:
+            chosen = self._best_of_frames(chosen)
+            return chosen, self.value(chosen)
+        here = self._reduced(chosen)
+        value = here.value + self._roughness(chosen)
+        for _ in range(_MOST_ROUNDS):
+            change = np.einsum("kp,kpg->pg", here.totals, self.totals)
+            change -= change[self._frames, chosen][:, None]
+            trial, there, total = chosen, here, value
+            threshold = 0.0  # what a switch has to gain at least
+            while True:
+                cost = change + threshold
+                cost[self._frames, chosen] = 0.0
+                trial = _cheapest_path(cost, self.price) if smooth else cost.argmin(axis=1)
+                moved = trial != chosen
+                if not moved.any():
+                    break
+                there = self._reduced(trial)
+                total = there.value + self._roughness(trial)
+                if total < value:
+                    break
+                gains = -change[self._frames, trial][moved]
+                threshold = max(2 * threshold, float(np.median(gains)), _LEAST_GAIN * abs(value) / moved.size)
+            if not moved.any():
+                break
+            gained = value - total
+            chosen, here, value = trial, there, total
+            if gained < _LEAST_GAIN * abs(value):
+                break
+        few = self.totals[0].size <= _FEW
+        return self._one_by_one(chosen, value) if few else (chosen, value)
+
+    def _one_by_one(self, chosen: AnyArray, value: float) -> tuple[AnyArray, float]:
+        """Switch single frames until no other length of any of them is better."""
+        for _ in range(_MOST_ROUNDS):
+            before = value
+            for frame, length in itertools.product(self._frames, range(self.lengths.size)):
+                trial = chosen.copy()
+                trial[frame] = length
+                there = self.value(trial)
+                if there < value:
+                    chosen, value = trial, there
+            if before - value <= _LEAST_GAIN * abs(value):
+                break
+        return chosen, value
+
+    def _best_of_frames(self, chosen: AnyArray) -> AnyArray:
+        terms = np.full(self.totals.shape[1:], np.inf)
+        for g in range(self.lengths.size):
+            alive = self.totals[0, :, g] > 0
+            terms[alive, g] = self.criterion.frame_terms(self.totals[:, alive, g], self.counts[alive])
+        silent = np.all(np.isinf(terms), axis=1)  # which keep what they have
+        return np.where(silent, chosen, terms.argmin(axis=1))
+
+
+def _cheapest_path(cost: Float64Array, price: Float64Array) -> AnyArray:
+    """Length of every frame with the least sum of `cost`, (frames, grid), and `price` between neighbours."""
+    total = cost[0]
+    choices = np.zeros(cost.shape, dtype=np.int64)
+    every = np.arange(len(price))
+    for p in range(1, len(cost)):
+        through = total + price
+        choices[p] = through.argmin(axis=1)
+        total = through[every, choices[p]] + cost[p]
+    path = np.empty(len(cost), dtype=np.int64)
+    path[-1] = total.argmin()
+    for p in range(len(cost) - 1, 0, -1):
+        path[p - 1] = choices[p, path[p]]
+    return path

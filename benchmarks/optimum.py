@@ -1,0 +1,155 @@
+"""How near to the best: tuning against many random starts, on signals with many local optima.
+
+``python -m benchmarks.optimum`` prints the table; ``--starts`` sets the number of random starts (64).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import adaptstft
+from adaptstft import datasets
+
+FS = 1000.0
+#: Frames, FFT and lengths of all problems, in samples.
+HOP, MFFT, BOUNDS = 8, 2048, (16.0, 1024.0)
+
+
+def _time(n: int) -> Any:
+    return np.arange(n) / FS
+
+
+def _tone(frequency: float, n: int) -> Any:
+    return np.cos(2 * np.pi * frequency * _time(n))
+
+
+def _chirp(frequency: float, rate: float, n: int) -> Any:
+    return np.cos(2 * np.pi * (frequency * _time(n) + rate / 2 * _time(n) ** 2))
+
+
+def _clicks(n: int, first: int, step: int, height: float) -> Any:
+    x = np.zeros(n)
+    x[first::step] = height
+    return x
+
+
+def _bursts() -> Any:
+    laws = ((0.3, 0.005, 200), (0.8, 0.2, 80), (1.3, 0.01, 250), (1.9, 0.3, 120), (2.5, 0.004, 300))
+    t = _time(3000)
+    return sum(np.exp(-(((t - c) / w) ** 2)) * np.cos(2 * np.pi * f * t) for c, w, f in laws)
+
+
+def _hopping() -> Any:
+    pieces = ((60, 900), (200, 120), (90, 140), (250, 100), (130, 1100), (70, 90), (300, 550))
+    return np.concatenate([_tone(f, n) for f, n in pieces])
+
+
+def signals() -> Iterator[tuple[str, Any]]:
+    """Yield names and samples at 1 kHz: parts that want long windows beside parts that want short ones."""
+    noise = np.random.default_rng(1).standard_normal
+    pair = _tone(100, 1000) + _tone(104, 1000)
+    beating = _tone(80, 1200) + _tone(86, 1200)
+    modulated = np.cos(2 * np.pi * 100 * _time(3000) + 8 * np.sin(2 * np.pi * 3 * _time(3000)))
+    many = np.concatenate
+    yield "close tones and clicks", datasets.close_tones_and_clicks().x
+    yield "beats, chirp, clicks", many([beating, _chirp(60, 200, 1000), _clicks(800, 40, 50, 8.0), _tone(200, 600)])
+    yield "clicks beside a tone", _tone(120, 3000) + _clicks(3000, 100, 170, 12.0)
+    yield "three chirp rates", many([_chirp(50, 8, 1500), _chirp(60, 300, 900), _chirp(150, 10, 1200)])
+    yield (
+        "pulses around a pair",
+        many([_clicks(1000, 30, 80, 8.0), _tone(150, 1400) + _tone(154, 1400), _clicks(800, 30, 40, 8.0)]),
+    )
+    yield "crossing chirps", _chirp(50, 80, 2500) + _chirp(300, -80, 2500)
+    yield "decaying tones and clicks", datasets.decaying_tones_with_clicks().x
+    yield "bursts", _bursts()
+    yield "modulated and steady", modulated + _tone(300, 3000)
+    yield "hopping tones", _hopping()
+    yield "noise between pairs", many([pair, noise(300), _tone(180, 700), noise(200), _tone(60, 800) + _tone(65, 800)])
+
+
+@dataclass(frozen=True)
+class Found:
+    """What tuning and random starts found.
+
+    Attributes
+    ----------
+    value, best, constant : float
+        The objective: tuned, from the best random start, and of the best of a grid of constants.
+    evaluations, random_evaluations : int
+        Evaluations of the objective for all lengths that it took.
+    """
+
+    value: float
+    best: float
+    constant: float
+    evaluations: int
+    random_evaluations: int
+
+    @property
+    def met(self) -> bool:
+        """Within 1 % of the best, with a tenth of the evaluations, and not worse than any constant."""
+        near = self.value <= self.best + 0.01 * abs(self.best)
+        return near and 10 * self.evaluations <= self.random_evaluations and self.value <= self.constant
+
+
+def tune(x: Any, **more: Any) -> adaptstft.TuningResult:
+    """Tune one length for each frame."""
+    arguments: dict[str, Any] = {"window_mode": "time", "hop": HOP, "mfft": MFFT, "win_bounds": BOUNDS, "detrend": None}
+    return adaptstft.optimize(x, FS, **arguments | more)
+
+
+def best_constant(x: Any, like: adaptstft.TuningResult, points: int = 64) -> float:
+    """Least objective of a grid of constant lengths, in the frames of a result."""
+
+    def value(length: float) -> float:
+        sft = adaptstft.AdaptiveShortTimeFFT(
+            "hann", length, None, FS, positions=like.positions, mfft=MFFT, scale_to="psd"
+        )
+        return float(sft.value_and_grad(x, like.criterion, wrt=())[0])
+
+    return min(map(value, np.geomspace(*BOUNDS, points)))
+
+
+def random_lengths(frames: int, rng: np.random.Generator) -> Any:
+    """Draw a start: one length for all frames, or a curve through up to 40 points, all even in the log."""
+    low, high = np.log(BOUNDS)
+    points = int(rng.integers(1, 41))
+    return np.exp(np.interp(np.linspace(0, 1, frames), np.linspace(0, 1, points), rng.uniform(low, high, points)))
+
+
+def compare(x: Any, starts: int, seed: int = 0) -> Found:
+    """Tune a signal, and descend from random starts in the same problem."""
+    tuned = tune(x)
+    rng = np.random.default_rng(seed)
+    best, evaluations = np.inf, 0
+    for _ in range(starts):
+        lengths = random_lengths(tuned.positions.size, rng)
+        run = tune(x, win_length=lengths, starts=1, criterion=tuned.criterion)
+        best, evaluations = min(best, run.fun), evaluations + run.nfev
+    return Found(tuned.fun, best, best_constant(x, tuned), tuned.nfev, evaluations)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; the exit code tells whether all targets were met."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.optimum", description=__doc__)
+    parser.add_argument("--starts", type=int, default=64, metavar="N", help="random starts for each signal (64)")
+    args = parser.parse_args(arguments)
+    print(f"{'signal':26} {'tuned':>8} {'random':>8} {'constant':>8} {'evaluations':>18}  met")
+    missed = 0
+    for name, x in signals():
+        f = compare(x, args.starts)
+        missed += not f.met
+        effort = f"{f.evaluations} of {f.random_evaluations}"
+        verdict = "yes" if f.met else "no"
+        print(f"{name:26} {f.value:8.4f} {f.best:8.4f} {f.constant:8.4f} {effort:>18}  {verdict}", flush=True)
+    return int(missed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,336 @@
+"""The published synthetic experiments: tuning by adaptstft against dstft driven by Adam, from the same start.
+
+``python -m benchmarks.paper`` prints the table and, without ``--only`` and ``--quick``, renews ``paper.md`` beside this
+file and ``paper.rst``, which the documentation includes.
+
+Both sides have the same samples (single precision, as in dstft's tutorials), the same frames to begin with, the same
+bounds and the same criterion; their final lengths and positions are evaluated by one function, in double precision.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import adaptstft
+from adaptstft import criteria, datasets
+from benchmarks.harness import Settings
+from benchmarks.paper_peer import RATES, Schedule, Tuned, adam
+from benchmarks.report import environment
+
+_HERE = Path(__file__).parent
+#: Window length that every experiment of the publication begins with, and the shortest one, in samples.
+START, SHORTEST = 577.0, 20.0
+#: When our descents end, as dstft's do, once little is gained: from the start, and from searched places.
+GAINS = {"fixed": 1e-6, "time": 1e-5}
+#: The four ways of tuning: (name, window mode, hop mode).
+MODES = (
+    ("constant", "constant", "fixed"),
+    ("window", "time", "fixed"),
+    ("hop", "fixed", "time"),
+    ("window+hop", "time", "time"),
+)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A signal and how it is framed.
+
+    Attributes
+    ----------
+    name : str
+        Name in the table.
+    x : ndarray of float32
+        The signal. One sample more than a multiple of the hop: then both packages lay out the same frames.
+    fs : float
+        Sampling rate in Hz.
+    hop, mfft : int
+        Time between frames at the start, and length of the FFT, which is the longest window and the longest hop.
+    criterion : Criterion
+        What is minimised, of windows that are not scaled.
+    """
+
+    name: str
+    x: Any
+    fs: float
+    hop: int
+    mfft: int
+    criterion: criteria.Criterion
+
+    @classmethod
+    def of(cls, signal: datasets.Signal, hop: int, mfft: int, criterion: criteria.Criterion, name: str) -> Experiment:
+        """Cut a signal where the frames of a hop end."""
+        n = (signal.x.size - 1) // hop * hop + 1
+        return cls(name, signal.x[:n].astype(np.float32), signal.fs, hop, mfft, criterion)
+
+    def evaluate(self, win_length: Any, positions: Any) -> float:
+        """Evaluate the criterion, in double precision, for anyone's lengths and positions in samples."""
+        return float(self._transform(win_length, positions).value_and_grad(self.x.astype(float), self.criterion)[0])
+
+    def coverage(self, win_length: Any, positions: Any) -> tuple[bool, float, float]:
+        """Whether the transform is invertible, the least hop and the ratio of the frame bounds."""
+        sft = self._transform(win_length, positions)
+        low, high = sft.frame_bounds(self.x.size)
+        return low > 0, float(np.diff(positions).min()), high / low if low > 0 else np.inf
+
+    def _transform(self, win_length: Any, positions: Any) -> adaptstft.AdaptiveShortTimeFFT:
+        return adaptstft.AdaptiveShortTimeFFT("hann", win_length, None, self.fs, positions=positions, mfft=self.mfft)
+
+    def tune(self, window_mode: Any, hop_mode: Any, workers: int, *, guarantees: bool, **more: Any) -> Any:
+        """Tune it our way.
+
+        With the guarantees, neighbours overlap by half of the shorter window: the start then is at least two hops.
+        """
+        bounds = {"hop_bounds": (0.0, float(self.mfft))} if hop_mode == "time" and not guarantees else {}
+        return adaptstft.optimize(
+            self.x,
+            self.fs,
+            window_mode=window_mode,
+            hop_mode=hop_mode,
+            win_length=max(START, 2.0 * self.hop) if guarantees else START,
+            hop=self.hop,
+            mfft=self.mfft,
+            win_bounds=(SHORTEST, self.mfft),
+            min_overlap=0.5 if guarantees else None,
+            criterion=self.criterion,
+            scale_to=None,
+            detrend=None,
+            workers=workers,
+            **bounds,
+            **more,
+        )
+
+
+def experiments() -> list[Experiment]:
+    """Make the published experiments: tones one after another at two hops, decaying tones with clicks, a chirp."""
+    kurtosis = criteria.Kurtosis(scope="frame")
+    tones = datasets.piecewise_tones()
+    return [
+        Experiment.of(tones, 500, 1500, kurtosis, "piecewise tones, hop 500"),
+        Experiment.of(tones, 250, 1500, kurtosis, "piecewise tones, hop 250"),
+        Experiment.of(datasets.decaying_tones_with_clicks(), 50, 1000, kurtosis, "decaying tones and clicks"),
+        Experiment.of(datasets.sine_modulated_chirp_and_tone(), 100, 1000, kurtosis, "chirp and tone"),
+    ]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table.
+
+    Attributes
+    ----------
+    experiment, criterion, mode : str
+        What was tuned.
+    start, free, peer, kept : float
+        The criterion at the start, and tuned by us without guarantees, by dstft, by us with the guarantees.
+    seconds, their_seconds : float
+        Processor time of both without guarantees.
+    rate : float
+        The learning rate that served dstft better.
+    holes : tuple of bool
+        Whether the transforms of us without guarantees and of dstft leave samples uncovered.
+    invertible : bool
+        Whether ours with the guarantees is invertible.
+    least_hop, bound_ratio : float
+        Its shortest hop in samples, and the ratio of its frame bounds.
+    """
+
+    experiment: str
+    criterion: str
+    mode: str
+    start: float
+    free: float
+    peer: float
+    kept: float
+    seconds: float
+    their_seconds: float
+    rate: float
+    holes: tuple[bool, bool]
+    invertible: bool
+    least_hop: float
+    bound_ratio: float
+
+    @property
+    def faster(self) -> float:
+        """Their time by ours."""
+        return self.their_seconds / self.seconds
+
+    @property
+    def met(self) -> bool:
+        """Not worse, and in a tenth of the time; one length in no more time."""
+        fast = self.faster >= (1 if self.mode == "constant" else 10)
+        return fast and self.free <= self.peer and self.invertible
+
+
+def measure(experiment: Experiment, name: str, window_mode: str, hop_mode: str, repeat: int, workers: int) -> Line:
+    """Tune an experiment in one mode on both sides, `repeat` times in turn.
+
+    dstft is run with every learning rate; the one that ends lower is compared with, and only its own time counts.
+    """
+    # one descent from the start; where positions vary the start of each frame is searched for
+    starts = {"starts": 1} if hop_mode == "fixed" else {}
+    ours: list[Any] = []
+    theirs: list[Tuned] = []
+
+    def tune() -> None:
+        began = time.process_time()
+        result = experiment.tune(
+            window_mode, hop_mode, workers, guarantees=False, options={"ftol": GAINS[hop_mode]}, **starts
+        )
+        ours.append((time.process_time() - began, result))
+
+    def drive(rate: float) -> Tuned:
+        return adam(experiment, window_mode, hop_mode, (SHORTEST, experiment.mfft), START, Schedule(rate=rate), workers)
+
+    tries = {rate: drive(rate) for rate in RATES}
+    values = {rate: experiment.evaluate(run.win_length, run.positions) for rate, run in tries.items()}
+    best = min(RATES, key=values.__getitem__)
+    tune()  # what is compiled or loaded on first use
+    ours.clear()
+    for _ in range(repeat):
+        tune()
+        theirs.append(drive(best))
+    free, peer = ours[-1][1], tries[best]
+    kept = experiment.tune(window_mode, hop_mode, workers, guarantees=True)
+    invertible, least_hop, bound_ratio = experiment.coverage(kept.win_length, kept.positions)
+    return Line(
+        experiment.name,
+        experiment.criterion.name,
+        name,
+        experiment.evaluate(START, np.arange(0.0, experiment.x.size, experiment.hop)),
+        experiment.evaluate(free.win_length, free.positions),
+        values[best],
+        experiment.evaluate(kept.win_length, kept.positions),
+        statistics.median(seconds for seconds, _ in ours),
+        statistics.median(run.seconds for run in theirs),
+        best,
+        tuple(not experiment.coverage(r.win_length, r.positions)[0] for r in (free, peer)),
+        invertible,
+        least_hop,
+        bound_ratio,
+    )
+
+
+_HEADER = (
+    "signal",
+    "tuned",
+    "start",
+    "free",
+    "dstft",
+    "time",
+    "its time",
+    "ratio",
+    "met",
+    "guaranteed",
+    "least hop",
+    "bounds",
+)
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    unit = 1000 if line.criterion == "kurtosis" else 1
+
+    def show(value: float, *, hole: bool = False) -> str:
+        return f"{unit * value:.4f}" + (" (holes)" if hole else "")
+
+    return (
+        line.experiment,
+        line.mode,
+        show(line.start),
+        show(line.free, hole=line.holes[0]),
+        show(line.peer, hole=line.holes[1]),
+        f"{1e3 * line.seconds:.0f} ms",
+        f"{1e3 * line.their_seconds:.0f} ms",
+        f"{line.faster:.1f} x",
+        "yes" if line.met else "no",
+        show(line.kept),
+        f"{line.least_hop:.0f}",
+        f"{line.bound_ratio:.1f}",
+    )
+
+
+def notes(settings: Settings) -> list[str]:
+    """Return what goes with the table."""
+    e = environment(settings)
+    versions = ", ".join(f"{name} {e['versions'][name]}" for name in ("adaptstft", "numpy", "scipy", "torch", "dstft"))
+    return [
+        f"{e['date']}; {e['cpu']}; Python {e['python']}; {versions}.",
+        f"Criterion: 1000 divided by the mean kurtosis of the frames' magnitudes; Hann windows that are not scaled, "
+        f"from {START:g} samples, within {SHORTEST:g} and the FFT's length. Values are of one function, in double "
+        "precision, at the lengths and positions where each side ended.",
+        "Free: positions and lengths as free as dstft leaves them (min_overlap=None), hops from nothing to the FFT's "
+        "length, the first frame at sample 0. One descent from the start (starts=1) where the positions are kept, "
+        "otherwise from the best places of a grid. It ends when an iteration gains less than 1e-6 of the value, or "
+        "1e-5 from searched places.",
+        f"dstft: Adam, learning rate {' or '.join(f'{rate:g}' for rate in RATES)} (the better one in every line, with "
+        "its own time only), divided by ten after nine steps without a gain of 1e-4 (ReduceLROnPlateau), until it is "
+        "a thousandth; the best step counts.",
+        f"Times are processor time with one thread each, medians of {settings.repeat}; the target is a tenth of "
+        "dstft's where lengths or positions vary, and no more where there is one length, at a value not worse.",
+        "Guaranteed: the defaults, in which neighbours overlap by half of the shorter window; it begins with windows "
+        "of at least two hops. Least hop in samples and the ratio of the frame bounds are of that result, which is "
+        "invertible in every line. Holes: samples that no window covers, so that there is no inverse.",
+    ]
+
+
+def table(lines: Iterable[Line], kind: str) -> str:
+    """Write the table for a terminal (``"text"``), as Markdown (``"md"``) or as reStructuredText (``"rst"``)."""
+    rows = [_HEADER, *map(_cells, lines)]
+    if kind == "md":
+        rows.insert(1, ("---",) * len(_HEADER))
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
+    if kind == "rst":
+        items = [f"   {'* -' if i == 0 else '  -'} {cell}" for row in rows for i, cell in enumerate(row)]
+        return "\n".join([".. list-table::", "   :header-rows: 1", "", *items, ""])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the experiments that the arguments ask for.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Arguments; those of the process by default.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paper", description="Repeat published experiments.")
+    parser.add_argument("--only", metavar="TEXT", help="run the signals whose name contains this")
+    parser.add_argument("--repeat", metavar="N", type=int, default=5, help="timed runs of each side (5)")
+    args = parser.parse_args(arguments)
+    lines = []
+    for experiment in experiments():
+        if args.only is not None and args.only not in experiment.name:
+            continue
+        for mode in MODES:
+            lines.append(measure(experiment, *mode, args.repeat, workers=1))
+            print(table(lines[-1:], "text").splitlines()[1], file=sys.stderr, flush=True)
+    texts = notes(Settings(args.repeat, workers=1))
+    print(table(lines, "text"), *texts, sep="\n")
+    if args.only is None:
+        (_HERE / "paper.md").write_text(table(lines, "md") + "\n" + "\n\n".join(texts) + "\n", encoding="utf-8")
+        (_HERE / "paper.rst").write_text(table(lines, "rst") + "\n" + "\n\n".join(texts) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    # threads of linear algebra that wait would count as processor time, and they are made on import
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    if os.environ.items() >= one.items():
+        sys.exit(main())
+    sys.exit(subprocess.call([sys.executable, "-m", "benchmarks.paper", *sys.argv[1:]], env=os.environ | one))
