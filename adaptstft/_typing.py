@@ -13,6 +13,7 @@ ComplexArray: TypeAlias = NDArray[np.complexfloating[Any, Any]]
 #: Arrays that are float64; NumPy types arithmetic on them more loosely.
 Float64Array: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
 AnyArray: TypeAlias = NDArray[Any]
 
 FFTMode = Literal["twosided", "centered", "onesided", "onesided2X"]

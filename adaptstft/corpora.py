@@ -119,13 +119,17 @@ class Corpus:
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         path = self._folder / f"{k}.npy"
         np.save(path, item.x if isinstance(item, Recording) else np.asarray(item), allow_pickle=False)
-        return partial(np.load, path)
+        return partial(_recording, path, item.fs, item.name) if isinstance(item, Recording) else partial(np.load, path)
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __repr__(self) -> str:
         return f"Corpus({len(self.items)} signals)"
+
+
+def _recording(path: Path, fs: float, name: str) -> Recording:
+    return Recording(np.load(path), fs, name)
 
 
 def _can_be_listed(items: Any) -> bool:

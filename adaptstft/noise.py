@@ -20,6 +20,8 @@ _LONGEST, _TILE = 256, 16
 _FREE = 0.1
 #: Fewest tiles whose quantile is used.
 _FEWEST = 20
+#: Share of exact zeros from which a frame is digital silence, without noise; and fewest others that are enough.
+_MOST_ZEROS, _FEWEST_FRAMES = 0.1, 32
 
 
 def noise_levels(x: AnyArray) -> Float64Array:
@@ -50,17 +52,26 @@ def _level(x: AnyArray, length: int, tile: int) -> float:
         return 0.0
     w = _hann(length)
     hop = max(length // 2, 1)
-    means = []
     rows = np.lib.stride_tricks.sliding_window_view(x, length)[::hop]
     step = tile * max(1, (1 << 20) // (tile * length))
-    for low in range(0, len(rows), step):  # in pieces: all frames take four times the memory of the signal
-        spectra = fft.fft(rows[low : low + step] / peak * w, axis=1)
+    parts = [rows[low : low + step] for low in range(0, len(rows), step)]  # all frames take four times the memory
+    sounding = [np.mean(part == 0, axis=1) <= _MOST_ZEROS for part in parts]
+    if sum(map(np.count_nonzero, sounding)) < _FEWEST_FRAMES:  # zeros are what the recording is made of
+        sounding = [np.ones(len(part), dtype=bool) for part in parts]
+    means = []
+    for part, heard in zip(parts, sounding, strict=True):
+        if not heard.any():
+            continue
+        spectra = fft.fft(part[heard] / peak * w, axis=1)
         # of a real signal half the bins, without those next to 0 and the Nyquist frequency, which are real there
         spectra = spectra[:, 2 : length // 2 - 1] if not np.iscomplexobj(x) and length >= 8 else spectra
         means.append(_tile_means(np.abs(spectra) ** 2, tile))
     values = np.concatenate(means) / (w @ w)
     shape = _tile_shape(w, hop, tile)
-    return float(peak * np.sqrt(np.quantile(values, _FREE) / (special.gammaincinv(shape, _FREE) / shape)))
+    level = float(np.quantile(values, _FREE) / (special.gammaincinv(shape, _FREE) / shape))
+    if level <= 0:
+        raise ValueError("x has no noise in its quietest parts: its level cannot be told, give noise_std")
+    return peak * float(np.sqrt(level))
 
 
 def _tile_means(energy: Float64Array, tile: int) -> Float64Array:

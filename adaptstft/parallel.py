@@ -7,10 +7,12 @@ expected to return whatever else goes wrong.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
 from dataclasses import dataclass
+from functools import partial
 from pickle import PicklingError
 from typing import Any
 
@@ -135,6 +137,7 @@ def _on_joblib(
 ) -> Generator[tuple[Any, Any], None, None]:
     """Work in joblib's processes, and start again with new ones if one of them dies."""
     joblib = require("joblib", extra="many")
+    function = partial(_in_folder, os.getcwd(), function)
     settings = {"batch_size": 1, "pre_dispatch": pre_dispatch or "2*n_jobs", "return_as": "generator_unordered"}
     while source.pending or not source.exhausted:
         # without max_nbytes=None joblib keeps a copy of every large array in shared memory until the end
@@ -147,6 +150,13 @@ def _on_joblib(
         for number in list(source.pending):
             task = source.pending.pop(number)
             yield task, _alone(joblib, function, task)
+
+
+def _in_folder(folder: str, function: Callable[[Any], Any], task: Any) -> Any:
+    """Work in the folder that paths are relative to: joblib's processes may be older than the last change of it."""
+    if os.getcwd() != folder:
+        os.chdir(folder)
+    return function(task)
 
 
 def _numbered(function: Callable[[Any], Any], number: int, task: Any) -> tuple[int, Any]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adaptstft._typing import AnyArray, Float64Array
+from adaptstft._typing import AnyArray, BoolArray, Float64Array
 from adaptstft.windows import Window
 
 #: Most steps of Newton's method, which takes three to five.
@@ -95,14 +95,16 @@ def find_peaks(
     T: float,
     start: Float64Array,
     orders: Float64Array,
+    used: BoolArray,
 ) -> Peaks:
     """Climb from frequencies `start` (frames,) to the maxima of ``J`` of one channel.
 
-    `theta`, shape (orders, frames), are the lengths of the windows, `centre` (frames,) their centres, both in samples.
+    `theta`, shape (orders, frames), are the lengths of the windows, `centre` (frames,) their centres, both in samples;
+    `used`, of the same shape, tells which orders are below the Nyquist frequency.
     """
     size = max(1, int(_BLOCK / (theta.max() + 2) / orders.size))
     parts = [slice(i, i + size) for i in range(0, start.size, size)]
-    found = [_find(x, window, theta[:, part], centre[part], T, start[part], orders) for part in parts]
+    found = [_find(x, window, theta[:, part], centre[part], T, start[part], orders, used[:, part]) for part in parts]
     return Peaks(
         np.concatenate([peaks.frequency for peaks in found]),
         np.concatenate([peaks.deviation for peaks in found]),
@@ -118,15 +120,16 @@ def _find(
     T: float,
     start: Float64Array,
     orders: Float64Array,
+    used: BoolArray,
 ) -> Peaks:
     rows = [_Samples.of(x, window, lengths, centre, T) for lengths in theta]
     cell = 1 / (theta.max(axis=0) * T * orders.max())
     longest = _LONGEST_STEP * cell
-    f, J, slope, curvature = start, *_likelihood(rows, start, orders)
+    f, J, slope, curvature = start, *_likelihood(rows, start, orders, used)
     for _ in range(_MOST_STEPS):
         step = np.clip(_newton(J, slope, curvature, longest), -longest, longest)
         step = np.where(J > 0, np.clip(f + step, start - cell, start + cell) - f, 0.0)  # a farther peak is another one
-        values = _likelihood(rows, f + step, orders)
+        values = _likelihood(rows, f + step, orders, used)
         worse = values[0] < J
         # where a step leads down it was too long, which the next one is not
         longest = np.where(worse, np.abs(step) / 4, longest)
@@ -135,7 +138,7 @@ def _find(
         J, slope, curvature = (np.where(worse, old, new) for old, new in zip(before, values, strict=True))
         if np.all(np.abs(step) < _CONVERGED * cell):
             break
-    return _described(rows, f, orders)
+    return _described(rows, f, orders, used)
 
 
 def _newton(J: Float64Array, slope: Float64Array, curvature: Float64Array, longest: Float64Array) -> Float64Array:
@@ -147,14 +150,14 @@ def _newton(J: Float64Array, slope: Float64Array, curvature: Float64Array, longe
 
 
 def _likelihood(
-    rows: list[_Samples], f: Float64Array, orders: Float64Array
+    rows: list[_Samples], f: Float64Array, orders: Float64Array, used: BoolArray
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """``J`` and its first two derivatives."""
     total = np.zeros((3, f.size))
-    for k, row in zip(orders, rows, strict=True):
+    for k, row, inside in zip(orders, rows, used, strict=True):
         V0, V1, V2 = row.sums(k * f)
         e = np.where(row.energy > 0, row.energy, 1.0)
-        total += np.array([np.abs(V0) ** 2, k * _slope(V0, V1), k**2 * _curvature(V0, V1, V2)]) / e
+        total += np.array([np.abs(V0) ** 2, k * _slope(V0, V1), k**2 * _curvature(V0, V1, V2)]) / e * inside
     return total[0], total[1], total[2]
 
 
@@ -166,17 +169,17 @@ def _curvature(V0: AnyArray, V1: AnyArray, V2: AnyArray) -> Float64Array:
     return np.asarray(8 * np.pi**2 * (np.abs(V1) ** 2 - np.real(V0.conj() * V2)))
 
 
-def _described(rows: list[_Samples], f: Float64Array, orders: Float64Array) -> Peaks:
+def _described(rows: list[_Samples], f: Float64Array, orders: Float64Array, used: BoolArray) -> Peaks:
     spread, curvature = np.zeros((2, f.size))
     magnitude = np.zeros((orders.size, f.size))
-    for j, (k, row) in enumerate(zip(orders, rows, strict=True)):
+    for j, (k, row, inside) in enumerate(zip(orders, rows, used, strict=True)):
         V0, V1, V2 = row.sums(k * f)
         e = np.where(row.energy > 0, row.energy, 1.0)
         power = np.abs(V0) ** 2
         middle = np.divide(np.real(V1 * V0.conj()), power, out=np.zeros_like(power), where=power > 0)
-        spread += k**2 * 8 * np.pi**2 * power * row.second_moment(middle) / e**2
-        curvature += k**2 * _curvature(V0, V1, V2) / e
-        magnitude[j] = np.divide(np.abs(V0), row.gain, out=np.zeros_like(power), where=row.gain > 0)
+        spread += inside * k**2 * 8 * np.pi**2 * power * row.second_moment(middle) / e**2
+        curvature += inside * k**2 * _curvature(V0, V1, V2) / e
+        magnitude[j] = inside * np.divide(np.abs(V0), row.gain, out=np.zeros_like(power), where=row.gain > 0)
     # a frame with next to no samples has no curvature but rounding
     peaked = (curvature < 0) & (spread > 0)
     deviation = np.divide(np.sqrt(spread), -curvature, out=np.full_like(f, np.inf), where=peaked)

@@ -42,4 +42,5 @@ class Settings:
 def like(argument: Any, slope: Any) -> Any:
     """Bring a derivative to the shape and precision of what it is the derivative in."""
     argument = np.asarray(argument)
-    return np.asarray(slope).astype(argument.dtype, copy=False).reshape(argument.shape)
+    dtype = argument.dtype if argument.dtype.kind in "fc" else np.float64  # integers would cut it off
+    return np.asarray(slope).astype(dtype, copy=False).reshape(argument.shape)

@@ -459,6 +459,10 @@ class AdaptiveSTFT(torch.nn.Module):  # type: ignore[misc]
         return f"mfft={s.mfft}, window={s.window.spec!r}, output={self.output!r}, fs={s.fs:g}, fft_mode={s.fft_mode!r}"
 
 
+#: Keeps the exponential of a logarithm from exceeding the bound that the FFT's length is.
+_INSIDE = 1e-12
+
+
 class _Bounded(torch.nn.Module):  # type: ignore[misc]
     """A value within bounds: learned, or fixed."""
 
@@ -476,7 +480,7 @@ class _Bounded(torch.nn.Module):  # type: ignore[misc]
                 f"{name}={show(value)} must lie between its bounds {low.tolist()} and {high.tolist()}, both excluded, "
                 "to be learned"
             )
-        ends = np.stack([low, high])
+        ends = np.stack([low, high * (1 - _INSIDE)])
         if logarithmic:
             value, ends = np.log(value), np.log(ends)
         share = (value - ends[0]) / (ends[1] - ends[0])
@@ -490,6 +494,14 @@ class _Bounded(torch.nn.Module):  # type: ignore[misc]
             return self.value.double()
         value = torch.lerp(*self.bounds.double(), torch.sigmoid(self.raw.double()))
         return torch.exp(value) if self.logarithmic else value
+
+    def _apply(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        # bounds and fixed values go to the layer's device, and stay in double precision
+        exact = dict(self._buffers)
+        super()._apply(fn, *args, **kwargs)
+        for name, value in exact.items():
+            self._buffers[name] = value.to(self._buffers[name].device)
+        return self
 
     def extra_repr(self) -> str:
         """Show the range of the values."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft._typing import AnyArray, Float64Array, IntArray
+from adaptstft._typing import AnyArray, BoolArray, Float64Array, IntArray
 from adaptstft._validation import as_bounds, as_index, as_inexact, check_finite, check_positive
 from adaptstft.analysis import analyse
 from adaptstft.moments import Analysed, analysed, on_host
@@ -357,7 +357,7 @@ class _Tracker:
         start = grid.f[path]
         theta = self._seconds(start) * self.sft.fs
         centre = self.a.layout.frames.centre
-        return find_peaks(self.x, self.sft.window, theta, centre, self.sft.T, start, grid.orders)
+        return find_peaks(self.x, self.sft.window, theta, centre, self.sft.T, start, grid.orders, self._inside(start))
 
     def _seconds(self, frequency: Float64Array) -> Float64Array:
         """Window lengths in seconds at the multiples of a frequency for each frame, shape (orders, frames)."""
@@ -374,13 +374,20 @@ class _Tracker:
         q = np.rint((self.grid.orders[:, np.newaxis] * frequency - lowest) / self.sft.delta_f)
         return np.clip(q, 0, self.power.shape[1] - 1).astype(np.int64)
 
+    def _inside(self, frequency: Float64Array) -> BoolArray:
+        """Which multiples of a frequency the transform has, shape (orders, frames)."""
+        multiples, half = self.grid.orders[:, np.newaxis] * frequency, self.sft.delta_f / 2
+        inside: BoolArray = (multiples >= self.sft.f.min() - half) & (multiples <= self.sft.f.max() + half)
+        return inside
+
     def _take_out(self, frequency: Float64Array) -> None:
         """Set the score to zero around a ridge: over the main lobe, and on for as long as the power falls."""
         k = np.arange(self.power.shape[1])
-        for q, seconds in zip(self._bins(frequency), self._seconds(frequency), strict=True):
+        every = zip(self._bins(frequency), self._seconds(frequency), self._inside(frequency), strict=True)
+        for q, seconds, inside in every:
             half = np.ceil(self.lobe / seconds / self.sft.delta_f).astype(np.int64)
             low, high = (_foot(self.power, q + sign * half, sign) for sign in (-1, 1))
-            taken = (k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis])
+            taken = (k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis]) & inside[:, np.newaxis]
             self.score[taken] = 0.0
             self.free &= ~taken
 

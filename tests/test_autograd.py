@@ -238,3 +238,16 @@ def test_the_package_imports_no_adapter():
     code = f"import sys, adaptstft; adaptstft.optimize; print([n for n in {names} if 'adaptstft.' + n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_slopes_in_integers_are_not_cut_off():
+    x = (100 * np.sin(np.arange(300) * 0.3)).astype(int)
+
+    def loss(x, lengths):
+        return anp.sum(anp.sqrt(spectrogram(x, lengths, positions=anp.arange(0.0, 300, 20), mfft=64)))
+
+    lengths = np.full(15, 40)
+    for argnum in (0, 1):
+        found = grad(loss, argnum)(x, lengths)
+        assert found.dtype == float
+        np.testing.assert_allclose(found, grad(loss, argnum)(x.astype(float), lengths.astype(float)), rtol=1e-12)

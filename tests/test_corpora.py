@@ -425,3 +425,13 @@ def test_pieces_say_how_many_threads(signals):
         assert CorpusPieces(Corpus(signals, executor=executor), 1000.0).threads(None) == 1
         assert CorpusPieces(Corpus(signals, executor=executor), 1000.0).threads(2) == 2
     assert CorpusPieces(Corpus(signals), 1000.0).threads(3) == 3
+
+
+def test_an_iterator_keeps_what_recordings_are():
+    rng = np.random.default_rng(0)
+    recordings = [Recording(rng.standard_normal((1, 600)), fs, f"{fs:g}") for fs in (8e3, 16e3)]
+    with pytest.raises(ValueError, match="8000 Hz"):
+        adaptstft.optimize(iter(recordings), 16e3)
+    same = [Recording(r.x, 8e3, r.name) for r in recordings]
+    listed, kept = (adaptstft.optimize(adaptstft.Corpus(items, axis=0), 8e3) for items in (same, iter(same)))
+    assert kept.win_length == listed.win_length

@@ -324,3 +324,21 @@ X = np.sin(np.arange(500.0))
 def test_bad_arguments_are_named(x, arguments, error, match):
     with pytest.raises(error, match=match):
         adaptstft.denoise(x, **({"fs": FS} | arguments))
+
+
+def test_digital_silence_is_not_taken_for_the_noise():
+    rng = np.random.default_rng(0)
+    sound = np.sin(0.3 * np.arange(6000)) + 0.3 * rng.standard_normal(6000)
+    for lead in (800, 6000):
+        x = np.concatenate([np.zeros(lead), sound])
+        y, info = adaptstft.denoise(x, 8000, full_output=True)
+        assert info.noise_std == pytest.approx(0.3, rel=0.1)
+        loud, _ = adaptstft.denoise(1e4 * x, 8000, full_output=True)
+        np.testing.assert_allclose(loud, 1e4 * y, atol=1e-6 * np.abs(loud).max())
+
+
+def test_a_level_that_cannot_be_told_is_asked_for():
+    x = np.zeros(4000)
+    x[::50] = 1.0
+    with pytest.raises(ValueError, match="its level cannot be told, give noise_std"):
+        adaptstft.denoise(x * (np.arange(4000) < 300), 8000)

@@ -154,3 +154,16 @@ def test_no_engine_is_imported_before_it_is_asked_for():
     code = "import sys, adaptstft.many; print([m for m in ('joblib', 'dask', 'pandas', 'pyarrow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def _folder(task):
+    return os.getcwd()
+
+
+def test_processes_that_are_older_than_a_change_of_folder_follow_it(tmp_path, monkeypatch):
+    pytest.importorskip("joblib")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        found = {outcome for _, outcome in parallel.run(_folder, range(4), n_jobs=2)}
+        assert found == {str(tmp_path / name)}

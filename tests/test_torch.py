@@ -344,3 +344,15 @@ def test_a_step_on_a_device_equals_one_on_the_host():
     for host, device in zip(*slopes, strict=True):
         # single precision, sums over some hundred terms
         assert torch.allclose(host, device, rtol=1e-3, atol=1e-4 * float(host.abs().max()))
+
+
+@pytest.mark.parametrize("cast", ["float", "half", "bfloat16", "double"])
+def test_a_length_at_its_upper_bound_fits_the_fft_in_every_precision(cast):
+    for mfft in (22, 512):  # the exponential of the logarithm of 22 exceeds it
+        layer = getattr(AdaptiveSTFT(mfft, hop=441.0 / 64, win_length=mfft / 2), cast)()
+        with torch.no_grad():
+            for parameter in layer.parameters():
+                parameter.fill_(60.0)
+        sft = layer.transform(600)
+        assert mfft * (1 - 1e-9) < sft.win_length <= mfft
+        np.testing.assert_allclose(np.diff(sft.t(600)) * sft.fs, 441 / 64, rtol=1e-12)

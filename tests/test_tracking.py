@@ -175,9 +175,8 @@ def test_least_uncertain_window_for_a_chirp_is_shorter_than_the_most_concentrate
     x = np.exp(1j * np.pi * rate * t**2)
     sigma = np.linspace(0.6, 1.1, 101) / np.sqrt(2 * np.pi * rate)
     lengths = 10 * sigma * fs
-    found = find_peaks(
-        x, windows.resolve(("gaussian", 10.0)), lengths[None], np.full(101, 2000.0), 1 / fs, np.zeros(101), np.ones(1)
-    )
+    gaussian, centre, used = windows.resolve(("gaussian", 10.0)), np.full(101, 2000.0), np.ones((1, 101), dtype=bool)
+    found = find_peaks(x, gaussian, lengths[None], centre, 1 / fs, np.zeros(101), np.ones(1), used)
     best = sigma[np.argmin(found.deviation)] * np.sqrt(2 * np.pi * rate)
     assert best == pytest.approx((3 / 7) ** 0.25, abs=0.01)
 
@@ -248,3 +247,23 @@ def test_bad_signals():
         ridges(transform(), tone(20.0))
     with pytest.raises(ValueError, match=r"x has 1 NaN or infinite values of 2, the first at index 1"):
         ridges(transform(), [1.0, np.inf])
+
+
+def test_orders_beyond_the_nyquist_frequency_play_no_part():
+    t = np.arange(4000) / 1000
+    x = np.cos(2 * np.pi * 330 * t) + np.cos(2 * np.pi * 12 * t)  # 3 * 330 Hz would be seen at 10 Hz
+    sft = AdaptiveShortTimeFFT("hann", 400.0, 50, 1000.0, mfft=512)
+    one = ridges(sft, x, orders=(1,), f_bounds=(300, 360))
+    both = ridges(sft, x, orders=(1, 3), f_bounds=(300, 360))
+    inner = (one.t > 0.5) & (one.t < 3.5)
+    np.testing.assert_allclose(both.frequency[..., inner], 330, atol=0.01)
+    np.testing.assert_allclose(both.amplitude[0, 1], 0)
+
+
+def test_orders_beyond_the_nyquist_frequency_take_nothing_out():
+    t = np.arange(4000) / 1000
+    x = np.cos(2 * np.pi * 300 * t) + 0.5 * np.cos(2 * np.pi * 490 * t)
+    sft = AdaptiveShortTimeFFT("hann", 400.0, 50, 1000.0, mfft=512)
+    found = ridges(sft, x, n_ridges=2, orders=(1, 2), f_bounds=(260, 495))
+    inner = (found.t > 0.5) & (found.t < 3.5)
+    np.testing.assert_allclose(np.sort(found.frequency[:, inner], axis=0).mean(axis=1), [300, 490], atol=0.1)
