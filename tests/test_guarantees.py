@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import naive
 import numpy as np
 import pytest
 
@@ -13,7 +14,6 @@ from adaptstft.frame_ratio import largest_fraction, log_ratio, regular_ratio, sm
 from adaptstft.framing import make_frames
 from adaptstft.multipliers import Excess, hold
 from adaptstft.transform import Transform
-from tests import naive
 
 DECAYS = adaptstft.datasets.decaying_tones_with_clicks()
 CLICKS = np.zeros(4000)
