@@ -89,7 +89,8 @@ def ridges(
         default 5 times the rate of the linear chirp that suits the windows of a
         slice best.
     f_bounds : (float, float), optional
-        Lowest and highest frequency of ridges in Hz.
+        Lowest and highest bin of a ridge's path in Hz; the peak between bins may lie
+        outside by up to one resolution cell, the inverse of the window's duration.
     orders : array_like of float, shape (orders,), optional
         Multiples of the frequency at which there are components, such as
         ``(1, 2, 3)`` for harmonics. A ridge follows them all together, and
