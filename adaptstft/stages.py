@@ -25,7 +25,7 @@ from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
 from adaptstft.request import PER_BIN, WIDEST_RATIO, Request
 from adaptstft.result import describe_window
 from adaptstft.scopes import Neighbourhoods, Tiles
-from adaptstft.starting import end_prices, frame_starts
+from adaptstft.starting import SAME, end_prices, frame_starts
 from adaptstft.survey import SURVEY_HOP, Framing, FramingRule, Survey, length_grid, survey
 from adaptstft.transform import Transform
 
@@ -39,8 +39,6 @@ _HOP_GRID = 24
 _WIDTH_RATIO = 4.0
 #: Framings that one descent goes through at most; the FFT's length at least doubles from one to the next.
 _MOST_FRAMINGS = 20
-#: Starting lengths that are as close as that in log are one.
-_SAME = 0.01
 #: A minimum of the grid this far above the best one, in nats, is not refined.
 _HOPELESS = 0.5
 
@@ -159,7 +157,7 @@ class Tuner:
         found = [(f"grid {k + 1}", length) for k, length in enumerate(lengths)]
         if r.win_length is not None:
             given = float(r.win_length)
-            found = [("given", given), *(one for one in found if abs(np.log(one[1] / given)) > _SAME)][: r.starts]
+            found = [("given", given), *(one for one in found if abs(np.log(one[1] / given)) > SAME)][: r.starts]
         return found
 
     def each(self, starts: Sequence[_Start], run: Callable[[Tuner, _Start], Any]) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: A label, the length of each frame, and the frames' positions, in samples.
 Start: TypeAlias = tuple[str, Float64Array, Float64Array]
+#: Starting lengths that are as close as that in log are one.
+SAME = 0.01
 #: What a factor e in length between neighbours costs at the ends of the signal, in nats times a frame's share: if the
 #: window nearer to the end is the longer one, and if it is the shorter one.
 _LONGER, _SHORTER = 0.6, 0.3
@@ -102,7 +104,7 @@ def _distinct(starts: list[tuple[str, Float64Array]]) -> list[tuple[str, Float64
     """Drop starting lengths that are within 1 % of earlier ones in every frame."""
     kept: list[tuple[str, Float64Array]] = []
     for label, theta in starts:
-        if all(np.abs(np.log(theta / other)).max() > 0.01 for _, other in kept):
+        if all(np.abs(np.log(theta / other)).max() > SAME for _, other in kept):
             kept.append((label, theta))
     return kept
 
