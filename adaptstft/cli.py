@@ -252,9 +252,14 @@ def _build_parser() -> argparse.ArgumentParser:
     tuning.add_argument(
         "--smoothness",
         type=float,
-        default=0.0,
         metavar="WEIGHT",
-        help="hold the lengths of neighbouring frames and frequencies together (default: 0)",
+        help="hold the lengths of neighbouring frames and frequencies together (default: 0.1 in mode time, else 0)",
+    )
+    tuning.add_argument(
+        "--evenness",
+        type=float,
+        metavar="WEIGHT",
+        help="price of frames that count the signal unevenly (default: 4 where lengths or positions vary in time)",
     )
     tuning.add_argument(
         "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann, kaiser:14 or auto"
@@ -335,6 +340,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "criterion": args.criterion,
         "scope": args.scope,
         "smoothness": args.smoothness,
+        "evenness": args.evenness,
         "method": args.method,
     }
 

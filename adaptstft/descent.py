@@ -17,6 +17,7 @@ from adaptstft.control import total_variation
 from adaptstft.coverage import coverage
 from adaptstft.criteria import Combined, Criterion
 from adaptstft.energies import energies, energy_slopes
+from adaptstft.evenness import Evenness
 from adaptstft.frame_ratio import log_ratio, smooth_log_ratio
 from adaptstft.framing import Frames, make_frames
 from adaptstft.lowrank import BasisTransforms
@@ -79,12 +80,15 @@ class Evaluation:
         Optimiser's variables, and the slope in them.
     natural : ndarray
         Slope in the parameters in their own units.
+    prices : float
+        What of the objective is not the criterion.
     """
 
     value: float
     y: Float64Array
     slope: Float64Array
     natural: Float64Array
+    prices: float
 
 
 @dataclass
@@ -117,6 +121,10 @@ class Descent:
         Weight of the fraction of the signal that no window covers.
     most_ratio : float or None
         Largest ratio of the frame bounds that a result with one window per frame may have.
+    evenness : Evenness or None
+        What the price of windows that count the signal unevenly is taken from.
+    evenness_weight : float
+        Weight of that price.
     """
 
     tf: Transform
@@ -131,6 +139,8 @@ class Descent:
     method: str = "L-BFGS-B"
     coverage: float = 0.0
     most_ratio: float | None = None
+    evenness: Evenness | None = None
+    evenness_weight: float = 0.0
 
     def regular_times(self, hop: float) -> Float64Array:
         """Return the times of frames at a hop."""
@@ -179,8 +189,16 @@ class Descent:
             covered, by_theta, by_times = coverage(state.theta, state.times, self.x.shape[1])
             value = value + self.coverage * (1 - covered)
             d_theta, d_times = d_theta - self.coverage * by_theta, d_times - self.coverage * by_times
-        d_y = parameters.adjoint(y, state, d_theta, d_times, loss.weights, loss.shape)
-        return Evaluation(value, y.copy(), d_y, parameters.natural_slope(y, d_theta, d_times, loss.shape))
+        d_shape = loss.shape
+        if self.evenness is not None:
+            shape, weight = parameters.tune_shape, self.evenness_weight
+            price = self.evenness.evaluate(state.window, state.theta, state.times, shape=shape)
+            value, d_theta = value + weight * price.value, d_theta + weight * price.theta
+            d_times = d_times + weight * price.times
+            d_shape = d_shape + weight * price.shape if shape else d_shape
+        d_y = parameters.adjoint(y, state, d_theta, d_times, loss.weights, d_shape)
+        natural = parameters.natural_slope(y, d_theta, d_times, d_shape)
+        return Evaluation(value, y.copy(), d_y, natural, value - loss.value)
 
     def objectives(self) -> list[Descent]:
         """Return a descent for each objective, of which none may grow; one is this itself."""
@@ -245,6 +263,8 @@ class Outcome:
         The tuned parameters in their own units and the slope of the objective in them.
     first, value : float
         The objective at the start and at the end.
+    prices : float
+        What of the latter is not the criterion.
     history : list of float
         The objective after each iteration.
     nit, nfev : int
@@ -263,6 +283,7 @@ class Outcome:
     jac: Float64Array
     first: float
     value: float
+    prices: float
     history: list[float]
     nit: int
     nfev: int
@@ -410,6 +431,7 @@ def _outcome(
         best.natural,
         start.value,
         best.value,
+        best.prices,
         history,
         int(ended.nit),
         int(ended.nfev),

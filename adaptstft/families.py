@@ -6,11 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from adaptstft import windows
 from adaptstft._progress import Progress
-from adaptstft.control import total_variation
 from adaptstft.criteria import Callable_, Criterion
 from adaptstft.descent import STOPPED
 from adaptstft.windows import Window
@@ -80,15 +77,9 @@ def best_family(request: Request, bar: Progress, tune: Callable[[Request, Progre
             request = replace(request, criterion=replace(request.criterion, scope="local", width=first.width))
         if found[-1].status == STOPPED["status"]:
             break
-    best = min(found, key=lambda result: _comparable(result, request.smoothness))
+    best = min(found, key=lambda result: result.area_fun + result.prices)
     best.starts = [start for result in found for start in result.starts]
     best.nfev = sum(result.nfev for result in found)
     if found[-1].status == STOPPED["status"]:
         best.update(STOPPED)
     return best
-
-
-def _comparable(result: TuningResult, smoothness: float) -> float:
-    """``area_fun`` with the smoothness term, as far as there is one."""
-    theta = np.asarray(result.win_length).T
-    return float(result.area_fun) + (smoothness * total_variation(theta)[0] if smoothness and theta.ndim else 0.0)

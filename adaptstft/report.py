@@ -63,6 +63,7 @@ class Reporter:
         return TuningResult(
             x=o.x,
             fun=o.value,
+            prices=o.prices,
             jac=o.jac,
             nit=o.nit,
             nfev=self.tuner.nfev,

@@ -30,6 +30,7 @@ from adaptstft.frame_ratio import largest_fraction, regular_ratio
 from adaptstft.methods import BASELINES, check_baseline, check_options, check_rule, integer_lengths
 from adaptstft.parameters import TIED_HOP, frame_count
 from adaptstft.pieces import Pieces
+from adaptstft.prices import check_prices
 from adaptstft.transform import Transform
 from adaptstft.windows import Window
 
@@ -94,6 +95,7 @@ class Request:
     mfft: int | None
     criterion: criteria.Criterion
     smoothness: float
+    evenness: float
     coverage: float
     max_frame_ratio: float | None
     control_points: tuple[int, int] | str | None
@@ -169,6 +171,7 @@ def check_request(
     criterion: Any,
     scope: Any,
     smoothness: Any,
+    evenness: Any,
     coverage: Any,
     max_frame_ratio: Any,
     control_points: Any,
@@ -205,10 +208,7 @@ def check_request(
             f"{min_overlap=} must be at least {_LEAST_OVERLAP}, below which the inverse amplifies every rounding "
             "error, and less than 1; or be None"
         )
-    if as_real("smoothness", smoothness) < 0:
-        raise ValueError(f"{smoothness=} must be at least 0")
     ratio = _frame_ratio(max_frame_ratio, min_overlap, win_length, window_mode)
-    _check_coverage(coverage, min_overlap, window_mode, hop_mode)
     points = _control_points(control_points, window_mode)
     if accuracy is not None and not 1e-8 <= as_real("accuracy", accuracy) <= 0.1:
         raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
@@ -224,11 +224,22 @@ def check_request(
         loss,
         window_mode=window_mode,
         hop_mode=hop_mode,
-        smoothness=smoothness,
+        smoothness=smoothness or 0.0,
         tune_shape=tune_shape,
         starts=starts,
         win_length=win_length,
         callback=callback,
+    )
+    smoothness, evenness, coverage = check_prices(
+        loss,
+        smoothness=smoothness,
+        evenness=evenness,
+        coverage=coverage,
+        window_mode=window_mode,
+        hop_mode=hop_mode,
+        method=method,
+        min_overlap=min_overlap,
+        win_length=win_length,
     )
     workers = as_workers(workers)
     pieces = x if isinstance(x, Pieces) else None
@@ -271,8 +282,9 @@ def check_request(
         min_overlap=None if min_overlap is None else float(min_overlap),
         mfft=mfft,
         criterion=loss,
-        smoothness=float(smoothness),
-        coverage=float(coverage),
+        smoothness=smoothness,
+        evenness=evenness,
+        coverage=coverage,
         max_frame_ratio=ratio,
         control_points=points,
         accuracy=None if accuracy is None else float(accuracy),
@@ -475,16 +487,6 @@ def _frame_ratio(limit: Any, min_overlap: Any, win_length: Any, window_mode: str
     if not as_real("max_frame_ratio", limit) > 2:
         raise ValueError(f"max_frame_ratio={limit!r} must be greater than 2: the ends of a signal see half the windows")
     return float(limit)
-
-
-def _check_coverage(coverage: Any, min_overlap: Any, window_mode: str, hop_mode: str) -> None:
-    if as_real("coverage", coverage) < 0:
-        raise ValueError(f"{coverage=} must be at least 0")
-    if coverage and (min_overlap is not None or hop_mode != "time" or window_mode in PER_BIN):
-        raise ValueError(
-            f"{coverage=} is a term for positions that are free to leave holes: it needs hop_mode='time', "
-            f"min_overlap=None and one window for each frame, got {hop_mode=}, {min_overlap=}, {window_mode=}"
-        )
 
 
 def _within_ratio(

@@ -20,7 +20,7 @@ from adaptstft.survey import Survey
 
 __all__ = ["TuningResult", "load"]
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 class TuningResult(OptimizeResult):  # type: ignore[misc]
@@ -46,8 +46,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         Centres of the frames in samples; None for a corpus or a Dask array, where
         they are multiples of `hop` in every signal.
     fun : float
-        The objective: the criterion, with weights if positions were tuned and
-        the smoothness term if one was asked for.
+        The objective: the criterion, with weights if positions were tuned, and `prices`.
+    prices : float
+        What of `fun` is not the criterion: the terms of smoothness, evenness and coverage.
     area_fun : float
         The criterion as an integral over time and frequency, comparable
         between hops and FFT lengths; for entropies of global scope
@@ -308,8 +309,8 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
 
 _SCALARS = (
-    "fun", "area_fun", "initial_area_fun", "hop", "nit", "nfev", "success", "status", "message", "starts", "notes",
-    "approximation", "backend", "detrend",
+    "fun", "prices", "area_fun", "initial_area_fun", "hop", "nit", "nfev", "success", "status", "message", "starts",
+    "notes", "approximation", "backend", "detrend",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from adaptstft.bin_stage import BinStage
 from adaptstft.blocks import count_workers, run_blocks
 from adaptstft.criteria import Callable_, Criterion
 from adaptstft.descent import STOPPED, Descent, Outcome, Stopped, best_hop_ratio, descend, stay
+from adaptstft.evenness import Evenness
 from adaptstft.frame_ratio import largest_fraction
 from adaptstft.lowrank import BasisTransforms
 from adaptstft.methods import BASELINES
@@ -25,6 +26,7 @@ from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
 from adaptstft.request import PER_BIN, WIDEST_RATIO, Request
 from adaptstft.result import describe_window
 from adaptstft.scopes import Neighbourhoods, Tiles
+from adaptstft.spacing import frame_spacing
 from adaptstft.starting import SAME, end_prices, frame_starts
 from adaptstft.survey import SURVEY_HOP, Framing, FramingRule, Survey, length_grid, survey
 from adaptstft.transform import Transform
@@ -273,14 +275,20 @@ class Tuner:
 
     def _varying_stage(self, constant: Run) -> Run:
         r = self.r
-        times = constant.outcome.state.times
+        times, hop = constant.outcome.state.times, constant.hop
         base = constant.outcome.state.theta
-        self.typical, self.base = self.typical_length(base), base
+        self.typical = self.typical_length(base)
         given = constant.label == "given"
+        one = given and r.starts == 1
+        if not one and np.ptp(base) == 0:
+            hop = frame_spacing(self, float(base[0]), hop)
+            times = r.regular_times(hop)
+            base = np.full(times.size, base[0])
+        self.base = base
         start = ("given" if given else "constant", base)
-        starts = [(*start, times)] if given and r.starts == 1 else frame_starts(self, start, constant.hop, times)
+        starts = [(*start, times)] if one else frame_starts(self, start, hop, times)
         starts = starts[: r.starts or 3]
-        framing = self.varying_framing(constant.hop, max(float(theta.max()) for _, theta, _ in starts))
+        framing = self.varying_framing(hop, max(float(theta.max()) for _, theta, _ in starts))
         if self.stopped:  # in the first stage: its result in the form of this one
             self._add("constant", r.window_mode, base, framing, times, ended=STOPPED)
         else:
@@ -319,6 +327,10 @@ class Tuner:
     def neighbourhoods(self, width: float) -> Neighbourhoods:
         """Neighbourhoods of a width in samples."""
         return Neighbourhoods.of_signal(to_host(self.r.x), max(width, 4.0))
+
+    def evenness(self, hop: float, longest: float) -> Evenness:
+        """Shares of energy for the price of windows that count the signal unevenly."""
+        return Evenness.of_signal(to_host(self.r.x), hop, longest)
 
     def _coarse(self) -> Neighbourhoods:
         """Neighbourhoods before any length is known: an eighth of the signal, unless a width is given.
@@ -408,6 +420,8 @@ class Tuner:
         descent = self.new_descent(label, r.transform(framing.mfft), criterion, neighbourhoods)
         descent.coverage = r.coverage if parameters.free_hops is not None else 0.0
         descent.most_ratio = r.max_frame_ratio
+        if r.evenness and times.size > 1 and (lengths == "time" or parameters.times_vary):
+            descent.evenness, descent.evenness_weight = self.evenness(framing.hop, high), r.evenness
         return descent, parameters
 
     def new_descent(

@@ -37,7 +37,7 @@ def frame_starts(tuner: Tuner, start: tuple[str, Float64Array], hop: float, time
     if r.window_mode == "time" and isinstance(r.criterion, Additive):
         path, smooth = _paths(tuner, times)
         paths = [smooth, start, path] if r.smoothness else [path, start, smooth]
-        lengths = [_switched(tuner, base, hop, times), *paths]
+        lengths = [("switched", switched_lengths(tuner, base, hop, times)), *paths]
         if label == "given":
             lengths = [start, *lengths]
     starts = [(name, theta, times) for name, theta in _distinct(lengths)]
@@ -56,19 +56,21 @@ def _paths(tuner: Tuner, times: Float64Array) -> list[tuple[str, Float64Array]]:
     return paths
 
 
-def _switched(tuner: Tuner, base: Float64Array, hop: float, times: Float64Array) -> tuple[str, Float64Array]:
+def switched_lengths(tuner: Tuner, base: Float64Array, hop: float, times: Float64Array) -> Float64Array:
     """Find the best length of a grid for every frame, as far as switches of single frames lead."""
     neighbourhoods = tuner.fine_neighbourhoods() if tuner.scope == "local" else None
     criterion = cast(Additive, tuner.with_scope(tuner.scope, neighbourhoods))
     lengths = length_grid(*tuner.frame_bounds(hop))
     tf = tuner.r.transform(tuner.varying_framing(hop, float(lengths[-1])).mfft)
     view = FrameView(times, np.ones(times.size), 1.0, neighbourhoods)
-    table = Table(tf, tuner.r.x, criterion, lengths, view, tuner.r.smoothness)
+    r = tuner.r
+    evenness = tuner.evenness(hop, float(lengths[-1])) if r.evenness and times.size > 1 else None
+    table = Table(tf, r.x, criterion, lengths, view, r.smoothness, evenness, r.evenness)
     tuner.nfev += lengths.size
     theta = lengths[table.switched(table.nearest(np.broadcast_to(base, times.shape)))[0]]
     if neighbourhoods is not None and criterion.in_nats:
         theta = _held(theta, times, tuner.r.n, tuner.typical)
-    return "switched", theta
+    return theta
 
 
 def _held(theta: Float64Array, times: Float64Array, n: int, width: float) -> Float64Array:

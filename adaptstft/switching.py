@@ -11,9 +11,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+from scipy import sparse
 
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
+from adaptstft.evenness import Evenness
 from adaptstft.frame_sums import statistics
 from adaptstft.framing import make_frames
 from adaptstft.scopes import FrameView, Reduction
@@ -44,6 +46,10 @@ class Table:
         Positions and weights of the frames.
     smoothness : float, optional
         Weight of the mean absolute change of the log length between neighbouring frames.
+    evenness : Evenness, optional
+        What the price of windows that count the signal unevenly is taken from.
+    evenness_weight : float, optional
+        Weight of that price.
     """
 
     def __init__(
@@ -54,6 +60,8 @@ class Table:
         lengths: Float64Array,
         view: FrameView,
         smoothness: float = 0.0,
+        evenness: Evenness | None = None,
+        evenness_weight: float = 0.0,
     ) -> None:
         self.criterion, self.lengths, self.view = criterion, lengths, view
         log = np.log(lengths)
@@ -67,6 +75,10 @@ class Table:
         self.totals = np.stack(sums, axis=-1)
         self.counts = np.full(times.size, float(tf.f_pts * len(x)))
         self._frames = np.arange(times.size)
+        self.evenness, self.evenness_weight = evenness, evenness_weight
+        self._shares: list[sparse.csr_array] = []
+        if evenness is not None:
+            self._shares = [evenness.shares(tf.window, np.full(times.size, v), times) for v in lengths]
 
     def nearest(self, theta: Float64Array) -> AnyArray:
         """Index of the length next to each of `theta`, on a logarithmic scale."""
@@ -75,13 +87,21 @@ class Table:
 
     def value(self, chosen: AnyArray) -> float:
         """Objective of a choice, as indices of the lengths."""
-        return self._reduced(chosen).value + self._roughness(chosen)
+        return self._reduced(chosen).value + self._prices(chosen)[0]
 
     def _reduced(self, chosen: AnyArray) -> Reduction:
         return self.criterion.reduce(self.totals[:, self._frames, chosen], self.counts, self.view)
 
-    def _roughness(self, chosen: AnyArray) -> float:
-        return float(self.price[chosen[1:], chosen[:-1]].sum())
+    def _prices(self, chosen: AnyArray) -> tuple[float, Float64Array | None]:
+        """Prices of changes between neighbours and of uneven overlap, and the latter's slope in each cell."""
+        value, slope = float(self.price[chosen[1:], chosen[:-1]].sum()), None
+        if self.evenness is not None:
+            overlap = np.zeros(self.evenness.energy.size)
+            for g in np.unique(chosen):
+                overlap += self._shares[g].T @ (chosen == g).astype(float)
+            uneven, slope = self.evenness.price(overlap)
+            value, slope = value + self.evenness_weight * uneven, self.evenness_weight * slope
+        return value, slope
 
     def switched(self, chosen: AnyArray) -> tuple[AnyArray, float]:
         """Switch frames to other lengths as long as the objective falls; return the choice and its value.
@@ -94,11 +114,14 @@ class Table:
             chosen = self._best_of_frames(chosen)
             return chosen, self.value(chosen)
         here = self._reduced(chosen)
-        value = here.value + self._roughness(chosen)
+        prices, slope = self._prices(chosen)
+        value = here.value + prices
         for _ in range(_MOST_ROUNDS):
             change = np.einsum("kp,kpg->pg", here.totals, self.totals)
+            if slope is not None:
+                change += np.stack([shares @ slope for shares in self._shares], axis=1)
             change -= change[self._frames, chosen][:, None]
-            trial, there, total = chosen, here, value
+            trial, there, there_slope, total = chosen, here, slope, value
             threshold = 0.0  # what a switch has to gain at least
             while True:
                 cost = change + threshold
@@ -108,7 +131,8 @@ class Table:
                 if not moved.any():
                     break
                 there = self._reduced(trial)
-                total = there.value + self._roughness(trial)
+                prices, there_slope = self._prices(trial)
+                total = there.value + prices
                 if total < value:
                     break
                 gains = -change[self._frames, trial][moved]
@@ -116,7 +140,7 @@ class Table:
             if not moved.any():
                 break
             gained = value - total
-            chosen, here, value = trial, there, total
+            chosen, here, slope, value = trial, there, there_slope, total
             if gained < _LEAST_GAIN * abs(value):
                 break
         few = self.totals[0].size <= _FEW

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-#: Seconds before each timed call. Threads of OpenMP spin for a while after a call, on the cores of whoever is next.
+#: Seconds before each turn. Threads of OpenMP spin for a while after a call, on the cores of whoever is next.
 PAUSE = 0.02
 _WARM_UP = 2
 
@@ -199,14 +199,17 @@ def timed(function: Callable[[], Any]) -> float:
 def interleaved(functions: Mapping[str, Callable[[], Any]], repeat: int, *, pause: float = PAUSE) -> dict[str, Any]:
     """Time functions in turn, A B A B, so that whatever slows the machine down slows all of them down.
 
+    Each turn is two calls in a row, as in an optimisation, of which the second counts: the first finds cores that
+    have gone to sleep in the pause, and caches that hold what the other function left there.
+
     Parameters
     ----------
     functions : dict of callables
         What to time, by label; called before if the first calls are to be left out.
     repeat : int
-        Number of calls of each.
+        Number of turns of each.
     pause : float, optional
-        Seconds to wait before each call.
+        Seconds to wait before each turn.
 
     Returns
     -------
@@ -220,6 +223,7 @@ def interleaved(functions: Mapping[str, Callable[[], Any]], repeat: int, *, paus
         for _ in range(repeat):
             for label, function in functions.items():
                 time.sleep(pause)
+                function()
                 seconds[label].append(timed(function))
     finally:
         gc.enable()

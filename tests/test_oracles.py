@@ -56,7 +56,8 @@ def test_any_sampling_frequency(fs):
 def test_chirps_in_sequence(criterion, scope):
     """15 Hz/s for 2 s, then 150 Hz/s for 2 s: the lengths of the frames are 618 and 195 samples."""
     x = np.concatenate([chirp(15, 60, 2.0), chirp(150, 60, 2.0)])
-    res = adaptstft.optimize(x, FS, window=GAUSSIAN, window_mode="time", criterion=criterion(scope=scope), hop=16)
+    alone = {"criterion": criterion(scope=scope), "evenness": 0, "smoothness": 0}
+    res = adaptstft.optimize(x, FS, window=GAUSSIAN, window_mode="time", hop=16, **alone)
     for rate, low, high in ((15, 500, 1500), (150, 2400, 3600)):
         inside = (res.positions > low) & (res.positions < high)
         np.testing.assert_allclose(res.win_length[inside], best_length(rate), rtol=0.02)
@@ -74,11 +75,23 @@ def test_chirps_in_sequence_from_either_side(start):
         starts=1,
         hop=16,
         win_bounds=(64, 1500),
+        evenness=0,
+        smoothness=0,
         options={"maxiter": 300},
     )
     for rate, low, high in ((15, 500, 1500), (150, 2400, 3600)):
         inside = (res.positions > low) & (res.positions < high)
         np.testing.assert_allclose(res.win_length[inside], best_length(rate), rtol=0.02)
+
+
+@pytest.mark.parametrize("start", [None, 100.0, 900.0])
+def test_prices_move_the_lengths_of_chirps_little(start):
+    x = np.concatenate([chirp(15, 60, 2.0), chirp(150, 60, 2.0)])
+    given = {} if start is None else {"win_length": start, "starts": 1, "win_bounds": (64, 1500)}
+    res = adaptstft.optimize(x, FS, window=GAUSSIAN, window_mode="time", hop=16, options={"maxiter": 300}, **given)
+    for rate, low, high in ((15, 500, 1500), (150, 2400, 3600)):
+        inside = (res.positions > low) & (res.positions < high)
+        np.testing.assert_allclose(res.win_length[inside], best_length(rate), rtol=0.05)
 
 
 def test_a_tone_asks_for_the_longest_window():
