@@ -20,7 +20,9 @@ _CHUNK = 1 << 20
 
 
 def show(value: Any) -> str:
-    """Show a value of the user's in a message: large arrays by their shape."""
+    """Show a value of the user's in a message: large arrays by their shape, NumPy's scalars as Python's."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return repr(value.item())
     if isinstance(value, np.ndarray) and value.size > 6:
         return f"<array of shape {value.shape}>"
     return reprlib.repr(value)
@@ -34,6 +36,7 @@ def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
 
 def as_real(name: str, value: Any) -> float:
     """Return a finite real number as a Python float."""
+    _refuse_traced(name, value)
     try:
         array = np.asarray(value)
         if array.ndim != 0 or array.dtype.kind not in "iuf":
@@ -42,15 +45,32 @@ def as_real(name: str, value: Any) -> float:
     except TypeError:
         raise TypeError(f"{name}={show(value)} must be a real number") from None
     if not np.isfinite(number):
-        raise ValueError(f"{name}={value!r} must be finite")
+        raise ValueError(f"{name}={show(value)} must be finite")
     return number
+
+
+def _refuse_traced(name: str, value: Any) -> None:
+    """Refuse what a framework differentiates in: as a setting it would count as a constant."""
+    if type(value).__module__.partition(".")[0] == "autograd" or getattr(value, "requires_grad", False) is True:
+        raise TypeError(
+            f"{name} is a variable that is differentiated in, but must be a plain number: only signals, window "
+            "lengths, hops, positions and shapes of windows have derivatives"
+        )
+
+
+def as_numbers(values: Any) -> Float64Array:
+    """Return real numbers as an array of any shape; neither text nor True is one, which the caller's message says."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf" or any(isinstance(v, bool | np.bool_) for v in np.asarray(values, object).flat):
+        raise TypeError(f"{show(values)} must be real numbers")
+    return array.astype(float)
 
 
 def check_positive(name: str, value: Any, unit: str = "") -> float:
     """Require a finite number greater than zero, and return it as a float."""
     number = as_real(name, value)
     if not number > 0:
-        raise ValueError(f"{name}={value!r} must be greater than 0{' ' + unit if unit else ''}")
+        raise ValueError(f"{name}={show(value)} must be greater than 0{' ' + unit if unit else ''}")
     return number
 
 
@@ -66,12 +86,15 @@ def as_positives(name: str, values: Any, count: int) -> tuple[float, ...]:
 
 def as_index(name: str, value: Any, low: int | None = None) -> int:
     """Return an integer, at least `low` if that is given."""
+    _refuse_traced(name, value)
     try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name}={value!r} must be an integer") from None
+        raise TypeError(f"{name}={show(value)} must be an integer") from None
     if low is not None and number < low:
-        raise ValueError(f"{name}={value!r} must be at least {low}")
+        raise ValueError(f"{name}={show(value)} must be at least {low}")
     return number
 
 
@@ -98,6 +121,19 @@ def as_axis(axis: Any, ndim: int) -> int:
     if not -ndim <= number < ndim:
         raise ValueError(f"{axis=} must lie in [{-ndim}, {ndim - 1}] for an array of {ndim} dimensions")
     return number % ndim
+
+
+def check_axis_of_names(name: str, values: Any, axis: Any) -> None:
+    """Require an array of xarray's to have its dimension of time where it is looked for."""
+    dims = getattr(values, "dims", ())
+    if type(values).__module__.partition(".")[0] != "xarray" or len(dims) < 2:
+        return
+    found = dims[as_axis(axis, len(dims))]
+    if found != "time":
+        raise ValueError(
+            f"{name} is a {type(values).__name__} of dimensions {tuple(dims)}, and {axis=} is {found!r}: the functions "
+            f"of adaptstft.xarray find time by its name (dim='time'); an array without names is {name}.values"
+        )
 
 
 def as_inexact(name: str, values: Any, *, device: bool = False) -> AnyArray:
@@ -186,6 +222,7 @@ def as_signal(
     device : bool
         Whether a CuPy array is accepted.
     """
+    check_axis_of_names(name, x, axis)
     array = as_inexact(name, x, device=device)
     if array.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got the scalar {x!r}")

@@ -17,9 +17,8 @@ from adaptstft._validation import (
     as_workers,
     check_option,
     check_positive,
-    show,
 )
-from adaptstft.noise import noise_levels
+from adaptstft.noise import check_noise
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 from adaptstft.shrinkage import Mode
 from adaptstft.sure_tuning import (
@@ -43,8 +42,8 @@ DenoisingWindowMode = Literal["average", "constant", "time", "fixed"]
 DenoisingHopMode = Literal["fixed", "constant"]
 
 _SHORTEST, _LONGEST = 32, 16384
-#: Fewest samples, and fewest from which a noise level is estimated.
-_FEWEST, _FEWEST_ESTIMATED = 16, 128
+#: Fewest samples.
+_FEWEST = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +191,7 @@ def denoise(
         Time between frames in samples, at most half the shortest window; a quarter of the
         window length by default, where lengths vary in time half the shortest one.
     threshold : float, optional
-        Threshold; tuned by default, for each channel and, in an average, each window length.
+        Threshold; tuned by default between 0.05 and 40, for each channel and, in an average, each window length.
     axis : int, optional
         Axis of time.
     workers : int, optional
@@ -212,13 +211,26 @@ def denoise(
     ValueError, TypeError
         For arguments out of range, before any work; the message names the value and the range.
 
+    Warns
+    -----
+    UserWarning
+        If the level is estimated and the noise does not look white, see Notes.
+
     Notes
     -----
     *The noise* must be white. Of coloured noise the loud part of the spectrum is taken for
     signal and stays: whiten it first. The level is found from the quietest tenth of the tiles
     of a spectrogram, corrected for having chosen them; where less than a tenth of
-    the time-frequency plane is free of signal, it comes out too high. The background of a recording counts
-    as noise.
+    the time-frequency plane is free of signal, it comes out too high. Where the noise is weaker in some
+    band, as it is beyond the old Nyquist frequency of a recording that was resampled to a higher
+    rate, or beyond what a codec keeps, the level is that of this band and far too low for the others: nearly nothing is
+    removed. A warning says so if two of seven bands of frequencies hold what looks like noise of more than
+    twice the level; it takes some 300 samples to tell, and some that are free of signal. The background of a
+    recording counts as noise.
+
+    *Channels* have nothing in common in modes ``"average"`` and ``"fixed"``, which treat them one by one. In modes
+    ``"constant"`` and ``"time"`` they share the window lengths and the hop, those with the least sum of risks, each in
+    variances of its channel's noise; every channel has a threshold of its own.
 
     *Tuning.* The estimated risk takes account of everything: frames cut by the ends of the signal, bins next to
     frequency 0 and the Nyquist frequency, and the overlap of neighbours in blocks. It is
@@ -259,6 +271,7 @@ def denoise(
     >>> bool(np.mean((y - clean) ** 2) < 0.03 * np.mean((noisy - clean) ** 2))
     True
     """
+    full_output = as_flag("full_output", full_output)
     request = _check(
         x,
         fs,
@@ -274,7 +287,6 @@ def denoise(
         axis=axis,
         workers=workers,
     )
-    full_output = as_flag("full_output", full_output)
     y, info = _denoise(request)
     y = np.moveaxis(y, -1, request.axis)
     return (y, info) if full_output else y
@@ -348,7 +360,7 @@ def _check(
         signal,
         time_axis,
         fs,
-        _levels(signal, noise_std),
+        check_noise(signal, noise_std, stacklevel=4),
         mode,
         family,
         chosen,
@@ -387,28 +399,6 @@ def _length_bounds(
             f"{hop=} must be at most half the shortest window, that is {SHORTEST_HOP_RATIO * low:g} samples"
         )
     return low, high
-
-
-def _levels(signal: AnyArray, noise_std: Any) -> Float64Array:
-    """Noise of each channel, given or estimated; 0 where a signal is silent."""
-    lead, n = signal.shape[:-1], signal.shape[-1]
-    if noise_std is None:
-        if n < _FEWEST_ESTIMATED:
-            raise ValueError(
-                f"x has {n} samples, from which no noise level can be estimated (at least {_FEWEST_ESTIMATED}): "
-                "give noise_std"
-            )
-        return noise_levels(signal.reshape(-1, n).astype(np.result_type(signal.dtype, np.float64), copy=False))
-    try:
-        values = np.broadcast_to(np.asarray(noise_std, dtype=float), lead)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"noise_std={show(noise_std)} must be one number, or one for each channel in the shape {lead}"
-        ) from None
-    bad = ~(np.isfinite(values) & (values > 0))
-    if np.any(bad):
-        raise ValueError(f"noise_std={float(values[bad].flat[0])!r} must be finite and greater than 0")
-    return np.asarray(values.ravel())
 
 
 # ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import inspect
 import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,7 +28,7 @@ from adaptstft.parallel import Lost
 from adaptstft.recordings import Recording
 from adaptstft.request import Request, check_request
 from adaptstft.result import TuningResult
-from adaptstft.rows import COLUMNS, Row, RowFile, check_path, describe, describe_error
+from adaptstft.rows import COLUMNS, Row, RowFile, check_path, describe, describe_error, describe_file, one_line
 from adaptstft.settings_text import settings_text
 from adaptstft.table import TuningTable
 from adaptstft.tuning import optimize
@@ -78,12 +79,12 @@ def optimize_many(
           the recording is tuned;
         - a pair ``(name, item)``.
 
-        Or a mapping from names to these, such as a dict or a `pandas.DataFrame`. A path
-        is its own name, the others without one are ``"0"``, ``"1"``, ... by their place. No
-        name may occur twice.
+        Or a mapping from names to these, such as a dict, a `pandas.DataFrame` (of arrays, by its columns) or a
+        `pandas.Series` (by its index). A path is its own name, the others without one are ``"0"``, ``"1"``, ... by
+        their place. No name may occur twice.
     fs : float, optional
-        Sampling frequency in Hz. Needed for arrays; with files and recordings it wins
-        over their own.
+        Sampling frequency in Hz. Needed for arrays (one that an iterator or a function makes is a row with
+        an error without it); with files and recordings it wins over their own.
     key : str, optional
         The variable of MAT files to read.
     channel : int, optional
@@ -99,12 +100,12 @@ def optimize_many(
         the executor's threads, by default.
     out : str or path-like, optional
         A ``.csv`` or ``.parquet`` file for the rows, in the order in which they are
-        finished. Recordings whose name it holds are not tuned again.
+        finished. Recordings whose name it holds are not tuned again, but for files that have changed, see Notes.
     retry : bool, optional
         Tune the recordings whose row in `out` holds an error again.
     save : str or path-like, optional
         A folder for the whole results, each an ``.npz`` file for `adaptstft.load`, with
-        the signal.
+        the signal. It must exist where this is called, and, which is not checked, wherever the work is done.
     full_output : bool, optional
         Keep the whole results, with the signals, in ``results`` of the table.
     progress : bool, optional
@@ -123,6 +124,8 @@ def optimize_many(
     ValueError, TypeError
         For arguments out of range, before any work, and if two recordings have one name; if `out`
         was written with other settings, or is no such table.
+    RuntimeError
+        If a process of a `concurrent.futures` executor dies, see Notes.
     ImportError
         If an extra is missing, with the command that installs it.
 
@@ -141,9 +144,17 @@ def optimize_many(
     added to its name, until the run ends or the next one begins. ``KeyboardInterrupt`` is passed on once the
     rows are on disk.
 
+    *Changed files.* A row of a path holds the size of the file and the time of its last change, as they
+    were before it was read. Where the file has others when the call is repeated, its recording is tuned
+    again, and the new row takes the place of the old one. Files that cannot be seen from here
+    count as unchanged, and so does what is behind other names: arrays, and what functions load.
+
     *Crashes.* If a process of joblib dies, say for want of memory, those recordings that
     were being worked on are tuned again, each by itself, and the row of one whose process
-    dies again says so. Dask has its own rules for how often work is tried again.
+    dies again says so. Dask has its own rules for how often work is tried again. An executor of
+    `concurrent.futures` is of no more use once one of its processes has died: all recordings that it held then are
+    rows with that error, since nobody knows whose fault it was, and the run ends with an error. With another executor
+    the same call goes on, and ``retry=True`` with ``pre_dispatch=1`` finds out which of them it was.
 
     Examples
     --------
@@ -187,7 +198,7 @@ def optimize_many(
         raise ValueError(f"{retry=} needs out, the file whose errors are tried again")
     if out is not None:
         check_path(out)
-    tasks = _tasks(_pairs(items), job)
+    tasks = _tasks(_pairs(items, fs), job)
     bar = Progress(as_flag("progress", progress))
     run = partial(parallel.run, n_jobs=n_jobs, executor=executor, pre_dispatch=pre_dispatch)
     try:
@@ -267,7 +278,7 @@ def _check_same_settings(file: RowFile, settings: str) -> None:
 
 def _count(items: Any) -> int | None:
     try:
-        return len(items)
+        return len(items.keys() if hasattr(items, "keys") else items)  # of a DataFrame the columns
     except TypeError:
         return None
 
@@ -285,20 +296,30 @@ class _Task:
     source: Any
 
 
-def _pairs(items: Any) -> Iterable[Any]:
-    """Return items, or pairs of names and items, and find names that occur twice while there is time."""
+def _pairs(items: Any, fs: Any) -> Iterable[Any]:
+    """Return items, or pairs of names and items, and find what is wrong with those that are there already."""
     if isinstance(items, str | os.PathLike) or not np.iterable(items):
         raise TypeError(f"items={show(items)} must be several recordings: a list of paths, arrays or functions")
     if isinstance(items, np.ndarray) and items.ndim < 2:
         raise ValueError(f"items has shape {items.shape}: an array must have two dimensions, one recording in each row")
-    if hasattr(items, "items"):
-        return ((str(name), item) for name, item in items.items())
-    if isinstance(items, list | tuple):
-        seen: set[str] = set()
-        for index, item in enumerate(items):
-            _check_new(_named(index, item)[0], seen)
     found: Iterable[Any] = items
+    if hasattr(items, "items"):
+        found = ((str(name), item) for name, item in items.items())
+        if isinstance(items, dict) or type(items).__module__.partition(".")[0] == "pandas":  # others may load
+            found = list(found)
+    if isinstance(found, list | tuple | np.ndarray):
+        seen: set[str] = set()
+        for index, item in enumerate(found):
+            name, source = _named(index, item)
+            _check_new(name, seen)
+            if fs is None and not (_has_rate(source) or callable(source)):
+                raise ValueError(f"fs=None: item {name!r} is an array, which needs a sampling frequency")
     return found
+
+
+def _has_rate(source: Any) -> bool:
+    """Whether an item knows its sampling frequency, or its file may."""
+    return isinstance(source, str | os.PathLike | Recording)
 
 
 def _check_new(name: str, seen: set[str]) -> None:
@@ -325,8 +346,6 @@ def _tasks(pairs: Iterable[Any], job: _Job) -> Iterator[_Task]:
     for index, item in enumerate(pairs):
         name, source = _named(index, item)
         _check_new(name, seen)
-        if job.fs is None and not isinstance(source, str | os.PathLike | Recording) and not callable(source):
-            raise ValueError(f"fs=None: item {name!r} is an array, which needs a sampling frequency")
         yield _Task(index, name, source)
 
 
@@ -358,6 +377,8 @@ def _tune_item(job: _Job, task: _Task) -> tuple[Row, TuningResult | None]:
     row = job.row(task.name)
     result = None
     try:
+        if isinstance(task.source, str | os.PathLike):
+            row |= describe_file(task.source)  # before it is read: what changes meanwhile is read again
         x, fs, axis = _load(job, task.source)
         n = np.shape(x)[axis]
         row |= {"fs": float(fs), "channels": np.size(x) // max(n, 1), "n": n}
@@ -375,7 +396,8 @@ def _tune_item(job: _Job, task: _Task) -> tuple[Row, TuningResult | None]:
 
 def _load(job: _Job, source: Any) -> tuple[Any, float, int]:
     """Return the samples of an item, their rate and the axis of time."""
-    if callable(source):
+    made = callable(source)
+    if made:
         source = source()
     if isinstance(source, str | os.PathLike):
         source = recordings.read(source, fs=job.fs, key=job.key)
@@ -386,7 +408,8 @@ def _load(job: _Job, source: Any) -> tuple[Any, float, int]:
     if job.channel is not None:
         raise ValueError(f"channel={job.channel} is for files and recordings; index the array instead")
     if job.fs is None:
-        raise ValueError("fs=None: the function returned an array, which needs a sampling frequency")
+        what = "the function returned" if made else "the item is"
+        raise ValueError(f"fs=None: {what} an array, which needs a sampling frequency")
     return source, job.fs, job.options.get("axis", -1)
 
 
@@ -408,6 +431,14 @@ def _save(result: TuningResult, folder: Path, name: str) -> str:
 
 # ---------------------------------------------------------------------------------------
 # All items
+
+
+def _has_changed(source: Any, row: Row) -> bool:
+    """Whether the file that a row is about has another size or time of change than when it was read."""
+    if row["file_size"] is None or not isinstance(source, str | os.PathLike):
+        return False
+    seen = describe_file(source)
+    return any(row[name] != value for name, value in seen.items())
 
 
 _Outcomes: TypeAlias = Generator[tuple[_Task, Any], None, None]
@@ -438,19 +469,29 @@ class _Collection:
                     del task, outcome  # the next recording is loaded before the loop would let go of this one
         except KeyboardInterrupt as stop:
             if self.file is not None:
-                count = len(self.file.rows)
-                rows = f"{count} row{' is' if count == 1 else 's are'}"
-                stop.add_note(f"{rows} in {self.file.path}; the same call goes on from there")
+                stop.add_note(f"{self._kept()}; the same call goes on from there")
             raise
+        except BrokenExecutor as error:
+            kept = "without out= no row is kept" if self.file is None else self._kept()
+            raise RuntimeError(
+                f"the executor has broken, which ends the run ({one_line(str(error))}); {kept}, and the same call with "
+                "another executor goes on from there. With n_jobs= a process that dies ends the recording alone"
+            ) from error
         order = sorted(self.rows)
         results = [self.results.get(index) for index in order] if self.job.full_output else None
         path = None if self.file is None else self.file.path
         return TuningTable([self.rows[index] for index in order], results, path, self.resumed)
 
+    def _kept(self) -> str:
+        """Say how many rows there are in the file."""
+        assert self.file is not None
+        count = len(self.file.rows)
+        return f"{count} row{' is' if count == 1 else 's are'} in {self.file.path}"
+
     def _unfinished(self, tasks: Iterator[_Task]) -> Iterator[_Task]:
         for task in tasks:
             row = None if self.file is None else self.file.rows.get(task.name)
-            if row is None:
+            if row is None or _has_changed(task.source, row):
                 yield task
             else:
                 self.rows[task.index] = row

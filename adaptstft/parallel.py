@@ -2,7 +2,8 @@
 
 A task is taken from its iterator when there is room for it, so that as many are held as are being worked on. What
 goes wrong with the engine while it works on a task is an outcome of that task, `Lost`; the function itself is
-expected to return whatever else goes wrong.
+expected to return whatever else goes wrong. An executor that has broken, as one of `concurrent.futures` does when one
+of its processes dies, is of no more use: all tasks that it was given are lost, and what it raised is raised then.
 """
 
 from __future__ import annotations
@@ -206,16 +207,24 @@ def _on_executor(
     submitter = executor.get_executor(pure=False) if _is_dask(executor) else executor
     room = _Room(executor, pre_dispatch)
     futures: dict[Any, int] = {}
+    broken: BrokenExecutor | None = None
     try:
         while True:
-            while len(futures) < room.size() and (item := next(source, None)) is not None:
-                futures[submitter.submit(function, item[1])] = item[0]
+            while broken is None and len(futures) < room.size() and (item := next(source, None)) is not None:
+                try:
+                    futures[submitter.submit(function, item[1])] = item[0]
+                except BrokenExecutor as error:
+                    broken = error
             if not futures:
-                return
+                break
             for future in wait(futures, return_when=FIRST_COMPLETED).done:
                 number = futures.pop(future)
                 outcome = _outcome(future)
+                if isinstance(outcome, Lost) and isinstance(outcome.error, BrokenExecutor):
+                    broken = outcome.error
                 yield source.pending.pop(number), outcome
+        if broken is not None:
+            raise broken
     finally:
         for future in futures:
             future.cancel()
@@ -224,7 +233,7 @@ def _on_executor(
 def _outcome(future: Any) -> Any:
     try:
         return future.result()
-    except (BrokenExecutor, CancelledError):
-        raise  # the executor is of no more use
+    except CancelledError:
+        raise  # by whoever has the executor
     except Exception as error:
         return Lost(error)

@@ -11,6 +11,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -33,6 +34,8 @@ COLUMNS: dict[str, type] = {
     "fs": float,
     "channels": int,
     "n": int,
+    "file_size": int,
+    "file_mtime_ns": int,
     "window": str,
     "win_length": float,
     "win_length_min": float,
@@ -59,6 +62,8 @@ COLUMNS: dict[str, type] = {
 }
 SUFFIXES = (".csv", ".parquet")
 _HEADER = ",".join(COLUMNS) + "\n"
+#: Most characters of an error that are kept: readers of CSV refuse fields that are too long.
+_LONGEST_ERROR = 2000
 
 
 def describe(result: TuningResult) -> Row:
@@ -97,7 +102,19 @@ def describe_error(error: BaseException) -> Row:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:
         text = str(error)
-    return {"status": "error", "error_type": type(error).__name__, "error": one_line(text) or type(error).__name__}
+    text = one_line(text) or type(error).__name__
+    if len(text) > _LONGEST_ERROR:
+        text = text[:_LONGEST_ERROR] + " ..."
+    return {"status": "error", "error_type": type(error).__name__, "error": text}
+
+
+def describe_file(path: str | os.PathLike[str]) -> Row:
+    """Return the columns by which a file is known again; nothing if there is none to be seen from here."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # names that hold a null character
+        return {}
+    return {"file_size": found.st_size, "file_mtime_ns": found.st_mtime_ns}
 
 
 def labelled(name: str, text: str) -> str:
@@ -140,7 +157,7 @@ class RowFile:
     Attributes
     ----------
     rows : dict
-        Rows by name, those appended included.
+        Rows by name, those appended included. A row that is appended takes the place of one of its name.
 
     Raises
     ------
@@ -154,14 +171,27 @@ class RowFile:
         self.path = check_path(path)
         self._parquet = self.path.suffix.lower() == ".parquet"
         self._lines = self.path.with_name(self.path.name + ".rows") if self._parquet else self.path
-        finished = _read_parquet(self.path) if self._parquet and self.path.exists() else {}
-        self._stream = _open_alone(self._lines)
+        self._stream = _open_alone(self._lines)  # first: what another run still writes is not to be read
+        self._count = 0
         try:
+            finished = self._read_finished()
             self.rows = finished | self._read_lines()
             if retry:
                 self._take_out_errors()
         except BaseException:
             self._stream.close()
+            raise
+
+    def _read_finished(self) -> dict[str, Row]:
+        """Read the Parquet file of an earlier run, if there is one."""
+        if not self._parquet or not self.path.exists():
+            return {}
+        try:
+            return _read_parquet(self.path)
+        except ValueError:
+            if os.fstat(self._stream.fileno()).st_size == 0:
+                with suppress(OSError):  # an open file cannot be removed everywhere
+                    self._lines.unlink()  # beside a file of somebody else's nothing is left
             raise
 
     def _read_lines(self) -> dict[str, Row]:
@@ -180,11 +210,13 @@ class RowFile:
             self._write(header)
         try:
             text = data[len(header) : whole].decode()
-            return {row["name"]: row for row in map(_parse, csv.reader(io.StringIO(text, newline="")))}
-        except ValueError as error:
+            found = list(map(_parse, csv.reader(io.StringIO(text, newline=""))))
+        except (ValueError, csv.Error) as error:
             raise ValueError(
                 f"out={str(self.path)!r}: {self._lines.name} has a line that is no row ({error})"
             ) from error
+        self._count = len(found)
+        return {row["name"]: row for row in found}
 
     def _take_out_errors(self) -> None:
         kept = {name: row for name, row in self.rows.items() if row["status"] != "error"}
@@ -196,17 +228,28 @@ class RowFile:
             self._stream.truncate(len(_HEADER))
             self._stream.seek(len(_HEADER))
             return
-        # a new file that replaces the old one: at no time is there one with fewer rows on the disk
+        self._replace_lines()
+
+    def _replace_lines(self) -> None:
+        """Write the rows anew, in a file that replaces the old one: at no time are there fewer rows on the disk."""
         new = self._lines.with_name(self._lines.name + ".new")
-        new.write_text(_HEADER + "".join(map(_format, kept.values())), encoding="utf-8", newline="")
-        self._stream.close()
+        new.write_text(_HEADER + "".join(map(_format, self.rows.values())), encoding="utf-8", newline="")
+        old = self._stream
+        if os.name == "nt":  # where an open file cannot be replaced
+            old.close()
         os.replace(new, self._lines)
-        self._stream = _open_alone(self._lines)
+        try:
+            self._stream = _open_alone(self._lines)
+        finally:
+            old.close()
         self._stream.seek(0, os.SEEK_END)
+        self._count = len(self.rows)
 
     def append(self, row: Row) -> None:
         """Write one row, which reaches the operating system before this returns."""
         self._write(_format(row).encode())
+        self._count += 1
+        self.rows.pop(row["name"], None)  # rows are in the order in which they were written
         self.rows[row["name"]] = row
 
     def _write(self, data: bytes) -> None:
@@ -223,8 +266,11 @@ class RowFile:
         try:
             if self._parquet:
                 _write_parquet(self.path, self.rows.values())
-                self._stream.close()
-                self._lines.unlink()
+                if os.name == "nt":  # where an open file cannot be removed
+                    self._stream.close()
+                self._lines.unlink()  # while it is held: the next run's is another file
+            elif self._count > len(self.rows):
+                self._replace_lines()
         finally:
             self._stream.close()
 
@@ -246,20 +292,38 @@ def check_path(path: Any) -> Path:
 
 def _open_alone(path: Path) -> io.FileIO:
     """Open a file for reading and writing, and hold it against other processes where the system can."""
-    path.touch()
-    stream = io.FileIO(path, "r+")
+    while True:
+        path.touch()
+        stream = io.FileIO(path, "r+")
+        try:
+            _lock(stream, path)
+            if _is_at(stream, path):
+                return stream
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()  # another run has removed or replaced it meanwhile
+
+
+def _lock(stream: io.FileIO, path: Path) -> None:
     try:
         import fcntl
     except ImportError:
-        return stream
+        return
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        stream.close()
         raise ValueError(f"out={str(path)!r} is being written by another run") from None
     except OSError:  # file systems of a network that know no locks
         pass
-    return stream
+
+
+def _is_at(stream: io.FileIO, path: Path) -> bool:
+    """Whether a path still leads to the file that is open."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _read_parquet(path: Path) -> dict[str, Row]:

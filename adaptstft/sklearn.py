@@ -401,6 +401,8 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
             raise ValueError(f"pooling={show(self.pooling)} is empty: use None to keep all frames")
         for how in self._poolings():
             check_option("pooling", how, _POOLINGS)
+        if len(set(self._poolings())) < len(self._poolings()):
+            raise ValueError(f"pooling={show(self.pooling)} has the same features twice: name each kind once")
 
     def _poolings(self) -> tuple[Any, ...]:
         if self.pooling is None:

@@ -28,7 +28,8 @@ class TuningTable(Sequence[Row]):
     ----------
     rows : list of dict
         The rows. Columns are ``name``; ``status``, ``"ok"`` or ``"error"``, and ``error_type`` and ``error``,
-        what went wrong; ``fs`` (Hz), ``channels`` and ``n`` (samples), the recording; ``window``, its name, and
+        what went wrong; ``fs`` (Hz), ``channels`` and ``n`` (samples), the recording; ``file_size`` (bytes) and
+        ``file_mtime_ns``, the time of its last change, of one that is a path; ``window``, its name, and
         its shape after a colon; ``win_length`` (samples) and ``win_duration`` (s), of several lengths the median, with
         ``win_length_min`` and ``win_length_max``; ``factor_low`` and ``factor_high``, between which all lengths
         may be multiplied and remain as good, see `adaptstft.TuningResult`'s ``sensitivity``;

@@ -340,6 +340,12 @@ class AdaptiveSTFT(torch.nn.Module):  # type: ignore[misc]
         check_option("output", output, get_args(Output))
         check_option("padding", padding, get_args(Padding))
         self.output, self.padding = output, padding
+        for name, value in (("hop", hop), ("win_length", win_length)):
+            if getattr(value, "requires_grad", False):
+                raise TypeError(
+                    f"{name} requires a gradient, but the layer has parameters of its own, which begin from values: "
+                    f"give {name}.detach(), and name it in learn"
+                )
         chosen = _check_learn(learn)
         for name, bounds, of in (("win_bounds", win_bounds, "win_length"), ("hop_bounds", hop_bounds, "hop")):
             if bounds is not None and of not in chosen:
@@ -352,7 +358,10 @@ class AdaptiveSTFT(torch.nn.Module):  # type: ignore[misc]
         low, high = as_bounds("win_bounds", limits, 1.0)
         if high > mfft:
             raise ValueError(f"{win_bounds=}: the upper bound must be at most {mfft=}")
-        hops = np.asarray(hop, dtype=float)
+        hops = np.asarray(hop)
+        if hops.dtype.kind not in "iuf":
+            raise TypeError(f"hop={show(hop)} must be a positive number of samples, or a 1-D array of them")
+        hops = hops.astype(float)
         if hops.ndim > 1 or hops.size == 0 or not np.all(np.isfinite(hops) & (hops > 0)):
             raise ValueError(f"hop={show(hop)} must be a positive number of samples, or a 1-D array of them")
         reach = (float(hops.min()) / 2, float(hops.max()) * 2) if hop_bounds is None else hop_bounds

@@ -108,7 +108,7 @@ def optimize(
     criterion : str, Criterion or callable, optional
         What to minimise, see `adaptstft.criteria`. A callable is a function of
         ``|S|**2`` written with ``autograd.numpy``; several criteria are combined by
-        `adaptstft.criteria.Combined`.
+        `adaptstft.criteria.Combined`. `adaptstft.risk.SureLoss` is what denoising would leave of the noise.
     scope : {"global", "frame", "local"}, optional
         What one normalisation of the criterion extends over; ``"local"`` by
         default where lengths or positions vary in time, otherwise ``"global"``.
@@ -227,6 +227,11 @@ def optimize(
     and ``"fixed"``, and hop modes ``"fixed"`` and ``"constant"``. Trends are those of each signal, and
     lengths up to half the shortest signal are searched by default. Of the result ``positions`` and
     ``signal`` are None, and ``sft`` is for signals of any length.
+
+    *Corpus or channels.* An iterator is a corpus whatever it gives, but a list of arrays of one shape is
+    an array, as in NumPy, whose rows are channels. In scope ``"global"`` both have the same result. In
+    scope ``"frame"`` they do not: a frame of channels has one normalisation for all of them, and those of
+    the signals of a corpus have one each. Make an `adaptstft.Corpus` of the list to have that.
 
     *Families.* ``window="auto"`` compares Hann's and Blackman's windows, Kaiser's with
     ``beta=8.6`` and a Gaussian of six standard deviations (with ``tune_shape=True`` the

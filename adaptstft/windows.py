@@ -22,7 +22,7 @@ from autograd import elementwise_grad
 from scipy import special
 
 from adaptstft._typing import Float64Array, WindowFunction
-from adaptstft._validation import show
+from adaptstft._validation import as_numbers, show
 from adaptstft.series import Series, fit_series
 
 __all__ = ["Window", "names", "register", "resolve"]
@@ -588,7 +588,7 @@ def resolve(window: Any) -> Window:
     elif isinstance(window, tuple | list) and window and isinstance(window[0], str):
         name = window[0]
         try:
-            shape = tuple(float(v) for part in window[1:] for v in np.atleast_1d(part))
+            shape = tuple(float(v) for part in window[1:] for v in np.atleast_1d(as_numbers(part)))
         except (TypeError, ValueError) as exc:
             raise TypeError(f"{window=}: shape parameters must be real numbers") from exc
     elif callable(window):

@@ -76,11 +76,13 @@ class _Clock:
         coordinate = array.coords[dim]
         values, attrs = coordinate.values, dict(coordinate.attrs)
         if values.dtype.kind in "mM":
-            times, resolution, unit = _nanoseconds(values - values[0]) * 1e-9, 1e-9, 0.0
+            times, resolution, unit = *_elapsed(values), 0.0
         elif values.dtype.kind in "iuf":
             unit = _unit_of(dim, attrs)
-            times = (values - values[0]) * unit
-            resolution = float(np.finfo(float).eps * np.abs(values).max() * unit)
+            exact = values.astype(float)
+            times = (exact - exact[0]) * unit
+            precision = values.dtype if values.dtype.kind == "f" else np.dtype(float)
+            resolution = float(np.finfo(precision).eps * np.abs(exact).max() * unit)
             attrs.setdefault("units", "s")
         else:
             raise TypeError(f"coordinate {dim!r} has dtype {values.dtype}: it must hold numbers or datetime64")
@@ -89,8 +91,9 @@ class _Clock:
     def at(self, seconds: Float64Array) -> AnyArray:
         """Coordinate of times in seconds after the first sample."""
         if self.unit == 0:
-            elapsed = np.round(seconds * 1e9).astype("timedelta64[ns]")
-            return np.asarray(self.start.astype(f"{self.start.dtype.kind}8[ns]") + elapsed)
+            kind, fine = self.start.dtype.kind, _finest(self.start, seconds)
+            elapsed = np.round(seconds * (1e9 if fine == "ns" else 1e6)).astype(f"timedelta64[{fine}]")
+            return np.asarray(self.start.astype(f"{kind}8[{fine}]") + elapsed)
         return np.asarray(self.start + seconds / self.unit)
 
     def moved(self, seconds: float) -> _Clock:
@@ -98,8 +101,21 @@ class _Clock:
         return _Clock(self.at(np.array(seconds))[()], self.unit, self.fs, self.attrs)
 
 
-def _nanoseconds(values: AnyArray) -> Float64Array:
-    return np.asarray(values.astype("timedelta64[ns]").astype(np.int64).astype(float))
+def _elapsed(clock: AnyArray) -> tuple[Float64Array, float]:
+    """Seconds since the first of the times of a clock, datetime64 or timedelta64, and to how many they are rounded."""
+    ticks = (clock - clock[0]).astype(np.int64)
+    unit, count = np.datetime_data(clock.dtype)
+    seconds = float(np.ones((), f"timedelta64[{count}{unit}]") / np.timedelta64(1, "s"))
+    steps = np.diff(ticks)
+    # times that are rounded, say to milliseconds, are multiples of what they are rounded to, whatever their unit
+    grain = 0 if np.all(steps == steps[:1]) else int(np.gcd.reduce(steps))
+    return ticks * seconds, grain * seconds
+
+
+def _finest(start: Any, seconds: Float64Array) -> str:
+    """Nanoseconds as the unit of times, unless these are centuries from 1970, where 64 bits are too few for them."""
+    first = float(start.astype(f"{start.dtype.kind}8[s]").astype(np.int64))
+    return "ns" if abs(first) + np.abs(seconds).max(initial=0.0) < 9.2e9 else "us"
 
 
 def _unit_of(dim: str, attrs: dict[str, Any]) -> float:
@@ -115,8 +131,14 @@ def _rate(dim: str, times: Float64Array, resolution: float) -> float | None:
     if count < 1:
         return None
     span = float(times[-1])
-    off = np.abs(times - np.arange(count + 1) * (span / count)) if span > 0 else np.array([np.inf])
-    if not np.isfinite(times).all() or not off.max() < span / count / 2:
+    step = span / count
+    off = np.abs(times - np.arange(count + 1) * step) if span > 0 else np.array([np.inf])
+    if not np.isfinite(times).all() or not off.max() < step / 2:
+        if resolution > step / 2 > 0:
+            raise ValueError(
+                f"coordinate {dim!r} is too coarse: samples are {step:.3g} s apart, and its values are rounded to "
+                f"{resolution:.3g} s; drop it (and give fs, where that is taken), or assign a finer one"
+            )
         raise ValueError(
             f"coordinate {dim!r} is not evenly spaced and increasing; interpolate the signal to an even grid first"
         )
@@ -134,7 +156,7 @@ def optimize(x: xr.DataArray, fs: float | None = None, *, dim: str = "time", **o
         The signal, in memory or in chunks, which the workers of Dask go through. All dimensions but
         `dim` are channels, which share one set of parameters.
     fs : float, optional
-        Sampling frequency in Hz; that of the coordinate by default.
+        Sampling frequency in Hz; that of the coordinate by default, which it must not contradict.
     dim : str, optional
         The dimension of time.
     **options
@@ -148,8 +170,8 @@ def optimize(x: xr.DataArray, fs: float | None = None, *, dim: str = "time", **o
     Raises
     ------
     ValueError, TypeError
-        If there is no such dimension, its coordinate is not evenly spaced or there is neither that nor
-        `fs`, and as in `adaptstft.optimize`.
+        If there is no such dimension, its coordinate is not evenly spaced or of another rate than `fs`, or there
+        is neither, and as in `adaptstft.optimize`.
 
     Examples
     --------
@@ -164,9 +186,19 @@ def optimize(x: xr.DataArray, fs: float | None = None, *, dim: str = "time", **o
     (('frequency', 'time'), '(m/s^2)^2/Hz', 'Hz')
     """
     _check_dim(x, dim)
-    rate = _Clock.of(x, dim).fs if fs is None else check_positive("fs", fs, "Hz")
+    rate = _Clock.of(x, dim).fs
+    if fs is not None:
+        given = check_positive("fs", fs, "Hz")
+        if rate is not None and abs(rate / given - 1) > _RATE_TOLERANCE:
+            raise ValueError(
+                f"{fs=} contradicts coordinate {dim!r}, which has {rate:g} samples per second: leave fs out, or drop "
+                "the coordinate"
+            )
+        rate = given
     if rate is None:
         raise ValueError(f"fs=None: there is no coordinate {dim!r} of at least two samples to take it from")
+    if "axis" in options:
+        raise TypeError(f"axis={options['axis']!r}: time is along {dim=}")
     return tuning.optimize(x.transpose(..., dim).data, rate, axis=-1, **options)
 
 

@@ -3,12 +3,14 @@
 import builtins
 import re
 
+import autograd
 import numpy as np
 import pandas as pd
 import pytest
 
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT, criteria, windows
+from adaptstft.autograd import stft as autograd_stft
 
 FS = 100.0
 X = np.cos(0.3 * np.arange(400)) + 0.01 * np.arange(400) % 7
@@ -143,10 +145,30 @@ def test_sampling_frequency(fs):
             use()
 
 
-@pytest.mark.parametrize("fs", ["1", None, [1.0, 2.0], 1j])
+@pytest.mark.parametrize("fs", ["1", None, [1.0, 2.0], 1j, True, np.array(True)])
 def test_sampling_frequency_type(fs):
     with pytest.raises(TypeError, match=r"fs=.* must be a real number"):
         tune(fs=fs)
+
+
+@pytest.mark.parametrize("fs", [np.array(0), np.float64(-1.0), np.array(np.nan), np.int16(0)])
+def test_numbers_in_boxes_are_shown_without_them(fs):
+    with pytest.raises(ValueError, match=f"^fs={fs.item()!r} must be"):
+        tune(fs=fs)
+    assert tune(fs=np.array(100.0)).sft.fs == 100.0
+
+
+@pytest.mark.parametrize("name", ["mfft", "starts", "workers", "axis"])
+@pytest.mark.parametrize("flag", [True, np.True_, False])
+def test_flags_are_no_numbers(name, flag):
+    with pytest.raises(TypeError, match=f"^{name}={bool(flag)} must be an integer"):
+        tune(**{name: flag})
+
+
+def test_variables_of_autograd_are_no_settings():
+    loss = autograd.grad(lambda fs: autograd_stft(np.ones(99), 20.0, mfft=32, hop=5, fs=fs).real.sum())
+    with pytest.raises(TypeError, match=r"^fs is a variable that is differentiated in, but must be a plain number"):
+        loss(2.0)
 
 
 @pytest.mark.parametrize("length", [0.5, 0, -3, np.nan, [20.0, 0.2]])
@@ -262,6 +284,12 @@ def test_windows_that_end_abruptly_are_refused_for_tuning(window):
 def test_shape_parameters(window, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         windows.resolve(window)
+
+
+@pytest.mark.parametrize("value", [True, [0.5, None], "6", 1j])
+def test_shape_parameters_are_numbers(value):
+    with pytest.raises(TypeError, match=r"^window=\('gaussian', .*\): shape parameters must be real numbers"):
+        windows.resolve(("gaussian", value))
 
 
 def test_functions_written_with_plain_numpy():

@@ -57,14 +57,18 @@ def test_the_same_command_goes_on_and_retries_if_asked(capsys, tmp_path, files):
     command = ["--out", str(tmp_path / "out.csv")]
     assert cli.main([*files[:2], *command]) == 2
     first = rows_of(tmp_path / "out.csv")
-    scipy.io.wavfile.write(files[1], 1000, datasets.linear_chirp(100.0, duration=0.6).x)
+    late = str(tmp_path / "late.wav")
     capsys.readouterr()
-    assert cli.main([*files, *command]) == 2
-    assert "2 tuned, 1 failed; 2 of them in earlier runs" in capsys.readouterr().out
-    assert cli.main([*files, *command, "--retry"]) == 0
-    assert "3 tuned, 0 failed; 2 of them in earlier runs" in capsys.readouterr().out
+    assert cli.main([*files, late, *command]) == 2
+    assert "2 tuned, 2 failed; 2 of them in earlier runs" in capsys.readouterr().out
+    for name in (files[1], late):
+        scipy.io.wavfile.write(name, 1000, datasets.linear_chirp(100.0, duration=0.6).x)
+    assert cli.main([*files, late, *command]) == 2  # a file that has changed is tuned, one that was missing is not
+    assert "3 tuned, 1 failed; 3 of them in earlier runs" in capsys.readouterr().out
+    assert cli.main([*files, late, *command, "--retry"]) == 0
+    assert "4 tuned, 0 failed; 3 of them in earlier runs" in capsys.readouterr().out
     rows = rows_of(tmp_path / "out.csv")
-    assert rows[0] == first[0] and [row["name"] for row in rows] == [files[0], files[2], files[1]]
+    assert rows[0] == first[0] and [row["name"] for row in rows] == [files[0], files[2], files[1], late]
     assert cli.main([*files, *command, "--fs", "500"]) == 2
     err = capsys.readouterr().err
     assert 'was written with other settings, {}, now they are {"fs": 500}' in err and err.count("\n") == 1

@@ -435,3 +435,17 @@ def test_an_iterator_keeps_what_recordings_are():
     same = [Recording(r.x, 8e3, r.name) for r in recordings]
     listed, kept = (adaptstft.optimize(adaptstft.Corpus(items, axis=0), 8e3) for items in (same, iter(same)))
     assert kept.win_length == listed.win_length
+
+
+@pytest.mark.parametrize("scope", ["global", "frame"])
+def test_signals_of_one_length_as_channels_and_as_a_corpus(rng, scope):
+    """A list of them is an array, an iterator a corpus: alike in scope "global", as documented not in "frame"."""
+    alike = [chirp(2000, f, rng) * level for f, level in ((50, 1.0), (120, 0.3), (200, 3.0))]
+    channels = adaptstft.optimize(alike, 1000, scope=scope, window=("gaussian", 6))
+    assert channels.positions is not None and channels.signal.shape == (3, 2000)
+    array = adaptstft.optimize(np.stack(alike), 1000, scope=scope, window=("gaussian", 6))
+    assert same(channels, array, 0.0)
+    corpus = adaptstft.optimize(iter(alike), 1000, scope=scope, window=("gaussian", 6))
+    assert corpus.signals == 3
+    assert same(corpus, adaptstft.optimize(Corpus(alike), 1000, scope=scope, window=("gaussian", 6)))
+    assert same(channels, corpus) == (scope == "global")

@@ -5,9 +5,11 @@ import importlib.resources
 import numpy as np
 import pytest
 from scipy.io import wavfile
+from scipy.signal import resample_poly
 
 import adaptstft
 from adaptstft import datasets, windows
+from adaptstft.noise import measure_noise
 from adaptstft.shrinkage import GAINS, threshold_ratio
 from adaptstft.sure_tuning import HOP_RATIOS, Problem, descend_length, fit_length, length_grid
 
@@ -282,6 +284,39 @@ def test_a_signal_without_noise_comes_back():
 
 
 # ---------------------------------------------------------------------------------------
+# Whether the noise is white
+
+
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_white_noise_of_any_length_looks_white(rng, kind):
+    """Two hundred signals, of all lengths for which tiles are laid out in another way."""
+    for k in range(200):
+        n = (300, 500, 800, 1500, 3000, 5000, 9000, 20_000)[k % 8]
+        x = rng.standard_normal(n) + (0 if kind == "real" else 1j * rng.standard_normal(n))
+        assert measure_noise(x[None])[0].excess < 2
+
+
+@pytest.mark.parametrize("make", [voice, heart, chirp], ids=["voice", "heart", "chirp"])
+@pytest.mark.parametrize("db", [0, 5, 10, 20])
+def test_noise_around_a_signal_looks_white_until_both_are_resampled(rng, make, db):
+    noisy, _ = with_noise(make(), db, rng)
+    noisy = np.tile(noisy, 4)  # of the heart there are 1024 samples
+    assert measure_noise(noisy[None])[0].excess < 2
+    assert measure_noise(resample_poly(noisy, 2, 1)[None])[0].excess > 10
+
+
+def test_a_warning_says_that_the_noise_is_not_white(rng):
+    x = resample_poly(rng.standard_normal(4000), 2, 1)
+    with pytest.warns(UserWarning, match=r"the noise does not look white: its estimated level is .*, but") as w:
+        y = adaptstft.denoise(x, FS, win_length=256)
+    assert w[0].filename == __file__
+    assert np.mean(y**2) > 0.9 * np.mean(x**2)  # this is what it warns of
+    with pytest.warns(UserWarning, match=r"the noise of channel 1 does not look white"):
+        adaptstft.denoise(np.stack([rng.standard_normal(x.size), x]), FS, win_length=256)
+    adaptstft.denoise(x, FS, noise_std=1.0, win_length=256)  # of a level that is given nothing is said
+
+
+# ---------------------------------------------------------------------------------------
 # What it refuses
 
 X = np.sin(np.arange(500.0))
@@ -294,6 +329,11 @@ X = np.sin(np.arange(500.0))
         (X, {"noise_std": -1}, ValueError, r"noise_std=-1.0 must be finite and greater than 0"),
         (X, {"noise_std": [1, 2]}, ValueError, r"noise_std=\[1, 2\] must be one number, or one for each .* shape \(\)"),
         (X, {"noise_std": "loud"}, ValueError, r"noise_std='loud' must be one number"),
+        (X, {"noise_std": "0.5"}, ValueError, r"noise_std='0\.5' must be one number"),
+        (X, {"noise_std": True}, ValueError, r"noise_std=True must be one number"),
+        (np.stack([X, X]), {"noise_std": [0.5, True]}, ValueError, r"noise_std=\[0\.5, True\] must be one number"),
+        (X, {"threshold": True}, TypeError, r"threshold=True must be a real number"),
+        (X, {"workers": True}, TypeError, r"workers=True must be an integer"),
         (X, {"mode": "hard"}, ValueError, r"mode='hard' must be one of 'smooth', 'wiener', 'soft', 'block'"),
         (X, {"window_mode": "frequency"}, ValueError, r"window_mode='frequency' must be one of 'average'"),
         (X, {"hop_mode": "time"}, ValueError, r"hop_mode='time' must be one of 'fixed', 'constant'"),

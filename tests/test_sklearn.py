@@ -270,6 +270,7 @@ def test_features_that_say_nothing(rng):
         ({"criterion": "separability"}, r"criterion='separability' requires y to be passed, .* y is None"),
         ({"pooling": "median"}, r"pooling='median' must be one of 'mean', 'std', 'max'"),
         ({"pooling": ["mean", "mode"]}, r"pooling='mode' must be one of 'mean', 'std', 'max'"),
+        ({"pooling": ["mean", "max", "mean"]}, r"pooling=\['mean', 'max', 'mean'\] has the same features twice"),
         ({"pooling": []}, r"pooling=\[\] is empty"),
         ({"log_floor": 0.0}, r"log_floor=0.0 must be greater than 0"),
         ({"detrend": "mean"}, r"detrend='mean' must be one of 'constant', 'linear', None"),
