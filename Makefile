@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 DEMO_VENV := .venv-demo
 BENCH_VENV := .venv-bench
+DOCS_VENV := .venv-docs
 ADAPTERS_VENV := .venv-adapters
 TEST_WORKERS ?= auto
 BENCH_ARGS ?=
@@ -11,7 +12,7 @@ ADAPTER_NAMES := torch sklearn
 ADAPTERS := $(foreach name,$(ADAPTER_NAMES),adaptstft/$(name).py tests/test_$(name).py)
 SOURCES := $(shell find adaptstft -name '*.py')
 
-.PHONY: demo test test-adapters lint bench clean
+.PHONY: demo test test-adapters lint bench docs docs-quick clean
 
 # Tunes a real recording, prints the summary and writes demo.png.
 demo: $(DEMO_VENV)/.installed
@@ -23,7 +24,8 @@ test: $(VENV)/.test-installed
 # The adapters to other frameworks, with their doctests. pip chooses which PyTorch: where the usual one brings CUDA along
 # and that is not wanted, PIP_EXTRA_INDEX_URL can name an index of builds for the CPU.
 test-adapters: $(ADAPTERS_VENV)/.installed
-	$(ADAPTERS_VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(ADAPTERS) tests/test_classification.py
+	$(ADAPTERS_VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(ADAPTERS) tests/test_classification.py \
+	    'tests/test_guide.py::test_page[guide/training.rst]'
 
 lint: $(VENV)/.dev-installed
 	$(VENV)/bin/ruff check
@@ -33,8 +35,16 @@ lint: $(VENV)/.dev-installed
 bench: $(BENCH_VENV)/.installed
 	$(BENCH_VENV)/bin/python -m benchmarks $(BENCH_ARGS)
 
+# The site, in docs/_build/html. Every warning is an error, names without a page included; the notebooks are executed.
+docs: $(DOCS_VENV)/.installed
+	$(DOCS_VENV)/bin/python -m sphinx -W -n --keep-going -b html docs docs/_build/html
+
+# The same with the notebooks as they are stored, without outputs.
+docs-quick: export ADAPTSTFT_DOCS_QUICK := 1
+docs-quick: docs
+
 clean:
-	rm -rf $(VENV) $(DEMO_VENV) $(BENCH_VENV) $(ADAPTERS_VENV) build *.egg-info
+	rm -rf $(VENV) $(DEMO_VENV) $(BENCH_VENV) $(ADAPTERS_VENV) $(DOCS_VENV) docs/_build docs/generated build *.egg-info
 
 # The stamps make a second run cheap. The demo is an ordinary installation, so it is renewed when the sources change.
 $(DEMO_VENV)/.installed: pyproject.toml $(SOURCES) | $(DEMO_VENV)/bin/python
@@ -55,6 +65,11 @@ $(ADAPTERS_VENV)/.installed: pyproject.toml | $(ADAPTERS_VENV)/bin/python
 	$(ADAPTERS_VENV)/bin/python -m pip install --quiet --editable \
 	    '.[test,$(subst $(empty) $(empty),$(comma),$(strip $(ADAPTER_NAMES)))]'
 	$(ADAPTERS_VENV)/bin/python -m pip install --quiet --no-deps aeon  # for its data alone
+	touch $@
+
+$(DOCS_VENV)/.installed: pyproject.toml | $(DOCS_VENV)/bin/python
+	$(DOCS_VENV)/bin/python -m pip install --quiet --editable '.[docs]'
+	$(DOCS_VENV)/bin/python -m pip install --quiet --no-deps aeon  # for its data alone
 	touch $@
 
 # A package to compare with that cannot be installed is a line in the table.

@@ -91,7 +91,7 @@ class Shannon(Additive):
 
 @dataclass(frozen=True, kw_only=True)
 class Renyi(Additive):
-    """Renyi entropy of the spectrogram in nats, ``log(sum (P / Z)**alpha) / (1 - alpha)`` [1]_.
+    """Renyi entropy of the spectrogram in nats, ``log(sum (P / Z)**alpha) / (1 - alpha)``.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Renyi(Additive):
 
 @dataclass(frozen=True, kw_only=True)
 class Kurtosis(Additive):
-    """Kurtosis, ``-log(sum P**2 / (sum P)**2)`` [1]_.
+    """Kurtosis, ``-log(sum P**2 / (sum P)**2)``.
 
     In scope ``"frame"`` it is ``1 / mean_p(mean_q P**2 / (mean_q P)**2)``,
     the form used with the differentiable short-time Fourier transform [2]_.
@@ -198,7 +198,7 @@ class Kurtosis(Additive):
 
 @dataclass(frozen=True, kw_only=True)
 class Stankovic(Additive):
-    """Stankovic's concentration measure, made scale-free: ``log((sum P**(1/r))**r / sum P)`` [1]_.
+    """Stankovic's concentration measure, made scale-free: ``log((sum P**(1/r))**r / sum P)``.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ class Lp(Additive):
 
 @dataclass(frozen=True, kw_only=True)
 class Hoyer(Additive):
-    """Hoyer's sparsity, negated: ``-(sqrt(M) - sum|S| / sqrt(sum |S|**2)) / (sqrt(M) - 1)`` [1]_.
+    """Hoyer's sparsity, negated: ``-(sqrt(M) - sum|S| / sqrt(sum |S|**2)) / (sqrt(M) - 1)``.
 
     ``M`` is the number of bins (or the area they stand for); in a neighbourhood,
     the number over which its weights effectively spread.

@@ -32,6 +32,14 @@ class Criterion:
         into, which also makes the scope ``"local"``; only for a window length
         for each frequency or bin. None: every neighbourhood has all frequencies,
         or the choice is left to the caller.
+
+    Examples
+    --------
+    >>> from adaptstft import criteria
+    >>> isinstance(criteria.Gini(), criteria.Criterion)
+    True
+    >>> criteria.Renyi(width=0.5).scope
+    'local'
     """
 
     scope: Scope | None = None
@@ -69,7 +77,14 @@ class Criterion:
 
 
 class Additive(Criterion, ABC):
-    """A function ``combine`` of sums of ``E**a`` or ``E**a log E``, ``E = |S|**2``."""
+    """A function ``combine`` of sums of ``E**a`` or ``E**a log E``, ``E = |S|**2``.
+
+    Examples
+    --------
+    >>> from adaptstft import criteria
+    >>> isinstance(criteria.Renyi(), criteria.Additive), isinstance(criteria.Gini(), criteria.Additive)
+    (True, False)
+    """
 
     @property
     @abstractmethod
@@ -80,7 +95,7 @@ class Additive(Criterion, ABC):
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Value for each group of bins, and its slopes in the sums and the number of bins."""
 
-    #: Whether the value depends on the number of bins, see `adaptstft.scopes.reduce_sums`.
+    #: Whether the value depends on the number of bins, see ``adaptstft.scopes.reduce_sums``.
     spread: ClassVar[bool] = False
 
     def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:

@@ -8,9 +8,6 @@ References
 ----------
 .. [1] S. Meignen, M. Colominas, D.-H. Pham, "On the use of Rényi entropy for optimal window size computation
    in the short-time Fourier transform", ICASSP 2020.
-.. [2] M. Leiber, Y. Marnissi, A. Barrau, S. Meignen, L. Massoulié, "Optimal adaptive time-frequency
-   representation via differentiable short-time Fourier transform", IEEE Trans. Signal Process. 73, 2025,
-   doi:10.1109/TSP.2025.3624477.
 """
 
 from __future__ import annotations
@@ -246,7 +243,7 @@ def click(position: int = 2000, *, duration: float = 4.0, fs: float = 1000.0) ->
 
 
 def piecewise_tones(*, noise_std: float = 0.2, rng: Seed = 0) -> Signal:
-    """Six tones of unit amplitude, one after another, in white noise [2]_ (6636 samples at 1 kHz).
+    """Six tones of unit amplitude, one after another, in white noise (6636 samples at 1 kHz).
 
     The phase is continuous across the joints. Between them the longest window that stays within the piece is
     the best.
@@ -270,7 +267,9 @@ def piecewise_tones(*, noise_std: float = 0.2, rng: Seed = 0) -> Signal:
 
     References
     ----------
-    See [2]_ in the description of the module.
+    .. [1] M. Leiber, Y. Marnissi, A. Barrau, S. Meignen, L. Massoulié, "Optimal adaptive time-frequency
+       representation via differentiable short-time Fourier transform", IEEE Trans. Signal Process. 73, 2025,
+       :doi:`10.1109/TSP.2025.3624477`.
 
     Examples
     --------
@@ -389,7 +388,7 @@ def close_tones_and_clicks(*, click_height: float = 10.0) -> Signal:
 
 
 def sine_modulated_chirp_and_tone(*, noise_std: float = 0.1, rng: Seed = 0) -> Signal:
-    """Make a chirp with a sinusoidal frequency law beside a steady tone (25,000 samples at 10 kHz) [2]_.
+    """Make a chirp with a sinusoidal frequency law beside a steady tone (25,000 samples at 10 kHz).
 
     The phases advance by ``(100 sin(2 pi t) + 100 + 50 t) / 200`` and ``500 / 200`` radians a sample, with
     ``t`` in seconds: the chirp runs between 296 and 2489 Hz and the tone stands at 3979 Hz.
@@ -413,7 +412,9 @@ def sine_modulated_chirp_and_tone(*, noise_std: float = 0.1, rng: Seed = 0) -> S
 
     References
     ----------
-    See [2]_ in the description of the module.
+    .. [1] M. Leiber, Y. Marnissi, A. Barrau, S. Meignen, L. Massoulié, "Optimal adaptive time-frequency
+       representation via differentiable short-time Fourier transform", IEEE Trans. Signal Process. 73, 2025,
+       :doi:`10.1109/TSP.2025.3624477`.
 
     Examples
     --------

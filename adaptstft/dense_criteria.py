@@ -37,7 +37,7 @@ class DenseReduction:
 
 @dataclass(frozen=True, kw_only=True)
 class Gini(Criterion):
-    """Minus the Gini index of the spectrogram [1]_. It sorts, so it holds ``|S|**2``, on the host.
+    """Minus the Gini index of the spectrogram. It sorts, so it holds ``|S|**2``, on the host.
 
     Parameters
     ----------

@@ -38,6 +38,13 @@ class Signal:
     joints : ndarray of int, shape (n_joints,)
         Sample indices where the law of the signal changes, increasing. Within a window length of these the
         optimum is not that of a single component.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> signal = datasets.piecewise_tones()
+    >>> print(signal.fs, signal.frequency[0, [0, 2000]])
+    1000.0 [ 50. 228.]
     """
 
     x: Float64Array

@@ -24,9 +24,9 @@ def griffin_lim(
     rng: Any = None,
     full_output: bool = False,
 ) -> Any:
-    r"""Find a signal whose short-time Fourier transform has given magnitudes [1]_.
+    r"""Find a signal whose short-time Fourier transform has given magnitudes.
 
-    Transform and least-squares inverse take turns, the magnitudes being
+    Transform and least-squares inverse take turns [1]_, the magnitudes being
     replaced in between. Since the inverse is the exact one, the distance
 
     .. math:: \| |S| - A \| / \| A \|

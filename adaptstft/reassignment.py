@@ -46,6 +46,16 @@ class Reassigned:
         Times of the slices in seconds.
     f : ndarray of float64, shape (f_pts,)
         Frequencies of the bins in Hz.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import adaptstft
+    >>> sft = adaptstft.AdaptiveShortTimeFFT("hann", 32, 4, fs=100.0)
+    >>> r = adaptstft.reassign(sft, np.cos(0.4 * np.pi * np.arange(200)))  # 20 Hz
+    >>> q, p = np.unravel_index(np.argmax(r.P), r.P.shape)
+    >>> print(r.f[q], r.f_hat[q, p].round(2))
+    18.75 19.99
     """
 
     P: AnyArray
@@ -116,10 +126,10 @@ def _nearest(grid: Float64Array, values: Float64Array) -> Any:
 
 
 def reassign(sft: AdaptiveShortTimeFFT, x: Any, *, axis: int = -1) -> Reassigned:
-    r"""Find where in time and frequency the energy of each bin comes from [1]_.
+    r"""Find where in time and frequency the energy of each bin comes from.
 
     With transforms by the derivative of the window and by the window times
-    the time from its centre, in the units of seconds and Hz,
+    the time from its centre, in the units of seconds and Hz [1]_,
 
     .. math:: \hat t = t_p + \mathrm{Re}\frac{S_{s w}}{S_w}, \qquad
               \hat f = f_q - \frac{1}{2\pi}\,\mathrm{Im}\frac{S_{w'}}{S_w} .
@@ -218,6 +228,18 @@ class Synchrosqueezed:
         found to have, in Hz.
     chirp_rate : ndarray of float64, shape of `S`, or None
         Its rate of change in Hz/s; only for ``order=2``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import adaptstft
+    >>> t = np.arange(1000) / 1000
+    >>> sft = adaptstft.AdaptiveShortTimeFFT("hann", 100, 10, fs=1000.0)
+    >>> squeezed = adaptstft.synchrosqueeze(sft, np.cos(2 * np.pi * (100 * t + 50 * t**2)))
+    >>> p = abs(squeezed.t - 0.5).argmin()
+    >>> q = abs(squeezed.S[:, p]).argmax()
+    >>> print(squeezed.frequency[q, p].round(1), squeezed.chirp_rate[q, p].round(-1))
+    150.0 100.0
     """
 
     S: AnyArray
@@ -295,9 +317,9 @@ class Synchrosqueezed:
 
 
 def synchrosqueeze(sft: AdaptiveShortTimeFFT, x: Any, *, order: int = 2, axis: int = -1) -> Synchrosqueezed:
-    r"""Move every bin to the instantaneous frequency that it has, slice by slice [1]_.
+    r"""Move every bin to the instantaneous frequency that it has, slice by slice.
 
-    The bins of a slice that belong to one component are added up at its frequency. The first order finds that of
+    The bins of a slice that belong to one component are added up at its frequency [1]_. The first order finds that of
     a tone exactly, the second order that of a linear chirp, with its rate of change, at the time of the slice [2]_,
     for windows of any length.
 

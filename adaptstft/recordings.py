@@ -60,6 +60,13 @@ class Recording:
         Sampling rate in Hz.
     name : str
         The name of the file, without its folder.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from adaptstft.recordings import Recording
+    >>> Recording(np.zeros((2, 500)), fs=1000.0, name="silence").x.shape
+    (2, 500)
     """
 
     x: AnyArray

@@ -100,6 +100,14 @@ class Survey:
         The criterion over the whole signal, comparable between lengths.
     local : ndarray, shape (groups, grid), or None
         The criterion in every neighbourhood.
+
+    Examples
+    --------
+    >>> import adaptstft
+    >>> signal = adaptstft.datasets.linear_chirp(duration=1.0)
+    >>> survey = adaptstft.optimize(signal.x, signal.fs).survey
+    >>> survey.lengths[0], survey.lengths.size == survey.values.size
+    (np.float64(16.0), True)
     """
 
     lengths: Float64Array

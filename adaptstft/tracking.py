@@ -44,6 +44,16 @@ class Ridges:
         where there is nothing in the window.
     amplitude : ndarray of float64, shape of `frequency`, or (..., n_ridges, orders, p_num)
         Amplitudes of the components in the units of the signal, of each order if `orders` were given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import adaptstft
+    >>> sft = adaptstft.AdaptiveShortTimeFFT("hann", 100, 10, fs=1000.0)
+    >>> r = adaptstft.ridges(sft, 3 * np.cos(2 * np.pi * 0.12 * np.arange(1000)))
+    >>> p = abs(r.t - 0.5).argmin()
+    >>> print(r.frequency[0, p].round(2), r.amplitude[0, p].round(2))
+    120.0 3.0
     """
 
     t: Float64Array

@@ -434,7 +434,7 @@ class Window:
 
         Returns
         -------
-        ndarray of float64, shape (len(shape), *u.shape)
+        ndarray of float64, shape (len(shape), ...)
             One row for each shape parameter, zero outside ``[-1/2, 1/2)``.
         """
         u = np.asarray(u, dtype=float)

@@ -1,15 +1,152 @@
-"""Sphinx configuration: ``python -m sphinx -b html docs docs/_build``."""
+"""Sphinx configuration: ``make docs``, or ``python -m sphinx -W -n -b html docs docs/_build/html``.
 
-from importlib.metadata import version as installed_version
+``ADAPTSTFT_DOCS_QUICK=1`` leaves the notebooks without outputs, which takes minutes to compute.
+"""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from extensions.inventories import reachable_inventories  # noqa: E402
+
+import adaptstft  # noqa: E402
+from adaptstft import cli  # noqa: E402
 
 project = "adaptstft"
 author = "The adaptstft developers"
 copyright = "The adaptstft developers"
-version = release = installed_version("adaptstft")
+version = release = adaptstft.__version__
 
-extensions = ["numpydoc"]
-exclude_patterns = ["_build"]
+extensions = [
+    "matplotlib.sphinxext.figmpl_directive",
+    "matplotlib.sphinxext.plot_directive",
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.extlinks",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build", "extensions", "figures"]
+templates_path = ["_templates"]
+source_suffix = {".rst": "restructuredtext", ".ipynb": "myst-nb"}
+default_role = "py:obj"  # links the names that have a place here, see `_leave_unlinked`
+
+# ------------------------------------------------------------------------------------- API reference
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc sections say more
+autodoc_member_order = "groupwise"
+numpydoc_show_class_members = False  # templates list them
+numpydoc_xref_param_type = False
+extlinks = {"doi": ("https://doi.org/%s", "doi:%s"), "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s")}
+
+# ------------------------------------------------------------------------------------- other projects' names
+INVENTORIES = {
+    "python": "https://docs.python.org/3/",
+    "numpy": "https://numpy.org/doc/stable/",
+    "scipy": "https://docs.scipy.org/doc/scipy/",
+    "matplotlib": "https://matplotlib.org/stable/",
+    "pandas": "https://pandas.pydata.org/docs/",
+    "torch": "https://docs.pytorch.org/docs/stable/",
+    "sklearn": "https://scikit-learn.org/stable/",
+    "xarray": "https://docs.xarray.dev/en/stable/",
+    "dask": "https://docs.dask.org/en/stable/",
+}
+intersphinx_mapping = reachable_inventories(INVENTORIES, HERE / "_build" / "inventories")
+# Names of projects that cannot be reached, or have no inventory (autograd), are set without a link.
+UNLINKED = (set(INVENTORIES) - set(intersphinx_mapping)) | {"autograd"}
+PYTHON = "concurrent|os|wave|functools|pathlib|logging|str|int|float|bool|list|tuple|dict|None"
+nitpick_ignore_regex = [
+    (r"py:.*", rf"({PYTHON if name == 'python' else re.escape(name)})(\..*)?") for name in sorted(UNLINKED)
+]
+
+# ------------------------------------------------------------------------------------- figures
+plot_include_source = True
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("png", 100)]
+plot_srcset = ["2x"]
+plot_basedir = str(HERE)
+plot_rcparams = {"font.size": 9, "figure.figsize": (7.0, 3.2), "figure.constrained_layout.use": True}
+plot_apply_rcparams = True
+
+# ------------------------------------------------------------------------------------- notebooks
+QUICK = os.environ.get("ADAPTSTFT_DOCS_QUICK", "") not in ("", "0")
+nb_execution_mode = "off" if QUICK else "force"
+nb_execution_timeout = 1800
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+myst_enable_extensions = ["dollarmath"]
+
+# ------------------------------------------------------------------------------------- pages
 html_theme = "pydata_sphinx_theme"
 html_title = f"adaptstft {version}"
 html_show_sourcelink = False
-numpydoc_show_class_members = False
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_theme_options = {
+    "show_prev_next": True,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "secondary_sidebar_items": {"index": []},
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+}
+html_sidebars = {"index": [], "getting_started": [], "coming_from": [], "citing": []}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+
+def _copy_newer(source, target):
+    """Copy a file unless the copy is as new, so that only what has changed is built again."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists() or target.read_bytes() != source.read_bytes():
+        shutil.copyfile(source, target)
+
+
+def _help_text():
+    os.environ["COLUMNS"] = "100"  # of which argparse makes its lines
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
+        cli.main(["--help"])
+    return printed.getvalue()
+
+
+def _gather_sources():
+    """Bring notebooks, and the help text of the command, to where Sphinx looks for pages."""
+    notebooks = {path.name: path for path in (HERE.parent / "notebooks").glob("*.ipynb")}
+    for name, path in notebooks.items():
+        _copy_newer(path, HERE / "generated" / "notebooks" / name)
+    for stale in set((HERE / "generated" / "notebooks").glob("*.ipynb")):
+        if stale.name not in notebooks:
+            stale.unlink()
+    (HERE / "generated" / "command.txt").write_text(_help_text(), encoding="utf-8")
+
+
+def _leave_unlinked(app, env, node, contnode):
+    """Set names in single backticks that have no place as they are: in docstrings they are arguments, mostly.
+
+    Other roles, and names that say whose they are, must be found.
+    """
+    if node.get("reftype") == "obj" and not node["reftarget"].startswith("adaptstft."):
+        return contnode
+    return None
+
+
+def setup(app):
+    """Connect what the configuration adds to Sphinx."""
+    app.connect("missing-reference", _leave_unlinked)
+
+
+_gather_sources()
