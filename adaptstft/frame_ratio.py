@@ -28,6 +28,8 @@ _BETA = 16.0
 #: Places per hop at which regular frames are looked at, and step of their hop in log.
 _PER_HOP = 32
 _STEP = 0.01
+#: Hops that are a smaller fraction of the window need no look, as a rule: what remains is the ratio of the ends.
+_CLOSE = 1 / 64
 _TINY = float(np.finfo(float).tiny)
 
 
@@ -53,8 +55,9 @@ def smooth_log_ratio(tf: Transform, frames: Frames, n: int, *, shape: bool) -> t
 def regular_ratio(window: Window, fraction: float) -> float:
     """Ratio of the frame bounds for one window length and a hop that is a `fraction` of it, from the first frame on."""
     reach = int(np.ceil(0.5 / fraction)) + 1
-    place = np.arange((reach + 1) * _PER_HOP)[:, None] / _PER_HOP - np.arange(2 * reach + 2)  # in hops
-    return float(np.exp(_log_ratio(np.sum(window(fraction * place) ** 2, axis=1))))
+    place = np.arange(-reach, reach + 1)[:, None] + np.arange(_PER_HOP) / _PER_HOP  # in hops
+    overlap = np.cumsum(window(fraction * place) ** 2, axis=0)  # of the first frame, and of one more at every hop
+    return float(np.exp(_log_ratio(overlap[reach:])))
 
 
 def largest_fraction(window: Window, limit: float, bounds: tuple[float, float]) -> float | None:
@@ -62,9 +65,13 @@ def largest_fraction(window: Window, limit: float, bounds: tuple[float, float]) 
 
     None if the smallest one allowed does not.
     """
-    steps = int(np.ceil(np.log(bounds[1] / bounds[0]) / _STEP)) + 1
+    low, high = bounds
+    close = min(max(low, _CLOSE), high)
+    if regular_ratio(window, close) <= limit:
+        low = close
+    steps = int(np.ceil(np.log(high / low) / _STEP)) + 1
     good = None
-    for fraction in np.geomspace(*bounds, max(steps, 2)):
+    for fraction in np.geomspace(low, high, max(steps, 2)):
         if regular_ratio(window, float(fraction)) > limit:
             break
         good = float(fraction)

@@ -162,7 +162,8 @@ def _as_channels(samples: AnyArray) -> AnyArray:
         raise ValueError(f"an array of shape {samples.shape} is not a recording, expected one or two dimensions")
     x = samples.reshape(1, -1) if samples.ndim == 1 else samples
     dtype = np.complex128 if samples.dtype.kind == "c" else np.float64
-    x = np.ascontiguousarray(x, dtype=dtype)
+    with np.errstate(invalid="ignore"):  # of NaN that signal
+        x = np.ascontiguousarray(x, dtype=dtype)
     check_finite("the recording", x)
     return x
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import html
 import json
+import struct
+import zipfile
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,21 @@ from adaptstft.survey import Survey
 
 __all__ = ["TuningResult", "load"]
 
+#: What archives raise that are damaged, or hold something else.
+_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _FORMAT = 4
 
 
@@ -372,14 +390,14 @@ def load(path: Any) -> TuningResult:
     if not Path(path).exists() and Path(_npz(path)).exists():
         path = _npz(path)  # as `save` has named it
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         settings = json.loads(str(arrays.pop("settings")))
         if settings["format"] != _FORMAT:
             raise ValueError(f"its format is {settings['format']}, this version reads {_FORMAT}")
     except FileNotFoundError:
         raise
-    except (KeyError, ValueError, OSError, TypeError, AttributeError) as exc:
+    except _DAMAGED as exc:
         raise ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc})") from exc
     initial = settings["initial"]
     times = initial.pop("positions")

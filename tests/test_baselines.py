@@ -78,6 +78,7 @@ def test_a_tone_has_no_chirp_rate():
 
 
 @pytest.mark.parametrize("method", ["chirp-rate", "local-concentration", "grid"])
+@pytest.mark.slow
 def test_chirps_in_sequence(method):
     res = adaptstft.optimize(two_chirps(), FS, window=("gaussian", 6), window_mode="time", hop=20, method=method)
     # lengths of a geometric grid are the root of two apart, and the optimum is flat
@@ -122,6 +123,7 @@ def brute_force(x, lengths, **options):
 
 
 @pytest.mark.parametrize("options", [{}, {"hop": 8, "mfft": 512}, {"criterion": "hoyer"}, {"scope": "frame"}], ids=str)
+@pytest.mark.slow
 def test_grid_is_a_loop_over_all_lengths(options):
     x = chirp(60.0, T[:1200])
     lengths = np.arange(120, 300)
@@ -197,6 +199,7 @@ def test_silent_stretches_follow_their_neighbours():
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_adam_reaches_the_value_of_lbfgsb(modes, slack):
     x = chirp(60.0, T[:1500]) + 0.05 * np.random.default_rng(0).standard_normal(1500)
     tuned = adaptstft.optimize(x, FS, **modes)

@@ -26,6 +26,7 @@ def harness(monkeypatch):
     return importlib.import_module("benchmarks.harness")
 
 
+@pytest.mark.slow
 def test_a_row_is_in_the_table_and_in_all_files_and_says_what_is_not_installed(tmp_path):
     table = run("--quick", "--repeat=2", "--only=time-short", "--without=torch", "--without=dstft", f"--out={tmp_path}")
     reason = "not installed: left out on request"

@@ -119,6 +119,7 @@ def assert_losses(case, losses, rng):
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("window", WINDOWS, ids=naive.label)
+@pytest.mark.slow
 def test_every_window_and_criterion(window, framing, rng):
     assert_losses(draw_case(window, framing, rng), LOSSES, rng)
 

@@ -246,6 +246,7 @@ def low_overlap(m, **placed):
 
 @pytest.mark.parametrize("n", [50, 110])
 @pytest.mark.parametrize("m", [1, 3, 8, 12])
+@pytest.mark.slow
 def test_overlap_at_low_frequencies_only(n, m, rng):
     """Every sample has windows, but not at every frequency: either an error or the right signal."""
     transform = low_overlap(m, hop=6.0)
@@ -264,6 +265,7 @@ def test_overlap_at_low_frequencies_only(n, m, rng):
 
 
 @pytest.mark.parametrize("m", [2, 5, 8, 12])
+@pytest.mark.slow
 def test_invertible_agrees_with_the_inverse(m, rng):
     for n in (60, 100):
         times = np.arange(0.0, n, 6.0)
@@ -285,6 +287,7 @@ def test_invertible_agrees_with_the_inverse(m, rng):
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("fft_mode", ["onesided", "twosided", "onesided2X"])
+@pytest.mark.slow
 def test_frame_bounds(fft_mode, place, rng):
     for kind, n in [("frequency", 1), ("frequency", 40), ("bin", 97)]:
         transform = make(kind, place, rng, n, mfft=19, fft_mode=fft_mode, scale_to="psd")

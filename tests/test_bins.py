@@ -229,6 +229,7 @@ def test_complex_signals_are_two_real_ones(backend, rng):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("hop", [8, 7.3])
+@pytest.mark.slow
 def test_number_of_workers_changes_nothing(dtype, hop, backend, rng):
     """Bitwise: enough frames of enough samples for many blocks, forward, back and through the inverse."""
     n = 400 if backend == "numpy" else 2500

@@ -24,6 +24,7 @@ def summary(variables, name):
     return fixed, joint, kept
 
 
+@pytest.mark.slow
 def test_generated_signals(notebook):
     variables, printed = notebook
     assert "win_length" in printed
@@ -50,6 +51,7 @@ def real_task(variables, name):
     return summary(variables, name)
 
 
+@pytest.mark.slow
 def test_leaves(notebook):
     fixed, (from_shortest, from_longest), kept = real_task(notebook[0], "OSULeaf")
     assert fixed[0] < 0.7
@@ -61,6 +63,7 @@ def test_leaves(notebook):
     assert abs(per_frequency - kept) < 0.04
 
 
+@pytest.mark.slow
 def test_appliances_where_tuning_does_not_help(notebook):
     fixed, _, kept = real_task(notebook[0], "ACSF1")
     spread = np.mean(np.std(notebook[0]["fixed"]["ACSF1"], axis=0, ddof=1))

@@ -267,6 +267,7 @@ def test_version_and_help(capsys):
         assert capsys.readouterr().out.startswith(text)
 
 
+@pytest.mark.slow
 def test_module_runs_as_a_program(wav):
     done = subprocess.run(
         [sys.executable, "-m", "adaptstft", wav, "missing.wav", "--json"],
@@ -280,6 +281,7 @@ def test_module_runs_as_a_program(wav):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes break otherwise elsewhere")
+@pytest.mark.slow
 def test_reader_that_leaves_early_is_no_error(wav):
     command = f"{sys.executable} -m adaptstft {wav} {wav} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
@@ -295,6 +297,7 @@ def test_interrupt_is_an_exit_code(capsys, wav, monkeypatch):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_demo_tunes_the_recording_and_writes_its_picture(capsys, tmp_path):
     picture = tmp_path / "demo.png"
     assert demo.main([str(picture)]) == 0

@@ -83,6 +83,7 @@ def test_channel_and_key_reach_the_files(capsys, tmp_path):
     assert row["channels"] == "1" and json.loads(row["settings"]) == {"channel": 0, "key": "x"}
 
 
+@pytest.mark.slow
 def test_several_processes_report_in_the_order_of_the_files(capsys, tmp_path, files):
     pytest.importorskip("joblib")
     assert cli.main([*files, "--json"]) == 2

@@ -48,6 +48,7 @@ def test_the_command(recordings, capsys):
     assert "2 tuned, 1 failed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_functions_that_load(recordings):
     for module in ("joblib", "pyarrow"):
         pytest.importorskip(module)

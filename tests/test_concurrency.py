@@ -49,6 +49,7 @@ def assert_same(actual, expected):
 
 
 @pytest.mark.parametrize("task", [transform_task, tuning_task])
+@pytest.mark.slow
 def test_threads_at_once(task):
     serial = [task(seed) for seed in range(N_THREADS)]
     barrier = threading.Barrier(N_THREADS)

@@ -63,6 +63,7 @@ def test_signals_are_no_noise(signal):
 @pytest.mark.parametrize(
     ("n", "kind"), [(200, float), (1000, float), (4000, float), (2000, complex)], ids=["200", "1000", "4000", "complex"]
 )
+@pytest.mark.slow
 def test_white_noise_is_told(n, kind):
     assert sum(is_noise(adaptstft.optimize(noise(s, n, kind), FS)) for s in range(12)) == 12
 

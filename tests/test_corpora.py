@@ -105,6 +105,7 @@ def test_equals_one_long_signal_in_frequency(signals):
 
 
 @pytest.mark.parametrize("mode", ["constant", "hop", "frame", "frequency"])
+@pytest.mark.slow
 def test_order_changes_nothing(signals, mode):
     first = adaptstft.optimize(signals, 1000, **MODES[mode])
     for order in ([3, 1, 0, 2], [2, 3, 1, 0]):
@@ -205,6 +206,7 @@ def test_every_kind_of_item(signals, tmp_path, kind):
     assert found.win_length == wanted.win_length and found.signals == 4
 
 
+@pytest.mark.slow
 def test_memory_holds_one_signal(tmp_path, rng):
     """Of twelve signals in files, two and what is computed of one fit in what four would take."""
     paths = _written(tmp_path, [rng.standard_normal(200_000) for _ in range(12)])

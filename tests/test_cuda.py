@@ -27,6 +27,7 @@ def has_device():
     "simulated",
     [True, pytest.param(False, marks=pytest.mark.skipif(not has_device(), reason="needs CuPy and a CUDA device"))],
 )
+@pytest.mark.slow
 def test_checks_pass(simulated):
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": str(int(simulated))}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(CHECKS)]

@@ -168,6 +168,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+@pytest.mark.slow
 def test_tuning(mode):
     x = chirp()
     in_memory = adaptstft.optimize(x, 1000, **mode)
@@ -175,6 +176,7 @@ def test_tuning(mode):
         assert same(in_memory, adaptstft.optimize(da.from_array(x, chunks=chunks), 1000, **mode))
 
 
+@pytest.mark.slow
 def test_chunks_change_nothing():
     x = chirp().astype(np.float32)
     found = [adaptstft.optimize(da.from_array(x, chunks=chunks), 1000) for chunks in CHUNKS.values()]
@@ -196,7 +198,7 @@ def test_result_of_a_dask_array():
 def cluster():
     with (
         dask.config.set({"distributed.worker.daemon": True}),
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
         distributed.Client(cluster) as client,
     ):
         yield client
@@ -212,6 +214,7 @@ def made():
     return da.map_blocks(_made, chunks=((2,), (1000,) * 5), dtype=float, meta=np.zeros((0, 0)))
 
 
+@pytest.mark.slow
 def test_tuning_on_workers(cluster):
     """Workers make the data, keep them, and the client never sees any."""
     in_memory = adaptstft.optimize(chirp(), 1000)
@@ -237,6 +240,7 @@ def _kill_one(client):
     return set(pids.values())
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_done_without(cluster):
     """One of two workers is killed after the first iteration, with the part of the signal that it holds."""
     settings = {"starts": 1, "win_length": 400.0, "hop": 20, "mfft": 1024}

@@ -79,6 +79,7 @@ def test_noise_alone_comes_out_twenty_decibels_down(rng, mode, kind):
         pytest.param(lambda: datasets.piecewise_tones(noise_std=0).x, id="tones"),
     ],
 )
+@pytest.mark.slow
 def test_default_surpasses_the_best_fixed_window_known_from_the_clean_signal(rng, make):
     """Means over 0, 5 and 10 dB of noise of estimated level; the fixed window knows the level exactly."""
     clean = make()
@@ -90,6 +91,7 @@ def test_default_surpasses_the_best_fixed_window_known_from_the_clean_signal(rng
     assert min(gains) > -0.25
 
 
+@pytest.mark.slow
 def test_default_is_not_below_the_best_fixed_window_on_decays_with_clicks(rng):
     """A window of one length is hard to surpass here, with clicks that are drowned by noise."""
     clean = datasets.decaying_tones_with_clicks(noise_std=0).x
@@ -98,6 +100,7 @@ def test_default_is_not_below_the_best_fixed_window_on_decays_with_clicks(rng):
         assert snr(clean, adaptstft.denoise(noisy, FS)) > best_hann(noisy, clean, std) - 0.25
 
 
+@pytest.mark.slow
 def test_constant_length_is_nearly_the_best_there_is(rng):
     clean = chirp()
     noisy, std = with_noise(clean, 5, rng)
@@ -109,6 +112,7 @@ def test_constant_length_is_nearly_the_best_there_is(rng):
     assert isinstance(info.win_length, float)
 
 
+@pytest.mark.slow
 def test_tuned_parameters_lessen_the_estimated_risk(rng):
     """Each step has the one before among its choices: grid, descent, descent in the hop too, knots in time."""
     clean = chirp()
@@ -139,6 +143,7 @@ def test_descent_in_length_threshold_and_hop_together(rng):
     assert np.allclose(np.diff(found.times), found.hop)
 
 
+@pytest.mark.slow
 def test_lengths_in_time_follow_the_signal(rng):
     """A tone wants longer windows than the clicks after it."""
     n = 6000
@@ -167,6 +172,7 @@ def test_tuned_threshold_is_nearly_the_best_there_is(rng, mode):
     assert info.threshold.shape == ()
 
 
+@pytest.mark.slow
 def test_estimated_risk_is_the_error(rng):
     """With the level known."""
     clean = np.tile(chirp(), 5)
@@ -209,6 +215,7 @@ def test_average_has_weights_that_add_up_to_one(rng):
     assert np.all(np.diff(np.log2(info.win_length)) < 0.51)
 
 
+@pytest.mark.slow
 def test_channels_are_treated_one_by_one_along_any_axis(rng):
     x = chirp(3000) + 0.3 * rng.standard_normal((2, 2, 3000))
     x[1] *= 10

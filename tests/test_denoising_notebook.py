@@ -6,6 +6,7 @@ import pytest
 from notebook_runs import run_notebook
 
 
+@pytest.mark.slow
 def test_gains_of_the_notebook():
     pytest.importorskip("amfm_decompy", reason="the recording is in AMFM_decompy, of the extra 'demo'")
     matplotlib.use("Agg")

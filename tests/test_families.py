@@ -38,6 +38,7 @@ def test_what_was_compared_is_told():
 @pytest.mark.parametrize(
     "modes", [{"window_mode": "time"}, {"hop_mode": "time"}, {"scope": "local"}], ids=["lengths", "positions", "scope"]
 )
+@pytest.mark.slow
 def test_local_values_are_compared_in_the_same_neighbourhoods(modes):
     x = CHIRP[:1200]
     res = adaptstft.optimize(x, FS, window="auto", options={"maxiter": 3}, **modes)

@@ -1,5 +1,6 @@
 """The ratio of the frame bounds as a constraint, coverage as a term, and several criteria at once."""
 
+import tracemalloc
 from dataclasses import replace
 
 import naive
@@ -79,6 +80,14 @@ def test_regular_frames_have_the_ratio_of_a_transform(window, fraction):
     assert regular_ratio(windows.resolve(window), fraction) == pytest.approx(high / low, rel=0.02)
 
 
+def test_regular_frames_that_are_close_take_little_memory():
+    tracemalloc.start()
+    assert regular_ratio(windows.resolve("hann"), 1 / 16384) == pytest.approx(2, rel=1e-3)  # inside and at the end
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+
+
 def test_the_largest_fraction_is_where_the_limit_is_met():
     window = windows.resolve("hann")
     found = largest_fraction(window, 10.0, (0.05, 0.95))
@@ -107,6 +116,7 @@ def test_the_method_of_multipliers_finds_the_constrained_minimum():
 
 
 @pytest.mark.parametrize("limit", [20.0, 4.0])
+@pytest.mark.slow
 def test_tuned_positions_keep_the_ratio(limit):
     settings = {**POSITIONS, "starts": 1, "evenness": 0, "smoothness": 0}  # which would do by themselves
     free = adaptstft.optimize(DECAYS.x, DECAYS.fs, **settings)
@@ -117,6 +127,7 @@ def test_tuned_positions_keep_the_ratio(limit):
     assert held.fun < regular - 0.05  # what the constraint leaves is still tuned
 
 
+@pytest.mark.slow
 def test_a_hundred_is_kept_unless_another_ratio_is_asked_for():
     res = adaptstft.optimize(DECAYS.x, DECAYS.fs, **POSITIONS, hop_bounds=(5, 400), min_overlap=0.06, starts=1)
     assert ratio(res, DECAYS.x.size) <= 100 * (1 + 1e-9)
@@ -140,6 +151,7 @@ def test_a_tuned_hop_and_a_tuned_shape_keep_the_ratio():
     assert ratio(free, CLICKS.size) > 11 >= ratio(held, CLICKS.size) * (1 - 1e-9)
 
 
+@pytest.mark.slow
 def test_windows_per_frequency_keep_a_ratio_that_is_asked_for():
     x = adaptstft.datasets.chirps_in_parallel(duration=0.6).x
     setting = {"window_mode": "frequency", "hop": 80, "mfft": 256, "win_bounds": (100, 256), "min_overlap": 0.2}
@@ -169,6 +181,7 @@ def test_bad_limits(setting, message):
         adaptstft.optimize(DECAYS.x, DECAYS.fs, **setting)
 
 
+@pytest.mark.slow
 def test_given_frames_beyond_the_limit_are_an_error():
     setting = {"window_mode": "fixed", "hop_mode": "time", "hop": 100, "min_overlap": 0.05, "max_frame_ratio": 3}
     with pytest.raises(ValueError, match=r"win_length=110 must lie in \[\d+\.\d+, 1500\] .*max_frame_ratio"):
@@ -235,6 +248,7 @@ def test_a_weighted_combination_is_tuned_to_a_compromise():
     assert alone[0] * 1.1 < both < alone[1] / 1.1
 
 
+@pytest.mark.slow
 def test_a_min_norm_descent_lets_no_objective_grow(tmp_path):
     both = criteria.Combined(["renyi", "lp"], [1.0, 0.1], rule="min-norm")
     setting = {"window_mode": "time", "hop": 100, "criterion": both, "win_length": 600.0, "starts": 1}
@@ -310,6 +324,7 @@ def test_min_norm_has_a_descent_of_its_own(setting, message):
 # ------------------------------------------------------------------ starts
 
 
+@pytest.mark.slow
 def test_starts_give_the_same_whatever_the_number_of_threads():
     one, two = (adaptstft.optimize(DECAYS.x, DECAYS.fs, window_mode="time", workers=k) for k in (1, 2))
     assert [start["label"] for start in one.starts] == [start["label"] for start in two.starts]

@@ -86,6 +86,7 @@ def assert_row_of(row, result):
 # Items and rows
 
 
+@pytest.mark.slow
 def test_rows_are_what_optimize_finds():
     x = {"slow": chirp(30), "fast": chirp(300), "two": np.stack([chirp(30), chirp(300)])}
     table = adaptstft.optimize_many(x, FS, window=("gaussian", 6), window_mode="time", full_output=True)
@@ -322,6 +323,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_was(out, tmp_path):
     pytest.importorskip("joblib")
     jobs = 2 if out.suffix == ".csv" else 1
@@ -353,6 +355,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(out, tmp_path):
 # Engines
 
 
+@pytest.mark.slow
 def test_joblib_finds_the_same_and_a_dead_process_is_a_row(tmp_path):
     pytest.importorskip("joblib")
     items = {str(k): chirp(30 + 10 * k) for k in range(6)}
@@ -380,6 +383,7 @@ def test_a_window_that_only_this_process_knows_is_refused(monkeypatch):
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 # distributed leaves sockets to a worker that was killed to the garbage collector
 @pytest.mark.filterwarnings("ignore:Port :UserWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.slow
 def test_dask_brings_a_run_to_its_end_if_a_worker_dies(tmp_path):
     distributed = pytest.importorskip("distributed")
     with (

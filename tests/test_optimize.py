@@ -203,6 +203,7 @@ def test_shape_parameters_are_tuned(chirp_and_click):
     assert tuned.x.size == 2
 
 
+@pytest.mark.slow
 def test_smoothness_makes_lengths_smoother(chirp_and_click):
     def variation(res):
         return np.abs(np.diff(np.log(res.win_length))).mean()

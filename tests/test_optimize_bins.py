@@ -23,6 +23,7 @@ def x():
 
 @pytest.mark.parametrize("criterion", ["renyi", "shannon"])
 @pytest.mark.parametrize("window", [("gaussian", 6), ("gaussian", 8.5)], ids=str)
+@pytest.mark.slow
 def test_chirps_in_parallel_have_the_lengths_of_theory(window, criterion):
     # 8 Hz/s from 40 Hz and 80 Hz/s from 180 Hz: sigma = 1/sqrt(2 pi rate)
     signal = datasets.chirps_in_parallel()
@@ -215,6 +216,7 @@ def test_the_gini_index_has_no_bands():
         criteria.Gini(bands=3)
 
 
+@pytest.mark.slow
 def test_the_hop_follows_the_shortest_windows_in_the_plane():
     rng = np.random.default_rng(3)
     t = np.arange(1500) / 1000
@@ -229,6 +231,7 @@ def test_the_hop_follows_the_shortest_windows_in_the_plane():
     assert given.hop == 100
 
 
+@pytest.mark.slow
 def test_long_signals_are_tuned_on_every_so_many_frames(monkeypatch):
     signal = adaptstft.datasets.chirps_in_parallel()
     setting = {"window_mode": "frequency", "hop": 32, "mfft": 1024, "starts": 1}

@@ -129,6 +129,7 @@ def test_a_chirp_of_constant_rate_keeps_its_length(rate, window):
     np.testing.assert_allclose(res.win_length[within], one, rtol=0.15)
 
 
+@pytest.mark.slow
 def test_a_click_next_to_the_end_keeps_its_short_window():
     x = 0.3 * CHIRP
     x[40] += 30
@@ -144,6 +145,7 @@ def test_white_noise_has_no_best_length():
 
 
 @pytest.mark.parametrize("name", ["close tones and clicks", "pulses around a pair", "crossing chirps"])
+@pytest.mark.slow
 def test_tuned_lengths_against_random_starts_and_constants(optimum, name):
     """All signals, and 64 starts: ``python -m benchmarks.optimum``."""
     found = optimum.compare(dict(optimum.signals())[name], starts=3)
@@ -242,6 +244,7 @@ def test_the_published_experiment_without_guarantees():
     assert both.sft.frame_bounds(TONES.size)[0] == 0
 
 
+@pytest.mark.slow
 def test_the_published_experiment_with_guarantees():
     res = adaptstft.optimize(TONES, FS, window_mode="time", hop_mode="time", win_length=1000, **PAPER)
     hops = np.diff(res.positions)

@@ -53,6 +53,7 @@ def test_any_sampling_frequency(fs):
 
 @pytest.mark.parametrize("scope", ["local", "global"])
 @pytest.mark.parametrize("criterion", [criteria.Renyi, criteria.Shannon])
+@pytest.mark.slow
 def test_chirps_in_sequence(criterion, scope):
     """15 Hz/s for 2 s, then 150 Hz/s for 2 s: the lengths of the frames are 618 and 195 samples."""
     x = np.concatenate([chirp(15, 60, 2.0), chirp(150, 60, 2.0)])
@@ -64,6 +65,7 @@ def test_chirps_in_sequence(criterion, scope):
 
 
 @pytest.mark.parametrize("start", [100.0, 900.0])
+@pytest.mark.slow
 def test_chirps_in_sequence_from_either_side(start):
     x = np.concatenate([chirp(15, 60, 2.0), chirp(150, 60, 2.0)])
     res = adaptstft.optimize(

@@ -73,10 +73,31 @@ def as_wanted(transform, x):
     return x + 1j * x[..., ::-1]
 
 
+def rounding_decides(transform, n):
+    """Whether a sample lies so close to the end of a window that rounding says if it is within.
+
+    Multiples of one half are exact, and stay.
+    """
+    first, end = transform.p_range(n)
+    lengths = np.ravel(transform.win_length)
+    hops = np.arange(first - 1, end + 1) if lengths.size == 1 else np.arange(first, end)
+    times = transform.hop * hops if transform.positions is None else transform.positions
+    ends = np.concatenate([times - lengths / 2, times + lengths / 2])
+    exact = np.all(2 * times == np.round(2 * times)) and np.all(2 * ends == np.round(2 * ends))
+    return not exact and bool(np.any(np.abs(ends - np.round(ends)) < 1e-9))
+
+
+def test_rounding_decides_at_the_end_of_a_window():
+    assert rounding_decides(AdaptiveShortTimeFFT("hamming", 1.2, 1.2, 1.0), 10)  # 9 - 7 * 1.2 is 0.6
+    assert not rounding_decides(AdaptiveShortTimeFFT("hamming", 1.23, 1.2, 1.0), 10)
+    assert not rounding_decides(AdaptiveShortTimeFFT("hamming", 3.0, 0.5, 1.0), 10)
+
+
 @given(st.data())
 def test_transform_is_the_naive_sum(data):
     x = data.draw(signals(40))
     window, transform = data.draw(transforms(x.shape[-1], max_length=20.0))
+    assume(transform.window.end_value == 0 or not rounding_decides(transform, x.shape[-1]))
     x = as_wanted(transform, x)
     padding = data.draw(st.sampled_from(["zeros", "edge", "even", "odd"]))
     k_offset = data.draw(st.integers(-50, 50))
@@ -183,4 +204,5 @@ def test_criteria_are_finite_with_their_gradients(data, name, scope):
 @given(st.floats(2, 200), st.floats(0.5, 100), st.integers(1, 5000), st.sampled_from(WINDOWS))
 def test_slices_are_those_that_touch(theta, hop, n, window):
     transform = AdaptiveShortTimeFFT(window, theta, hop, 1.0)
+    assume(not rounding_decides(transform, n))
     assert transform.p_range(n) == naive.slice_range(window, theta, hop, n)

@@ -64,6 +64,7 @@ def assert_restored(transform, x, tol, label):
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
+@pytest.mark.slow
 def test_one_length_for_each_frame(chunk):
     """A few dozen roundings, amplified thirtyfold at the most, stay below a thousand eps: 1e-12 leaves room."""
     settings = usable("frame", range(chunk * PER_CHUNK, (chunk + 1) * PER_CHUNK))
@@ -76,6 +77,7 @@ def test_one_length_for_each_frame(chunk):
 
 
 @pytest.mark.parametrize("chunk", range(BIN_CHUNKS))
+@pytest.mark.slow
 def test_one_length_for_each_frequency_or_bin(chunk):
     """Conjugate gradients, asked for 1e-10 of a random signal."""
     first, half = 1000 + chunk * PER_BIN_CHUNK, PER_BIN_CHUNK // 2

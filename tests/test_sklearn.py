@@ -83,6 +83,7 @@ def test_a_concentration_criterion_finds_what_optimize_finds(tones):
     assert found.hop_ == expected.hop
 
 
+@pytest.mark.slow
 def test_separability_finds_the_window_that_tells_classes_apart(tones):
     X, y = tones
     tuned = AdaptiveSpectrogram(FS, criterion="separability", pooling="mean").fit(X[:80], y[:80])
@@ -96,6 +97,7 @@ def test_separability_finds_the_window_that_tells_classes_apart(tones):
     assert scores[tuned.win_length_] >= max(scores.values()) - 0.05
 
 
+@pytest.mark.slow
 def test_separability_is_a_minimum_in_the_length(tones):
     X, y = tones[0][:60], tones[1][:60]
     options = {"fs": FS, "criterion": "separability", "pooling": "mean", "hop": 10, "mfft": 200}
@@ -108,6 +110,7 @@ def test_separability_is_a_minimum_in_the_length(tones):
     assert_allclose(discriminant_loss(features, y), tuned.criterion_value_, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_window_for_each_frequency_is_tuned(tones):
     X, y = tones[0][:40], tones[1][:40]
     options = {"fs": FS, "criterion": "separability", "pooling": "mean", "hop": 20, "mfft": 128, "starts": 1}
@@ -194,6 +197,7 @@ def test_precision_of_the_signals_is_kept(tones):
 # In scikit-learn
 
 
+@pytest.mark.slow
 def test_grid_search_over_lengths_and_tuning_per_fold(tones):
     X, y = tones[0][:60], tones[1][:60]
     spectrogram = AdaptiveSpectrogram(FS, window_mode="fixed", win_length=16, hop=8, mfft=200, pooling="mean")

@@ -50,6 +50,7 @@ LENGTHS = ["constant", "time", "frequency", "bins"]
 
 @pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize(("mode", "mfft"), SIZES)
+@pytest.mark.slow
 def test_analysis_passes_gradcheck_in_both_modes(mode, mfft, lengths):
     onesided = mode == "onesided"
     x = torch.randn(2, N, dtype=torch.float64 if onesided else torch.complex128, requires_grad=True)
@@ -60,6 +61,7 @@ def test_analysis_passes_gradcheck_in_both_modes(mode, mfft, lengths):
 
 @pytest.mark.parametrize("lengths", ["constant", "bins"])
 @pytest.mark.parametrize(("mode", "mfft"), SIZES)
+@pytest.mark.slow
 def test_power_passes_gradcheck_in_both_modes(mode, mfft, lengths):
     onesided = mode == "onesided"
     x = torch.randn(N, dtype=torch.float64 if onesided else torch.complex128, requires_grad=True)
@@ -69,6 +71,7 @@ def test_power_passes_gradcheck_in_both_modes(mode, mfft, lengths):
 
 
 @pytest.mark.parametrize(("mode", "mfft"), SIZES)
+@pytest.mark.slow
 def test_synthesis_passes_gradcheck_in_both_modes(mode, mfft):
     x = torch.randn(N, dtype=torch.float64 if mode == "onesided" else torch.complex128)
     settings = {"mfft": mfft, "fft_mode": mode}

@@ -96,6 +96,7 @@ def test_a_line_search_that_fails_far_from_an_optimum_is_no_success():
 
 @pytest.mark.parametrize("factor", [1e-200, 1e-60, 1e60, 1e200])
 @pytest.mark.parametrize("modes", [{}, {"window_mode": "time"}], ids=str)
+@pytest.mark.slow
 def test_any_amplitude_that_a_double_holds(factor, modes):
     plain, scaled = (
         adaptstft.optimize(a * CHIRP, FS, options={"maxiter": 3}, starts=1, **modes) for a in (1.0, factor)
@@ -129,6 +130,7 @@ def _in_a_worker(seed):
     return adaptstft.optimize(CHIRP + 0.01 * np.random.default_rng(seed).standard_normal(3000), FS)
 
 
+@pytest.mark.slow
 def test_results_cross_processes_and_copies():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         res = pool.apply(_in_a_worker, (0,))
@@ -232,6 +234,7 @@ def test_a_jump_inside_a_window_is_seen():
         adaptstft.optimize(CHIRP, FS, window=lambda u: anp.where(anp.abs(u) < 0.25, 1.0, 0.0))
 
 
+@pytest.mark.slow
 def test_hints():
     wrong_axis = adaptstft.optimize(np.stack([CHIRP, CHIRP[::-1]], axis=1), FS)
     assert any("3000 channels of 2 samples: if time is another axis" in note for note in wrong_axis.notes)

@@ -136,6 +136,7 @@ def test_a_rounded_rate_is_the_one_that_is_meant():
     assert adaptive.optimize(timed(np.arange(N) / 12.5)).sft.fs == 12.5
 
 
+@pytest.mark.slow
 def test_optimize_is_that_of_the_array(x):
     result = adaptive.optimize(x, window_mode="time", hop=20.0)
     expected = adaptstft.optimize(x.values.T, FS, window_mode="time", hop=20.0)
