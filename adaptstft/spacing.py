@@ -1,8 +1,10 @@
-"""How far apart frames of different lengths are laid out: as the shortest windows that a signal has a use for ask.
+"""How wide neighbourhoods are, and how far apart frames, where lengths vary from frame to frame.
 
-The best single length says little about a click in a long tone. Whether a signal has a use for short windows is asked
-in neighbourhoods of several widths: within each, windows up to its width compete, and what short ones gain there counts
-for the energy that the neighbourhood holds.
+The best single length says little about a signal whose parts differ. In neighbourhoods as wide as four such lengths
+a tone may decide for the crackle that follows it; they are divided as long as lengths of their own gain the parts
+something. How close frames must be follows from the shortest windows that a part of the signal has a use for: within
+neighbourhoods of several widths, windows up to each width compete, and what short ones gain there counts for the energy
+that the neighbourhood holds.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import numpy as np
 
 from adaptstft._typing import Float64Array
 from adaptstft.criteria import Additive
+from adaptstft.scopes import Neighbourhoods
 from adaptstft.starting import switched_lengths
 from adaptstft.survey import SURVEY_HOP, length_grid
 
@@ -21,12 +24,37 @@ if TYPE_CHECKING:
 
 #: From one width of neighbourhoods to the next, and from a width to the longest window that counts as short in it.
 _SCALE = 4.0
-#: Gain in nats over the longest window of a neighbourhood that is no accident.
+#: Gain in nats that is no accident: over the longest window of a neighbourhood, and of narrower neighbourhoods.
 _LEAST_GAIN = 0.3
 #: Share of the energy whose wish for shorter windows is not heard.
 _NEGLIGIBLE = 0.05
-#: Bins times frames that smaller hops may make: a hundredth of a second or two for each evaluation.
-_MOST_BINS = 1 << 22
+#: Bins times frames that smaller hops may make: some hundredths of a second for each evaluation.
+_MOST_BINS = 1 << 20
+
+
+def neighbourhood_width(tuner: Tuner, widest: float, longest: float) -> float:
+    """Width of neighbourhoods in samples: `widest`, divided while windows of their own gain the parts something."""
+    low, high = tuner.r.win_bounds
+    width, before = widest, None
+    while width >= _SCALE * low:
+        lengths = length_grid(low, min(high, longest, width))
+        hood = tuner.neighbourhoods(width)
+        values = _local_values(tuner, lengths, hood)
+        if before is not None:
+            former = np.interp(hood.centres, *before)
+            kept = [float(np.interp(v, np.log(lengths), row)) for v, row in zip(former, values, strict=True)]
+            if hood.energy @ (np.array(kept) - values.min(axis=1)) < _LEAST_GAIN:
+                return width * _SCALE
+        before = (hood.centres, np.log(lengths[values.argmin(axis=1)]))
+        width /= _SCALE
+    return min(width * _SCALE, widest)
+
+
+def _local_values(tuner: Tuner, lengths: Float64Array, hood: Neighbourhoods) -> Float64Array:
+    """Criterion of every length in every neighbourhood, shape (groups, lengths)."""
+    local = tuner.search(lengths, neighbourhoods=hood).local
+    assert local is not None
+    return np.asarray(local / np.maximum(hood.energy * hood.energy.size, np.finfo(float).tiny)[:, None])
 
 
 def shortest_useful(tuner: Tuner) -> float:
@@ -37,10 +65,7 @@ def shortest_useful(tuner: Tuner) -> float:
     while width / _SCALE >= low:
         lengths = length_grid(low, min(high, width))
         hood = tuner.neighbourhoods(width)
-        local = tuner.search(lengths, neighbourhoods=hood).local
-        assert local is not None
-        share = hood.energy
-        values = local / np.maximum(share * share.size, np.finfo(float).tiny)[:, None]
+        values, share = _local_values(tuner, lengths, hood), hood.energy
         best = lengths[values.argmin(axis=1)]
         gain = values[:, -1] - values.min(axis=1)
         wishes.append(np.where((best <= width / _SCALE) & (gain >= _LEAST_GAIN), best, np.inf))
@@ -56,11 +81,17 @@ def _quantile(wishes: Float64Array, shares: Float64Array) -> float:
     return float(wishes[order][heard.argmax()]) if heard.any() else np.inf
 
 
+def can_search(tuner: Tuner) -> bool:
+    """Whether lengths vary from frame to frame by a local criterion whose values in neighbourhoods can be compared."""
+    criterion = tuner.r.criterion
+    local = tuner.scope == "local" and isinstance(criterion, Additive) and criterion.in_nats
+    return local and tuner.r.window_mode == "time"
+
+
 def frame_spacing(tuner: Tuner, base: float, hop: float) -> float:
     """Hop for lengths that vary from frame to frame: that of the best single length, or less."""
     r = tuner.r
-    searched = tuner.scope == "local" and isinstance(r.criterion, Additive) and r.criterion.in_nats
-    if r.window_mode != "time" or r.hop is not None or not searched:
+    if not can_search(tuner) or r.hop is not None:
         return hop
     room = SURVEY_HOP if r.min_overlap is None else min(SURVEY_HOP, (1 - r.min_overlap) / 2)
     mfft = tuner.varying_framing(hop, tuner.typical).mfft

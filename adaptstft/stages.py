@@ -26,7 +26,7 @@ from adaptstft.parameters import GuardedHops, Parameters, State, frame_count
 from adaptstft.request import PER_BIN, WIDEST_RATIO, Request
 from adaptstft.result import describe_window
 from adaptstft.scopes import Neighbourhoods, Tiles
-from adaptstft.spacing import frame_spacing
+from adaptstft.spacing import can_search, frame_spacing, neighbourhood_width
 from adaptstft.starting import SAME, end_prices, frame_starts
 from adaptstft.survey import SURVEY_HOP, Framing, FramingRule, Survey, length_grid, survey
 from adaptstft.transform import Transform
@@ -98,6 +98,7 @@ class Tuner:
         self.nfev = 0
         self.curve: Survey | None = None
         self.typical = np.inf
+        self.width: float | None = None
         self.base: Float64Array = np.zeros(0)
         self.stopped = False
         self.remarks: list[str] = []
@@ -280,6 +281,9 @@ class Tuner:
         self.typical = self.typical_length(base)
         given = constant.label == "given"
         one = given and r.starts == 1
+        if r.criterion.width is None and can_search(self):
+            widest = _WIDTH_RATIO * self.typical
+            self.width = neighbourhood_width(self, widest, WIDEST_RATIO * self.typical)
         if not one and np.ptp(base) == 0:
             hop = frame_spacing(self, float(base[0]), hop)
             times = r.regular_times(hop)
@@ -343,7 +347,8 @@ class Tuner:
     def fine_neighbourhoods(self) -> Neighbourhoods:
         """Neighbourhoods for lengths that vary in time."""
         width = self.r.criterion.width
-        return self.neighbourhoods(_WIDTH_RATIO * self.typical if width is None else width * self.r.fs)
+        chosen = self.width or _WIDTH_RATIO * self.typical
+        return self.neighbourhoods(chosen if width is None else width * self.r.fs)
 
     def hop_range(self, hop: float) -> tuple[float, float]:
         """Range of tuned hops."""

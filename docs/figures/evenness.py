@@ -1,0 +1,24 @@
+"""Spectrograms and lengths of two tones that beat, without and with a price on uneven coverage."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import adaptstft
+
+FS = 1000.0
+t = np.arange(3000) / FS
+x = np.cos(2 * np.pi * 100 * t) + np.cos(2 * np.pi * 104 * t) + 0.01 * np.random.default_rng(0).standard_normal(t.size)
+settings = {"window_mode": "time", "hop": 10, "win_bounds": (60, 1500), "starts": 1}
+fig, axes = plt.subplots(2, 2, sharex=True, sharey="row", figsize=(8, 5), layout="constrained")
+for (above, below), (title, prices) in zip(
+    axes.T, (("no price", {"evenness": 0, "smoothness": 0}), ("evenness=4, the default", {})), strict=True
+):
+    res = adaptstft.optimize(x, FS, **settings, **prices)
+    power = res.sft.spectrogram(x)
+    level = 10 * np.log10(power / power.max() + 1e-12)
+    above.pcolormesh(res.positions / FS, res.sft.f, level, vmin=-50, shading="nearest")
+    above.set(title=f"{title}: criterion {res.area_fun:.2f}", ylim=(80, 125))
+    below.semilogy(res.positions / FS, res.win_length)
+    below.set(xlabel="time in s", xlim=(0, 3))
+axes[0, 0].set_ylabel("frequency in Hz")
+axes[1, 0].set_ylabel("window length in samples")
