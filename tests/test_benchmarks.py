@@ -65,8 +65,8 @@ def test_a_race_has_medians_and_a_ratio_in_turns(harness, monkeypatch):
     rows = harness.race(
         harness.Settings(repeat=3), "row", "work", lambda: lambda: calls.append("ours") or 1.5, [slow, broken], size=7
     )
-    # each rival has rounds of its own: ours and the slow one in turn, then ours beside nothing that works
-    assert calls[-9:] == ["ours", "slow"] * 3 + ["ours"] * 3
+    # each rival has rounds of its own, of two calls: ours and the slow one in turn, then ours beside nothing that works
+    assert calls[-18:] == ["ours", "ours", "slow", "slow"] * 3 + ["ours"] * 6
     assert (rows[0].ours.value, rows[0].theirs.value, rows[0].result.value, rows[0].met) == (1.5, 3.0, 2.0, True)
     assert rows[0].detail["agreement"] == {"d": 0}
     assert (rows[1].result, rows[1].met) == (None, None)
