@@ -5,6 +5,7 @@ DEMO_VENV := .venv-demo
 BENCH_VENV := .venv-bench
 DOCS_VENV := .venv-docs
 ADAPTERS_VENV := .venv-adapters
+NOTEBOOKS_VENV := .venv-notebooks
 TEST_WORKERS ?= auto
 BENCH_ARGS ?=
 RELEASE_VENV := .venv-release
@@ -15,9 +16,10 @@ TEST_ARGS ?=
 # One word for each adapter: its extra, its module and its tests.
 ADAPTER_NAMES := torch sklearn
 ADAPTERS := $(foreach name,$(ADAPTER_NAMES),adaptstft/$(name).py tests/test_$(name).py)
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 SOURCES := $(shell find adaptstft -name '*.py')
 
-.PHONY: demo test test-adapters lint bench docs docs-quick clean
+.PHONY: demo test test-adapters notebooks lint bench docs docs-quick clean
 .PHONY: api check clean-release coverage dist test-dist test-minimum
 
 # Tunes a real recording, prints the summary and writes demo.png.
@@ -32,6 +34,10 @@ test: $(VENV)/.test-installed
 test-adapters: $(ADAPTERS_VENV)/.installed
 	$(ADAPTERS_VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(ADAPTERS) tests/test_classification.py \
 	    'tests/test_guide.py::test_page[guide/training.rst]'
+
+# Runs the notebooks, each in a new kernel, and stops at the first error. Nothing is written to them.
+notebooks: $(NOTEBOOKS_VENV)/.installed
+	$(NOTEBOOKS_VENV)/bin/jupyter-execute --timeout=600 $(NOTEBOOKS)
 
 lint: $(VENV)/.dev-installed
 	$(VENV)/bin/ruff check
@@ -92,7 +98,7 @@ docs-quick: export ADAPTSTFT_DOCS_QUICK := 1
 docs-quick: docs
 
 clean: clean-release
-	rm -rf $(VENV) $(DEMO_VENV) $(BENCH_VENV) $(ADAPTERS_VENV) $(DOCS_VENV) docs/_build docs/generated build *.egg-info
+	rm -rf $(VENV) $(DEMO_VENV) $(BENCH_VENV) $(ADAPTERS_VENV) $(DOCS_VENV) $(NOTEBOOKS_VENV) docs/_build docs/generated build *.egg-info
 
 clean-release:
 	rm -rf $(RELEASE_VENV) $(MINIMUM_VENV) $(WHEEL_VENV) dist .coverage .coverage.*
@@ -121,6 +127,11 @@ $(ADAPTERS_VENV)/.installed: pyproject.toml | $(ADAPTERS_VENV)/bin/python
 $(DOCS_VENV)/.installed: pyproject.toml | $(DOCS_VENV)/bin/python
 	$(DOCS_VENV)/bin/python -m pip install --quiet --editable '.[docs]'
 	$(DOCS_VENV)/bin/python -m pip install --quiet --no-deps aeon  # for its data alone
+	touch $@
+
+$(NOTEBOOKS_VENV)/.installed: pyproject.toml | $(NOTEBOOKS_VENV)/bin/python
+	$(NOTEBOOKS_VENV)/bin/python -m pip install --quiet --editable '.[demo,notebooks]'
+	$(NOTEBOOKS_VENV)/bin/python -m pip install --quiet --no-deps aeon  # for its data alone
 	touch $@
 
 # A package to compare with that cannot be installed is a line in the table.

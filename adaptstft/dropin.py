@@ -102,6 +102,11 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
     def workers(self, workers: int | None) -> None:
         self._workers = as_workers(workers)
 
+    def _repr_html_(self) -> str:
+        from adaptstft._html import sampled_html
+
+        return sampled_html(self)
+
     def _spectra(self) -> Spectra:
         _, module = kernels.resolve("auto")
         return Spectra(self.mfft, self.fft_mode, self.scaling, module, count_workers(self.workers))

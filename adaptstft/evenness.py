@@ -24,8 +24,9 @@ from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.parameters import durations, durations_adjoint
 from adaptstft.windows import Window
 
-#: Cells per hop, and at most in the longest window, in each of which the overlap is averaged.
-_PER_HOP, _MOST_CELLS = 4, 128
+#: Cells in the longest window at most. A cell is no shorter than a hop: the average over a hop does not depend on how
+#: coarsely windows of one length are sampled by it.
+_MOST_CELLS = 128
 #: Logarithms within this are hardly charged: what sampling at the hop leaves.
 _TOLERANCE = 0.02
 #: Overlap below which a cell counts as not covered, whose logarithm would have no end.
@@ -73,7 +74,7 @@ class Evenness:
     def of_signal(cls, x: AnyArray, hop: float, longest: float) -> Evenness:
         """Lay cells over channels ``x``, shape (channels, n), for a hop and windows up to a length."""
         n = x.shape[-1]
-        count = max(1, round((n - 1) / max(hop / _PER_HOP, longest / _MOST_CELLS)))
+        count = max(1, round((n - 1) / max(hop, longest / _MOST_CELLS)))
         cell = np.minimum(np.arange(n) * count // max(n - 1, 1), count - 1)
         power = np.sum(x.real.astype(float) ** 2 + x.imag.astype(float) ** 2, axis=0)
         energy = np.bincount(cell, power, minlength=count)

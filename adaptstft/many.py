@@ -109,7 +109,7 @@ def optimize_many(
     full_output : bool, optional
         Keep the whole results, with the signals, in ``results`` of the table.
     progress : bool, optional
-        Show a bar on standard error if the work takes more than two seconds.
+        Show a bar on standard error, in a notebook under its cell, if the work takes more than two seconds.
     **options
         Any further argument of `adaptstft.optimize`, but for `callback`. With several
         processes, or on an executor, `workers` is 1 by default.

@@ -15,10 +15,13 @@ from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 if TYPE_CHECKING:
     from adaptstft.result import TuningResult
 
-_RANGE_DB = 60.0
+#: Range of colours of a spectrogram, in dB below its maximum.
+RANGE_DB = 60.0
 #: Columns and rows of a spectrogram for each pixel of its axes, which a colour bar may still narrow: what ends up
 #: narrower than a pixel is dropped in drawing.
 _PER_PIXEL = 0.5
+#: Entries of a spectrogram that are computed at once.
+_ENTRIES = 1 << 21
 #: Contour lines of window lengths, and the ratio of lengths below which there are none to draw.
 _CONTOURS = 4
 _FLAT_RATIO = 1.05
@@ -27,20 +30,26 @@ _MARKED = 64
 
 
 def _power(
-    sft: AdaptiveShortTimeFFT, x: AnyArray, most_columns: int, most_rows: int
+    sft: AdaptiveShortTimeFFT, x: AnyArray, most_columns: int, step: int
 ) -> tuple[Float64Array, Float64Array]:
     """Return times and spectrogram, averaged over channels, the largest of neighbouring slices and bins.
 
     Maxima keep short events and narrow lines visible in a picture that has fewer columns and rows.
     """
     assert sft.positions is not None
-    groups = np.array_split(np.arange(sft.positions.size), min(sft.positions.size, most_columns))
+    count = sft.positions.size
+    groups = np.array_split(np.arange(count), min(count, most_columns))
+    channels = x.size // x.shape[-1]
+    at_once = max(1, int(_ENTRIES / (channels * sft.f_pts * (count / len(groups)))))  # groups: a call has its price
     columns, times = [], []
-    for group in groups:
-        power = np.asarray(sft.spectrogram(x, p0=int(group[0]), p1=int(group[-1]) + 1), dtype=float)
-        power = power.reshape(-1, *power.shape[-2:]).mean(axis=0)
-        columns.append(_largest(power, most_rows).max(axis=1))
-        times.append(sft.positions[group].mean() / sft.fs)
+    for first in range(0, len(groups), at_once):
+        batch = groups[first : first + at_once]
+        p0, p1 = int(batch[0][0]), int(batch[-1][-1]) + 1
+        power = np.asarray(sft.spectrogram(x, p0=p0, p1=p1), dtype=float)
+        power = _largest(power.reshape(-1, *power.shape[-2:]).mean(axis=0), step)
+        for group in batch:
+            columns.append(power[:, group[0] - p0 : group[-1] + 1 - p0].max(axis=1))
+            times.append(sft.positions[group].mean() / sft.fs)
     return np.array(times), np.array(columns).T
 
 
@@ -49,9 +58,8 @@ def _edges(centres: Float64Array, first: float, last: float) -> Float64Array:
     return np.concatenate([[min(first, centres[0])], middle, [max(last, centres[-1])]])
 
 
-def _largest(values: AnyArray, rows: int) -> AnyArray:
-    """Reduce the first axis to about `rows` by maxima, so that narrow lines stay visible."""
-    step = -(-values.shape[0] // rows)
+def _largest(values: AnyArray, step: int) -> AnyArray:
+    """Reduce the first axis by maxima of `step` each, so that narrow lines stay visible."""
     padding = -values.shape[0] % step
     padded = np.pad(values, [(0, padding), (0, 0)], mode="edge")
     return np.asarray(padded.reshape(-1, step, values.shape[1]).max(axis=1))
@@ -77,13 +85,17 @@ def draw_spectrogram(ax: Any, sft: AdaptiveShortTimeFFT, x: AnyArray, title: str
         The picture.
     """
     area = ax.get_window_extent()
-    times, power = _power(sft, x, *(max(100, int(_PER_PIXEL * size)) for size in (area.width, area.height)))
-    level = 10 * np.log10(np.maximum(power / power.max(), 10 ** (-_RANGE_DB / 10)))
-    f_edges = np.linspace(sft.f[0] - sft.delta_f / 2, sft.f[-1] + sft.delta_f / 2, len(power) + 1)
+    columns, rows = (max(100, int(_PER_PIXEL * size)) for size in (area.width, area.height))
+    step = -(-sft.f_pts // rows)  # bins in a row
+    times, power = _power(sft, x, columns, step)
+    peak = power.max() or 1.0  # a picture of every so manieth slice can miss all there is
+    level = 10 * np.log10(np.maximum(power / peak, 10 ** (-RANGE_DB / 10)))
+    # the last row may be there in part only
+    f_edges = sft.f[0] + (step * np.arange(len(power) + 1) - 0.5) * sft.delta_f
     t_edges = _edges(times, 0.0, (x.shape[-1] - 1) / sft.fs)
-    mesh = ax.pcolormesh(t_edges, f_edges, level, vmin=-_RANGE_DB, vmax=0, cmap="magma", rasterized=True)
+    mesh = ax.pcolormesh(t_edges, f_edges, level, vmin=-RANGE_DB, vmax=0, cmap="magma", rasterized=True)
     ax.set_xlim(0, max((x.shape[-1] - 1) / sft.fs, 1 / sft.fs))
-    ax.set_ylim(max(f_edges[0], sft.f[0]), sft.f[-1])
+    ax.set_ylim(sft.f[0], sft.f[-1])
     ax.set_xlabel("time in s")
     ax.set_ylabel("frequency in Hz")
     ax.set_title(title)
@@ -97,9 +109,13 @@ def _length_text(sft: AdaptiveShortTimeFFT) -> str:
     return f"{lengths.min():.0f} to {lengths.max():.0f} samples"
 
 
-def _draw_lengths(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
+def draw_lengths(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
+    """Draw the window lengths of slices or bins over their spectrogram."""
     assert sft.positions is not None
     times = sft.positions / sft.fs
+    if np.ndim(sft.win_length) == 2 and np.shape(sft.win_length)[1] == 1:
+        _draw_by_frequency(ax, sft)
+        return
     if sft.per_bin:
         _draw_contours(ax, times, sft)
         return
@@ -109,6 +125,18 @@ def _draw_lengths(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
     twin.set_ylabel("window length in ms", color="tab:cyan")
     twin.tick_params(axis="y", colors="tab:cyan")
     twin.set_ylim(bottom=0)
+
+
+def _draw_by_frequency(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
+    """Draw the window length of each frequency as a curve, on an axis of its own above."""
+    order = np.argsort(sft.f)
+    lengths = 1e3 * np.asarray(sft.win_length)[order, 0] / sft.fs
+    twin = ax.twiny()
+    twin.plot(lengths, sft.f[order], color="white", linewidth=2.5, alpha=0.6)
+    twin.plot(lengths, sft.f[order], color="tab:cyan", linewidth=1.2)
+    twin.set_xlabel("window length in ms", color="tab:cyan")
+    twin.tick_params(axis="x", colors="tab:cyan")
+    twin.set_xlim(left=0)
 
 
 def _draw_contours(ax: Any, times: Float64Array, sft: AdaptiveShortTimeFFT) -> None:
@@ -181,7 +209,7 @@ def plot_result(result: TuningResult, ax: Any = None) -> Any:
         draw_spectrogram(axes[0], result.initial, x, f"before: {_length_text(result.initial)}")
     mesh = draw_spectrogram(axes[-1], result.sft, x, f"tuned: {_length_text(result.sft)}")
     if np.ndim(result.win_length):
-        _draw_lengths(axes[-1], result.sft)
+        draw_lengths(axes[-1], result.sft)
     # a layout engine makes room for the axis of the lengths by itself
     crowded = np.ndim(result.win_length) == 1 and axes[-1].figure.get_layout_engine() is None
     axes[-1].figure.colorbar(mesh, ax=axes[-1], label="dB below maximum", pad=0.18 if crowded else 0.02)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import json
 import struct
 import zipfile
 import zlib
+from collections.abc import Sized
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft import windows
-from adaptstft._typing import AnyArray
+from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.diagnosis import Sensitivity
 from adaptstft.recommendation import Recommendation
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
@@ -140,25 +140,12 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
     def _rows(self) -> list[tuple[str, str]]:
         rows = [("window", describe_window(self.sft.window))]
-        lengths = np.atleast_1d(self.win_length)
-        if np.ndim(self.win_length) == 0:
-            rows.append(("win_length", f"{self.win_length:.2f} samples = {_duration(self.win_duration)}"))
-        else:
-            low, mid, high = np.quantile(lengths, [0, 0.5, 1])
-            rows.append(
-                ("win_length", f"{low:.1f} to {high:.1f} samples, median {mid:.1f} = {_duration(mid / self.sft.fs)}")
-            )
-        spacing = np.diff([] if self.positions is None else self.positions)
-        if spacing.size and np.ptp(spacing) > 1e-9 * spacing.mean():
-            hops = f"{spacing.min():.1f} to {spacing.max():.1f} samples, mean {spacing.mean():.1f}"
-        else:
-            hops = f"{self.hop:g} samples = {_duration(self.hop / self.sft.fs)}"
+        rows.append(("win_length", describe_lengths(self.win_length, self.sft.fs)))
+        hops = describe_hops(self.positions, self.hop, self.sft.fs)
         if self.positions is None:
             many = "" if self.signals == 1 else "s"
             rows.insert(0, ("tuned to", f"{self.signals} signal{many}, {_span(self.samples / self.sft.fs)} in all"))
-            rows.append(("hop", hops))
-        else:
-            rows.append(("hop", f"{hops}; {self.positions.size} frames"))
+        rows.append(("hop", hops))
         rows.append(("mfft", f"{self.sft.mfft}, bins {self.sft.delta_f:.4g} Hz apart"))
         scope = f", scope {self.criterion.scope}" if self.criterion.scope else ""
         rows.append((self.criterion.name, f"{self.fun:.6g}{scope}; {self._gain()}"))
@@ -213,11 +200,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         return ", ".join(f"{family} {value:.5g}" for family, value in best.items()) if len(best) > 1 else ""
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
-            for name, text in self._rows()
-        )
-        return f"<table>{cells}</table>"
+        from adaptstft._html import result_html
+
+        return result_html(self, self._rows())
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the spectrogram before and after tuning.
@@ -430,7 +415,7 @@ def _to_arrays(values: dict[str, Any]) -> dict[str, Any]:
     return {name: np.array(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _count(things: list[Any], name: str) -> str:
+def _count(things: Sized, name: str) -> str:
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
@@ -441,15 +426,35 @@ def describe_window(window: windows.Window) -> str:
     return f"{window.name} ({', '.join(f'{v:.4g}' for v in window.shape)})"
 
 
+def describe_lengths(win_length: Any, fs: float) -> str:
+    """Window length in samples and seconds, or the range of several."""
+    if np.ndim(win_length) == 0:
+        return f"{win_length:.2f} samples = {describe_duration(win_length / fs)}"
+    low, mid, high = np.quantile(win_length, [0, 0.5, 1])
+    return f"{low:.1f} to {high:.1f} samples, median {mid:.1f} = {describe_duration(mid / fs)}"
+
+
+def describe_hops(positions: Float64Array | None, hop: float | None, fs: float) -> str:
+    """Time between frames in samples and seconds, or its range, and the number of frames if it is fixed."""
+    frames = "" if positions is None else f"; {_count(positions, 'frame')}"
+    spacing = np.diff([] if positions is None else positions)
+    if spacing.size and np.ptp(spacing) > 1e-9 * spacing.mean():
+        return f"{spacing.min():.1f} to {spacing.max():.1f} samples, mean {spacing.mean():.1f}{frames}"
+    if hop is None:
+        hop = float(spacing.mean()) if spacing.size else 0.0
+    return f"{hop:g} samples = {describe_duration(hop / fs)}{frames}"
+
+
 def _span(seconds: float) -> str:
     """Length of recordings, which may be hours."""
     for unit, size in (("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
-    return _duration(seconds)
+    return describe_duration(seconds)
 
 
-def _duration(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
+    """Time in the unit that suits it."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.4g} {unit}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Self, cast, get_args
+from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 import numpy as np
 from scipy import fft as fft_lib
@@ -24,6 +24,9 @@ from adaptstft.blocks import count_workers
 from adaptstft.framing import Frames, HopSlices, make_frames
 from adaptstft.transform import Transform
 from adaptstft.windows import Window, resolve
+
+if TYPE_CHECKING:
+    from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 
 
 class SlicedTransform:
@@ -147,6 +150,11 @@ class SlicedTransform:
             f"AdaptiveShortTimeFFT({self._window.spec!r}, {lengths}, {times}, fs={self._fs:g}, "
             f"fft_mode={self._fft_mode!r}, mfft={self._mfft}, scale_to={self._scaling!r})"
         )
+
+    def _repr_html_(self) -> str:
+        from adaptstft._html import transform_html
+
+        return transform_html(cast("AdaptiveShortTimeFFT", self))
 
     # ------------------------------------------------------------------ parameters
 

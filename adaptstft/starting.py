@@ -17,6 +17,8 @@ from adaptstft.switching import Table
 if TYPE_CHECKING:
     from adaptstft.stages import Tuner
 
+#: From one width of neighbourhoods to the next narrower one.
+_NARROWER = 4.0
 #: A label, the length of each frame, and the frames' positions, in samples.
 Start: TypeAlias = tuple[str, Float64Array, Float64Array]
 #: Starting lengths that are as close as that in log are one.
@@ -56,8 +58,22 @@ def _paths(tuner: Tuner, times: Float64Array) -> list[tuple[str, Float64Array]]:
     return paths
 
 
+def _scaled_paths(tuner: Tuner, times: Float64Array) -> list[Float64Array]:
+    """Derive lengths of every frame from neighbourhoods, a quarter of them, ..., of which each has windows up to it."""
+    if tuner.scope != "local" or not tuner.r.criterion.in_nats:
+        return []
+    low, high = tuner.r.win_bounds
+    paths, width = [], tuner.fine_neighbourhoods().width
+    while width >= _NARROWER * low:
+        hood = tuner.neighbourhoods(width)
+        found = tuner.search(length_grid(low, min(high, width)), neighbourhoods=hood).path()
+        paths.append(np.exp(np.interp(times, hood.centres, np.log(found))))
+        width /= _NARROWER
+    return paths
+
+
 def switched_lengths(tuner: Tuner, base: Float64Array, hop: float, times: Float64Array) -> Float64Array:
-    """Find the best length of a grid for every frame, as far as switches of single frames lead."""
+    """Find the best length of a grid for every frame, as far as switches of single frames lead from several starts."""
     neighbourhoods = tuner.fine_neighbourhoods() if tuner.scope == "local" else None
     criterion = cast(Additive, tuner.with_scope(tuner.scope, neighbourhoods))
     lengths = length_grid(*tuner.frame_bounds(hop))
@@ -67,7 +83,9 @@ def switched_lengths(tuner: Tuner, base: Float64Array, hop: float, times: Float6
     evenness = tuner.evenness(hop, float(lengths[-1])) if r.evenness and times.size > 1 else None
     table = Table(tf, r.x, criterion, lengths, view, r.smoothness, evenness, r.evenness)
     tuner.nfev += lengths.size
-    theta = lengths[table.switched(table.nearest(np.broadcast_to(base, times.shape)))[0]]
+    begins = [np.broadcast_to(base, times.shape), *_scaled_paths(tuner, times)]
+    ended = [table.switched(table.nearest(begin)) for begin in begins]
+    theta = lengths[min(ended, key=lambda pair: pair[1])[0]]
     if neighbourhoods is not None and criterion.in_nats:
         theta = _held(theta, times, tuner.r.n, tuner.typical)
     return theta

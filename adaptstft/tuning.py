@@ -162,7 +162,7 @@ def optimize(
         length and one hop, which are tuned second. Raising ``StopIteration``
         stops and keeps the best so far.
     progress : bool, optional
-        Show a bar on standard error if the work takes more than two seconds.
+        Show a bar on standard error, in a notebook under its cell, if the work takes more than two seconds.
     axis : int, optional
         Axis of time.
     workers : int, optional

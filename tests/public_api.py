@@ -19,6 +19,7 @@ MODULES = {
     "adaptstft.criteria": (),
     "adaptstft.dask": ("dask", "distributed"),
     "adaptstft.datasets": (),
+    "adaptstft.risk": (),
     "adaptstft.sklearn": ("sklearn",),
     "adaptstft.testing": (),
     "adaptstft.torch": ("torch",),

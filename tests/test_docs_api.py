@@ -11,7 +11,7 @@ PACKAGE = ROOT / "adaptstft"
 REFERENCE = ROOT / "docs" / "reference"
 #: Submodules for users, beside the package itself.
 SUBMODULES = (
-    "autograd", "criteria", "dask", "datasets", "recordings", "sklearn", "testing", "torch", "windows", "xarray"
+    "autograd", "criteria", "dask", "datasets", "recordings", "risk", "sklearn", "testing", "torch", "windows", "xarray"
 )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from notebook_runs import ROOT, code_cells, run, run_notebook
 
 EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\s+```text\n(?P<output>.*?)```", re.DOTALL)
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-#: Notebooks that a test of their own runs, which takes a minute or two.
-LONG_NOTEBOOKS = {"classification.ipynb", "denoising.ipynb"}
+#: Notebooks that tests of their own run.
+TESTED_ELSEWHERE = {"classification.ipynb", "denoising.ipynb", "gpu.ipynb", "positions.ipynb", "windows.ipynb"}
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_notebook_is_stored_without_output(name):
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code_cells(name))
 
 
-@pytest.mark.parametrize("name", sorted(set(NOTEBOOKS) - LONG_NOTEBOOKS))
+@pytest.mark.parametrize("name", sorted(set(NOTEBOOKS) - TESTED_ELSEWHERE))
 @pytest.mark.slow
 def test_notebook_runs(name, no_display):
     _, printed = run_notebook(name)
