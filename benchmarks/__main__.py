@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -78,7 +79,8 @@ def _run_apart(case: Case, args: argparse.Namespace, settings: Settings) -> list
         command = [sys.executable, "-m", "benchmarks", "--only", case.name, "--rows", str(file)]
         command += ["--repeat", str(settings.repeat), "--workers", str(settings.workers)]
         command += ["--quick"] * settings.quick + [f"--without={name}" for name in args.without]
-        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
+        variables = {**os.environ, **case.environment}
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, env=variables)
         try:
             return [Row.from_json(values) for values in json.loads(file.read_text())]
         except OSError:

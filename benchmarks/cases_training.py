@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from benchmarks.differentiable import Peer, Problem
@@ -53,7 +54,7 @@ def _agreement(problem: Problem, peer: Peer, settings: Settings) -> dict[str, An
     return found
 
 
-def _row(settings: Settings, samples: int, mfft: int, hop: int) -> Row:
+def _row(settings: Settings, name: str, how: str, samples: int, mfft: int, hop: int) -> Row:
     problem = Problem.at_hop(sound(samples), mfft, hop, "time")
     peers: list[Peer] = []
 
@@ -62,16 +63,32 @@ def _row(settings: Settings, samples: int, mfft: int, hop: int) -> Row:
         return peers[0].evaluate
 
     rival = Rival("dstft", prepare, Target(5), check=lambda: _agreement(problem, peers[0], settings))
-    work = f"PyTorch: forward and backward, one length a frame, {samples:,} samples, {mfft}/{hop}, {problem.x.dtype}"
-    (row,) = race(settings, "training", work, lambda: Layer(problem, settings).evaluate, [rival])
+    what = f"{samples:,} samples, {mfft}/{hop}, {problem.x.dtype}"
+    work = f"PyTorch{how}: forward and backward, one length a frame, {what}"
+    (row,) = race(settings, name, work, lambda: Layer(problem, settings).evaluate, [rival])
     return row
 
 
-def _run(settings: Settings) -> list[Row]:
+def _run(settings: Settings, name: str, how: str) -> list[Row]:
     return [
-        _row(settings, settings.size(480_000, 20_000), 1024, 256),
-        _row(settings, settings.size(22_000, 5_000), 1500, 50),
+        _row(settings, name, how, settings.size(480_000, 20_000), 1024, 256),
+        _row(settings, name, how, settings.size(22_000, 5_000), 1500, 50),
     ]
 
 
-CASES = (Case("training", "a step of training with the PyTorch layer, against dstft", _run),)
+#: After an operation PyTorch's threads spin for milliseconds, on cores that ours need, unless OpenMP is told otherwise.
+_ASLEEP = {"OMP_WAIT_POLICY": "PASSIVE"}
+
+CASES = (
+    Case(
+        "training",
+        "a step of training with the PyTorch layer, against dstft",
+        partial(_run, name="training", how=""),
+    ),
+    Case(
+        "training-passive",
+        "the same while idle threads of PyTorch sleep (OMP_WAIT_POLICY=PASSIVE)",
+        partial(_run, name="training-passive", how=", OMP_WAIT_POLICY=PASSIVE"),
+        _ASLEEP,
+    ),
+)

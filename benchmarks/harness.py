@@ -149,11 +149,14 @@ class Case:
         One line for ``--list``.
     run : callable
         Makes the rows.
+    environment : dict of str
+        Variables of the process that it runs in, beside those of the caller.
     """
 
     name: str
     summary: str
     run: Callable[[Settings], list[Row]]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
