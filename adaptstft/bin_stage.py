@@ -112,7 +112,13 @@ class BinStage:
             wanted = int(np.ceil(r.n / (WIDEST_RATIO * self.tuner.typical))) + 1
             points = (_BANDS, 1 if constant else int(np.clip(wanted, *_TIME_POINTS)))
         assert not isinstance(points, str)
-        return ControlGrid.smooth(bin_numbers(self.tf), self.tf.mfft, self.times, points)
+        grid = ControlGrid.smooth(bin_numbers(self.tf), self.tf.mfft, self.times, points)
+        if r.control_points is not None and grid.shape != points:
+            self.tuner.remarks.append(
+                f"control_points: {grid.shape} of {points} were used, as there are {self.tf.f_pts} bins "
+                f"and {frames} frames"
+            )
+        return grid
 
     def _tiles(self) -> Neighbourhoods | Tiles | None:
         """Neighbourhoods of a local criterion, divided into bands where it is a function of sums."""

@@ -123,12 +123,16 @@ def notes(parameters: Parameters, state: State, found: Sensitivity, reason: str 
     return texts
 
 
+#: Relative distance: a smooth surface comes near a bound between control points that are at it.
+_AT_BOUND = 1e-3
+
+
 def _bound_notes(theta: Float64Array, bounds: tuple[float, float], reason: str, *, one: bool) -> list[str]:
     if bounds[0] == bounds[1]:
         return []
     texts = []
     for side, bound, why in (("lower", bounds[0], reason), ("upper", bounds[1], "")):
-        at = np.abs(np.log(theta / bound)) < 1e-6
+        at = np.abs(np.log(theta / bound)) < _AT_BOUND
         if one and at[0]:
             texts.append(f"the window length is at its {side} bound of {bound:g} samples{why}")
         elif not one and at.any():

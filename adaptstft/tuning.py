@@ -132,9 +132,10 @@ def optimize(
     control_points : int or (int, int) or "free", optional
         In mode ``"time-frequency"`` the numbers of control points in frequency and
         time, in mode ``"frequency"`` that in frequency: log lengths are a smooth
-        surface over them (cubic splines in time and ``log(1 + 64 f / fs)``). By default
-        12 in frequency, and one in time for four of the best constant lengths, 4
-        to 48. ``"free"`` gives every bin (every frequency) a length of its own.
+        surface over them (cubic splines in time and ``log(1 + 64 f / fs)``), which has no
+        more of them than there are bins and frames. By default 12 in frequency, and one in
+        time for four of the best constant lengths, 4 to 48. ``"free"`` gives every bin
+        (every frequency) a length of its own.
     accuracy : float or None, optional
         Relative accuracy to which windows are combined from those of a few
         lengths while lengths of bins are tuned, see Notes; None takes the exact

@@ -71,6 +71,17 @@ def test_result(x, mode, points):
     assert "for the exact value" not in res.summary() and "tuned on" in res.summary()
 
 
+@pytest.mark.parametrize(("mode", "points"), [("frequency", 10_000), ("time-frequency", (3, 10_000))])
+def test_more_control_points_than_bins_or_frames_are_said(x, mode, points):
+    res = optimize(x, 1000.0, window_mode=mode, control_points=points, **FAST | {"options": {"maxiter": 2}})
+    used = (res.sft.f_pts, 1) if mode == "frequency" else (3, res.positions.size)
+    wanted = (points, 1) if mode == "frequency" else points
+    assert res.x.size == used[0] * used[1]
+    (note,) = [note for note in res.notes if note.startswith("control_points")]
+    assert f"{used} of {wanted} were used" in note
+    assert not any(note.startswith("control_points") for note in optimize(x, 1000.0, window_mode=mode, **FAST).notes)
+
+
 def test_gradient_of_the_control_points_is_that_of_the_exact_objective(x):
     res = optimize(x, 1000.0, window_mode="time-frequency", control_points="free", **FAST)
     _, gradient = res.sft.value_and_grad(x - x.mean(), res.criterion, wrt=("win_length",))
