@@ -65,8 +65,9 @@ class DenoisingInfo:
     threshold : ndarray of float64, shape (...) or (lengths, ...)
         Threshold of each channel, in mode ``"average"`` for each length.
     risk : ndarray of float64, shape (...)
-        Estimated mean squared error of each channel. It supposes that `noise_std` is right: where
-        that is too large by a fraction, the estimate is too low by twice the fraction of the noise's variance.
+        Estimated mean squared error of each channel, with thresholds and weights taken as given. It supposes that
+        `noise_std` is right: where that is too large by a fraction, the estimate is too low by twice the fraction of
+        the noise's variance, and may be negative.
     weights : ndarray of float64, shape (lengths, ..., times), or None
         Weight of each window length in the average, around `weight_times`.
     weight_times : ndarray of float64, shape (times,), or None
@@ -242,8 +243,8 @@ def denoise(
     *Averages.* In mode ``"average"``, window lengths are a factor of the root of 2 apart, each with
     its own threshold; at every time its weight is the exponential of minus an eighth of its
     estimated risk around that time, in variances of the noise, summed under a raised cosine of 1024
-    samples. Such averages come close to the best of what is averaged [2]_, and often surpass it, since the errors of
-    different window lengths average out.
+    samples. Averages of linear estimates come close to the best of them [2]_; of these, which are not linear, that
+    is an observation. They often surpass it, since the errors of different window lengths average out.
 
     *Lengths in time* are linear in their logarithm between knots 2048 samples apart, or four of the best constant
     length if that is more, within a factor of four of it. The hop is hardly determined by the

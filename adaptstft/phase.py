@@ -62,7 +62,7 @@ def griffin_lim(
     ------
     ValueError
         If magnitudes are negative, or their shape is not that of the transform
-        of `n` samples, or the transform is not invertible.
+        of `n` samples, or phases are not real or of another shape, or the transform is not invertible.
 
     References
     ----------
@@ -95,7 +95,7 @@ def griffin_lim(
     if phase is None:
         angle = xp.asarray(np.random.default_rng(rng).uniform(-np.pi, np.pi, A.shape).astype(A.dtype))
     else:
-        angle = xp.broadcast_to(xp.asarray(as_inexact("phase", phase, device=xp is not np)), A.shape)
+        angle = _as_phase(phase, A.shape, xp)
     weights = xp.asarray(_multiplicity(sft)[:, np.newaxis].astype(A.dtype))
     scale = float(np.sqrt(np.sum(weights * A**2, dtype=float))) or 1.0
     x = sft.istft(A * np.exp(1j * angle), k1=n, n=n)
@@ -107,6 +107,18 @@ def griffin_lim(
         if iteration < n_iter:
             x = sft.istft(A * _phasor(S, size), k1=n, n=n)
     return (x, np.array(errors)) if full_output else x
+
+
+def _as_phase(phase: Any, shape: tuple[int, ...], xp: Any) -> Any:
+    """Phases of the shape of the magnitudes, or one that broadcasts to it."""
+    angle = xp.asarray(as_inexact("phase", phase, device=xp is not np))
+    check_finite("phase", angle)
+    if np.iscomplexobj(angle):
+        raise ValueError("phase must be real, in radians; take numpy.angle() of a transform")
+    try:
+        return xp.broadcast_to(angle, shape)
+    except ValueError:
+        raise ValueError(f"phase has shape {angle.shape}, but the magnitudes have {shape}") from None
 
 
 def _multiplicity(sft: AdaptiveShortTimeFFT) -> Float64Array:

@@ -444,7 +444,14 @@ class AdaptiveSTFT(torch.nn.Module):  # type: ignore[misc]
         -------
         tensor, shape (..., n)
             Signals.
+
+        Raises
+        ------
+        TypeError
+            If `S` is real: powers have no phases.
         """
+        if torch.is_tensor(S) and not S.is_complex():
+            raise TypeError(f"S is {S.dtype}, but must be a complex transform, of a layer with output='complex'")
         return apply(ISTFT, self.settings, {"k1": n, "n": n}, S, *self._parameters_for(n))
 
     def transform(self, n: int) -> AdaptiveShortTimeFFT:

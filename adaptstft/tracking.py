@@ -142,6 +142,10 @@ def ridges(
     that are ``(3/7)**(1/4)``, about 0.8, times as long as the most concentrated ones, and where the frequency's law
     bends, shorter ones follow it better. ``sft.remade(win_length=0.8 * sft.win_length)`` shortens tuned windows.
 
+    Within a resolution cell (the inverse of the window's duration) of 0 and ``fs/2`` the peak of a real component
+    merges with that of its mirror image, and may be found at 0 or ``fs/2``; within two cells it is displaced by a few
+    hundredths of a cell. The uncertainty does not know of that. Longer windows help.
+
     In two-sided modes ridges do not cross ``fs/2``. Slices beyond the ends of the signal
     have the frequency of what their windows reach.
 

@@ -57,3 +57,11 @@ def test_bad_input():
     with pytest.raises(ValueError, match="not invertible"):
         gaps = AdaptiveShortTimeFFT("hann", 10, 12, 1.0)
         griffin_lim(np.ones((gaps.f_pts, gaps.p_num(N))), gaps, N)
+    for phase, message in (
+        (np.full(A.shape, np.nan), r"phase has \d+ NaN or infinite values"),
+        (np.exp(1j * A), r"phase must be real, in radians"),
+        (np.zeros(3), r"phase has shape \(3,\), but the magnitudes have"),
+        (np.zeros((2, *A.shape)), r"phase has shape \(2, \d+, \d+\), but the magnitudes have"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            griffin_lim(A, sft, N, phase=phase)

@@ -303,6 +303,12 @@ def test_the_layer_takes_tensors_with_a_time_axis(x):
         AdaptiveSTFT(32, 4.0)(x)
 
 
+def test_the_inverse_takes_no_powers():
+    layer = AdaptiveSTFT(32, 4.0)
+    with pytest.raises(TypeError, match=r"S is torch.float32, but must be a complex transform, of a layer with output"):
+        layer.inverse(layer(torch.randn(100)), 100)
+
+
 def test_repr_shows_what_is_learned():
     text = repr(AdaptiveSTFT(32, 4.0, win_length=[10.0, 20.0]))
     assert "mfft=32, window='hann', output='power'" in text

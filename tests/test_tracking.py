@@ -64,6 +64,21 @@ def test_real_tone_with_its_mirror_image():
     assert_allclose(r.amplitude[0][inner(r)], 3.0, rtol=1e-4)
 
 
+@pytest.mark.parametrize("near", [0.0, FS / 2])
+def test_a_real_tone_is_displaced_by_its_mirror_image_as_the_docstring_says(near):
+    sft = AdaptiveShortTimeFFT("hann", 80.0, 8, FS)
+    cell = FS / 80.0
+
+    def displaced(cells):
+        f = abs(near - cells * cell)
+        r = ridges(sft, tone(f).real)
+        return np.abs(r.frequency[0][inner(r)] - f).max() / cell
+
+    assert displaced(0.5) > 0.3
+    assert max(map(displaced, (1.3, 1.5, 1.75, 2.0))) < 0.1
+    assert displaced(4.0) < 2e-3
+
+
 def test_two_ridges_keep_to_their_components():
     s = datasets.chirps_in_parallel()
     sft = AdaptiveShortTimeFFT(GAUSSIAN, 300, 20, s.fs, mfft=512)
@@ -91,6 +106,20 @@ def test_bounds_and_rates_decide_what_is_followed():
     assert_allclose(jumping[[20, 80]], [60.0, 80.0], atol=0.5)
     # the path moves by one bin, and either peak is within half a resolution cell and one more of it
     assert np.abs(np.diff(steady)).max() <= sft.delta_f + 2 * (1.5 * FS / 60 + sft.delta_f)
+
+
+def test_default_rate_is_five_times_that_of_the_chirp_that_suits_the_windows(rng):
+    """In noise paths take every step that they may. A Gaussian's energy has half its variance."""
+    sft = AdaptiveShortTimeFFT(GAUSSIAN, 80.0, 3, FS, mfft=256)
+    suited = 1 / (2 * np.pi * (80.0 / FS / 8.0) ** 2)
+    x = rng.standard_normal(N)
+    by_default, same, less, more = (
+        ridges(sft, x, max_rate=rate).frequency for rate in (None, 5 * suited, 2 * suited, 12 * suited)
+    )
+    # the window is cut at four deviations, which changes the variance by less than a thousandth
+    assert np.mean(by_default == same) > 0.99
+    assert np.mean(by_default == less) < 0.9
+    assert np.mean(by_default == more) < 0.9
 
 
 def test_channels_axis_and_precision():
