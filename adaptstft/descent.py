@@ -29,6 +29,15 @@ from adaptstft.transform import Transform
 from adaptstft.windows import Window
 
 _DEFAULTS = {"maxiter": 100, "ftol": 1e-8, "gtol": 1e-6, "maxls": 8}
+#: Lengths of frames are many variables, between most of which the price of jumps has a corner: the value creeps long
+#: after it says all there is to say. A descent of them has so many iterations, and ends where the last few of them
+#: have gained less than that (in nats, or relative), unless the user gives an ``ftol``.
+_MOST_OF_FRAMES, _LAST, _CREEP = 300, 10, 1e-4
+_SETTLED = {
+    "success": True,
+    "status": 0,
+    "message": f"CONVERGENCE: {_LAST} ITERATIONS REDUCE THE VALUE BY LESS THAN {_CREEP:g}",
+}
 #: SciPy's status of a line search that found no better point.
 _NO_STEP = 2
 STOPPED: dict[str, Any] = {"success": False, "status": 99, "message": "stopped by the callback"}
@@ -333,6 +342,10 @@ class _Path:
     def __init__(self, descent: Descent, parameters: Parameters, start: Evaluation) -> None:
         self.descent, self.parameters, self.start = descent, parameters, start
         self.best, self.history, self.stopped = start, [start.value], False
+        self.begun, self.settled = 0, False
+        frames = parameters.lengths == "time" and descent.method == "L-BFGS-B" and len(descent.objectives()) == 1
+        self.settles = frames and "ftol" not in descent.options
+        self.options = ({"maxiter": _MOST_OF_FRAMES} if frames else {}) | descent.options
         # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.
         scale = max(abs(start.value), float(np.abs(start.slope).max()), _TINY)
         self.unit = 1.0 if descent.criterion.in_nats else scale
@@ -353,11 +366,15 @@ class _Path:
 
     def solve(self, function: Objective, begin: Float64Array) -> OptimizeResult:
         """Minimise from a point within the bounds of the parameters, or descend in all objectives at once."""
-        bounds, options = self.parameters.bounds(), self.descent.options
+        bounds, options = self.parameters.bounds(), self.options
+        self.begun, self.settled = len(self.history), False
         parts = self.descent.objectives()
         if len(parts) == 1:
             method = adam if self.descent.method == "adam" else _lbfgsb
-            return method(function, begin, bounds, self._on_iteration, options)
+            ended = method(function, begin, bounds, self._on_iteration, options)
+            if self.settled:
+                ended.update(_SETTLED)
+            return ended
         ended = common_descent(lambda y: self._objectives(parts, y), begin, bounds, self._on_iteration, options)
         self.best = self.descent.evaluate(self.parameters, np.asarray(ended.x))
         return ended
@@ -371,6 +388,10 @@ class _Path:
         except StopIteration:
             self.stopped = True
             raise
+        recent = self.history[self.begun :]
+        if self.settles and len(recent) > _LAST and recent[-1 - _LAST] - recent[-1] < _CREEP * self.unit:
+            self.settled = True
+            raise StopIteration
 
 
 def _held(path: _Path, ended: OptimizeResult) -> Evaluation:

@@ -15,6 +15,7 @@ that nothing in the signal but the energy's place in time can be traded for it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -87,9 +88,13 @@ class Evenness:
 
     def price(self, overlap: Float64Array) -> tuple[float, Float64Array]:
         """Mean size of the logarithm of the overlap in each cell, and its slope in them."""
-        log = np.log((overlap + _LEAST) / (1 + _LEAST))
-        size = np.hypot(log, _TOLERANCE)
+        log, size = _log_sizes(overlap)
         return float(self.energy @ (size - _TOLERANCE)), self.energy * log / size / (overlap + _LEAST)
+
+    @staticmethod
+    def sizes(overlap: Float64Array) -> Float64Array:
+        """Size of the logarithm of each overlap, up to a constant: what `price` averages."""
+        return _log_sizes(overlap)[1]
 
     def _edges(self, theta: Float64Array, times: Float64Array) -> _Edges:
         """Edges of all cells that windows reach, which are reflected at the signal's ends."""
@@ -181,6 +186,7 @@ class _Mass:
     shape: list[CubicHermiteSpline]
 
     @classmethod
+    @lru_cache(maxsize=8)  # a descent asks for the same one in every iteration, unless the shape is tuned
     def of(cls, window: Window, *, shape: bool = False) -> _Mass:
         u = np.linspace(-0.5, 0.5, _NODES)
         w, dw, dshape = window.sample(u, slope=True, shape=shape)
@@ -197,6 +203,12 @@ class _Mass:
         """Return the derivative of the share in ``u``, zero at the ends of the support and beyond."""
         w = window.sample(u, slope=False, shape=False)[0]
         return np.where(np.abs(u) < 0.5, w**2, 0.0) / self.square
+
+
+def _log_sizes(overlap: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Logarithm of each overlap, and its size, rounded at zero."""
+    log = np.log((overlap + _LEAST) / (1 + _LEAST))
+    return log, np.sqrt(log**2 + _TOLERANCE**2)
 
 
 def _integral(u: Float64Array, y: Float64Array, slope: Float64Array) -> Float64Array:

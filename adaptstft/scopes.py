@@ -250,7 +250,7 @@ Combine = Callable[[Sums], tuple[Float64Array, Float64Array, Float64Array]]
 
 
 @dataclass(frozen=True)
-class _GroupedSums:
+class GroupedSums:
     """Sums over the groups of scope ``"local"``, and the way back from their slopes.
 
     With `spread`, the weights within a neighbourhood are scaled by ``s / q`` for their sum ``s`` and sum
@@ -267,7 +267,8 @@ class _GroupedSums:
     spread: bool
 
     @classmethod
-    def of(cls, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool) -> _GroupedSums:
+    def of(cls, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool) -> GroupedSums:
+        """Sum statistics and numbers of bins of frames over the groups."""
         member, member_slope, share = view.groups("local")
         assert share is not None  # only frames have no weights of their own
         extended = np.vstack([totals, counts]) * view.cell
@@ -284,12 +285,16 @@ class _GroupedSums:
         q = np.asarray(self.member.multiply(self.member) @ self.view.weights**2)
         return s, np.where(q > 0, q, 1.0)
 
+    def scales(self) -> Float64Array:
+        """Return what the sums of each group are multiplied by."""
+        if not self.spread:
+            return np.ones(self.share.size)
+        s, q = self._spreads()
+        return s / q
+
     def sums(self) -> Sums:
         """Return the sums of the groups that are alive."""
-        grouped = self.raw
-        if self.spread:
-            s, q = self._spreads()
-            grouped = grouped * (s / q)
+        grouped = self.raw * self.scales()
         return Sums(grouped[:-1, self.alive], grouped[-1, self.alive])
 
     def adjoint(self, slopes: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
@@ -365,7 +370,7 @@ def reduce_sums(
         return _reduce_all(combine, totals, counts, view)
     if scope == "frame":
         return _reduce_frames(combine, totals, counts, view)
-    groups = _GroupedSums.of(totals, counts, view, spread=spread)
+    groups = GroupedSums.of(totals, counts, view, spread=spread)
     _check_alive(groups.alive)
     values, slopes, count_slopes = combine(groups.sums())
     weight = groups.share[groups.alive] / groups.share[groups.alive].sum()
@@ -393,7 +398,7 @@ def neighbourhood_values(
     combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool = False
 ) -> tuple[Float64Array, Float64Array]:
     """``combine`` in every neighbourhood (zero where there is no energy), and the neighbourhoods' shares."""
-    groups = _GroupedSums.of(totals, counts, view, spread=spread)
+    groups = GroupedSums.of(totals, counts, view, spread=spread)
     values = np.zeros(groups.share.size)
     if np.any(groups.alive):
         values[groups.alive] = combine(groups.sums())[0]

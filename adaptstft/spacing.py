@@ -16,7 +16,7 @@ import numpy as np
 from adaptstft._typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.scopes import Neighbourhoods
-from adaptstft.starting import switched_lengths
+from adaptstft.starting import length_table, switched_lengths
 from adaptstft.survey import SURVEY_HOP, length_grid
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def frame_spacing(tuner: Tuner, base: float, hop: float) -> float:
         return finest
     # what neighbourhoods of their own ask for need not be what the whole has a use for
     times = r.regular_times(finest)
-    theta = switched_lengths(tuner, np.full(times.size, base), finest, times)
+    theta = switched_lengths(tuner, length_table(tuner, finest, times), np.full(times.size, base))
     share = np.asarray(tuner.fine_neighbourhoods().weights(times)[0].T @ tuner.fine_neighbourhoods().energy)
     used = _quantile(theta, share / share.sum()) * room
     return float(np.clip(round(used), finest, hop))

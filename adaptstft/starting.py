@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 import numpy as np
 
 from adaptstft._typing import Float64Array
+from adaptstft.block_switching import eased_switches
+from adaptstft.control import tilted_variation
 from adaptstft.criteria import Additive
 from adaptstft.placement import Placement, place
 from adaptstft.request import WIDEST_RATIO
@@ -26,6 +28,10 @@ SAME = 0.01
 #: What a factor e in length between neighbours costs at the ends of the signal, in nats times a frame's share: if the
 #: window nearer to the end is the longer one, and if it is the shorter one.
 _LONGER, _SHORTER = 0.6, 0.3
+#: A start this far above the best of them, in nats, is not refined.
+_HOPELESS = 0.2
+#: What switches of blocks have to gain, in nats or relative, for lengths that vary more: a descent finds less itself.
+_WORTH = 0.02
 
 
 def frame_starts(tuner: Tuner, start: tuple[str, Float64Array], hop: float, times: Float64Array) -> list[Start]:
@@ -39,7 +45,9 @@ def frame_starts(tuner: Tuner, start: tuple[str, Float64Array], hop: float, time
     if r.window_mode == "time" and isinstance(r.criterion, Additive):
         path, smooth = _paths(tuner, times)
         paths = [smooth, start, path] if r.smoothness else [path, start, smooth]
-        lengths = [("switched", switched_lengths(tuner, base, hop, times)), *paths]
+        table = length_table(tuner, hop, times)
+        switched = ("switched", switched_lengths(tuner, table, base, blocks=True))
+        lengths = _promising(tuner, table, [switched, *paths])
         if label == "given":
             lengths = [start, *lengths]
     starts = [(name, theta, times) for name, theta in _distinct(lengths)]
@@ -72,23 +80,47 @@ def _scaled_paths(tuner: Tuner, times: Float64Array) -> list[Float64Array]:
     return paths
 
 
-def switched_lengths(tuner: Tuner, base: Float64Array, hop: float, times: Float64Array) -> Float64Array:
-    """Find the best length of a grid for every frame, as far as switches of single frames lead from several starts."""
+def length_table(tuner: Tuner, hop: float, times: Float64Array) -> Table:
+    """Sum over every frame with every length of a grid."""
+    r = tuner.r
     neighbourhoods = tuner.fine_neighbourhoods() if tuner.scope == "local" else None
     criterion = cast(Additive, tuner.with_scope(tuner.scope, neighbourhoods))
     lengths = length_grid(*tuner.frame_bounds(hop))
-    tf = tuner.r.transform(tuner.varying_framing(hop, float(lengths[-1])).mfft)
+    tf = r.transform(tuner.varying_framing(hop, float(lengths[-1])).mfft)
     view = FrameView(times, np.ones(times.size), 1.0, neighbourhoods)
-    r = tuner.r
     evenness = tuner.evenness(hop, float(lengths[-1])) if r.evenness and times.size > 1 else None
-    table = Table(tf, r.x, criterion, lengths, view, r.smoothness, evenness, r.evenness)
     tuner.nfev += lengths.size
+    return Table(tf, r.x, criterion, lengths, view, r.smoothness, evenness, r.evenness)
+
+
+def switched_lengths(tuner: Tuner, table: Table, base: Float64Array, *, blocks: bool = False) -> Float64Array:
+    """Find the best length of a grid for every frame, as far as switches of frames lead from several starts.
+
+    Where neighbourhoods decide, switches of `blocks` of frames are tried as well, from one of the starts.
+    """
+    times, criterion, n = table.view.positions, table.criterion, tuner.r.n
     begins = [np.broadcast_to(base, times.shape), *_scaled_paths(tuner, times)]
-    ended = [table.switched(table.nearest(begin)) for begin in begins]
-    theta = lengths[min(ended, key=lambda pair: pair[1])[0]]
-    if neighbourhoods is not None and criterion.in_nats:
-        theta = _held(theta, times, tuner.r.n, tuner.typical)
-    return theta
+    chosen, value = min((table.switched(table.nearest(begin)) for begin in begins), key=lambda pair: pair[1])
+    if blocks and tuner.scope == "local":
+        eased, total = eased_switches(table, table.nearest(begins[0]))
+        if total < value - _WORTH * (1.0 if criterion.in_nats else abs(value)):
+            chosen, value = eased, total
+    theta = table.lengths[chosen]
+    if tuner.scope != "local" or not criterion.in_nats:
+        return theta
+    held = _held(theta, times, n, tuner.typical)
+    prices = end_prices(times, n, tuner.typical)
+    kept, changed = (tilted_variation(np.log(one), *prices)[0] for one in (theta, held))
+    # what a longer window gains at an end may be worth the price
+    return theta if value + kept < table.value(table.nearest(held)) + changed else held
+
+
+def _promising(tuner: Tuner, table: Table, found: list[tuple[str, Float64Array]]) -> list[tuple[str, Float64Array]]:
+    """Leave out what is far above the best, unless the user asked for a number of starts."""
+    if tuner.r.starts is not None or not table.criterion.in_nats:
+        return found
+    values = [table.value(table.nearest(theta)) for _, theta in found]
+    return [one for one, value in zip(found, values, strict=True) if value <= min(values) + _HOPELESS]
 
 
 def _held(theta: Float64Array, times: Float64Array, n: int, width: float) -> Float64Array:

@@ -76,9 +76,11 @@ class Table:
         self.counts = np.full(times.size, float(tf.f_pts * len(x)))
         self._frames = np.arange(times.size)
         self.evenness, self.evenness_weight = evenness, evenness_weight
-        self._shares: list[sparse.csr_array] = []
+        #: Part of each frame in the overlap in each cell, (grid * frames, cells): the frames of the first length first.
+        self.shares: sparse.csr_array | None = None
         if evenness is not None:
-            self._shares = [evenness.shares(tf.window, np.full(times.size, v), times) for v in lengths]
+            shares = [evenness.shares(tf.window, np.full(times.size, v), times) for v in lengths]
+            self.shares = sparse.vstack(shares, format="csr")
 
     def nearest(self, theta: Float64Array) -> AnyArray:
         """Index of the length next to each of `theta`, on a logarithmic scale."""
@@ -96,12 +98,14 @@ class Table:
         """Prices of changes between neighbours and of uneven overlap, and the latter's slope in each cell."""
         value, slope = float(self.price[chosen[1:], chosen[:-1]].sum()), None
         if self.evenness is not None:
-            overlap = np.zeros(self.evenness.energy.size)
-            for g in np.unique(chosen):
-                overlap += self._shares[g].T @ (chosen == g).astype(float)
-            uneven, slope = self.evenness.price(overlap)
+            uneven, slope = self.evenness.price(np.asarray(self.chosen_shares(chosen).sum(axis=0)))
             value, slope = value + self.evenness_weight * uneven, self.evenness_weight * slope
         return value, slope
+
+    def chosen_shares(self, chosen: AnyArray) -> sparse.csr_array:
+        """Part of each frame in the overlap in each cell, (frames, cells), with the lengths chosen."""
+        assert self.shares is not None
+        return self.shares[chosen * chosen.size + self._frames]
 
     def switched(self, chosen: AnyArray) -> tuple[AnyArray, float]:
         """Switch frames to other lengths as long as the objective falls; return the choice and its value.
@@ -118,8 +122,8 @@ class Table:
         value = here.value + prices
         for _ in range(_MOST_ROUNDS):
             change = np.einsum("kp,kpg->pg", here.totals, self.totals)
-            if slope is not None:
-                change += np.stack([shares @ slope for shares in self._shares], axis=1)
+            if slope is not None and self.shares is not None:
+                change += (self.shares @ slope).reshape(self.lengths.size, -1).T
             change -= change[self._frames, chosen][:, None]
             trial, there, there_slope, total = chosen, here, slope, value
             threshold = 0.0  # what a switch has to gain at least

@@ -105,13 +105,12 @@ def tune(x: Any, **more: Any) -> adaptstft.TuningResult:
 
 
 def best_constant(x: Any, like: adaptstft.TuningResult, points: int = 64) -> float:
-    """Least objective of a grid of constant lengths, in the frames of a result."""
+    """Least objective of a grid of constant lengths, prices included, in the frames of a result."""
 
     def value(length: float) -> float:
-        sft = adaptstft.AdaptiveShortTimeFFT(
-            "hann", length, None, FS, positions=like.positions, mfft=MFFT, scale_to="psd"
-        )
-        return float(sft.value_and_grad(x, like.criterion, wrt=())[0])
+        lengths = np.full(like.positions.size, length)
+        given = tune(x, win_length=lengths, starts=1, criterion=like.criterion, options={"maxiter": 0})
+        return float(given.starts[0]["fun_start"])
 
     return min(map(value, np.geomspace(*BOUNDS, points)))
 

@@ -10,7 +10,9 @@ from scipy import signal as scipy_signal
 
 import adaptstft
 from adaptstft import criteria, datasets, kernels, windows
+from adaptstft.block_switching import BlockSwitches, eased_switches
 from adaptstft.control import tilted_variation
+from adaptstft.evenness import Evenness
 from adaptstft.placement import _cheapest
 from adaptstft.scopes import FrameView, Neighbourhoods
 from adaptstft.switching import Table
@@ -155,6 +157,25 @@ def test_tuned_lengths_against_random_starts_and_constants(optimum, name):
     assert 10 * found.evaluations <= 64 / 3 * found.random_evaluations
 
 
+@pytest.mark.parametrize("name", ["close tones and clicks", "beats, chirp, clicks", "pulses around a pair"])
+@pytest.mark.slow
+def test_long_windows_on_tones_and_short_ones_on_clicks_beat_every_constant(optimum, name):
+    """Where one length for all is an optimum too, which no switch of a single frame and no descent leaves."""
+    x = dict(optimum.signals())[name]
+    res = optimum.tune(x, workers=1)
+    assert res.fun < optimum.best_constant(x, res, points=16) - 0.2
+    assert res.success
+    clicks = np.flatnonzero(np.abs(x) > 5)
+    at = np.abs(res.positions[:, None] - clicks).min(axis=1) <= 40
+    tones = np.abs(res.positions[:, None] - clicks).min(axis=1) > 500
+    assert np.median(res.win_length[at]) < 160
+    assert np.median(res.win_length[tones]) > 800
+    # found before the descent, the ends included
+    first = res.starts[0]
+    assert first["label"] == "switched"
+    assert first["fun_start"] < res.fun + 0.05
+
+
 def _table(criterion, grid=3, frames=6):
     x = np.concatenate([np.zeros(40), [5.0], np.zeros(40), np.cos(0.9 * np.arange(120))])[None]
     tf = Transform(128, "onesided", "psd", kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)
@@ -192,6 +213,94 @@ def test_the_table_holds_the_objective():
     # single precision
     assert table.value(chosen) == pytest.approx(sft.value_and_grad(x, table.criterion, wrt=())[0], rel=1e-5)
     np.testing.assert_array_equal(table.nearest(table.lengths[chosen] * 1.05), chosen)
+
+
+def _crackle_after_tones(criterion, *, evenness=True, silent=0):
+    n, hop, mfft = 1600, 8, 512
+    t = np.arange(n) / FS
+    x = np.where(t < 0.8, np.cos(200 * np.pi * t) + np.cos(216 * np.pi * t), 0.0)
+    x[820::60] = 8.0
+    x[n - silent :] = 0.0
+    tf = Transform(mfft, "onesided", "psd", kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1 / FS)
+    times = np.arange(n // hop) * float(hop)
+    view = FrameView(times, np.ones(times.size), 1.0, Neighbourhoods.of_signal(x[None], 800.0))
+    even = Evenness.of_signal(x[None], hop, 512.0) if evenness else None
+    return Table(tf, x[None], criterion, np.geomspace(16, 512, 9), view, 0.1, even, 4.0 if evenness else 0.0)
+
+
+@pytest.mark.parametrize("evenness", [True, False], ids=["even", "uneven"])
+@pytest.mark.parametrize("kind", [criteria.Renyi, criteria.Shannon, criteria.Kurtosis, criteria.Hoyer])
+def test_what_blocks_change_is_what_the_objective_changes_by(kind, evenness):
+    table = _crackle_after_tones(kind(scope="local", width=0.8), evenness=evenness)
+    chosen = np.random.default_rng(3).integers(0, table.lengths.size, table.counts.size)
+    blocks = BlockSwitches(table)
+    start = np.array([0, 1, 90, 100, 193, 199])
+    stop = np.array([8, 2, 154, 101, 200, 200])
+    gains = blocks._gains(blocks._changes(chosen, start, stop), *blocks._here(chosen))
+    before = table.value(chosen)
+    for b, g in itertools.product(range(start.size), range(table.lengths.size)):
+        trial = chosen.copy()
+        trial[start[b] : stop[b]] = g
+        assert gains[g, b] == pytest.approx(table.value(trial) - before, abs=1e-12)
+
+
+def test_blocks_are_switched_where_no_single_frame_gains():
+    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.8))
+    constant = np.full(table.counts.size, table.lengths.size - 1)
+    _, stuck = table.switched(constant)
+    assert stuck == pytest.approx(table.value(constant), abs=0.05)
+    chosen, value = eased_switches(table, constant)
+    assert value == table.value(chosen)
+    assert value < stuck - 0.1
+    assert np.median(table.lengths[chosen][20:80]) > 256
+    assert np.median(table.lengths[chosen][110:190]) < 128
+    # the table itself keeps its price
+    assert table.evenness_weight == 4.0
+
+
+def test_few_blocks_at_a_time_are_as_good_as_all(monkeypatch):
+    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.8))
+    constant = np.full(table.counts.size, table.lengths.size - 1)
+    monkeypatch.setattr("adaptstft.block_switching._MOST_ENTRIES", 1)
+    chosen, value = eased_switches(table, constant)
+    assert value == table.value(chosen)
+    assert value < table.value(constant) - 0.1
+
+
+def test_blocks_of_a_silent_stretch_are_no_gain():
+    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.4), silent=600)
+    chosen, value = eased_switches(table, np.full(table.counts.size, 4))
+    assert np.isfinite(value)
+    assert value == table.value(chosen)
+
+
+def test_a_descent_of_many_lengths_ends_where_the_value_creeps():
+    x = np.concatenate([CHIRP[:700], 3 * CHIRP[:700] ** 3])
+    x[300::90] += 5.0
+    settings = {"window_mode": "time", "hop": 8, "win_bounds": (16, 512), "starts": 1, "workers": 1}
+    lengths = np.full(adaptstft.optimize(x, FS, **settings, options={"maxiter": 0}).positions.size, 90.0)
+    settings["win_length"] = lengths
+    res = adaptstft.optimize(x, FS, **settings)
+    assert res.success
+    assert res.message == "CONVERGENCE: 10 ITERATIONS REDUCE THE VALUE BY LESS THAN 0.0001"
+    assert res.history[-11] - res.history[-1] < 1e-4
+    assert np.all(np.array(res.history[1:-11]) - res.history[11:-1] >= 1e-4)
+    # who says how precise it shall be, gets that
+    precise = adaptstft.optimize(x, FS, **settings, options={"ftol": 1e-12})
+    assert precise.nit > res.nit
+    assert precise.fun <= res.fun
+    assert precise.fun > res.fun - 5e-3
+
+
+def test_starts_far_above_the_best_are_left_out_unless_asked_for(optimum):
+    x = dict(optimum.signals())["pulses around a pair"][:2000]
+    bounds = {"win_bounds": (16, 512), "options": {"maxiter": 0}, "workers": 1}
+    every = [start["fun_start"] for start in optimum.tune(x, starts=3, **bounds).starts]
+    kept = [start["fun_start"] for start in optimum.tune(x, **bounds).starts]
+    assert max(every) > min(every) + 0.3
+    assert len(kept) < len(every)
+    assert set(kept) <= set(every)
+    assert max(kept) <= min(every) + 0.25
 
 
 def test_the_price_of_changes_has_the_slope_it_says():

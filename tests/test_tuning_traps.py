@@ -206,7 +206,7 @@ def test_two_minima_make_two_starts():
 
 def test_time_mode_starts_from_the_best_path():
     x = np.concatenate([np.cos(2 * np.pi * (60 * T + 7 * T**2)), np.cos(2 * np.pi * (60 * T + 70 * T**2))])
-    res = adaptstft.optimize(x, FS, window_mode="time", hop=30, options={"maxiter": 0})
+    res = adaptstft.optimize(x, FS, window_mode="time", hop=30, starts=3, options={"maxiter": 0})
     starts = {start["label"]: start["fun_start"] for start in res.starts}
     assert starts["smooth path"] < starts["constant"] - 0.1
 
