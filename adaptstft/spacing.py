@@ -102,7 +102,7 @@ def frame_spacing(tuner: Tuner, base: float, hop: float) -> float:
         return finest
     # what neighbourhoods of their own ask for need not be what the whole has a use for
     times = r.regular_times(finest)
-    theta = switched_lengths(tuner, length_table(tuner, finest, times), np.full(times.size, base))
+    theta = switched_lengths(tuner, length_table(tuner, finest, times), np.full(times.size, base), blocks=True)
     share = np.asarray(tuner.fine_neighbourhoods().weights(times)[0].T @ tuner.fine_neighbourhoods().energy)
     used = _quantile(theta, share / share.sum()) * room
     return float(np.clip(round(used), finest, hop))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import adaptstft
-from adaptstft import windows
+from adaptstft import datasets, windows
 from adaptstft.evenness import Evenness
 from adaptstft.parameters import durations
 
@@ -130,6 +130,18 @@ def test_the_hop_follows_the_shortest_windows_in_time():
     seconds = result.positions / 1000
     crackle, tone = (seconds > 2.7) & (seconds < 3.7), (seconds > 0.3) & (seconds < 1.5)
     assert np.median(result.win_length[crackle]) < 0.25 * np.median(result.win_length[tone])
+
+
+def test_by_default_clicks_between_tones_have_short_windows():
+    """The hop of one length for all, from which no single frame departs, would leave no room for them."""
+    signal = datasets.close_tones_and_clicks()
+    result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", starts=1, options={"maxiter": 20})
+    clicks = (result.positions > 1700) & (result.positions < 2300)
+    before, after = result.positions < 1000, result.positions > 3000
+    assert result.hop < 15
+    assert np.median(result.win_length[clicks]) < 100
+    assert np.median(result.win_length[before]) > 1000
+    assert np.median(result.win_length[after]) > 1000
 
 
 @pytest.mark.parametrize(
