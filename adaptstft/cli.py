@@ -28,20 +28,24 @@ if TYPE_CHECKING:
 __all__ = ["main", "save_picture"]
 
 _EPILOG = """\
-Without FILE a generated example is tuned. Files are WAV, CSV, NPY or MAT; give --fs where a file does not
-hold its sampling rate. The channels of a file share one set of parameters.
+Without FILE a generated example is tuned. Files are WAV, CSV, NPY or MAT; give
+--fs where a file does not hold its sampling rate. The channels of a file share
+one set of parameters.
 
 --json prints one object per file and line, with the keys
-  file, fs (Hz), channels, samples, window, window_mode, hop_mode, criterion, scope, fun (the objective,
-  smaller is better), area_fun (the same, comparable between hops), win_length (samples; a list in time mode, and
-  for frequencies and bins a list of the lists of each frequency),
-  win_duration (s, likewise), hop (samples; the mean if positions were tuned), positions (frame centres in
-  samples), recommended (null, or the even integer win_length, the integer hop, and the loss in area_fun that
-  they bring), method, success, message, nit, nfev, notes (a list, such as an optimum on a bound).
+  file, fs (Hz), channels, samples, window, window_mode, hop_mode, criterion,
+  scope, fun (the objective, smaller is better), area_fun (the same, comparable
+  between hops), win_length (samples; a list in time mode, and for frequencies
+  and bins a list of the lists of each frequency), win_duration (s, likewise),
+  hop (samples; the mean if positions were tuned), positions (frame centres in
+  samples), recommended (null, or the even integer win_length, the integer hop,
+  and the loss in area_fun that they bring), method, success, message, nit,
+  nfev, notes (a list, such as an optimum on a bound).
 A number that is not finite is null.
 
---out appends one row to a table for each FILE, whether it could be tuned or not. The same command goes on where
-it was stopped: files that have a row are not tuned again.
+--out appends one row to a table for each FILE, whether it could be tuned or
+not. The same command goes on where it was stopped: files that have a row are
+not tuned again, unless they have changed since.
 """
 
 

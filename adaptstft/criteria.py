@@ -31,7 +31,7 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 
 from adaptstft._typing import Float64Array, Scope
-from adaptstft._validation import as_positives, check_option, check_positive
+from adaptstft._validation import as_positives, as_real, check_option, check_positive
 from adaptstft.criterion import Additive, Criterion
 from adaptstft.dense_criteria import Callable_, Gini
 from adaptstft.frame_sums import Statistics
@@ -159,7 +159,8 @@ class Kurtosis(Additive):
     ----------
     .. [1] D. L. Jones, T. W. Parks, "A high resolution data-adaptive
        time-frequency representation", 1990.
-    .. [2] M. Leiber et al., IEEE Trans. Signal Process. 73, 2025.
+    .. [2] M. Leiber et al., "Optimal adaptive time-frequency representation via
+       differentiable short-time Fourier transform", IEEE Trans. Signal Process. 73, 2025.
 
     Examples
     --------
@@ -211,7 +212,8 @@ class Stankovic(Additive):
 
     References
     ----------
-    .. [1] L. Stankovic, Signal Processing 81(3), 2001.
+    .. [1] L. Stankovic, "A measure of some time-frequency distributions
+       concentration", Signal Processing 81(3), 2001.
 
     Examples
     --------
@@ -227,7 +229,7 @@ class Stankovic(Additive):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("power", self.power)
-        if not 1 < self.r < np.inf:
+        if not as_real("r", self.r) > 1:
             raise ValueError(f"r={self.r!r} must be greater than 1")
 
     @property
@@ -266,7 +268,7 @@ class Lp(Additive):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("power", self.power)
-        if not 0 < self.k < 2:
+        if not 0 < as_real("k", self.k) < 2:
             raise ValueError(f"k={self.k!r} must lie between 0 and 2, both excluded")
 
     @property
@@ -388,6 +390,7 @@ class Combined(Additive):
 
     @property
     def spread(self) -> bool:  # type: ignore[override]
+        """Whether the value is a measure of the number of bins itself."""
         return bool(self.parts[0].spread)
 
     @property

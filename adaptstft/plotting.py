@@ -27,6 +27,8 @@ _CONTOURS = 4
 _FLAT_RATIO = 1.05
 #: Lengths of a search up to which each is marked.
 _MARKED = 64
+#: Ratio of the largest to the smallest length below which 2 and 5 times powers of ten are labelled, too.
+_MOST_STEPS = 300.0
 
 
 def _power(
@@ -173,11 +175,22 @@ def plot_criterion(result: TuningResult, ax: Any = None) -> Any:
         ax.plot(typical, result.area_fun, "*", color="tab:red", markersize=12, label="optimum")
     else:
         ax.axvline(typical, color="tab:red", label="optimum, mean length")
+    _mark_lengths(ax)
     unit = " in nat" if result.criterion.in_nats else ""
     ax.set_xlabel("window length in samples")
     ax.set_ylabel(f"{result.criterion.name}{unit}")
     ax.legend()
     return ax
+
+
+def _mark_lengths(ax: Any) -> None:
+    """Label round lengths with plain numbers; labels at minor ticks, which matplotlib adds, run into each other."""
+    ticker = require("matplotlib.ticker", extra="plot")
+    low, high = ax.get_xlim()
+    steps = (1.0, 2.0, 5.0) if high / low < _MOST_STEPS else (1.0,)
+    ax.xaxis.set_major_locator(ticker.LogLocator(subs=steps))
+    ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _draw_starts(ax: Any, result: TuningResult, one: bool) -> None:

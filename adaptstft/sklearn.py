@@ -68,7 +68,8 @@ def discriminant_loss(features: Any, labels: Any) -> Any:
 
     References
     ----------
-    .. [1] J. H. Friedman, "Regularized discriminant analysis", J. Am. Stat. Assoc. 84(405), 1989.
+    .. [1] J. H. Friedman, "Regularized discriminant analysis", J. Am. Stat.
+       Assoc. 84(405), 1989.
 
     Examples
     --------

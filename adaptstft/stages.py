@@ -219,6 +219,7 @@ class Tuner:
             neighbourhoods,
             lambda part: self.bar.update(0.4 * part, "searching a grid of window lengths"),
             fraction,
+            self.r.lead,
         )
         if whole:
             self.curve = found

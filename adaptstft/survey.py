@@ -106,8 +106,8 @@ class Survey:
     >>> import adaptstft
     >>> signal = adaptstft.datasets.linear_chirp(duration=1.0)
     >>> survey = adaptstft.optimize(signal.x, signal.fs).survey
-    >>> survey.lengths[0], survey.lengths.size == survey.values.size
-    (np.float64(16.0), True)
+    >>> float(survey.lengths[0]), survey.lengths.size == survey.values.size
+    (16.0, True)
     """
 
     lengths: Float64Array
@@ -178,6 +178,7 @@ def survey(
     neighbourhoods: Neighbourhoods | None,
     report: Callable[[float], None],
     fraction: float = SURVEY_HOP,
+    lead_shape: tuple[int, ...] | None = None,
 ) -> Survey:
     """Evaluate a criterion at every length of a grid.
 
@@ -199,6 +200,9 @@ def survey(
         Called with the fraction of the grid that is done.
     fraction : float, optional
         Hop as a fraction of the window length, where it is not given.
+    lead_shape : tuple of int, optional
+        Leading dimensions of the signal, for callables; those of `x` without
+        the time axis by default.
 
     Returns
     -------
@@ -222,7 +226,7 @@ def survey(
             if local is not None:
                 local[:, i] = _local_values(criterion, totals, counts, view)
         else:
-            values[i] = value_of(at, x, frames, criterion, view)
+            values[i] = value_of(at, x, frames, criterion, view, lead_shape)
         report((i + 1) / lengths.size)
     return Survey(lengths, values, local)
 

@@ -289,7 +289,8 @@ def optimize(
        bound constrained optimization", SIAM J. Sci. Comput. 16(5), 1995.
     .. [3] H. Cheng, Z. Gimbutas, P. G. Martinsson, V. Rokhlin, "On the
        compression of low rank matrices", SIAM J. Sci. Comput. 26(4), 2005.
-    .. [4] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [4] D. P. Kingma, J. Ba, "Adam: a method for stochastic
+       optimization", ICLR 2015.
     .. [5] D. L. Jones, R. G. Baraniuk, "A simple scheme for adapting time-frequency
        representations", IEEE Trans. Signal Process. 42(12), 1994.
     .. [6] S.-C. Pei, S.-G. Huang, "STFT with adaptive window width based on the chirp

@@ -179,7 +179,8 @@ def optimize(x: xr.DataArray, fs: float | None = None, *, dim: str = "time", **o
     >>> import xarray
     >>> from adaptstft import xarray as adaptive
     >>> t = np.arange(2000) / 500
-    >>> x = xarray.DataArray(np.cos(2 * np.pi * (20 * t + 15 * t**2)), coords={"time": t}, attrs={"units": "m/s^2"})
+    >>> chirp = np.cos(2 * np.pi * (20 * t + 15 * t**2))
+    >>> x = xarray.DataArray(chirp, coords={"time": t}, attrs={"units": "m/s^2"})
     >>> result = adaptive.optimize(x)
     >>> S = adaptive.spectrogram(result, x)
     >>> S.dims, S.attrs["units"], S.frequency.attrs["units"]

@@ -291,7 +291,8 @@ def table(lines: Iterable[Line], kind: str) -> str:
         return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
     if kind == "rst":
         items = [f"   {'* -' if i == 0 else '  -'} {cell}" for row in rows for i, cell in enumerate(row)]
-        return "\n".join([".. list-table::", "   :header-rows: 1", "", *items, ""])
+        options = ["   :header-rows: 1", "   :class: measured"]
+        return "\n".join([".. list-table::", *options, "", *items, ""])
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows) + "\n"
 

@@ -99,7 +99,7 @@ class Report:
 
     def rst(self) -> str:
         """Return a reStructuredText table, which needs no extension of Sphinx."""
-        lines = [".. list-table::", "   :header-rows: 1", ""]
+        lines = [".. list-table::", "   :header-rows: 1", "   :class: measured", ""]
         for cells in (_HEADER, *self.cells()):
             for i, cell in enumerate(cells):
                 text = cell.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")

@@ -144,9 +144,17 @@ def _leave_unlinked(app, env, node, contnode):
     return None
 
 
+def _without_private_fields(app, what, name, obj, options, signature, returns):
+    """Leave out of a signature what only the package itself passes."""
+    if what == "class" and signature and re.search(r"[(, ]_\w", signature):
+        return re.sub(r"(?:, )?\b_\w+(?:=[^,)]+)?", "", signature), returns
+    return None
+
+
 def setup(app):
     """Connect what the configuration adds to Sphinx."""
     app.connect("missing-reference", _leave_unlinked)
+    app.connect("autodoc-process-signature", _without_private_fields, priority=400)  # numpydoc answers, too
 
 
 _gather_sources()

@@ -281,6 +281,22 @@ def test_bad_parameters(make_criterion, message):
         make_criterion()
 
 
+@pytest.mark.parametrize(
+    ("make_criterion", "message"),
+    [
+        (lambda: criteria.Lp(k=True), "k=True must be a real number"),
+        (lambda: criteria.Lp(k="1"), "k='1' must be a real number"),
+        (lambda: criteria.Stankovic(r="2"), "r='2' must be a real number"),
+        (lambda: criteria.Stankovic(r=True), "r=True must be a real number"),
+        (lambda: criteria.Renyi(alpha=True), "alpha=True must be a real number"),
+    ],
+    ids=["lp-bool", "lp-text", "stankovic-text", "stankovic-bool", "renyi-bool"],
+)
+def test_parameters_are_numbers(make_criterion, message):
+    with pytest.raises(TypeError, match=message):
+        make_criterion()
+
+
 def test_resolve_completes_the_scope():
     assert criteria.resolve("renyi", "frame") == criteria.Renyi(scope="frame")
     assert criteria.resolve(criteria.Renyi(alpha=2), "local") == criteria.Renyi(alpha=2, scope="local")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "adaptstft"
-REFERENCE = ROOT / "docs" / "reference"
+import adaptstft
+
+PACKAGE = Path(adaptstft.__file__).parent  # which need not be beside the tests
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 #: Submodules for users, beside the package itself.
 SUBMODULES = (
     "autograd", "criteria", "dask", "datasets", "recordings", "risk", "sklearn", "testing", "torch", "windows", "xarray"

@@ -184,6 +184,18 @@ def test_callables(chirp_and_click, window_mode):
     assert res.fun == pytest.approx(l1_over_l2(P), rel=1e-9)
 
 
+@pytest.mark.parametrize("lead", [(), (1,), (2, 1)], ids=str)
+def test_callables_see_the_spectrogram_in_its_own_shape(chirp_and_click, lead):
+    seen = set()
+
+    def loss(P):
+        seen.add(P.shape[:-2])
+        return anp.sum(anp.sqrt(P)) / anp.sqrt(anp.sum(P))
+
+    adaptstft.optimize(np.broadcast_to(chirp_and_click[:1000], (*lead, 1000)), FS, criterion=loss, hop=32)
+    assert seen == {lead}
+
+
 def test_a_callables_hop_is_tuned_by_its_gradient(chirp_and_click):
     def loss(P):  # wants 60 frames
         return (P.shape[1] - 60) ** 2 + anp.sum(anp.sqrt(P)) / anp.sqrt(anp.sum(P)) * 1e-3

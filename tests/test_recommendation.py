@@ -1,6 +1,8 @@
 """Integer lengths and hops, and the curve that was searched: what they cost, and where they are shown."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -143,9 +145,29 @@ def test_criterion_against_length(pyplot):
     for path, start in zip(paths, res.starts, strict=True):
         np.testing.assert_allclose(path, [start["win_length_start"], start["win_length"]])
     (span,) = ax.patches
-    np.testing.assert_allclose([span.get_x(), span.get_x() + span.get_width()], res.sensitivity.win_length)
+    shaded = span.get_extents().transformed(ax.transData.inverted())  # a polygon in older versions, else a rectangle
+    np.testing.assert_allclose(shaded.intervalx, res.sensitivity.win_length)
     assert ax.get_xlabel() == "window length in samples"
     assert ax.get_ylabel() == "shannon in nat"
+
+
+@pytest.mark.parametrize("bounds", [(16, 20_000), (30, 2000), (60, 360), (210, 280)], ids=lambda b: f"{b[0]}-{b[1]}")
+def test_labels_of_lengths_are_numbers_side_by_side(pyplot, bounds):
+    res = adaptstft.optimize(CHIRP, FS)
+    lengths = np.geomspace(*bounds, 12)
+    res.survey = replace(res.survey, lengths=lengths, values=np.arange(12.0))
+    res.win_length, res.starts = lengths[5], []
+    res.sensitivity = replace(res.sensitivity, win_length=tuple(lengths[4:6]))
+    ax = res.plot_criterion()
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    ticks = [*ax.xaxis.get_major_ticks(), *ax.xaxis.get_minor_ticks()]
+    labels = [tick.label1 for tick in ticks if low <= tick.get_loc() <= high and tick.label1.get_text()]
+    shown = sorted(labels, key=lambda label: label.get_position()[0])
+    assert len(shown) >= 2
+    assert all(float(label.get_text()) == label.get_position()[0] for label in shown)
+    boxes = [label.get_window_extent() for label in shown]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_curve_of_a_grid_and_of_lengths_in_time(pyplot):

@@ -19,4 +19,6 @@ for name, choice in choices.items():
     ax.semilogy(res.positions / FS, res.win_length, label=name)
 ax.axvspan(1.7, 2.3, color="gray", alpha=0.15, label="noise")
 ax.set(xlabel="time in s", ylabel="window length in samples", xlim=(0, 4))
+ax.set_yticks([32, 64, 128, 256, 512], labels=["32", "64", "128", "256", "512"])
+ax.minorticks_off()
 ax.legend()

@@ -19,6 +19,6 @@ for (above, below), (title, prices) in zip(
     above.pcolormesh(res.positions / FS, res.sft.f, level, vmin=-50, shading="nearest")
     above.set(title=f"{title}: criterion {res.area_fun:.2f}", ylim=(80, 125))
     below.semilogy(res.positions / FS, res.win_length)
-    below.set(xlabel="time in s", xlim=(0, 3))
+    below.set(xlabel="time in s", xlim=(0, 3), xticks=range(4))
 axes[0, 0].set_ylabel("frequency in Hz")
 axes[1, 0].set_ylabel("window length in samples")

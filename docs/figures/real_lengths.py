@@ -12,5 +12,6 @@ for ax, length, centre in zip(axes, (12.0, 12.7), (10.0, 10.4), strict=True):
     ax.plot(fine, omega((fine - centre) / length), color="tab:blue")
     ax.plot(n, omega((n - centre) / length), "o", color="tab:orange")
     ax.axvline(centre, color="gray", linestyle=":")
+    ax.set_xticks(range(2, 20, 4))
     ax.set(xlabel="n in samples", title=rf"$\theta = {length:g}$, $t = {centre:g}$")
 axes[0].set_ylabel(r"$\omega((n - t) / \theta)$")
