@@ -122,8 +122,8 @@ def random_lengths(frames: int, rng: np.random.Generator) -> Any:
     return np.exp(np.interp(np.linspace(0, 1, frames), np.linspace(0, 1, points), rng.uniform(low, high, points)))
 
 
-def compare(x: Any, starts: int, seed: int = 0) -> Found:
-    """Tune a signal, and descend from random starts in the same problem."""
+def compare(x: Any, starts: int, seed: int = 0, constants: int = 64) -> Found:
+    """Tune a signal, and descend from random starts in the same problem; compare with a grid of constants."""
     tuned = tune(x)
     rng = np.random.default_rng(seed)
     best, evaluations = np.inf, 0
@@ -131,7 +131,7 @@ def compare(x: Any, starts: int, seed: int = 0) -> Found:
         lengths = random_lengths(tuned.positions.size, rng)
         run = tune(x, win_length=lengths, starts=1, criterion=tuned.criterion)
         best, evaluations = min(best, run.fun), evaluations + run.nfev
-    return Found(tuned.fun, best, best_constant(x, tuned), tuned.nfev, evaluations)
+    return Found(tuned.fun, best, best_constant(x, tuned, constants), tuned.nfev, evaluations)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -149,8 +149,8 @@ def test_white_noise_has_no_best_length():
 @pytest.mark.parametrize("name", ["close tones and clicks", "pulses around a pair", "crossing chirps"])
 @pytest.mark.slow
 def test_tuned_lengths_against_random_starts_and_constants(optimum, name):
-    """All signals, and 64 starts: ``python -m benchmarks.optimum``."""
-    found = optimum.compare(dict(optimum.signals())[name], starts=3)
+    """All signals, and 64 starts and constants: ``python -m benchmarks.optimum``."""
+    found = optimum.compare(dict(optimum.signals())[name], starts=3, constants=8)
     assert found.value <= found.best + 0.01 * abs(found.best)
     assert found.value <= found.constant
     # of 64 starts
