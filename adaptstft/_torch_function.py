@@ -16,7 +16,7 @@ import numpy as np
 from adaptstft._device import is_device_array
 from adaptstft._optional import require
 from adaptstft._validation import show
-from adaptstft.settings import PARAMETERS, Settings
+from adaptstft.settings import PARAMETERS, Settings, spectrogram_jvp
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 
 torch: Any = require("torch", extra="torch")
@@ -51,13 +51,8 @@ def _istft(sft: AdaptiveShortTimeFFT, S: Any, call: _Call) -> tuple[Any, Callabl
     return sft.istft(S, **call), lambda cotangent, wrt: sft.istft_vjp(S, cotangent, wrt=wrt, **call)
 
 
-def _push_spectrogram(sft: AdaptiveShortTimeFFT, x: Any, tangents: Mapping[str, Any], call: _Call) -> Any:
-    S, dS = sft.stft(x, **call), sft.jvp(x, tangents, **call)
-    return 2 * (S.real * dS.real + S.imag * dS.imag)
-
-
 STFT = Method("x", _stft, lambda sft, x, tangents, call: sft.jvp(x, tangents, **call))
-SPECTROGRAM = Method("x", _spectrogram, _push_spectrogram)
+SPECTROGRAM = Method("x", _spectrogram, lambda sft, x, tangents, call: spectrogram_jvp(sft, x, tangents, **call))
 ISTFT = Method("S", _istft, lambda sft, S, tangents, call: sft.istft_jvp(S, tangents, **call))
 
 

@@ -24,16 +24,16 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
-import autograd.numpy as anp
 import numpy as np
-from autograd.extend import defjvp, defjvp_argnums, defvjp, defvjp_argnums, primitive
+from autograd.extend import defjvp_argnums, defvjp_argnums, primitive
 from autograd.tracer import isbox
 
 from adaptstft._typing import AnyArray, Backend, FFTMode, Padding, Scaling
 from adaptstft.gradient import Gradient
-from adaptstft.settings import PARAMETERS, Settings, like
+from adaptstft.settings import PARAMETERS, Settings, like, spectrogram_jvp
 from adaptstft.shorttimefft import AdaptiveShortTimeFFT
 
 # Not in ``__all__`` of the package, which imports nothing of this module.
@@ -119,18 +119,44 @@ def stft(
     return _stft(x, win_length, hop, positions, shape, settings=settings, call=call)
 
 
-def spectrogram(x: Any, win_length: Any, **settings: Any) -> Any:
-    """Spectrogram ``abs(stft(x, ...))**2``, differentiable by autograd.
+def spectrogram(
+    x: Any,
+    win_length: Any,
+    *,
+    mfft: int,
+    window: Any = "hann",
+    hop: Any = None,
+    positions: Any = None,
+    shape: Any = None,
+    fs: float = 1.0,
+    max_length: int | None = None,
+    fft_mode: FFTMode = "onesided",
+    scale_to: Scaling | None = None,
+    window_offset: float = 0.0,
+    k_offset: int = 0,
+    padding: Padding = "zeros",
+    axis: int = -1,
+    workers: int | None = None,
+    backend: Backend = "auto",
+) -> Any:
+    """Spectrogram ``abs(stft(x, ...))**2``, differentiable by autograd, in less time than that takes.
 
     Parameters
     ----------
-    x, win_length, **settings
+    x, win_length, mfft, window, hop, positions, shape, fs
+        As in `stft`, with the same arguments differentiable.
+    max_length, fft_mode, scale_to, window_offset, k_offset, padding, axis, workers, backend
         As in `stft`.
 
     Returns
     -------
     ndarray of float, shape (..., f_pts, p_num)
         Squared magnitudes.
+
+    Raises
+    ------
+    NotImplementedError
+        For second derivatives.
 
     Examples
     --------
@@ -142,7 +168,11 @@ def spectrogram(x: Any, win_length: Any, **settings: Any) -> Any:
     >>> jacobian(power)(lengths).shape
     (5, 5)
     """
-    return _energy(stft(x, win_length, **settings))
+    settings = Settings(window, fs, max_length, fft_mode, mfft, scale_to, 0, window_offset, workers, backend)
+    call = {"k_offset": k_offset, "padding": padding, "axis": axis}
+    arguments = (x, win_length, hop, positions, shape)
+    held: dict[str, Any] | None = {} if any(isbox(a) for a in arguments) else None
+    return _spectrogram(*arguments, settings=settings, call=call, held=held)
 
 
 def istft(
@@ -237,68 +267,70 @@ def _synthesise(S: Any, *parameters: Any, settings: Settings, call: dict[str, An
     return cast(AnyArray, settings.transform(*parameters).istft(S, **call))
 
 
-def _square(S: Any) -> AnyArray:
-    return cast(AnyArray, S.real**2 + S.imag**2)
+def _power(x: Any, *parameters: Any, settings: Settings, call: dict[str, Any], held: dict[str, Any] | None) -> AnyArray:
+    """Spectrogram; `held` is given what takes derivatives back, which the pass that makes it needs."""
+    sft = settings.transform(*parameters)
+    if held is None:
+        return sft.spectrogram(x, **call)
+    power, held["pull_back"] = sft.spectrogram_and_vjp(x, **call)
+    return power
 
 
-_stft, _istft, _energy = primitive(_analyse), primitive(_synthesise), primitive(_square)
-
-
-def _stft_vjp(argnums: Sequence[int], ans: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Any]:
-    return _vjp("stft", AdaptiveShortTimeFFT.vjp, ("x", *PARAMETERS), argnums, args, kwargs)
-
-
-def _istft_vjp(argnums: Sequence[int], ans: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Any]:
-    return _vjp("istft", AdaptiveShortTimeFFT.istft_vjp, ("S", *PARAMETERS), argnums, args, kwargs)
+_stft, _istft, _spectrogram = primitive(_analyse), primitive(_synthesise), primitive(_power)
 
 
 def _vjp(
     function: str,
-    pull_back: Callable[..., Gradient],
     names: Sequence[str],
+    pull_back_of: Callable[[Sequence[Any], dict[str, Any]], Callable[..., Gradient]],
     argnums: Sequence[int],
+    ans: Any,
     args: Sequence[Any],
     kwargs: dict[str, Any],
 ) -> Callable[..., Any]:
     """Pull cotangents back to the arguments that are differentiated in, all in one pass."""
     _once(function, args)
-    sft = kwargs["settings"].transform(*args[1:])
+    pull_back = pull_back_of(args, kwargs)
     wrt = tuple(names[i] for i in argnums)
 
     def vjp(g: Any) -> Iterator[Any]:
         _once(function, (g,))
-        gradient = pull_back(sft, args[0], np.conj(g), wrt=wrt, **kwargs["call"])
+        gradient = pull_back(np.conj(g), wrt=wrt)
         return (like(args[i], np.conj(getattr(gradient, names[i]))) for i in argnums)
 
     return vjp
 
 
-def _stft_jvp(
-    argnums: Sequence[int], gs: Sequence[Any], ans: Any, args: Sequence[Any], kwargs: dict[str, Any]
-) -> AnyArray:
-    sft, tangents = _moving("stft", ("x", *PARAMETERS), argnums, gs, args, kwargs)
-    return sft.jvp(args[0], tangents, **kwargs["call"])
+def _transform(args: Sequence[Any], kwargs: dict[str, Any]) -> AdaptiveShortTimeFFT:
+    return cast(AdaptiveShortTimeFFT, kwargs["settings"].transform(*args[1:]))
 
 
-def _istft_jvp(
-    argnums: Sequence[int], gs: Sequence[Any], ans: Any, args: Sequence[Any], kwargs: dict[str, Any]
-) -> AnyArray:
-    sft, tangents = _moving("istft", ("S", *PARAMETERS), argnums, gs, args, kwargs)
-    return sft.istft_jvp(args[0], tangents, **kwargs["call"])
+def _stft_back(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
+    return partial(_transform(args, kwargs).vjp, args[0], **kwargs["call"])
 
 
-def _moving(
+def _istft_back(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
+    return partial(_transform(args, kwargs).istft_vjp, args[0], **kwargs["call"])
+
+
+def _power_back(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
+    return cast("Callable[..., Gradient]", kwargs["held"]["pull_back"])
+
+
+def _jvp(
     function: str,
     names: Sequence[str],
+    push: Callable[..., AnyArray],
     argnums: Sequence[int],
     gs: Sequence[Any],
+    ans: Any,
     args: Sequence[Any],
     kwargs: dict[str, Any],
-) -> tuple[AdaptiveShortTimeFFT, dict[str, Any]]:
-    """Return the transform, and the directions in which its arguments move, all for one pass."""
+) -> AnyArray:
+    """Return the derivative in the direction in which the arguments move, all in one pass."""
     _once(function, (*args, *gs))
     tangents = {names[i]: np.atleast_1d(g) if names[i] == "shape" else g for i, g in zip(argnums, gs, strict=True)}
-    return kwargs["settings"].transform(*args[1:]), tangents
+    return push(_transform(args, kwargs), args[0], tangents, **kwargs["call"])
 
 
 def _once(function: str, values: Sequence[Any]) -> None:
@@ -308,9 +340,11 @@ def _once(function: str, values: Sequence[Any]) -> None:
         )
 
 
-defvjp_argnums(_stft, _stft_vjp)
-defvjp_argnums(_istft, _istft_vjp)
-defvjp(_energy, lambda ans, S: lambda g: 2 * g * anp.conj(S))
-defjvp_argnums(_stft, _stft_jvp)
-defjvp_argnums(_istft, _istft_jvp)
-defjvp(_energy, lambda g, ans, S: 2 * anp.real(anp.conj(S) * g))
+_OF_SIGNAL, _OF_TRANSFORM = ("x", *PARAMETERS), ("S", *PARAMETERS)
+
+defvjp_argnums(_stft, partial(_vjp, "stft", _OF_SIGNAL, _stft_back))
+defvjp_argnums(_spectrogram, partial(_vjp, "spectrogram", _OF_SIGNAL, _power_back))
+defvjp_argnums(_istft, partial(_vjp, "istft", _OF_TRANSFORM, _istft_back))
+defjvp_argnums(_stft, partial(_jvp, "stft", _OF_SIGNAL, AdaptiveShortTimeFFT.jvp))
+defjvp_argnums(_spectrogram, partial(_jvp, "spectrogram", _OF_SIGNAL, spectrogram_jvp))
+defjvp_argnums(_istft, partial(_jvp, "istft", _OF_TRANSFORM, AdaptiveShortTimeFFT.istft_jvp))

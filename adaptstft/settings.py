@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,12 @@ class Settings:
         if shape is not None:
             window = window.with_shape(np.atleast_1d(shape).tolist())
         return AdaptiveShortTimeFFT(window, win_length, hop, positions=positions, **arguments)
+
+
+def spectrogram_jvp(sft: AdaptiveShortTimeFFT, x: Any, tangents: Mapping[str, Any], **call: Any) -> Any:
+    """Return the derivative of ``sft.spectrogram(x, **call)`` in a direction, as of `AdaptiveShortTimeFFT.jvp`."""
+    S, dS = sft.stft(x, **call), sft.jvp(x, tangents, **call)
+    return 2 * (S.real * dS.real + S.imag * dS.imag)
 
 
 def like(argument: Any, slope: Any) -> Any:

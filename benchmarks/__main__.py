@@ -27,6 +27,8 @@ from benchmarks.report import Report, environment
 
 _ROOT = Path(__file__).parents[1]
 _FIGURE = "benchmarks.svg"
+#: How long a race of short calls goes on.
+_SECONDS = 3.0
 
 CASES: dict[str, Case] = {
     case.name: case
@@ -47,7 +49,7 @@ CASES: dict[str, Case] = {
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare adaptstft with other packages.")
     parser.add_argument("--only", metavar="NAME", action="append", choices=CASES, help="run this one; may be repeated")
-    parser.add_argument("--repeat", metavar="N", type=_count, help="timed calls of each function (9)")
+    parser.add_argument("--repeat", metavar="N", type=_count, help="timed calls of each function, at least (9)")
     parser.add_argument("--workers", metavar="N", type=_count, default=usable_cores(), help="threads (all cores)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything work?")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
@@ -114,7 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         width = max(map(len, CASES))
         print("\n".join(f"{case.name:{width}}  {case.summary}" for case in CASES.values()))
         return 0
-    settings = Settings(args.repeat or (3 if args.quick else 9), args.quick, args.workers)
+    repeat = args.repeat or (3 if args.quick else 9)
+    settings = Settings(repeat, args.quick, args.workers, seconds=0.0 if args.quick else _SECONDS)
     peers.leave_out(args.without)
     chosen = [CASES[name] for name in args.only or CASES]
     if args.rows is not None:

@@ -13,11 +13,12 @@ _NAME = "scaling"
 _MFFT, _HOP = 1024, 256
 
 
-def _medians(problem: Problem, workers: tuple[int, ...], repeat: int) -> dict[int, float]:
+def _medians(problem: Problem, workers: tuple[int, ...], settings: Settings) -> dict[int, float]:
     calls = {str(w): problem.step(w) for w in workers}
     for call in calls.values():
         call()
-    return {int(w): statistics.median(seconds) for w, seconds in interleaved(calls, repeat).items()}
+    found = interleaved(calls, settings.repeat, seconds=settings.seconds)
+    return {int(w): statistics.median(seconds) for w, seconds in found.items()}
 
 
 def _slope(sizes: list[int], seconds: list[float]) -> float:
@@ -28,7 +29,7 @@ def _signal_lengths(settings: Settings, workers: tuple[int, ...]) -> list[Row]:
     sizes = [int(10**e) for e in (np.arange(4, 5.1, 0.5) if settings.quick else np.arange(4, 7.1, 0.5))]
     curves: dict[int, list[float]] = {w: [] for w in workers}
     for n in sizes:
-        found = _medians(Problem.at_hop(sound(n), _MFFT, _HOP, "time"), workers, settings.repeat)
+        found = _medians(Problem.at_hop(sound(n), _MFFT, _HOP, "time"), workers, settings)
         for w in workers:
             curves[w].append(found[w])
     detail = {"samples": sizes, "seconds": {str(w): curves[w] for w in workers}}
@@ -47,7 +48,7 @@ def _threads(settings: Settings, workers: tuple[int, ...]) -> Row:
     work = f"1 worker against {workers[-1]}, {n:,} samples, {_MFFT}/{_HOP}"
     if len(workers) < 2:
         return Row(_NAME, work, target=Target(1.7), problem="this machine has one core")
-    found = _medians(Problem.at_hop(sound(n), _MFFT, _HOP, "time"), workers, settings.repeat)
+    found = _medians(Problem.at_hop(sound(n), _MFFT, _HOP, "time"), workers, settings)
     one, more = (found[w] for w in workers)
     return Row(_NAME, work, "adaptstft with 1 worker", Figure(more), Figure(one), Figure(one / more, "x"), Target(1.7))
 
@@ -56,7 +57,7 @@ def _fft_lengths(settings: Settings) -> Row:
     x = sound(settings.size(480_000, 20_000))
     sizes = [256, 512, 1024] if settings.quick else [2**k for k in range(8, 14)]
     seconds = [
-        _medians(Problem.at_hop(x, m, m // 4, "time"), (settings.workers,), settings.repeat)[settings.workers]
+        _medians(Problem.at_hop(x, m, m // 4, "time"), (settings.workers,), settings)[settings.workers]
         for m in sizes
     ]
     work = f"exponent of the cost in mfft, {sizes[0]} to {sizes[-1]}, hop mfft/4, {x.size:,} samples"

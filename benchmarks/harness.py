@@ -15,6 +15,8 @@ import numpy as np
 #: Seconds before each turn. Threads of OpenMP spin for a while after a call, on the cores of whoever is next.
 PAUSE = 0.02
 _WARM_UP = 2
+#: Times as many turns as are asked for, at most, if they are short.
+_MOST = 4
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,9 @@ class Settings:
     Attributes
     ----------
     repeat : int
-        Number of timed calls of each function.
+        Least number of timed calls of each function.
+    seconds : float
+        Short calls are repeated for so long, up to four times as often.
     quick : bool
         Use sizes that only show that everything works.
     workers : int
@@ -34,6 +38,7 @@ class Settings:
     repeat: int = 9
     quick: bool = False
     workers: int = 1
+    seconds: float = 0.0
 
     def size(self, full: int, quick: int) -> int:
         """Choose between the size of a benchmark and that of a smoke test."""
@@ -199,7 +204,9 @@ def timed(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def interleaved(functions: Mapping[str, Callable[[], Any]], repeat: int, *, pause: float = PAUSE) -> dict[str, Any]:
+def interleaved(
+    functions: Mapping[str, Callable[[], Any]], repeat: int, *, pause: float = PAUSE, seconds: float = 0.0
+) -> dict[str, Any]:
     """Time functions in turn, A B A B, so that whatever slows the machine down slows all of them down.
 
     Each turn is two calls in a row, as in an optimisation, of which the second counts: the first finds cores that
@@ -210,27 +217,32 @@ def interleaved(functions: Mapping[str, Callable[[], Any]], repeat: int, *, paus
     functions : dict of callables
         What to time, by label; called before if the first calls are to be left out.
     repeat : int
-        Number of turns of each.
+        Number of turns of each, at least.
     pause : float, optional
         Seconds to wait before each turn.
+    seconds : float, optional
+        Go on for so long, up to four times as many turns.
 
     Returns
     -------
     dict of lists of float
         The seconds of each call, by label.
     """
-    seconds: dict[str, list[float]] = {label: [] for label in functions}
+    found: dict[str, list[float]] = {label: [] for label in functions}
     gc.collect()
     gc.disable()
+    begun = time.perf_counter()
     try:
-        for _ in range(repeat):
+        for turn in range(_MOST * repeat):
+            if turn >= repeat and time.perf_counter() - begun >= seconds:
+                break
             for label, function in functions.items():
                 time.sleep(pause)
                 function()
-                seconds[label].append(timed(function))
+                found[label].append(timed(function))
     finally:
         gc.enable()
-    return seconds
+    return found
 
 
 def _warmed_up(prepare: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
@@ -288,7 +300,7 @@ def race(
     for rival in rivals:
         # two sides at a time: a third one's memory and waiting threads would slow them differently
         functions, problems = _ready([rival])
-        seconds = interleaved({"adaptstft": ours, **functions}, settings.repeat)
+        seconds = interleaved({"adaptstft": ours, **functions}, settings.repeat, seconds=settings.seconds)
         row = Row(name, work, rival.label, Figure(statistics.median(seconds["adaptstft"])), target=rival.target)
         if rival.label in problems:
             rows.append(replace(row, problem=problems[rival.label], detail=detail | {"seconds": seconds["adaptstft"]}))

@@ -73,9 +73,9 @@ class Report:
             f"{e['date']}; {e['cpu']}, {e['cores']} cores, {e['workers']} workers; {e['system']}, "
             f"Python {e['python']}.",
             f"{packages}.",
-            f"Medians of {e['repetitions']} calls each, every one the second of two in a row, as in an optimisation, "
-            "the two sides of a row in turn; each benchmark in a process of its own. Ratios are the other side's time "
-            "by adaptstft's, except where the target is an upper bound.",
+            f"Medians of at least {e['repetitions']} calls each, every one the second of two in a row, as in an "
+            "optimisation, the two sides of a row in turn; each benchmark in a process of its own. Ratios are the "
+            "other side's time by adaptstft's, except where the target is an upper bound.",
         ]
         if e["quick"]:
             lines.append("Tiny sizes, to which the targets do not apply.")

@@ -212,14 +212,43 @@ def test_a_step_downhill_lowers_the_loss(rng):
     assert values[-1] < values[0] - 0.3
 
 
-@pytest.mark.parametrize("name", ["stft", "istft"])
+@pytest.mark.parametrize("name", ["stft", "istft", "spectrogram"])
 def test_second_derivatives_are_refused(name):
     functions = {
         "stft": lambda t: anp.sum(anp.abs(stft(np.ones(N), t, hop=5, mfft=24))),
         "istft": lambda t: anp.sum(istft(np.ones((13, 13), complex), t, hop=5, mfft=24, k1=N) ** 2),
+        "spectrogram": lambda t: anp.sum(spectrogram(np.ones(N), t, hop=5, mfft=24) ** 2),
     }
     with pytest.raises(NotImplementedError, match=rf"second derivatives of adaptstft.autograd.{name} are not avail"):
         grad(grad(functions[name]))(20.3)
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (13, 1), (13, 7)])
+def test_spectrogram_is_the_squared_magnitude(shape, rng):
+    x, tangent = rng.standard_normal((2, 3, N))
+    lengths = 15 + 5 * rng.random(shape)
+    weights = rng.standard_normal((3, 13, 7))
+    settings = {"positions": 5.7 * np.arange(7), "mfft": 24, "scale_to": "psd"}
+    ways = (
+        lambda x, t: anp.log(spectrogram(x, t, **settings) + 0.1),
+        lambda x, t: anp.log(anp.abs(stft(x, t, **settings)) ** 2 + 0.1),
+    )
+    for argnum in (0, 1):
+        own, same = (grad(lambda x, t, way=way: anp.sum(weights * way(x, t)), argnum)(x, lengths) for way in ways)
+        assert_allclose(own, same, rtol=1e-9, atol=1e-12)
+    own, same = (make_jvp(way, 0)(x, lengths)(tangent)[1] for way in ways)
+    assert_allclose(own, same, rtol=1e-9, atol=1e-12)
+
+
+def test_a_spectrogram_can_be_pulled_back_more_than_once(rng):
+    x = rng.standard_normal(N)
+
+    def both(t):
+        P = spectrogram(x, t, hop=5, mfft=24)
+        return anp.array([anp.sum(P), anp.sum(P**2)])
+
+    each = [grad(lambda t, k=k: both(t)[k])(20.3) for k in (0, 1)]
+    assert_allclose(jacobian(both)(20.3), each, rtol=1e-12)
 
 
 def test_windows_that_jump_have_no_derivative_in_their_length():

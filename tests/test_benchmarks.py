@@ -84,6 +84,16 @@ def test_a_race_has_medians_and_a_ratio_in_turns(harness, monkeypatch):
     assert harness.Row.from_json(json.loads(json.dumps(rows[0].to_json()))) == rows[0]
 
 
+def test_short_calls_are_repeated_while_there_is_time(harness, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(harness, "timed", lambda function: 0.0)
+    calls = {"a": lambda: None}
+    assert len(harness.interleaved(calls, 3, pause=0.0)["a"]) == 3
+    assert len(harness.interleaved(calls, 3, pause=0.0, seconds=4.0)["a"]) == 6  # one tick a turn, from 3 on
+    assert len(harness.interleaved(calls, 3, pause=0.0, seconds=50.0)["a"]) == 12
+
+
 def test_a_failure_of_our_own_is_a_line_for_each_rival(harness):
     def fail():
         raise ValueError("not yet")
