@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 _BANDS = 12
 #: Control points in time: one for each neighbourhood's width, within this range.
 _TIME_POINTS = (4, 48)
-#: Weight in nats of the roughness of the control points, far below what any signal decides.
-_CARRY = 1e-4
+#: Weight in nats of the roughness of the control points, far below what any signal decides, and above what leakage
+#: into empty bands does.
+_CARRY = 3e-3
 #: Energy, relative to the average tile's, below which a tile has no say in where a descent begins.
 _EMPTY = 1e-3
 #: Bins times samples of the longest window that a hop for the shortest windows may make, unless the constant

@@ -33,6 +33,8 @@ _ELEMENT_BYTES = 32
 #: Points of the first grid for each factor e of window lengths.
 _PER_NEPER = 120
 _REFINEMENTS = 3
+#: Points between a window's centre and its end are no further apart than this part of either.
+_PER_WINDOW = 128
 _BEYOND = 12
 #: Part of the accuracy that the skeleton may use up; the rest is for interpolation between lengths.
 _SHARE = 0.9
@@ -65,11 +67,13 @@ class WindowBasis:
     error: float
 
 
-def _distances(longest: float) -> tuple[Float64Array, Float64Array]:
+def _distances(shortest: float, longest: float) -> tuple[Float64Array, Float64Array]:
     """Distances from a centre, denser near it, and the root of what each stands for."""
+    # samples may lie anywhere between those at integer times, and few points are combined exactly by as many windows
+    step = min(0.5, shortest / _PER_WINDOW)
     points = [0.0]
     while points[-1] < longest / 2:
-        points.append(points[-1] + max(0.5, points[-1] / 128))
+        points.append(points[-1] + max(step, points[-1] / _PER_WINDOW))
     d = np.array(points)
     return d, np.sqrt(np.gradient(d))
 
@@ -104,7 +108,7 @@ def _basis_on_grid(tf: Transform, low: float, span: float, count: int, tolerance
     # splines need room beyond the bounds
     first = max(np.log(low) - _BEYOND * step, 0.0)
     grid = np.arange(int(np.ceil((np.log(low) + span - first) / step)) + 1 + _BEYOND) * step + first
-    d, root = _distances(float(np.exp(grid[-1])))
+    d, root = _distances(float(np.exp(grid[0])), float(np.exp(grid[-1])))
     W = _columns(tf, np.exp(grid), d, root)
     norms = np.linalg.norm(W, axis=0)
     r, order = qr(W / norms, mode="r", pivoting=True)

@@ -111,7 +111,7 @@ def optimize(
         `adaptstft.criteria.Combined`. `adaptstft.risk.SureLoss` is what denoising would leave of the noise.
     scope : {"global", "frame", "local"}, optional
         What one normalisation of the criterion extends over; ``"local"`` by
-        default where lengths or positions vary in time, otherwise ``"global"``.
+        default where lengths or positions vary, in time or with frequency, otherwise ``"global"``.
     smoothness : float, optional
         Weight of the mean absolute change of the log length between neighbouring
         frames and frequencies (nothing where there is one length). By default 0.1 in

@@ -37,10 +37,39 @@ def test_windows_of_any_length_are_combined_to_the_accuracy(window, accuracy, rn
     assert_allclose(transforms.spectra(theta).theta, difference, atol=1e-6 * np.abs(difference).max())
 
 
+@pytest.mark.parametrize("window", ["blackman", ("gaussian", 12.0)], ids=str)
+@pytest.mark.parametrize("bounds", [(2.0, 2.5), (4.0, 16.0), (3.0, 60.0)], ids=str)
+def test_windows_of_a_few_samples_keep_the_accuracy_between_samples(window, bounds, rng):
+    accuracy = 1e-4
+    tf = transform(window, mfft=64)
+    basis = window_basis(tf, bounds, accuracy)
+    x = rng.standard_normal((1, 500))
+    times = np.arange(0, 500, 3) + rng.uniform(0, 1, 167)
+    theta = np.exp(rng.uniform(*np.log(bounds), (times.size, tf.f_pts)))
+    got = BasisTransforms(tf, x, times, basis, 1e-6).spectra(theta)
+    exact = bin_forward(tf, x, BinFrames(theta, times, times))
+    # the accuracy is that of windows at all places on average; few samples see some places more
+    assert np.linalg.norm(got.S - exact.S) <= 2 * accuracy * np.linalg.norm(exact.S)
+
+
 def test_rank_grows_with_the_accuracy_and_jumping_windows_have_none():
     ranks = [window_basis(transform(), (30.0, 250.0), a).lengths.size for a in (1e-2, 1e-3, 1e-4)]
     assert ranks == sorted(set(ranks))
     assert window_basis(transform(("gaussian", 5.0)), (30.0, 250.0), 1e-5) is None
+
+
+@pytest.mark.parametrize(
+    ("window", "accuracy", "rank"),
+    [(("gaussian", 12.0), 1e-4, 15), ("hann", 1e-4, 90), ("hann", 1e-3, 40)],
+    ids=str,
+)
+def test_ranks_are_those_of_the_docs(window, accuracy, rank):
+    basis = window_basis(transform(window, mfft=1500), (100.0, 1500.0), accuracy)
+    assert basis.lengths.size == pytest.approx(rank, rel=0.1)
+
+
+def test_a_gaussian_cut_at_three_deviations_is_of_no_low_rank():
+    assert window_basis(transform(("gaussian", 6.0), mfft=1500), (100.0, 1500.0), 1e-3) is None
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
