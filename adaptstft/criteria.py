@@ -11,12 +11,12 @@ literature.
 References
 ----------
 .. [1] R. G. Baraniuk, P. Flandrin, A. J. E. M. Janssen, O. J. J. Michel,
-   "Measuring time-frequency information content using the Renyi entropies",
+   "Measuring time-frequency information content using the Rényi entropies",
    IEEE Trans. Inf. Theory 47(4), 2001.
 .. [2] D. L. Jones, T. W. Parks, "A high resolution data-adaptive
    time-frequency representation", IEEE Trans. Acoust. Speech Signal Process.
    38(12), 1990.
-.. [3] L. Stankovic, "A measure of some time-frequency distributions
+.. [3] L. Stanković, "A measure of some time-frequency distributions
    concentration", Signal Processing 81(3), 2001.
 .. [4] N. Hurley, S. Rickard, "Comparing measures of sparsity",
    IEEE Trans. Inf. Theory 55(10), 2009.
@@ -91,7 +91,7 @@ class Shannon(Additive):
 
 @dataclass(frozen=True, kw_only=True)
 class Renyi(Additive):
-    """Renyi entropy of the spectrogram in nats, ``log(sum (P / Z)**alpha) / (1 - alpha)``.
+    """Rényi entropy of the spectrogram in nats, ``log(sum (P / Z)**alpha) / (1 - alpha)``.
 
     Parameters
     ----------
@@ -104,7 +104,8 @@ class Renyi(Additive):
 
     References
     ----------
-    .. [1] Baraniuk, Flandrin, Janssen, Michel, IEEE Trans. Inf. Theory 47(4), 2001.
+    .. [1] R. G. Baraniuk, P. Flandrin, A. J. E. M. Janssen, O. J. J. Michel, "Measuring time-frequency
+       information content using the Rényi entropies", IEEE Trans. Inf. Theory 47(4), 2001.
 
     Examples
     --------
@@ -158,7 +159,7 @@ class Kurtosis(Additive):
     References
     ----------
     .. [1] D. L. Jones, T. W. Parks, "A high resolution data-adaptive
-       time-frequency representation", 1990.
+       time-frequency representation", IEEE Trans. Acoust. Speech Signal Process. 38(12), 1990.
     .. [2] M. Leiber et al., "Optimal adaptive time-frequency representation via
        differentiable short-time Fourier transform", IEEE Trans. Signal Process. 73, 2025.
 
@@ -199,7 +200,7 @@ class Kurtosis(Additive):
 
 @dataclass(frozen=True, kw_only=True)
 class Stankovic(Additive):
-    """Stankovic's concentration measure, made scale-free: ``log((sum P**(1/r))**r / sum P)``.
+    """Stanković's concentration measure, made scale-free: ``log((sum P**(1/r))**r / sum P)``.
 
     Parameters
     ----------
@@ -212,7 +213,7 @@ class Stankovic(Additive):
 
     References
     ----------
-    .. [1] L. Stankovic, "A measure of some time-frequency distributions
+    .. [1] L. Stanković, "A measure of some time-frequency distributions
        concentration", Signal Processing 81(3), 2001.
 
     Examples
@@ -294,7 +295,7 @@ class Hoyer(Additive):
 
     References
     ----------
-    .. [1] Hurley, Rickard, IEEE Trans. Inf. Theory 55(10), 2009.
+    .. [1] N. Hurley, S. Rickard, "Comparing measures of sparsity", IEEE Trans. Inf. Theory 55(10), 2009.
 
     Examples
     --------
@@ -352,7 +353,7 @@ class Combined(Additive):
 
     References
     ----------
-    .. [1] J.-A. Desideri, "Multiple-gradient descent algorithm (MGDA) for multiobjective
+    .. [1] J.-A. Désidéri, "Multiple-gradient descent algorithm (MGDA) for multiobjective
        optimization", C. R. Math. 350, 2012.
 
     Examples

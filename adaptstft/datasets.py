@@ -43,7 +43,7 @@ _CLICKS = (138, 768, 1259, 1647)
 
 
 def linear_chirp(rate: float = 60.0, *, f0: float | None = None, duration: float = 4.0, fs: float = 1000.0) -> Signal:
-    """One linear chirp of unit amplitude: the oracle for a constant window length.
+    """One linear chirp of unit amplitude: one window length is the best throughout, and known.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def linear_chirp(rate: float = 60.0, *, f0: float | None = None, duration: float
 def chirps_in_sequence(
     rates: Sequence[float] = (15.0, 150.0), *, f0: float = 50.0, duration: float = 2.0, fs: float = 1000.0
 ) -> Signal:
-    """Linear chirps one after another: the oracle for one window length per frame.
+    """Linear chirps one after another: the best window length changes in time, and is known.
 
     Frequency and phase are continuous, only the chirp rate jumps.
 

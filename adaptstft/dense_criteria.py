@@ -48,7 +48,7 @@ class Gini(Criterion):
 
     References
     ----------
-    .. [1] Hurley, Rickard, IEEE Trans. Inf. Theory 55(10), 2009.
+    .. [1] N. Hurley, S. Rickard, "Comparing measures of sparsity", IEEE Trans. Inf. Theory 55(10), 2009.
 
     Examples
     --------

@@ -225,5 +225,5 @@ def plot_result(result: TuningResult, ax: Any = None) -> Any:
         draw_lengths(axes[-1], result.sft)
     # a layout engine makes room for the axis of the lengths by itself
     crowded = np.ndim(result.win_length) == 1 and axes[-1].figure.get_layout_engine() is None
-    axes[-1].figure.colorbar(mesh, ax=axes[-1], label="dB below maximum", pad=0.18 if crowded else 0.02)
+    axes[-1].figure.colorbar(mesh, ax=axes[-1], label="dB relative to maximum", pad=0.18 if crowded else 0.02)
     return axes

@@ -50,9 +50,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     ----------
     sft : AdaptiveShortTimeFFT
         The tuned transform, ready to use on signals of this length: its frames
-        are at `positions`. For signals of another length make one from the
-        window length and a hop, ``AdaptiveShortTimeFFT(window, win_length, hop, fs)``.
-        That of a corpus or a Dask array is such a one already.
+        are at `positions`. With one window length, or one for each frequency,
+        ``sft.remade(positions=None, hop=hop)`` is the one for signals of any
+        length. That of a corpus or a Dask array is such a one already.
     win_length : float or ndarray
         Window length(s) in samples: one, or of shape (p_num,), (f_pts, 1) or
         (f_pts, p_num) for each frame, frequency or bin.

@@ -24,6 +24,7 @@ def test_version_is_that_of_the_project():
 def test_version_that_is_cited_and_described():
     assert re.search(r"^version: (.+)$", text_of("CITATION.cff"), re.MULTILINE)[1] == PROJECT["version"]
     assert re.search(r"^## ([\d.]+)", text_of("CHANGELOG.md"), re.MULTILINE)[1] == PROJECT["version"]
+    assert re.search(r"^ *version = \{(.+)\},", text_of("docs/citing.rst"), re.MULTILINE)[1] == PROJECT["version"]
 
 
 def test_paper_is_the_same_wherever_it_is_cited():
