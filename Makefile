@@ -65,7 +65,7 @@ api: $(ADAPTERS_VENV)/.installed
 
 # The oldest versions that are allowed: between them they use what newer ones of their own dependencies have deprecated.
 test-minimum: $(MINIMUM_VENV)/.installed
-	$(MINIMUM_VENV)/bin/python -m pytest -n $(TEST_WORKERS) -W ignore::DeprecationWarning $(TEST_ARGS)
+	PYTEST_ADDOPTS='-W ignore::DeprecationWarning' $(MINIMUM_VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(TEST_ARGS)
 
 # An old list of sources would bring files along that are gone.
 dist: $(RELEASE_VENV)/.installed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from adaptstft._device import to_host
 from adaptstft._typing import Float64Array
 from adaptstft.analysis import frame_bounds
 from adaptstft.bins import bin_numbers
@@ -266,7 +267,7 @@ class BinStage:
     def _spectra(self, length: float) -> Float64Array:
         """Energies with one window length, shape (channels, frames, f_pts)."""
         frames = make_frames(np.full(self.times.size, length), self.times, mfft=self.tf.mfft)
-        return energies(forward(self.tf, self.r.x, frames))
+        return np.asarray(to_host(energies(forward(self.tf, self.r.x, frames))))
 
     def shares(self) -> Float64Array:
         """Share of the energy in every bin, shape (frames, f_pts)."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
-from adaptstft._typing import AnyArray, Float64Array
+from adaptstft._typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.adam import adam
 from adaptstft.bins import BinFrames, BinSpectra, bin_forward
 from adaptstft.common_descent import common_descent
@@ -182,7 +182,7 @@ class Descent:
         tf, frames = self.frames(state)
         assert isinstance(frames, BinFrames)
         spectra = bin_forward(tf, self.x, frames, slope=True, centre=False)
-        comparable = energy_slopes(self.criterion, energies(spectra.S), self._comparable_view(state), self.lead).value
+        comparable = self._of_spectra(spectra.S, self._comparable_view(state))
         return self._evaluation(parameters, y, state, spectra), comparable
 
     def _evaluation(
@@ -242,9 +242,11 @@ class Descent:
     def _value(self, state: State, view: FrameView) -> float:
         tf, frames = self.frames(state)
         if self.basis is not None and isinstance(frames, BinFrames):
-            energy = energies(self.basis.spectra(state.theta).S)
-            return energy_slopes(self.criterion, energy, view, self.lead).value
+            return self._of_spectra(self.basis.spectra(state.theta).S, view)
         return value_of(tf, self.x, frames, self.criterion, view, self.lead)
+
+    def _of_spectra(self, S: ComplexArray, view: FrameView) -> float:
+        return energy_slopes(self.criterion, energies(S), view, self.lead, asarray=self.tf.kernels.asarray).value
 
     def comparable_value(self, state: State) -> float:
         """Criterion as an integral over time and frequency, comparable between framings.

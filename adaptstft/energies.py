@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from adaptstft._device import to_host
-from adaptstft._typing import ComplexArray, Float64Array
+from adaptstft._typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.criteria import Additive, Callable_, Criterion, Gini
 from adaptstft.scopes import FrameView
 
@@ -21,26 +23,34 @@ class EnergySlopes:
     value : float
         The criterion.
     energy : ndarray, shape (channels, frames, f_pts)
-        Slope in ``|S|**2`` of every bin.
+        Slope in ``|S|**2`` of every bin, on the device if that is where it was computed.
     weights, positions : ndarray, shape (frames,)
         Slopes in the weights and positions of the frames.
     """
 
     value: float
-    energy: Float64Array
+    energy: AnyArray
     weights: Float64Array
     positions: Float64Array
 
 
 def energy_slopes(
-    criterion: Criterion, energy: Float64Array, view: FrameView, lead_shape: tuple[int, ...] | None = None
+    criterion: Criterion,
+    energy: AnyArray,
+    view: FrameView,
+    lead_shape: tuple[int, ...] | None = None,
+    *,
+    asarray: Callable[[Any], Any] = np.asarray,
 ) -> EnergySlopes:
     """Evaluate a criterion at ``|S|**2``, shape (channels, frames, f_pts).
 
-    `lead_shape` are the leading dimensions of the signal, for callables; the channels by default.
+    `lead_shape` are the leading dimensions of the signal, for callables; the channels by default. With energies on a
+    device, `asarray` brings arrays there: sums over bins are taken, and slopes of additive criteria left, where the
+    energies are. All other criteria are evaluated on the host.
     """
     if isinstance(criterion, Additive):
-        return _additive_slopes(criterion, energy, view)
+        return _additive_slopes(criterion, energy, view, asarray)
+    energy = to_host(energy)
     if isinstance(criterion, Gini):
         dense = criterion.reduce_dense(energy, view)
         return EnergySlopes(dense.value, dense.power, dense.weights, dense.positions)
@@ -53,7 +63,9 @@ def energy_slopes(
     return EnergySlopes(value, slopes, np.zeros(frames), np.zeros(frames))
 
 
-def _additive_slopes(criterion: Additive, energy: Float64Array, view: FrameView) -> EnergySlopes:
+def _additive_slopes(
+    criterion: Additive, energy: AnyArray, view: FrameView, asarray: Callable[[Any], Any]
+) -> EnergySlopes:
     channels, frames, f_pts = energy.shape
     stats = criterion.statistics
     wide, bands = view.banded()
@@ -62,13 +74,14 @@ def _additive_slopes(criterion: Additive, energy: Float64Array, view: FrameView)
     elif criterion.spread:  # weights that add up to the number of bins they effectively spread over
         bands = bands * (bands.sum(axis=1) / (bands**2).sum(axis=1))[:, np.newaxis]
     terms = [stats.terms(k, energy) for k in range(len(stats))]
-    totals = np.array([(bands @ values.sum(axis=0).T).ravel() for values, _ in terms])
+    there = asarray(bands)
+    totals = np.array([to_host(there @ values.sum(axis=0).T).ravel() for values, _ in terms])
     counts = np.repeat(bands.sum(axis=1) * channels, frames)
     reduced = criterion.reduce(totals, counts, wide)
     per_bin = reduced.totals.reshape(len(stats), len(bands), frames)
     slope = np.zeros_like(energy)
     for (_, rate), weight in zip(terms, per_bin, strict=True):
-        slope += rate * (weight.T @ bands)
+        slope += rate * (asarray(weight.T) @ there)
     by_frame = (len(bands), frames)
     return EnergySlopes(
         reduced.value,
@@ -78,6 +91,7 @@ def _additive_slopes(criterion: Additive, energy: Float64Array, view: FrameView)
     )
 
 
-def energies(S: ComplexArray) -> Float64Array:
-    """``|S|**2`` in double precision, on the host."""
-    return np.asarray(to_host(S.real.astype(float) ** 2 + S.imag.astype(float) ** 2))
+def energies(S: ComplexArray) -> AnyArray:
+    """``|S|**2`` in double precision."""
+    power: AnyArray = S.real.astype(float) ** 2 + S.imag.astype(float) ** 2
+    return power

@@ -115,7 +115,7 @@ def evaluate(
     if isinstance(criterion, Additive):
         wanted = {"want_x": want_x, "parameters": parameters, "positions": positions, "shape": shape}
         return _evaluate_additive(tf, x, frames, criterion, view, **wanted)
-    dense = energy_slopes(criterion, energies(forward(tf, x, frames)), view, lead_shape)
+    dense = energy_slopes(criterion, energies(forward(tf, x, frames)), view, lead_shape, asarray=tf.kernels.asarray)
     make = power_cotangent(tf, dense.energy)
     back = pullback(tf, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
     d = back.frames
@@ -134,7 +134,7 @@ def bin_loss(
     lead_shape: tuple[int, ...] | None = None,
 ) -> FrameLoss:
     """Evaluate a criterion for windows per bin, from their `spectra` with the derivatives that are wanted."""
-    found = energy_slopes(criterion, energies(spectra.S), view, lead_shape)
+    found = energy_slopes(criterion, energies(spectra.S), view, lead_shape, asarray=tf.kernels.asarray)
     g = tf.kernels.asarray(2 * found.energy) * spectra.S
     d_x = None
     if want_x:
@@ -187,10 +187,9 @@ def value_of(
     lead_shape: tuple[int, ...] | None = None,
 ) -> float:
     """Value alone: one FFT a frame."""
-    if isinstance(frames, BinFrames):
-        return energy_slopes(criterion, energies(bin_forward(tf, x, frames).S), view, lead_shape).value
-    if not isinstance(criterion, Additive) or isinstance(view.neighbourhoods, Tiles):
-        return energy_slopes(criterion, energies(forward(tf, x, frames)), view, lead_shape).value
+    if isinstance(frames, BinFrames) or not isinstance(criterion, Additive) or isinstance(view.neighbourhoods, Tiles):
+        S = bin_forward(tf, x, frames).S if isinstance(frames, BinFrames) else forward(tf, x, frames)
+        return energy_slopes(criterion, energies(S), view, lead_shape, asarray=tf.kernels.asarray).value
     totals, _ = statistics(tf, x, frames, criterion.statistics)
     counts = np.broadcast_to(float(tf.f_pts * x.shape[0]), len(frames))
     return criterion.reduce(totals, counts, view).value

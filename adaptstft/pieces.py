@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft._device import to_host
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.bins import BinFrames, bin_forward, bin_slopes
 from adaptstft.criteria import Additive
@@ -316,7 +317,7 @@ def _bin_sums(question: Question, x: AnyArray, first: int, view: FrameView) -> A
     frames = BinFrames(theta, times, times).moved(-first)
     # combinations of transforms with few lengths pay only where these are kept for the next question
     spectra = bin_forward(tf, x, frames, slope=question.gradient, centre=False, shape=question.shape)
-    energy = energies(spectra.S)
+    energy = to_host(energies(spectra.S))
     terms = [stats.terms(k, energy) for k in range(len(stats))]
     totals = np.array([values.sum(axis=(0, 2)) for values, _ in terms])
     rows = frame_rows(question.criterion, totals, np.full(times.size, float(tf.f_pts * len(x))), view)
@@ -336,7 +337,7 @@ def _bin_sums(question: Question, x: AnyArray, first: int, view: FrameView) -> A
 def _spectrum(question: Question, x: AnyArray, first: int, view: FrameView) -> Answer:
     """Energy of every frequency with one window length."""
     S = forward(question.tf, x, _constant_frames(question, first, view.positions))
-    return replace(Answer.zero(question), spectrum=energies(S).sum(axis=(0, 1)))
+    return replace(Answer.zero(question), spectrum=to_host(energies(S)).sum(axis=(0, 1)))
 
 
 # ---------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ from adaptstft.windows import Window
 PER_BIN = ("frequency", "time-frequency")
 #: Longest window relative to the constant optimum where lengths vary, unless bounds are given: the FFT must hold it.
 WIDEST_RATIO = 4
+#: Of windows per bin, unless another is asked for.
+DEFAULT_ACCURACY = 1e-3
 _LONGEST = 16384
 _SHORTEST = 16
 _LEAST_OVERLAP = 0.05
@@ -212,6 +214,10 @@ def check_request(
     points = _control_points(control_points, window_mode)
     if accuracy is not None and not 1e-8 <= as_real("accuracy", accuracy) <= 0.1:
         raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
+    if window_mode not in PER_BIN and accuracy not in (None, DEFAULT_ACCURACY):
+        raise ValueError(
+            f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': with {window_mode=} all sums are exact"
+        )
     if loss.bands is not None and window_mode not in PER_BIN:
         raise ValueError(f"bands={loss.bands} in the criterion needs window_mode 'frequency' or 'time-frequency'")
     if callback is not None and not callable(callback):

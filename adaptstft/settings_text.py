@@ -112,7 +112,8 @@ def _digest(value: Any) -> str:
 
 
 def _name(thing: Any) -> str:
-    return str(getattr(thing, "__qualname__", type(thing).__qualname__))
+    # functions of older NumPy have the second alone
+    return str(getattr(thing, "__qualname__", None) or getattr(thing, "__name__", type(thing).__qualname__))
 
 
 def _function(function: Any, depth: int, space: Any) -> Any:

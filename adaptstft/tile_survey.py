@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from adaptstft._device import to_host
 from adaptstft._typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.energies import energies
@@ -100,7 +101,7 @@ def survey_tiles(
         view = comparable_view(criterion, times, durations(times, x.shape[1]), framing.mfft, tiles)
         wide, weights = view.banded()
         assert weights is not None
-        energy = energies(forward(at, x, frames))
+        energy = to_host(energies(forward(at, x, frames)))
         totals = np.array([(weights @ stats.terms(k, energy)[0].sum(axis=0).T).ravel() for k in range(len(stats))])
         counts = np.repeat(weights.sum(axis=1) * len(x), times.size)
         found, _ = neighbourhood_values(criterion.combine, totals, counts, wide, spread=criterion.spread)

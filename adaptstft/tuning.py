@@ -17,7 +17,7 @@ from adaptstft.corpora import as_pieces
 from adaptstft.families import best_family
 from adaptstft.piece_stages import PieceReporter, PieceTuner
 from adaptstft.report import Reporter
-from adaptstft.request import Request, check_request
+from adaptstft.request import DEFAULT_ACCURACY, Request, check_request
 from adaptstft.result import TuningResult
 from adaptstft.stages import Tuner
 
@@ -44,7 +44,7 @@ def optimize(
     coverage: float = 0.0,
     max_frame_ratio: float | None = None,
     control_points: int | tuple[int, int] | Literal["free"] | None = None,
-    accuracy: float | None = 1e-3,
+    accuracy: float | None = DEFAULT_ACCURACY,
     tune_shape: bool = False,
     scale_to: Scaling | None = "psd",
     detrend: str | None = "constant",
@@ -139,7 +139,7 @@ def optimize(
     accuracy : float or None, optional
         Relative accuracy to which windows are combined from those of a few
         lengths while lengths of bins are tuned, see Notes; None takes the exact
-        sums in every iteration.
+        sums in every iteration. For these window modes alone.
     tune_shape : bool, optional
         Tune the shape parameters of the window as well (of ``"gaussian"``,
         ``"kaiser"``, ``"tukey"``, ``"general_hamming"`` and registered windows).

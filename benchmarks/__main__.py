@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks import (
     cases_bins,
+    cases_cuda,
     cases_gradients,
     cases_memory,
     cases_scaling,
@@ -41,6 +42,7 @@ CASES: dict[str, Case] = {
         cases_start,
         cases_stft,
         cases_tracking,
+        cases_cuda,
     )
     for case in module.CASES
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import adaptstft
+from adaptstft._typing import Backend
 from benchmarks.harness import Settings, largest_difference
 from benchmarks.peers import require, torch_with
 
@@ -19,7 +20,7 @@ class Problem:
 
     Attributes
     ----------
-    x : ndarray
+    x : ndarray, shape (n,) or (channels, n)
         The signal.
     mfft : int
         Length of the FFT, and the longest window.
@@ -44,7 +45,8 @@ class Problem:
     @classmethod
     def at_hop(cls, x: Any, mfft: int, hop: int, window_mode: str, *, tune_hops: bool = False) -> Problem:
         """Lay out the frames that dstft has for a hop, with window lengths that vary slowly."""
-        frames = 1 + x.size // hop
+        n = x.shape[-1]
+        frames = 1 + n // hop
         bins = mfft // 2 + 1
         p, q = np.arange(frames), np.arange(bins)[:, None]
         wave = np.sin(0.05 * p)
@@ -56,7 +58,7 @@ class Problem:
         if not tune_hops:
             return cls(x, mfft, lengths, p * float(hop), hop, window_mode)
         # the first frame of dstft's is one hop into the signal; the last is to be in it too
-        hops = (1 + 0.1 * wave) * (x.size - 1) / (1 + 0.1 * wave).sum()
+        hops = (1 + 0.1 * wave) * (n - 1) / (1 + 0.1 * wave).sum()
         return cls(x, mfft, lengths, np.cumsum(hops), hop, window_mode, "time")
 
     @property
@@ -64,7 +66,7 @@ class Problem:
         """What adaptstft is asked to differentiate in."""
         return ("win_length", "positions") if self.hop_mode == "time" else ("win_length",)
 
-    def transform(self, workers: int) -> adaptstft.AdaptiveShortTimeFFT:
+    def transform(self, workers: int, backend: Backend = "auto") -> adaptstft.AdaptiveShortTimeFFT:
         """Make our transform."""
         return adaptstft.AdaptiveShortTimeFFT(
             "hann",
@@ -75,6 +77,7 @@ class Problem:
             max_length=self.mfft,
             mfft=self.mfft,
             workers=workers,
+            backend=backend,
         )
 
     def step(self, workers: int) -> Callable[[], Any]:
@@ -108,7 +111,7 @@ class Peer:
             win_length_min=self.shortest,
             magnitude_power=2.0,
         )
-        self.x = self.torch.from_numpy(problem.x)[None]
+        self.x = self.torch.from_numpy(np.atleast_2d(problem.x))
         self.module.initialize(self.x)
         self._set(self.module._raw_win_length, problem.lengths, self.shortest, problem.mfft)
         if problem.hop_mode == "time":

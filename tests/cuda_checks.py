@@ -212,7 +212,7 @@ def test_halves(folded, bin_frames, cuda, rng):
 
 
 def bell(u):
-    return np.cos(2 * u) ** 2
+    return anp.cos(2 * u) ** 2
 
 
 # windows that jump at their ends, one with a plateau, and one that is no polynomial
@@ -388,13 +388,29 @@ def test_directional_derivatives_and_the_power(fft_mode, on_device, per_bin, cud
 
 
 def test_windows_per_bin_in_blocks_and_channels(cuda, rng, monkeypatch):
-    one, other = bin_transforms(rng, window=lambda u: np.cos(np.pi * u) ** 2)
+    one, other = bin_transforms(rng, window=lambda u: anp.cos(np.pi * u) ** 2)
     monkeypatch.setattr(cuda, "BLOCK_SAMPLES", 20)
     x = numbers(rng, np.dtype(np.float32), 10, 2)
     S = other.stft(x, axis=0, padding="even")
     assert_close(cuda, one.stft(cuda.xp.asarray(x), axis=0, padding="even"), S, True, 1e-5)
     assert_gradients_agree(cuda, one.vjp(x, S, axis=0), other.vjp(x, S, axis=0), False, 1e-4)
     assert one.frame_bounds(10) == pytest.approx(other.frame_bounds(10))
+
+
+def test_energies_of_bins_stay_on_the_device(cuda, rng, monkeypatch):
+    array = cuda.xp.ndarray
+    if "cupy" in sys.modules:
+        pytest.skip("methods of CuPy's arrays cannot be watched")
+    sizes, get = [], array.get
+    monkeypatch.setattr(array, "get", lambda a: sizes.append(a.size) or get(a))
+    one, other = bin_transforms(rng)
+    x = numbers(rng, np.dtype(float), 8, 10)
+    criterion = criteria.Renyi(scope="local", width=4.0, bands=2)
+    found = one.value_and_grad(cuda.xp.asarray(x), criterion, wrt=("win_length",))
+    expected = other.value_and_grad(x, criterion, wrt=("win_length",))
+    assert found[0] == pytest.approx(expected[0], rel=1e-10)
+    # parameters, their slopes and sums of windows come to the host, whatever the channels; not the plane of each
+    assert 0 < max(sizes) < len(x) * other.win_length.size
 
 
 @pytest.mark.parametrize("criterion", [criteria.Renyi(scope="local", width=4.0, bands=2), "gini"])
@@ -438,7 +454,7 @@ def test_one_window_for_all_frames(cuda, rng):
 
 
 def test_windows_that_are_no_polynomials(cuda, rng):
-    one, other = transforms(rng, window=lambda u: np.exp(-8 * u**2) * np.cos(np.pi * u), scale_to="magnitude")
+    one, other = transforms(rng, window=lambda u: anp.exp(-8 * u**2) * anp.cos(np.pi * u), scale_to="magnitude")
     x = numbers(rng, np.dtype(float), LENGTH)
     found, expected = one.value_and_grad(x, "shannon"), other.value_and_grad(x, "shannon")
     assert found[0] == pytest.approx(expected[0], rel=1e-12)

@@ -228,6 +228,7 @@ def test_callback_stops_with_what_is_reached(x):
         ({"control_points": "smooth"}, "control_points='smooth' must be 'free'"),
         ({"control_points": (4, 4), "window_mode": "time"}, "needs window_mode 'frequency' or 'time-frequency'"),
         ({"accuracy": 0.5}, "accuracy=0.5 must be a relative accuracy from 1e-8 to 0.1"),
+        ({"accuracy": 1e-4, "window_mode": "time"}, "accuracy=0.0001 needs window_mode 'frequency' or"),
         ({"win_length": np.ones((3, 1)) * 50}, "a length for each frequency or bin: that needs"),
         ({"win_length": np.ones((3, 1)) * 50, "hop": 10, "mfft": 128}, r"needs \[\(65, 1\), \(65, 61\)\]"),
         ({"win_length": np.ones((65, 61)) * 50, "hop": 10, "mfft": 128, "window_mode": "frequency"}, r"\[\(65, 1\)\]"),

@@ -8,6 +8,7 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd.tracer import getval
+from numpy.testing import assert_allclose
 
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT, criteria, datasets
@@ -135,7 +136,8 @@ def test_results_cross_processes_and_copies():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         res = pool.apply(_in_a_worker, (0,))
     here = _in_a_worker(0)
-    assert res.win_length == here.win_length
+    # the linear algebra of another process may round differently
+    assert_allclose(res.win_length, here.win_length, rtol=1e-9)
     for again in (pickle.loads(pickle.dumps(here)), copy.deepcopy(here)):
         assert again.summary() == here.summary()
         np.testing.assert_array_equal(again.sft.stft(CHIRP), here.sft.stft(CHIRP))
