@@ -23,7 +23,7 @@ class Criterion:
     scope : {"global", "frame", "local"}, optional
         What one normalisation extends over. None leaves the choice to the
         caller: `adaptstft.optimize` takes ``"local"`` where lengths or
-        positions vary in time, everything else takes ``"global"``.
+        positions vary, in time or with frequency, everything else takes ``"global"``.
     width : float, optional
         Duration in seconds of a neighbourhood, which makes the scope
         ``"local"``. None leaves the choice to the caller.
