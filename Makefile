@@ -32,8 +32,8 @@ test: $(VENV)/.test-installed
 # The adapters to other frameworks, with their doctests. pip chooses which PyTorch: where the usual one brings CUDA along
 # and that is not wanted, PIP_EXTRA_INDEX_URL can name an index of builds for the CPU.
 test-adapters: $(ADAPTERS_VENV)/.installed
-	$(ADAPTERS_VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(ADAPTERS) tests/test_classification.py \
-	    'tests/test_guide.py::test_page[guide/training.rst]'
+	$(ADAPTERS_VENV)/bin/python -m pytest -n $(TEST_WORKERS) $(ADAPTERS) tests/site/test_classification.py \
+	    'tests/site/test_guide.py::test_page[guide/training.rst]'
 
 # Runs the notebooks, each in a new kernel, and stops at the first error. Nothing is written to them.
 notebooks: $(NOTEBOOKS_VENV)/.installed

@@ -8,7 +8,7 @@ _FRAMEWORKS = {
     "dask": ("dask", "distributed"),
     "sklearn": ("sklearn",),
     "torch": ("torch",),
-    "_torch_function": ("torch",),
+    "adapters/torch_function": ("torch",),
 }
 #: Cases that `--quick` keeps of a test with parameters.
 _CASES = 3

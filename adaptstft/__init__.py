@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from adaptstft import criteria, datasets, testing, windows
-    from adaptstft.corpora import Corpus
-    from adaptstft.denoising import denoise
-    from adaptstft.dropin import ShortTimeFFT
-    from adaptstft.gradient import Gradient
-    from adaptstft.many import optimize_many
-    from adaptstft.phase import griffin_lim
-    from adaptstft.reassignment import Reassigned, Synchrosqueezed, reassign, synchrosqueeze
-    from adaptstft.result import TuningResult, load
-    from adaptstft.shorttimefft import AdaptiveShortTimeFFT
-    from adaptstft.table import TuningTable
-    from adaptstft.tracking import Ridges, ridges
-    from adaptstft.tuning import optimize
+    from adaptstft.batch.many import optimize_many
+    from adaptstft.batch.table import TuningTable
+    from adaptstft.denoising.entry import denoise
+    from adaptstft.tracking.phase_retrieval import griffin_lim
+    from adaptstft.tracking.reassignment import Reassigned, Synchrosqueezed, reassign, synchrosqueeze
+    from adaptstft.tracking.ridge_paths import Ridges, ridges
+    from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+    from adaptstft.transforms.gradient import Gradient
+    from adaptstft.transforms.scipy_compatible import ShortTimeFFT
+    from adaptstft.tuning.entry import optimize
+    from adaptstft.tuning.result.result import TuningResult, load
+    from adaptstft.tuning.shared.corpus import Corpus
 
 try:
     __version__ = version("adaptstft")
@@ -27,23 +27,23 @@ except PackageNotFoundError:  # used from a checkout that is not installed
     __version__ = "0+unknown"
 
 _ATTRIBUTES = {
-    "AdaptiveShortTimeFFT": "shorttimefft",
-    "Corpus": "corpora",
-    "Gradient": "gradient",
-    "Reassigned": "reassignment",
-    "Ridges": "tracking",
-    "ShortTimeFFT": "dropin",
-    "Synchrosqueezed": "reassignment",
-    "TuningResult": "result",
-    "TuningTable": "table",
-    "denoise": "denoising",
-    "griffin_lim": "phase",
-    "load": "result",
-    "optimize": "tuning",
-    "optimize_many": "many",
-    "reassign": "reassignment",
-    "ridges": "tracking",
-    "synchrosqueeze": "reassignment",
+    "AdaptiveShortTimeFFT": "transforms.adaptive",
+    "Corpus": "tuning.shared.corpus",
+    "Gradient": "transforms.gradient",
+    "Reassigned": "tracking.reassignment",
+    "Ridges": "tracking.ridge_paths",
+    "ShortTimeFFT": "transforms.scipy_compatible",
+    "Synchrosqueezed": "tracking.reassignment",
+    "TuningResult": "tuning.result.result",
+    "TuningTable": "batch.table",
+    "denoise": "denoising.entry",
+    "griffin_lim": "tracking.phase_retrieval",
+    "load": "tuning.result.result",
+    "optimize": "tuning.entry",
+    "optimize_many": "batch.many",
+    "reassign": "tracking.reassignment",
+    "ridges": "tracking.ridge_paths",
+    "synchrosqueeze": "tracking.reassignment",
 }
 _SUBMODULES = ("criteria", "datasets", "testing", "windows")
 

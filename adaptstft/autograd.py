@@ -31,10 +31,10 @@ import numpy as np
 from autograd.extend import defjvp_argnums, defvjp_argnums, primitive
 from autograd.tracer import isbox
 
-from adaptstft._typing import AnyArray, Backend, FFTMode, Padding, Scaling
-from adaptstft.gradient import Gradient
-from adaptstft.settings import PARAMETERS, Settings, like, spectrogram_jvp
-from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+from adaptstft.adapters.settings import PARAMETERS, Settings, like, spectrogram_jvp
+from adaptstft.common.typing import AnyArray, Backend, FFTMode, Padding, Scaling
+from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+from adaptstft.transforms.gradient import Gradient
 
 # Not in ``__all__`` of the package, which imports nothing of this module.
 __all__ = ["istft", "spectrogram", "stft"]
@@ -256,7 +256,7 @@ def istft(
 # The primitives
 #
 # Convention: autograd's cotangent of a complex array is ``dC/dRe - 1j dC/dIm``, the complex conjugate of
-# the one that `adaptstft.transform` states, which the rest of the package uses. `conj` is all that it takes.
+# the one that `adaptstft.engine.vjp` states, which the rest of the package uses. `conj` is all that it takes.
 
 
 def _analyse(x: Any, *parameters: Any, settings: Settings, call: dict[str, Any]) -> AnyArray:

@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import numpy as np
 
-from adaptstft import __version__, datasets, parallel
-from adaptstft._optional import require
-from adaptstft._typing import HopMode, Method, Scope, WindowMode
+from adaptstft import __version__, datasets
+from adaptstft.batch import parallel
+from adaptstft.batch.rows import describe_error, labelled
+from adaptstft.common.optional import require
+from adaptstft.common.typing import HopMode, Method, Scope, WindowMode
 from adaptstft.recordings import Recording, read
-from adaptstft.rows import describe_error, labelled
 
 if TYPE_CHECKING:
-    from adaptstft.result import TuningResult
+    from adaptstft.tuning.result.result import TuningResult
 
 __all__ = ["main", "save_picture"]
 

@@ -29,21 +29,23 @@ from typing import Any, cast
 
 import numpy as np
 
-from adaptstft import criteria, objective
-from adaptstft._typing import AnyArray, Float64Array, Parameter
-from adaptstft._validation import as_axis, as_inexact, check_finite_stretch
-from adaptstft.analysis import analyse
-from adaptstft.bins import BinFrames, bin_adjoint, bin_forward, bin_slopes
-from adaptstft.dask_pieces import check_array, dask_module, samples, stretches_of, tree
-from adaptstft.energies import energies
-from adaptstft.frame_sums import statistics, statistics_cotangent
-from adaptstft.framing import Frames
-from adaptstft.gradient import Gradient, hop_slope
-from adaptstft.layout import spectra_to_public
-from adaptstft.pieces import conclude_sums, frame_rows
-from adaptstft.scopes import FrameView
-from adaptstft.shorttimefft import AdaptiveShortTimeFFT
-from adaptstft.transform import Transform, pullback
+from adaptstft import criteria
+from adaptstft.common.typing import AnyArray, Float64Array, Parameter
+from adaptstft.common.validation import as_axis, as_inexact, check_finite_stretch
+from adaptstft.criteria import evaluate as objective
+from adaptstft.criteria.energies import energies
+from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.bins import BinFrames, bin_adjoint, bin_forward, bin_gradients
+from adaptstft.engine.frames import Frames
+from adaptstft.engine.operator import analyse
+from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.statistics import statistics, statistics_cotangent
+from adaptstft.engine.vjp import frame_vjp
+from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+from adaptstft.transforms.axes import spectra_to_public
+from adaptstft.transforms.gradient import Gradient, hop_gradient
+from adaptstft.tuning.shared.dask_pieces import check_array, dask_module, samples, stretches_of, tree
+from adaptstft.tuning.shared.pieces import conclude_sums, frame_rows
 
 __all__ = ["spectrogram", "stft", "value_and_grad"]
 
@@ -88,12 +90,12 @@ def _parts(sft: AdaptiveShortTimeFFT, x: Any, beyond: int = 0) -> list[_Part]:
     return parts
 
 
-def _channels(sft: AdaptiveShortTimeFFT, block: AnyArray, low: int) -> tuple[Transform, AnyArray]:
+def _channels(sft: AdaptiveShortTimeFFT, block: AnyArray, low: int) -> tuple[FramePlan, AnyArray]:
     """Transform for one thread of many, and the samples of a stretch as it takes them."""
     x = as_inexact("x", block).reshape(-1, block.shape[-1])
     check_finite_stretch("x", x, low)
-    tf = sft._tf if sft.workers is not None else sft._tf.single()
-    return tf, tf.kernels.asarray(x)
+    plan = sft._tf if sft.workers is not None else sft._tf.single()
+    return plan, plan.kernels.asarray(x)
 
 
 def _frames(sft: AdaptiveShortTimeFFT, part: _Part) -> Frames | BinFrames:
@@ -109,10 +111,10 @@ def _for_part(sft: AdaptiveShortTimeFFT, part: _Part) -> tuple[AdaptiveShortTime
         return sft.remade(win_length=float(np.max(sft.win_length)), positions=np.zeros(1), hop=None), replace(
             part, p0=0, p1=0
         )
-    times = sft._times(part.p0, part.p1)
+    positions = sft._slice_positions(part.p0, part.p1)
     columns = slice(part.p0 - sft.p_min, part.p1 - sft.p_min)
-    theta = np.asarray(sft.win_length)[..., columns] if own else sft.win_length
-    return sft.remade(win_length=theta, positions=times, hop=None), replace(part, p0=0, p1=part.p1 - part.p0)
+    win_length = np.asarray(sft.win_length)[..., columns] if own else sft.win_length
+    return sft.remade(win_length=win_length, positions=positions, hop=None), replace(part, p0=0, p1=part.p1 - part.p0)
 
 
 # ---------------------------------------------------------------------------------------
@@ -120,8 +122,8 @@ def _for_part(sft: AdaptiveShortTimeFFT, part: _Part) -> tuple[AdaptiveShortTime
 
 
 def _stft_block(block: AnyArray, sft: AdaptiveShortTimeFFT, part: _Part, power: bool) -> AnyArray:
-    tf, x = _channels(sft, block, part.low)
-    S = tf.kernels.to_host(analyse(tf, x, _frames(sft, part)))
+    plan, x = _channels(sft, block, part.low)
+    S = plan.kernels.to_host(analyse(plan, x, _frames(sft, part)))
     public = spectra_to_public(S, block.shape[:-1], len(block.shape) - 1)
     return public.real**2 + public.imag**2 if power else public
 
@@ -221,14 +223,14 @@ def spectrogram(sft: AdaptiveShortTimeFFT, x: Any, *, axis: int = -1) -> Any:
 
 
 def _totals(
-    tf: Transform, x: AnyArray, frames: Frames | BinFrames, loss: criteria.Additive
+    plan: FramePlan, x: AnyArray, frames: Frames | BinFrames, loss: criteria.Additive
 ) -> tuple[Float64Array, Float64Array]:
     """Statistics of each frame, shape (statistics, frames), and its number of bins."""
     stats = loss.statistics
-    counts = np.full(len(frames), float(tf.f_pts * len(x)))
+    counts = np.full(len(frames), float(plan.f_pts * len(x)))
     if not isinstance(frames, BinFrames):
-        return statistics(tf, x, frames, stats)[0], counts
-    energy = energies(bin_forward(tf, x, frames).S)
+        return statistics(plan, x, frames, stats)[0], counts
+    energy = energies(bin_forward(plan, x, frames).S)
     return np.array([stats.terms(k, energy)[0].sum(axis=(0, 2)) for k in range(len(stats))]), counts
 
 
@@ -251,11 +253,11 @@ def _check_peak(peak: float) -> float:
 def _sums(
     block: AnyArray, sft: AdaptiveShortTimeFFT, part: _Part, loss: criteria.Additive, peak: float
 ) -> tuple[Float64Array, float, float]:
-    tf, x = _channels(sft, block, part.low)
+    plan, x = _channels(sft, block, part.low)
     frames = _frames(sft, part)
     if not len(frames):
         return np.zeros(2 if loss.scope == "frame" else len(loss.statistics)), 0.0, 0.0
-    totals, counts = _totals(objective.scale_free(tf, peak), x, frames, loss)
+    totals, counts = _totals(objective.scale_free(plan, peak), x, frames, loss)
     return frame_rows(loss, totals, counts, _view(frames)).sums, float(counts.sum()), float(len(frames))
 
 
@@ -269,24 +271,24 @@ def _value(loss: criteria.Additive, total: tuple[Float64Array, float, float]) ->
     return conclude_sums(loss, total[0], total[1], 1.0, 1.0)
 
 
-def _frame_slopes(
-    tf: Transform, x: AnyArray, frames: Frames | BinFrames, loss: criteria.Additive, slopes: Float64Array
+def _frame_gradients(
+    plan: FramePlan, x: AnyArray, frames: Frames | BinFrames, loss: criteria.Additive, gradients: Float64Array
 ) -> Float64Array:
     """Slope of the value in each frame's statistics, shape (statistics, frames)."""
     if loss.scope != "frame":
-        return np.repeat(slopes[:, np.newaxis], len(frames), axis=1)
-    rows = frame_rows(loss, *_totals(tf, x, frames, loss), _view(frames))
-    return np.asarray(np.einsum("j,jkp->kp", slopes, rows.slopes))
+        return np.repeat(gradients[:, np.newaxis], len(frames), axis=1)
+    rows = frame_rows(loss, *_totals(plan, x, frames, loss), _view(frames))
+    return np.asarray(np.einsum("j,jkp->kp", gradients, rows.gradients))
 
 
-def _bin_cotangent(loss: criteria.Additive, tf: Transform, S: AnyArray, weights: Float64Array) -> AnyArray:
+def _bin_cotangent(loss: criteria.Additive, plan: FramePlan, S: AnyArray, weights: Float64Array) -> AnyArray:
     """Cotangent of ``sum_kp weights[k, p] * statistic_k[p]`` for windows per bin."""
     energy = energies(S)
     rate = sum(w[:, np.newaxis] * loss.statistics.terms(k, energy)[1] for k, w in enumerate(weights))
-    return cast(AnyArray, tf.kernels.asarray(2 * rate) * S)
+    return cast(AnyArray, plan.kernels.asarray(2 * rate) * S)
 
 
-def _parameter_slopes(
+def _parameter_gradients(
     block: AnyArray,
     sft: AdaptiveShortTimeFFT,
     part: _Part,
@@ -297,25 +299,25 @@ def _parameter_slopes(
     chosen: frozenset[str],
 ) -> Gradient:
     """Gradient in the parameters from the slices of one stretch, whose first has the number `first`."""
-    tf, x = _channels(sft, block, part.low)
-    tf = objective.scale_free(tf, peak)
+    plan, x = _channels(sft, block, part.low)
+    plan = objective.scale_free(plan, peak)
     frames = _frames(sft, part)
-    slopes = _frame_slopes(tf, x, frames, loss, found[1])
+    gradients = _frame_gradients(plan, x, frames, loss, found[1])
     shape = "shape" in chosen
     if isinstance(frames, BinFrames):
-        spectra = bin_forward(tf, x, frames, slope=True, shape=shape)
-        d = bin_slopes(tf, spectra, _bin_cotangent(loss, tf, spectra.S, slopes), phase=False)
-        theta, positions, d_shape = d.theta, d.positions, d.shape
+        spectra = bin_forward(plan, x, frames, gradient=True, shape=shape)
+        d = bin_gradients(plan, spectra, _bin_cotangent(loss, plan, spectra.S, gradients), phase=False)
+        win_length, positions, d_shape = d.win_length, d.positions, d.shape
     else:
-        make = statistics_cotangent(tf, loss.statistics, slopes)
-        back = pullback(tf, x, frames, make, want_x=False, parameters=True, shape=shape).frames
-        theta, positions, d_shape = back.theta, back.centre, back.shape.sum(axis=1)
+        make = statistics_cotangent(plan, loss.statistics, gradients)
+        back = frame_vjp(plan, x, frames, make, want_x=False, parameters=True, shape=shape).frames
+        win_length, positions, d_shape = back.win_length, back.centre, back.shape.sum(axis=1)
     # a transform of a part may be one of positions where the whole has a hop
-    hop = hop_slope(first, positions) if "hop" in chosen else None
-    return replace(sft._gradient(set(chosen), first, theta, positions, d_shape), hop=hop)
+    hop = hop_gradient(first, positions) if "hop" in chosen else None
+    return replace(sft._gradient(set(chosen), first, win_length, positions, d_shape), hop=hop)
 
 
-def _signal_slopes(
+def _signal_gradients(
     block: AnyArray,
     sft: AdaptiveShortTimeFFT,
     part: _Part,
@@ -325,20 +327,20 @@ def _signal_slopes(
     found: tuple[float, Float64Array],
 ) -> AnyArray:
     """Gradient in the samples ``own[0] <= n < own[1]`` from all slices that take any."""
-    tf, x = _channels(sft, block, part.low)
-    tf = objective.scale_free(tf, peak)
+    plan, x = _channels(sft, block, part.low)
+    plan = objective.scale_free(plan, peak)
     frames = _frames(sft, part)
     d_x = np.zeros_like(x)
     if len(frames):
-        slopes = _frame_slopes(tf, x, frames, loss, found[1])
+        gradients = _frame_gradients(plan, x, frames, loss, found[1])
         if isinstance(frames, BinFrames):
-            g = _bin_cotangent(loss, tf, bin_forward(tf, x, frames).S, slopes)
-            d_x = bin_adjoint(tf, g, frames, 0, x.shape[1], real=not np.iscomplexobj(x)).astype(x.dtype)
+            g = _bin_cotangent(loss, plan, bin_forward(plan, x, frames).S, gradients)
+            d_x = bin_adjoint(plan, g, frames, 0, x.shape[1], real=not np.iscomplexobj(x)).astype(x.dtype)
         else:
-            make = statistics_cotangent(tf, loss.statistics, slopes)
-            d_x = cast(AnyArray, pullback(tf, x, frames, make, want_x=True, parameters=False, shape=False).x)
+            make = statistics_cotangent(plan, loss.statistics, gradients)
+            d_x = cast(AnyArray, frame_vjp(plan, x, frames, make, want_x=True, parameters=False, shape=False).x)
     inside = d_x[:, own[0] - part.low : own[1] - part.low]
-    return cast(AnyArray, tf.kernels.to_host(inside)).reshape(*block.shape[:-1], own[1] - own[0])
+    return cast(AnyArray, plan.kernels.to_host(inside)).reshape(*block.shape[:-1], own[1] - own[0])
 
 
 def value_and_grad(
@@ -448,7 +450,8 @@ class _Tasks:
         """Gradient in the parameters of the transform."""
         sft, live = self.sft, [k for k, part in enumerate(self.parts) if part.p0 < part.p1]
         sums = [
-            self._call(_parameter_slopes, k, self.parts[k].p0, self.loss, self.peak, self.found, chosen) for k in live
+            self._call(_parameter_gradients, k, self.parts[k].p0, self.loss, self.peak, self.found, chosen)
+            for k in live
         ]
         counts = [self.parts[k].p1 - self.parts[k].p0 for k in live]
         each = np.asarray(sft.win_length).shape
@@ -481,8 +484,8 @@ class _Tasks:
             own, at = _for_part(self.sft, part)
             block = samples(self.x, part.low, part.high)
             at = self.delayed(at, traverse=False)
-            slopes = self.delayed(_signal_slopes)(block, own, at, (a, b), self.loss, self.peak, self.found)
-            found.append(da.from_delayed(slopes, (*self.x.shape[:-1], b - a), self.x.dtype))
+            gradients = self.delayed(_signal_gradients)(block, own, at, (a, b), self.loss, self.peak, self.found)
+            found.append(da.from_delayed(gradients, (*self.x.shape[:-1], b - a), self.x.dtype))
         return da.concatenate(found, axis=-1)
 
 

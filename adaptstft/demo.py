@@ -14,8 +14,8 @@ import numpy as np
 
 import adaptstft
 from adaptstft import criteria, datasets
-from adaptstft._typing import WindowMode
 from adaptstft.cli import save_picture
+from adaptstft.common.typing import WindowMode
 from adaptstft.recordings import Recording
 
 __all__ = ["load_recording", "main"]

@@ -19,8 +19,8 @@ import numpy as np
 import scipy.io
 import scipy.io.wavfile
 
-from adaptstft._typing import AnyArray
-from adaptstft._validation import check_finite, check_positive
+from adaptstft.common.typing import AnyArray
+from adaptstft.common.validation import check_finite, check_positive
 
 __all__ = ["Recording", "read"]
 

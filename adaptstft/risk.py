@@ -25,10 +25,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from autograd.extend import defvjp, primitive
 
-from adaptstft._typing import Float64Array
-from adaptstft._validation import as_signal, check_option, check_positive
-from adaptstft.noise import check_noise
-from adaptstft.shrinkage import GAINS, threshold_ratio
+from adaptstft.common.typing import Float64Array
+from adaptstft.common.validation import as_signal, check_option, check_positive
+from adaptstft.denoising.noise import check_noise
+from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
 
 __all__ = ["SureLoss"]
 
@@ -39,22 +39,22 @@ RiskMode = Literal["soft", "wiener", "smooth"]
 def _risk(energy: Float64Array, variance: Float64Array, threshold: float, mode: RiskMode) -> Float64Array:
     """Estimate of the squared error of every coefficient of given ``|S|**2``, in variances of the noise."""
     gain = GAINS[mode](threshold_ratio(threshold, variance, energy))
-    return (1 - gain.value) ** 2 * energy / variance - 1 + 2 * (gain.value - gain.slope)
+    return (1 - gain.value) ** 2 * energy / variance - 1 + 2 * (gain.value - gain.gradient)
 
 
-def _risk_slope(energy: Float64Array, variance: Float64Array, threshold: float, mode: RiskMode) -> Float64Array:
+def _risk_gradient(energy: Float64Array, variance: Float64Array, threshold: float, mode: RiskMode) -> Float64Array:
     """Slope of `_risk` in the energies."""
     gain = GAINS[mode](threshold_ratio(threshold, variance, energy))
     rest = 1 - gain.value
     # there is no curvature where the energy is nearly zero
     turn = 2 * gain.curvature / np.where(gain.curvature == 0, 1.0, energy)
-    return (rest**2 + 2 * rest * gain.slope) / variance + turn
+    return (rest**2 + 2 * rest * gain.gradient) / variance + turn
 
 
 _differentiable_risk = primitive(_risk)
 defvjp(
     _differentiable_risk,
-    lambda ans, energy, variance, threshold, mode: lambda g: g * _risk_slope(energy, variance, threshold, mode),
+    lambda ans, energy, variance, threshold, mode: lambda g: g * _risk_gradient(energy, variance, threshold, mode),
     argnums=[0],
 )
 

@@ -13,12 +13,12 @@ import autograd.numpy as anp
 import numpy as np
 from autograd.scipy.special import logsumexp
 
-from adaptstft._optional import require
-from adaptstft._typing import AnyArray, Float64Array
-from adaptstft._validation import as_real, check_option, check_positive, show
-from adaptstft.criteria import Callable_, names, resolve
-from adaptstft.request import remove_trend
-from adaptstft.tuning import optimize
+from adaptstft.common.detrend import remove_trend
+from adaptstft.common.optional import require
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.validation import as_real, check_option, check_positive, show
+from adaptstft.criteria import UserLoss, names, resolve
+from adaptstft.tuning.entry import optimize
 
 require("sklearn", extra="sklearn", package="scikit-learn")
 
@@ -313,7 +313,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         power = self._check_not_silent(signals, np.abs(X).max())
         self.floor_ = 0.0 if self.log_floor is None else float(self.log_floor * power / self.fs)
         criterion = self._loss(member)
-        if not isinstance(criterion, Callable_):
+        if not isinstance(criterion, UserLoss):
             signals = _unit_energy(signals)
         res = optimize(
             signals,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from adaptstft import criteria
-from adaptstft._typing import AnyArray, Float64Array
-from adaptstft._validation import as_signal
-from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.validation import as_signal
+from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 __all__ = ["Comparison", "check_adjoint", "check_vjp"]
 

@@ -31,12 +31,12 @@ import numpy as np
 from scipy.special import logit
 
 from adaptstft import windows
-from adaptstft._torch_function import ISTFT, SPECTROGRAM, STFT, apply, host, torch
-from adaptstft._typing import Backend, FFTMode, Padding, Scaling
-from adaptstft._validation import as_bounds, as_index, as_win_length, check_option, show
-from adaptstft.parameters import frame_count
-from adaptstft.settings import Settings
-from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+from adaptstft.adapters.settings import Settings
+from adaptstft.adapters.torch_function import ISTFT, SPECTROGRAM, STFT, apply, host, torch
+from adaptstft.common.typing import Backend, FFTMode, Padding, Scaling
+from adaptstft.common.validation import as_bounds, as_index, as_win_length, check_option, show
+from adaptstft.engine.durations import frame_count
+from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 # Not in ``__all__`` of the package, which imports nothing of this module.
 __all__ = ["AdaptiveSTFT", "istft", "spectrogram", "stft"]
@@ -404,11 +404,11 @@ class AdaptiveSTFT(torch.nn.Module):  # type: ignore[misc]
 
     def _parameters_for(self, n: int) -> tuple[Any, Any, Any, Any]:
         """Window lengths, no hop, positions and shape for signals of `n` samples."""
-        times = self.positions(n)
+        positions = self.positions(n)
         lengths = self.win_length()
         if lengths.ndim == 1 or (lengths.ndim == 2 and lengths.shape[1] > 1):
-            lengths = _spread(lengths, len(times), logarithmic=True)
-        return lengths, None, times, None if self.shape is None else self.shape()
+            lengths = _spread(lengths, len(positions), logarithmic=True)
+        return lengths, None, positions, None if self.shape is None else self.shape()
 
     def forward(self, x: Any) -> Any:
         """Transform signals.

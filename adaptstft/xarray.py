@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adaptstft import __version__, tuning
-from adaptstft._optional import require
-from adaptstft._typing import AnyArray, Float64Array, Padding
-from adaptstft._validation import check_positive
-from adaptstft.result import TuningResult
-from adaptstft.rows import describe
-from adaptstft.shorttimefft import AdaptiveShortTimeFFT
+from adaptstft import __version__
+from adaptstft.batch.rows import describe
+from adaptstft.common.optional import require
+from adaptstft.common.typing import AnyArray, Float64Array, Padding
+from adaptstft.common.validation import check_positive
+from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+from adaptstft.tuning import entry as tuning
+from adaptstft.tuning.result.result import TuningResult
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft.bins import BinFrames
 from adaptstft.criteria import Shannon
-from adaptstft.lowrank import BasisTransforms, window_basis
-from adaptstft.objective import bin_loss
-from adaptstft.scopes import FrameView
+from adaptstft.criteria.evaluate import bin_loss
+from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.bins import BinFrames
+from adaptstft.tuning.tables.lowrank import BasisTransforms, window_basis
 from benchmarks.cases_gradients import against_dstft
 from benchmarks.differentiable import Problem
 from benchmarks.harness import Case, Row, Settings, Target, sound
@@ -57,16 +57,16 @@ def low_rank(problem: Problem, workers: int) -> Callable[[], Any]:
 
     They cover the range of lengths that dstft's parameters have; making them, once for a signal, is not timed.
     """
-    tf = problem.transform(workers)._tf
+    plan = problem.transform(workers)._tf
     x = problem.x[np.newaxis]
-    theta = np.ascontiguousarray(problem.lengths.T)
-    basis = window_basis(tf, (problem.mfft / 16, float(problem.mfft)), _ACCURACY)
+    win_length = np.ascontiguousarray(problem.lengths.T)
+    basis = window_basis(plan, (problem.mfft / 16, float(problem.mfft)), _ACCURACY)
     if basis is None:
         raise RuntimeError("no basis of few lengths reaches the accuracy")
-    transforms = BasisTransforms(tf, x, problem.positions, basis, _ACCURACY)
-    frames = BinFrames(theta, problem.positions, problem.positions)
+    transforms = BasisTransforms(plan, x, problem.positions, basis, _ACCURACY)
+    frames = BinFrames(win_length, problem.positions, problem.positions)
     view = FrameView(problem.positions, np.ones(problem.positions.size))
-    return lambda: bin_loss(tf, x, frames, transforms.spectra(theta), Shannon(), view)
+    return lambda: bin_loss(plan, x, frames, transforms.spectra(win_length), Shannon(), view)
 
 
 _ACCURACY = 1e-4

@@ -21,7 +21,7 @@ def _medians(problem: Problem, workers: tuple[int, ...], settings: Settings) -> 
     return {int(w): statistics.median(seconds) for w, seconds in found.items()}
 
 
-def _slope(sizes: list[int], seconds: list[float]) -> float:
+def _gradient(sizes: list[int], seconds: list[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
@@ -36,9 +36,9 @@ def _signal_lengths(settings: Settings, workers: tuple[int, ...]) -> list[Row]:
     rows = []
     for w in workers:
         work = f"exponent of the cost in N, {sizes[0]:,} to {sizes[-1]:,} samples, {w} worker{'s' * (w > 1)}"
-        exponent = Figure(_slope(sizes, curves[w]), "")
+        exponent = Figure(_gradient(sizes, curves[w]), "")
         # short signals show what a call costs at least, long ones the slope
-        upper = {"exponent_of_the_longer_half": _slope(sizes[len(sizes) // 2 :], curves[w][len(sizes) // 2 :])}
+        upper = {"exponent_of_the_longer_half": _gradient(sizes[len(sizes) // 2 :], curves[w][len(sizes) // 2 :])}
         rows.append(Row(_NAME, work, ours=Figure(curves[w][-1]), result=exponent, detail=detail | upper))
     return rows
 
@@ -57,12 +57,11 @@ def _fft_lengths(settings: Settings) -> Row:
     x = sound(settings.size(480_000, 20_000))
     sizes = [256, 512, 1024] if settings.quick else [2**k for k in range(8, 14)]
     seconds = [
-        _medians(Problem.at_hop(x, m, m // 4, "time"), (settings.workers,), settings)[settings.workers]
-        for m in sizes
+        _medians(Problem.at_hop(x, m, m // 4, "time"), (settings.workers,), settings)[settings.workers] for m in sizes
     ]
     work = f"exponent of the cost in mfft, {sizes[0]} to {sizes[-1]}, hop mfft/4, {x.size:,} samples"
     detail = {"mfft": sizes, "seconds": seconds}
-    return Row(_NAME, work, ours=Figure(seconds[-1]), result=Figure(_slope(sizes, seconds), ""), detail=detail)
+    return Row(_NAME, work, ours=Figure(seconds[-1]), result=Figure(_gradient(sizes, seconds), ""), detail=detail)
 
 
 def _run(settings: Settings) -> list[Row]:

@@ -40,8 +40,8 @@ class Layer:
         """Return the derivative of the last loss in the window lengths, from that in the parameters behind them."""
         raw = self.layer.win_length.raw.detach().requires_grad_()
         lengths = self.torch.func.functional_call(self.layer.win_length, {"raw": raw})
-        (slope,) = self.torch.autograd.grad(lengths.sum(), raw)
-        return (self.layer.win_length.raw.grad / slope).numpy()
+        (gradient,) = self.torch.autograd.grad(lengths.sum(), raw)
+        return (self.layer.win_length.raw.grad / gradient).numpy()
 
 
 def _agreement(problem: Problem, peer: Peer, settings: Settings) -> dict[str, Any]:
@@ -49,8 +49,8 @@ def _agreement(problem: Problem, peer: Peer, settings: Settings) -> dict[str, An
     ours = Layer(same, settings)
     found = {"value": ours.evaluate(), "their_value": peer.evaluate()}
     theirs = peer.module._raw_win_length.grad.numpy().reshape(same.lengths.shape)
-    slope = peer._logit_slope(same.lengths, peer.shortest, same.mfft)
-    found["length_gradient_difference"] = largest_difference(ours.length_gradient() * slope, theirs)
+    gradient = peer._logit_gradient(same.lengths, peer.shortest, same.mfft)
+    found["length_gradient_difference"] = largest_difference(ours.length_gradient() * gradient, theirs)
     return found
 
 

@@ -24,9 +24,9 @@ import numpy as np
 
 import adaptstft
 from adaptstft import criteria, kernels, windows
-from adaptstft.dask_pieces import DaskPieces
-from adaptstft.pieces import Question, Stretch, answer
-from adaptstft.transform import Transform
+from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.shared.dask_pieces import DaskPieces
+from adaptstft.tuning.shared.pieces import Question, Stretch, answer
 
 _CHUNK_SECONDS = 10
 #: Factor on the hop with which hardly anything but the reading is left.
@@ -72,8 +72,8 @@ def question(fs: float, length: float, hop: float, *, gradient: bool = True) -> 
     """Make what an iteration asks."""
     mfft = 1 << int(np.ceil(np.log2(length)))
     module = kernels.resolve("auto")[1]
-    tf = Transform(mfft, "onesided", "psd", module, 1, windows.resolve("hann"), 1 / fs, amplitude=fs**0.5)
-    return Question(tf, np.array([length]), hop, criteria.Renyi(scope="global"), gradient=gradient)
+    plan = FramePlan(mfft, "onesided", "psd", module, 1, windows.resolve("hann"), 1 / fs, amplitude=fs**0.5)
+    return Question(plan, np.array([length]), hop, criteria.Renyi(scope="global"), gradient=gradient)
 
 
 def _peak_memory() -> int:
@@ -86,12 +86,12 @@ def transform_seconds(asked: Question) -> float:
     """Return the processor seconds that one transform with its gradient takes in this process."""
     x = np.random.default_rng(0).standard_normal((1, 1 << 19)).astype(np.float32)
     stretch = Stretch(x, x.shape[1])
-    times = []
+    positions = []
     for _ in range(6):
         start = time.process_time()
         (found,) = answer(stretch, [asked])
-        times.append((time.process_time() - start) / found.frames)
-    return min(times)
+        positions.append((time.process_time() - start) / found.frames)
+    return min(positions)
 
 
 class Cluster:
@@ -132,7 +132,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     asked = question(args.fs, args.length, args.hop)
     found: dict[str, Any] = {"settings": {k: str(v) for k, v in vars(args).items()}, "cores": os.cpu_count()}
     per_transform = found["seconds per transform"] = transform_seconds(asked)
-    times: dict[int, list[float]] = {count: [] for count in args.workers}
+    positions: dict[int, list[float]] = {count: [] for count in args.workers}
     for _ in range(args.repeat):
         for count in args.workers:
             with Cluster(count, args.memory) as cluster:
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 found[f"processor seconds of {count} without transforms"] = reading = cluster.busy() - busy
                 start, busy, sent = time.perf_counter(), cluster.busy(), cluster.sent()
                 (total,) = pieces.ask([asked])
-                times[count].append(time.perf_counter() - start)
+                positions[count].append(time.perf_counter() - start)
                 found[f"processor seconds of {count}"] = cluster.busy() - busy
                 transforms = total.frames * args.channels * per_transform
                 found[f"processor seconds of {count}, predicted"] = reading * (1 - 1 / _IDLE) + transforms
@@ -154,9 +154,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 found["stretches"], found["frames"] = len(pieces.stretches), total.frames
                 load = os.getloadavg()[0]
                 print(
-                    f"{count} workers: {times[count][-1]:.1f} s, load {load:.1f}, peaks {cluster.peaks()}", flush=True
+                    f"{count} workers: {positions[count][-1]:.1f} s, load {load:.1f}, peaks {cluster.peaks()}",
+                    flush=True,
                 )
-    found["seconds"] = {count: statistics.median(values) for count, values in times.items()}
+    found["seconds"] = {count: statistics.median(values) for count, values in positions.items()}
     if args.tune:
         with Cluster(max(args.workers), args.memory) as cluster:
             start = time.perf_counter()

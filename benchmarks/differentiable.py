@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import adaptstft
-from adaptstft._typing import Backend
+from adaptstft.common.typing import Backend
 from benchmarks.harness import Settings, largest_difference
 from benchmarks.peers import require, torch_with
 
@@ -151,12 +151,12 @@ class Peer:
         found: dict[str, Any] = {"shape": list(ours.shape), "their_shape": list(theirs.shape), "dtype": str(ours.dtype)}
         found["S_difference"] = largest_difference(ours, theirs)
         found["value"], found["their_value"] = float(value), self.evaluate()
-        slope = self._logit_slope(np.asarray(same.lengths), self.shortest, same.mfft)
+        slope = self._logit_gradient(np.asarray(same.lengths), self.shortest, same.mfft)
         raw = self.module._raw_win_length.grad.numpy().reshape(np.shape(same.lengths))
         found["length_gradient_difference"] = largest_difference(gradient.win_length * slope, raw)
         if same.hop_mode == "time":
             hops = np.diff(same.positions, prepend=0.0)
-            slope = self._logit_slope(hops, *self.hops)
+            slope = self._logit_gradient(hops, *self.hops)
             in_hops = np.cumsum(gradient.positions[::-1])[::-1]
             found["hop_gradient_difference"] = largest_difference(
                 in_hops * slope, self.module._raw_hop_length.grad.numpy()
@@ -164,6 +164,6 @@ class Peer:
         return found
 
     @staticmethod
-    def _logit_slope(values: Any, low: float, high: float) -> Any:
+    def _logit_gradient(values: Any, low: float, high: float) -> Any:
         share = (values - low) / (high - low)
         return (high - low) * share * (1 - share)

@@ -107,7 +107,7 @@ def adam(
     if hop_mode == "time":  # by itself its frames begin one hop late; here the first one stays at sample 0, as ours
         with torch.no_grad():
             module._raw_hop_length[0] = _AT_ZERO
-        module._raw_hop_length.register_hook(lambda slope: slope.index_fill(0, torch.tensor([0]), 0.0))
+        module._raw_hop_length.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor([0]), 0.0))
     loss_of = _kurtosis if experiment.criterion.name == "kurtosis" else _entropy
     optimizer = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=schedule.rate)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(

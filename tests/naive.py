@@ -171,7 +171,7 @@ def stft(
     window_offset=0.0,
     padding="zeros",
 ):
-    """S[q, p] for one channel; `theta` broadcasts to (f_pts, p_num), `centres` are real, in samples."""
+    """S[q, p] for one channel; `win_length` broadcasts to (f_pts, p_num), `centres` are real, in samples."""
     x = np.asarray(x)
     x = x.astype(complex if np.iscomplexobj(x) else float)
     f = frequencies(fft_mode, mfft, fs)
@@ -473,23 +473,23 @@ class Case:
 
     def draw_frames(self, framing, rng):
         length, placed = framing.split(", ")
-        self.theta, self.slices = rng.uniform(11.5, 12.5), None
+        self.win_length, self.slices = rng.uniform(11.5, 12.5), None
         if placed == "positions":
             self.hop, self.centres = None, np.sort(np.linspace(-2, self.n + 2, 9) + rng.uniform(-1.2, 1.2, 9))
         else:
             self.hop = rng.uniform(3.5, 5)
-            longest = self.theta if length == "constant" else 17.0
+            longest = self.win_length if length == "constant" else 17.0
             self.slices = slice_range(self.window, longest, self.hop, self.n, self.window_offset)
             self.centres = self.hop * np.arange(*self.slices)
         f_pts = len(frequencies(self.options["fft_mode"], self.options["mfft"]))
         if length == "time":
-            self.theta = rng.uniform(6, 16.5, len(self.centres))
+            self.win_length = rng.uniform(6, 16.5, len(self.centres))
         elif length != "constant":
-            self.theta = rng.uniform(6, 16.5, (f_pts, len(self.centres) if length == "bin" else 1))
+            self.win_length = rng.uniform(6, 16.5, (f_pts, len(self.centres) if length == "bin" else 1))
             while not self.clear():  # with so many lengths, only those in the way are drawn again
                 close = ~np.broadcast_to(self.clear_lengths(), (f_pts, len(self.centres)))
                 close = close if length == "bin" else close.any(axis=1, keepdims=True)
-                self.theta[close] = rng.uniform(6, 16.5, close.sum())
+                self.win_length[close] = rng.uniform(6, 16.5, close.sum())
 
     def clear(self):
         """Whether all lengths are clear of the samples."""
@@ -500,7 +500,7 @@ class Case:
 
         Nor may one be close to a corner of a Tukey window's plateau, where its second derivative jumps.
         """
-        half = np.asarray(self.theta) / 2
+        half = np.asarray(self.win_length) / 2
         corners = [1.0, 1 - self.shape[0]] if not callable(self.window) and self.window[0] == "tukey" else [1.0]
         edges = [
             middle + self.window_offset + sign * corner * half
@@ -515,7 +515,7 @@ class Case:
         return np.ravel(np.asarray(self.window[1], dtype=float))
 
     def settings(self):
-        """Keyword arguments that make the transform under test from `window` and `theta`."""
+        """Keyword arguments that make the transform under test from `window` and `win_length`."""
         placed = {"hop": self.hop} if self.hop is not None else {"hop": None, "positions": self.centres}
         return self.options | placed
 
@@ -526,7 +526,7 @@ class Case:
 
     def value_of(self, name):
         base = {
-            "win_length": self.theta,
+            "win_length": self.win_length,
             "positions": self.centres,
             "hop": self.hop,
             "shape": self.shape,
@@ -548,7 +548,7 @@ class Case:
 
     def spectra(self, name=None, move=0.0):
         """S with parameter `name` moved by the array `move`, from the reference."""
-        theta, centres, x, window = self.theta, self.centres, self.x, self.window
+        theta, centres, x, window = self.win_length, self.centres, self.x, self.window
         if name == "win_length":
             theta = theta + move
         elif name == "positions":

@@ -43,15 +43,15 @@ def signature(function, *, of_instance=False):
     return re.sub(r" at 0x[0-9a-fA-F]+", "", str(inspect.Signature(bare)))
 
 
-def member(cls, name):
-    """Return the line of one attribute of a class."""
+def member(public, cls, name):
+    """Return the line of one attribute of a class with a public name."""
     found = inspect.getattr_static(cls, name, None)
     if isinstance(found, (classmethod, staticmethod)):
         kind = type(found).__name__
-        return f"{cls.__name__}.{name}{signature(getattr(cls, name))} {kind}"
+        return f"{public}.{name}{signature(getattr(cls, name))} {kind}"
     if inspect.isfunction(found):
-        return f"{cls.__name__}.{name}{signature(found, of_instance=True)}"
-    return f"{cls.__name__}.{name}"
+        return f"{public}.{name}{signature(found, of_instance=True)}"
+    return f"{public}.{name}"
 
 
 def members(cls):
@@ -72,7 +72,7 @@ def lines_of(module):
             yield f"{name} module"
         elif inspect.isclass(value):
             yield name + signature(value)
-            yield from (member(value, attribute) for attribute in members(value))
+            yield from (member(name, value, attribute) for attribute in members(value))
         elif callable(value):
             yield name + signature(value)
         else:

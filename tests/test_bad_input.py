@@ -402,7 +402,7 @@ def test_a_missing_extra_names_the_command(monkeypatch):
         return real_import(name, *args, **kwargs)
 
     monkeypatch.setattr("importlib.import_module", lambda name: no_matplotlib(name))
-    from adaptstft._optional import require
+    from adaptstft.common.optional import require
 
     with pytest.raises(ImportError, match=r"needs matplotlib, .*: pip install 'adaptstft\[plot\]'"):
         require("matplotlib.pyplot", extra="plot")

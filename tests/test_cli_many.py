@@ -99,11 +99,10 @@ def test_an_interrupt_says_where_the_rows_are(capsys, tmp_path, files, monkeypat
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("adaptstft.many.optimize", interrupted)
+    monkeypatch.setattr("adaptstft.batch.many.optimize", interrupted)
     assert cli.main([files[1], files[0], "--out", str(tmp_path / "out.csv")]) == 130
     assert (
-        capsys.readouterr().err
-        == f"adaptstft: 1 row is in {tmp_path / 'out.csv'}; the same call goes on from there\n"
+        capsys.readouterr().err == f"adaptstft: 1 row is in {tmp_path / 'out.csv'}; the same call goes on from there\n"
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import adaptstft
-from adaptstft import AdaptiveShortTimeFFT, blocks
+from adaptstft import AdaptiveShortTimeFFT
+from adaptstft.common import threads as blocks
 
 N_THREADS = 8
 

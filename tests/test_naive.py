@@ -114,7 +114,7 @@ def test_slice_range_is_scipys(window, size, hop, n):
 
 
 @pytest.mark.parametrize(
-    ("window", "symmetric", "size", "theta", "offset"),
+    ("window", "symmetric", "size", "win_length", "offset"),
     [
         ("hamming", False, 15, 15, 0.5),
         (("kaiser", 6.0), False, 15, 15, 0.5),
@@ -123,21 +123,21 @@ def test_slice_range_is_scipys(window, size, hop, n):
     ],
 )
 @pytest.mark.parametrize("scale_to", naive.SCALINGS)
-def test_odd_and_symmetric_windows_are_offset(window, symmetric, size, theta, offset, scale_to, rng):
+def test_odd_and_symmetric_windows_are_offset(window, symmetric, size, win_length, offset, scale_to, rng):
     x = rng.standard_normal(40)
     settings = {"fs": 3.0, "mfft": 18, "scale_to": scale_to}
     sft = ShortTimeFFT(get_window(window, size, fftbins=not symmetric), 4, **settings)
     centres = np.arange(*sft.p_range(40)) * 4
-    S = naive.stft(x, window, theta, centres, max_length=size, window_offset=offset, **settings)
+    S = naive.stft(x, window, win_length, centres, max_length=size, window_offset=offset, **settings)
     assert_allclose(S, sft.stft(x), rtol=0, atol=TOL)
 
 
 def test_length_per_bin_takes_each_bin_from_its_own_transform(rng):
     x, centres = rng.standard_normal(40), np.array([3.2, 10.0, 21.7])
-    theta = rng.uniform(5, 15, (9, 3))
-    S = naive.stft(x, "hann", theta, centres, mfft=16, scale_to="psd")
+    win_length = rng.uniform(5, 15, (9, 3))
+    S = naive.stft(x, "hann", win_length, centres, mfft=16, scale_to="psd")
     for q, p in [(0, 0), (4, 1), (8, 2), (3, 0)]:
-        alone = naive.stft(x, "hann", theta[q, p], centres[p : p + 1], mfft=16, scale_to="psd")
+        alone = naive.stft(x, "hann", win_length[q, p], centres[p : p + 1], mfft=16, scale_to="psd")
         assert S[q, p] == pytest.approx(alone[q, 0], rel=TOL)
 
 
@@ -158,9 +158,9 @@ def test_istft_is_scipys_for_any_spectrum(mfft, fft_mode, scale_to, rng):
 
 
 def test_frame_windows_are_the_windows_of_the_transform(rng):
-    centres, theta = np.array([-2.3, 5.0, 11.9]), np.array([9.0, 12.0, 7.7])
-    w = naive.frame_windows("hamming", theta, centres, 14, scale_to="psd")
-    dc = naive.stft(np.ones(14), "hamming", theta, centres, mfft=12, scale_to="psd")[0]
+    centres, win_length = np.array([-2.3, 5.0, 11.9]), np.array([9.0, 12.0, 7.7])
+    w = naive.frame_windows("hamming", win_length, centres, 14, scale_to="psd")
+    dc = naive.stft(np.ones(14), "hamming", win_length, centres, mfft=12, scale_to="psd")[0]
     assert_allclose(w.sum(axis=1), dc.real, rtol=TOL)
 
 
@@ -244,17 +244,17 @@ def test_silent_frames_are_left_out_of_the_frame_scope(name, rng):
 
 
 @pytest.mark.parametrize(
-    ("fun", "slope"),
+    ("fun", "gradient"),
     [
         (np.exp, 1.0),
         (lambda s: s + np.maximum(s, 0) ** 2, 1.0),  # C1 with a jump of the second derivative at 0
         (lambda s: math.cos(3 + s), -math.sin(3)),
     ],
 )
-def test_derivative(fun, slope):
+def test_derivative(fun, gradient):
     value, error = naive.derivative(fun, 0.02)
     # The finest step is 6e-4: rounding of order eps / 6e-4, amplified by the extrapolation about tenfold.
-    assert value == pytest.approx(slope, abs=1e-10)
+    assert value == pytest.approx(gradient, abs=1e-10)
     assert error < 1e-9
 
 

@@ -26,5 +26,5 @@ def test_a_change_is_seen():
     class Other:
         def method(self, a, *, b=1): ...
 
-    assert public_api.member(Other, "method") == "Other.method(a, *, b=1)"
+    assert public_api.member("Other", Other, "method") == "Other.method(a, *, b=1)"
     assert public_api.signature(lambda x, axis=-1: x) == "(x, axis=-1)"

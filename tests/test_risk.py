@@ -7,9 +7,9 @@ from autograd.test_util import check_grads
 
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT
+from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
+from adaptstft.denoising.sure_tuning import length_grid
 from adaptstft.risk import SureLoss, _differentiable_risk, _risk
-from adaptstft.shrinkage import GAINS, threshold_ratio
-from adaptstft.sure_tuning import length_grid
 
 FS = 1000.0
 N = 6000
@@ -44,8 +44,8 @@ def test_the_estimate_is_unbiased(rng, mode):
 def test_slopes_of_the_loss(rng, mode):
     energy = rng.gamma(1.0, 2.0, (3, 40))
     check_grads(lambda e: _differentiable_risk(e, 0.7, 2.0, mode), modes=["rev"], order=1)(energy)
-    slope = autograd.grad(lambda e: _differentiable_risk(e, 0.7, 2.0, mode).sum())(np.array([0.0, 1e-300, 1e300]))
-    assert slope.tolist()[:2] == [1 / 0.7, 1 / 0.7] and abs(slope[2]) < 1e-100
+    gradient = autograd.grad(lambda e: _differentiable_risk(e, 0.7, 2.0, mode).sum())(np.array([0.0, 1e-300, 1e300]))
+    assert gradient.tolist()[:2] == [1 / 0.7, 1 / 0.7] and abs(gradient[2]) < 1e-100
 
 
 @pytest.mark.parametrize("mode", MODES)

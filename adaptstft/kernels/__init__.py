@@ -24,8 +24,8 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from adaptstft._device import is_device_array
-from adaptstft._optional import require
+from adaptstft.common.device import is_device_array
+from adaptstft.common.optional import require
 
 BACKENDS = ("auto", "numba", "numpy", "cuda")
 
@@ -33,13 +33,13 @@ BACKENDS = ("auto", "numba", "numpy", "cuda")
 def resolve(backend: str) -> tuple[str, ModuleType]:
     """Return the name and the module of a backend; ``"auto"`` is Numba."""
     if backend in ("auto", "numba"):
-        from adaptstft.kernels import _numba
+        from adaptstft.kernels import cpu
 
-        return "numba", _numba
+        return "numba", cpu
     if backend == "numpy":
-        from adaptstft.kernels import _numpy
+        from adaptstft.kernels import plain
 
-        return "numpy", _numpy
+        return "numpy", plain
     if backend == "cuda":
         return "cuda", _cuda_kernels()
     raise ValueError(f"unknown {backend=}; known are {list(BACKENDS)}")
@@ -55,14 +55,14 @@ def resolve_for(backend: str, name: str, array: Any) -> tuple[str, ModuleType]:
 
 
 def _cuda_kernels() -> ModuleType:
-    cuda = require("numba.cuda", extra="cuda", package="numba-cuda")
+    numba_cuda = require("numba.cuda", extra="cuda", package="numba-cuda")
     from numba import config
 
     if not config.ENABLE_CUDASIM:  # in Numba's simulator NumPy stands in for CuPy
         require("cupy", extra="cuda")
-        if not cuda.is_available():
-            reason = " ".join(str(cuda.cuda_error() or "").split())
+        if not numba_cuda.is_available():
+            reason = " ".join(str(numba_cuda.cuda_error() or "").split())
             raise RuntimeError("backend='cuda' needs a CUDA device and its driver" + (f": {reason}" if reason else ""))
-    from adaptstft.kernels import _cuda
+    from adaptstft.kernels import cuda
 
-    return _cuda
+    return cuda

@@ -12,10 +12,10 @@ settings |= {"criterion": adaptstft.criteria.Kurtosis(power=1, scope="frame"), "
 free = adaptstft.optimize(signal.x, signal.fs, min_overlap=None, hop_bounds=(0, 1500), **settings)
 kept = adaptstft.optimize(signal.x, signal.fs, **settings)
 fig, axes = plt.subplots(2, 1, sharex=True, sharey=True, figsize=(7, 4.2))
-times = np.arange(n)
+positions = np.arange(n)
 for ax, res, title in zip(axes, (free, kept), ("positions free", "guaranteed"), strict=True):
-    reach = np.abs(times[:, None] - res.positions) < res.win_length / 2
-    ax.fill_between(times / signal.fs, reach.sum(axis=1), step="mid", alpha=0.4, label="windows over a sample")
+    reach = np.abs(positions[:, None] - res.positions) < res.win_length / 2
+    ax.fill_between(positions / signal.fs, reach.sum(axis=1), step="mid", alpha=0.4, label="windows over a sample")
     ax.plot(res.positions / signal.fs, np.zeros(res.positions.size), "|", color="black", markersize=14, label="frames")
     for joint in signal.joints / signal.fs:
         ax.axvline(joint, color="gray", linestyle=":")

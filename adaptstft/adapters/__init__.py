@@ -1,0 +1,1 @@
+"""What the public adapters to other frameworks share."""

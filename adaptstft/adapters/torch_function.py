@@ -1,0 +1,132 @@
+"""Methods of a transform as functions that PyTorch differentiates, and arrays as tensors.
+
+Convention: PyTorch's gradient of a complex tensor is ``dC/dRe + 1j dC/dIm``, the cotangent that
+`adaptstft.engine.vjp` states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from adaptstft.adapters.settings import PARAMETERS, Settings, spectrogram_jvp
+from adaptstft.common.device import is_device_array
+from adaptstft.common.optional import require
+from adaptstft.common.validation import show
+from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+
+torch: Any = require("torch", extra="torch")
+
+#: Types that the kernels do not have, and those that they get in their place.
+_WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
+
+_Call = Mapping[str, Any]
+
+
+class Method(NamedTuple):
+    """A method of a transform.
+
+    `forward` returns its value and the function that pulls a cotangent back, ``pull_back(cotangent, wrt=...)``;
+    `push` the derivative in a direction. `data` is the name of what it is applied to.
+    """
+
+    data: str
+    forward: Callable[[AdaptiveShortTimeFFT, Any, _Call], tuple[Any, Callable[..., Any]]]
+    push: Callable[[AdaptiveShortTimeFFT, Any, Mapping[str, Any], _Call], Any]
+
+
+def _stft(sft: AdaptiveShortTimeFFT, x: Any, call: _Call) -> tuple[Any, Callable[..., Any]]:
+    return sft.stft(x, **call), partial(sft.vjp, x, **call)
+
+
+def _spectrogram(sft: AdaptiveShortTimeFFT, x: Any, call: _Call) -> tuple[Any, Callable[..., Any]]:
+    return sft.spectrogram_and_vjp(x, **call)
+
+
+def _istft(sft: AdaptiveShortTimeFFT, S: Any, call: _Call) -> tuple[Any, Callable[..., Any]]:
+    return sft.istft(S, **call), lambda cotangent, wrt: sft.istft_vjp(S, cotangent, wrt=wrt, **call)
+
+
+STFT = Method("x", _stft, lambda sft, x, tangents, call: sft.jvp(x, tangents, **call))
+SPECTROGRAM = Method("x", _spectrogram, lambda sft, x, tangents, call: spectrogram_jvp(sft, x, tangents, **call))
+ISTFT = Method("S", _istft, lambda sft, S, tangents, call: sft.istft_jvp(S, tangents, **call))
+
+
+class _Apply(torch.autograd.Function):  # type: ignore[misc]
+    """A method applied to a tensor of data, with the parameters after it."""
+
+    @staticmethod
+    def forward(ctx: Any, method: Method, settings: Settings, call: _Call, *arguments: Any) -> Any:
+        data, *parameters = arguments
+        with _device_of(method.data, data):
+            ctx.method, ctx.call, ctx.sft = method, call, settings.transform(*map(host, parameters))
+            ctx.kinds = [(a.shape, a.dtype, a.device) if torch.is_tensor(a) else None for a in arguments]
+            # arrays below share the tensor's memory: saved, it is checked for changes before it is used again
+            ctx.save_for_backward(data)
+            ctx.save_for_forward(data)
+            value, ctx.pull_back = method.forward(ctx.sft, _array(data), call)
+            return _tensor(value)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, cotangent: Any) -> tuple[Any, ...]:
+        (data,) = ctx.saved_tensors
+        names = (ctx.method.data, *PARAMETERS)
+        needed = ctx.needs_input_grad[3:]
+        wrt = tuple(name for name, need in zip(names, needed, strict=True) if need)
+        with _device_of(ctx.method.data, data):
+            gradient = ctx.pull_back(_array(cotangent), wrt=wrt)
+            gradients = [
+                _tensor(getattr(gradient, name)).to(device=kind[2], dtype=kind[1]).reshape(kind[0]) if need else None
+                for name, need, kind in zip(names, needed, ctx.kinds, strict=True)
+            ]
+        return (None, None, None, *gradients)
+
+    @staticmethod
+    def jvp(ctx: Any, *directions: Any) -> Any:
+        (data,) = ctx.saved_tensors
+        own, *others = directions[3:]
+        with _device_of(ctx.method.data, data):
+            tangents = {name: host(d) for name, d in zip(PARAMETERS, others, strict=True) if d is not None}
+            if "shape" in tangents:
+                tangents["shape"] = np.atleast_1d(tangents["shape"])
+            if own is not None:
+                tangents[ctx.method.data] = _array(own)
+            return _tensor(ctx.method.push(ctx.sft, _array(data), tangents, ctx.call))
+
+
+def apply(
+    method: Method, settings: Settings, call: _Call, data: Any, win_length: Any, hop: Any, positions: Any, shape: Any
+) -> Any:
+    """Apply a method to a tensor, with parameters that may be tensors."""
+    return _Apply.apply(method, settings, call, data, win_length, hop, positions, shape)
+
+
+def _array(tensor: Any) -> Any:
+    """Bring a tensor to an array of NumPy's, or of CuPy's from a CUDA device, of the same memory if it can be."""
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    tensor = tensor.to(_WIDER.get(tensor.dtype, tensor.dtype))
+    return require("cupy", extra="cuda").from_dlpack(tensor) if tensor.is_cuda else tensor.numpy()
+
+
+def _tensor(array: Any) -> Any:
+    """Bring what the transforms return to a tensor."""
+    return torch.from_dlpack(array) if is_device_array(array) else torch.as_tensor(array)
+
+
+def host(parameter: Any) -> Any:
+    """Bring a parameter to an array on the host, in double precision."""
+    return parameter.detach().to("cpu", torch.float64).numpy() if torch.is_tensor(parameter) else parameter
+
+
+def _device_of(name: str, data: Any) -> AbstractContextManager[Any]:
+    """Make the device of a tensor the one that CuPy works on."""
+    if not torch.is_tensor(data):
+        raise TypeError(f"{name}={show(data)} must be a tensor")
+    if data.device.type not in ("cpu", "cuda"):
+        raise TypeError(f"{name} is on device {str(data.device)!r}, but must be on 'cpu' or 'cuda'")
+    return require("cupy", extra="cuda").cuda.Device(data.device.index) if data.is_cuda else nullcontext()

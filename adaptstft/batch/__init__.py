@@ -1,0 +1,1 @@
+"""Many recordings, each tuned by itself."""

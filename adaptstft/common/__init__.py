@@ -1,0 +1,1 @@
+"""What any program needs: checks of arguments, threads, progress, text."""

@@ -1,0 +1,19 @@
+"""Removal of the trend of a signal."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adaptstft.common.typing import AnyArray
+
+
+def remove_trend(x: AnyArray, kind: str | None) -> AnyArray:
+    """Remove the mean or the linear trend along the last axis; None removes nothing."""
+    if kind is None or x.shape[-1] < 2:
+        return x
+    if kind == "linear":
+        from scipy import signal  # a large import that nothing else needs
+
+        return np.asarray(signal.detrend(x, axis=-1, type="linear")).astype(x.dtype, copy=False)
+    mean = x.mean(axis=-1, keepdims=True, dtype=np.result_type(x.dtype, np.float64))
+    return np.asarray((x - mean).astype(x.dtype, copy=False))

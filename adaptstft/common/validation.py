@@ -1,0 +1,326 @@
+"""All argument checks, and the messages that users read.
+
+Every check raises before any work is done and names the argument, its value
+and the legal range. Nothing the caller passed is changed.
+"""
+
+from __future__ import annotations
+
+import operator
+import reprlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from adaptstft.common.device import is_device_array
+from adaptstft.common.typing import AnyArray, Float64Array
+
+_CHUNK = 1 << 20
+
+
+def show(value: Any) -> str:
+    """Show a value of the user's in a message: large arrays by their shape, NumPy's scalars as Python's."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return repr(value.item())
+    if isinstance(value, np.ndarray) and value.size > 6:
+        return f"<array of shape {value.shape}>"
+    return reprlib.repr(value)
+
+
+def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
+    """Require `value` to be one of a few."""
+    if not any(value is option or (isinstance(value, str) and value == option) for option in options):
+        raise ValueError(f"{name}={show(value)} must be one of {', '.join(repr(o) for o in options)}")
+
+
+def as_real(name: str, value: Any) -> float:
+    """Return a finite real number as a Python float."""
+    _refuse_traced(name, value)
+    try:
+        array = np.asarray(value)
+        if array.ndim != 0 or array.dtype.kind not in "iuf":
+            raise TypeError
+        number = float(array)
+    except TypeError:
+        raise TypeError(f"{name}={show(value)} must be a real number") from None
+    if not np.isfinite(number):
+        raise ValueError(f"{name}={show(value)} must be finite")
+    return number
+
+
+def _refuse_traced(name: str, value: Any) -> None:
+    """Refuse what a framework differentiates in: as a setting it would count as a constant."""
+    if type(value).__module__.partition(".")[0] == "autograd" or getattr(value, "requires_grad", False) is True:
+        raise TypeError(
+            f"{name} is a variable that is differentiated in, but must be a plain number: only signals, window "
+            "lengths, hops, positions and shapes of windows have derivatives"
+        )
+
+
+def as_numbers(values: Any) -> Float64Array:
+    """Return real numbers as an array of any shape; neither text nor True is one, which the caller's message says."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf" or any(isinstance(v, bool | np.bool_) for v in np.asarray(values, object).flat):
+        raise TypeError(f"{show(values)} must be real numbers")
+    return array.astype(float)
+
+
+def check_positive(name: str, value: Any, unit: str = "") -> float:
+    """Require a finite number greater than zero, and return it as a float."""
+    number = as_real(name, value)
+    if not number > 0:
+        raise ValueError(f"{name}={show(value)} must be greater than 0{' ' + unit if unit else ''}")
+    return number
+
+
+def as_positives(name: str, values: Any, count: int) -> tuple[float, ...]:
+    """Return `count` positive numbers, all one if there are none."""
+    if values is None:
+        return (1.0,) * count
+    numbers = np.asarray(values, dtype=object).ravel().tolist()
+    if len(numbers) != count:
+        raise ValueError(f"{name}={show(values)} must be {count} numbers")
+    return tuple(check_positive(f"{name}[{i}]", value) for i, value in enumerate(numbers))
+
+
+def as_index(name: str, value: Any, low: int | None = None) -> int:
+    """Return an integer, at least `low` if that is given."""
+    _refuse_traced(name, value)
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}={show(value)} must be an integer") from None
+    if low is not None and number < low:
+        raise ValueError(f"{name}={show(value)} must be at least {low}")
+    return number
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """Return True or False; nothing else counts as either."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={value!r} must be True or False")
+    return bool(value)
+
+
+def as_workers(workers: Any) -> int | None:
+    """Check ``workers=``: None, or an integer other than 0 (negative counts back from all cores)."""
+    if workers is None:
+        return None
+    number = as_index("workers", workers)
+    if number == 0:
+        raise ValueError(f"{workers=} must be None, a positive integer, or a negative one that counts from all cores")
+    return number
+
+
+def as_axis(axis: Any, ndim: int) -> int:
+    """Return an axis of an array of `ndim` dimensions as a number from 0 on."""
+    number = as_index("axis", axis)
+    if not -ndim <= number < ndim:
+        raise ValueError(f"{axis=} must lie in [{-ndim}, {ndim - 1}] for an array of {ndim} dimensions")
+    return number % ndim
+
+
+def check_axis_of_names(name: str, values: Any, axis: Any) -> None:
+    """Require an array of xarray's to have its dimension of time where it is looked for."""
+    dims = getattr(values, "dims", ())
+    if type(values).__module__.partition(".")[0] != "xarray" or len(dims) < 2:
+        return
+    found = dims[as_axis(axis, len(dims))]
+    if found != "time":
+        raise ValueError(
+            f"{name} is a {type(values).__name__} of dimensions {tuple(dims)}, and {axis=} is {found!r}: the functions "
+            f"of adaptstft.xarray find time by its name (dim='time'); an array without names is {name}.values"
+        )
+
+
+def as_inexact(name: str, values: Any, *, device: bool = False) -> AnyArray:
+    """Return an array of float32/64 or complex64/128 in native byte order; a copy only if needed.
+
+    CuPy arrays stay such where `device` allows them.
+    """
+    if is_device_array(values) and not device:
+        raise TypeError(f"{name} is a CuPy array, which this function does not take: pass {name}.get()")
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has {int(np.sum(np.ma.getmaskarray(values)))} masked values; fill or remove them first"
+        )
+    array = values if is_device_array(values) else np.asarray(values)
+    kind = array.dtype.kind
+    if kind not in "biufc":
+        raise TypeError(f"{name} must be numeric, got an array of dtype {array.dtype}")
+    target: np.dtype[Any]
+    if kind in "biu":
+        target = np.dtype(np.float64)
+    elif kind == "f":
+        target = np.dtype(np.float32 if array.dtype.itemsize <= 4 else np.float64)
+    else:
+        target = np.dtype(np.complex64 if array.dtype.itemsize <= 8 else np.complex128)
+    return array.astype(target, copy=False)
+
+
+def check_finite(name: str, array: AnyArray) -> None:
+    """Raise if any entry is NaN or infinite, saying how many and where the first is."""
+    quick = array
+    if not is_device_array(array):
+        quick = array.transpose(np.argsort(array.strides)[::-1])  # a transform is transposed: flattened it were a copy
+    if _first_bad(quick.reshape(-1))[0]:
+        bad, first = _first_bad(array.reshape(-1))
+        where = tuple(int(i) for i in np.unravel_index(first, array.shape))
+        place = where[0] if len(where) == 1 else where
+        raise ValueError(f"{name} has {bad} NaN or infinite values of {array.size}, the first at index {place}")
+
+
+def _first_bad(flat: AnyArray) -> tuple[int, int]:
+    """Count the entries that are not finite, and find the first."""
+    bad, first = 0, -1
+    chunk = flat.size if is_device_array(flat) else _CHUNK  # the answer takes longer than the question there
+    for low in range(0, flat.size, chunk or 1):  # in pieces: a mask of a long recording is large itself
+        mask = ~np.isfinite(flat[low : low + chunk])
+        if mask.any():
+            first = low + int(mask.argmax()) if first < 0 else first
+            bad += int(mask.sum())
+    return bad, first
+
+
+def check_finite_stretch(name: str, channels: AnyArray, first: int) -> None:
+    """Raise if a stretch of a signal, shape (channels, m), that begins at sample `first` has NaN or infinite values."""
+    finite = np.isfinite(channels)
+    if not finite.all():
+        at = first + int((~finite).any(axis=0).argmax())
+        raise ValueError(
+            f"{name} has {int(np.sum(~finite))} NaN or infinite values among its samples {first} to "
+            f"{first + channels.shape[1] - 1}, the first at sample {at}"
+        )
+
+
+def check_real(name: str, array: AnyArray) -> None:
+    """Require real numbers, for a one-sided spectrum."""
+    if np.iscomplexobj(array):
+        raise ValueError(
+            f"{name} is complex, which a one-sided spectrum cannot represent: use fft_mode 'twosided' or 'centered'"
+        )
+
+
+def as_signal(
+    x: Any, axis: Any = -1, *, name: str = "x", onesided: bool = False, device: bool = False
+) -> tuple[AnyArray, int]:
+    """Return a signal with time on its last axis, and the number of the axis that was time.
+
+    Parameters
+    ----------
+    x : array_like
+        Any real or complex numbers.
+    axis : int
+        The axis of time.
+    name : str
+        Name of the argument, for messages.
+    onesided : bool
+        Whether a complex signal is refused.
+    device : bool
+        Whether a CuPy array is accepted.
+    """
+    check_axis_of_names(name, x, axis)
+    array = as_inexact(name, x, device=device)
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have at least one dimension, got the scalar {x!r}")
+    axis = as_axis(axis, array.ndim)
+    if array.size == 0:
+        raise ValueError(f"{name} is empty: its shape is {array.shape}, at least one sample is needed")
+    if onesided:
+        check_real(name, array)
+    check_finite(name, array)
+    return np.moveaxis(array, axis, -1), axis
+
+
+def check_sample_range(k0: int, k1: int, low: int, high: int, p_num: int) -> None:
+    """Require ``low <= k0 < k1 <= high``, where `p_num` slices reach from sample `low` to `high`."""
+    if not low <= k0 < k1 <= high:
+        raise ValueError(f"{k0=}, {k1=}: {low} <= k0 < k1 <= {high} does not hold for {p_num} slices")
+
+
+def check_not_silent(x: AnyArray, name: str = "x") -> float:
+    """Return the largest magnitude of a signal, which must not be zero."""
+    flat = x.reshape(-1)
+    chunk = flat.size if is_device_array(x) else _CHUNK  # in pieces: magnitudes of a long recording are large
+    peak = max(_largest(flat[low : low + chunk]) for low in range(0, flat.size, chunk))
+    if peak == 0:
+        raise ValueError(f"{name} is silent: all {x.size} samples are zero, so no window is better than another")
+    return peak
+
+
+def _largest(x: AnyArray) -> float:
+    """Largest magnitude of the real and imaginary parts."""
+    parts = (x.real, x.imag) if np.iscomplexobj(x) else (x,)
+    return float(max(np.abs(part).max() for part in parts))
+
+
+def as_win_length(win_length: Any) -> Float64Array:
+    """Return window lengths in samples as an array: one number, one for each frame, or for each bin."""
+    array = np.asarray(win_length)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{win_length=} must be a real number or an array of them")
+    if array.ndim > 2:
+        raise ValueError(
+            f"win_length has shape {array.shape}: it must be one number, a 1-D array with one length for each slice, "
+            "or of shape (f_pts, 1) or (f_pts, p_num) with one for each frequency or each bin"
+        )
+    if array.size == 0:
+        raise ValueError("win_length is empty: it must be one number or have one length for each slice")
+    array = array.astype(float)
+    bad = ~(np.isfinite(array) & (array >= 1))
+    if np.any(bad):
+        raise ValueError(f"win_length={float(array[bad].flat[0])!r} must be finite and at least 1 sample")
+    return array
+
+
+def check_tangents(tangents: Any, data: str) -> None:
+    """Require a mapping that names what moves: parameters of a transform, or its `data`."""
+    names = (data, "win_length", "positions", "hop", "shape")
+    if not isinstance(tangents, Mapping) or not tangents or not set(tangents) <= set(names):
+        raise ValueError(f"tangents={show(tangents)} must be a mapping with some of the keys {names}")
+
+
+def as_direction(name: str, direction: Any, shape: tuple[int, ...]) -> Float64Array:
+    """Return the direction in which a parameter of a given shape moves."""
+    array = np.asarray(direction)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"tangents[{name!r}]={show(direction)} must be real numbers")
+    if array.shape != shape:
+        raise ValueError(f"tangents[{name!r}] has shape {array.shape}, but {name} has shape {shape}")
+    check_finite(f"tangents[{name!r}]", array)
+    return array.astype(float)
+
+
+def as_positions(positions: Any) -> Float64Array:
+    """Return frame centres in samples, not decreasing."""
+    array = np.asarray(positions)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"{positions=} must be real numbers")
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"positions has shape {array.shape}: it must be 1-D with at least one centre, in samples")
+    array = array.astype(float)
+    check_finite("positions", array)
+    steps = np.diff(array)
+    if np.any(steps < 0):
+        p = int(np.argmax(steps < 0))
+        raise ValueError(
+            f"positions must not decrease, but positions[{p}]={array[p]:g} is followed by {array[p + 1]:g}"
+        )
+    return array
+
+
+def as_bounds(name: str, bounds: Any, low: float, unit: str = "samples") -> tuple[float, float]:
+    """Return a pair ``(low, high)`` of numbers that do not cross."""
+    try:
+        lower, upper = bounds
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={bounds!r} must be a pair (low, high) in {unit}") from None
+    lower, upper = as_real(f"{name}[0]", lower), as_real(f"{name}[1]", upper)
+    if lower < low:
+        raise ValueError(f"{name}={bounds!r}: the lower bound must be at least {low:g} {unit}")
+    if lower > upper:
+        raise ValueError(f"{name}={bounds!r} cross: low must not exceed high")
+    return lower, upper

@@ -1,0 +1,133 @@
+"""What a criterion is: a scope, and for most of them a function of sums over it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from adaptstft.common.typing import Float64Array, Scope
+from adaptstft.common.validation import as_index, check_option, check_positive
+from adaptstft.criteria.scopes import FrameView, Reduction, Sums, reduce_sums
+from adaptstft.engine.statistics import Statistics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """Base class of the criteria.
+
+    Parameters
+    ----------
+    scope : {"global", "frame", "local"}, optional
+        What one normalisation extends over. None leaves the choice to the
+        caller: `adaptstft.optimize` takes ``"local"`` where lengths or
+        positions vary, in time or with frequency, everything else takes ``"global"``.
+    width : float, optional
+        Duration in seconds of a neighbourhood, which makes the scope
+        ``"local"``. None leaves the choice to the caller.
+    bands : int, optional
+        Number of smooth bands of frequencies that each neighbourhood is divided
+        into, which also makes the scope ``"local"``; only for a window length
+        for each frequency or bin. None: every neighbourhood has all frequencies,
+        or the choice is left to the caller.
+
+    Examples
+    --------
+    >>> from adaptstft import criteria
+    >>> isinstance(criteria.Gini(), criteria.Criterion)
+    True
+    >>> criteria.Renyi(width=0.5).scope
+    'local'
+    """
+
+    scope: Scope | None = None
+    width: float | None = None
+    bands: int | None = None
+
+    name: ClassVar[str]
+
+    @property
+    def in_nats(self) -> bool:
+        """Whether the value is a logarithm, so that differences are relative changes."""
+        return True
+
+    def __post_init__(self) -> None:
+        if self.scope is not None:
+            check_option("scope", self.scope, ("global", "frame", "local"))
+        if self.width is not None:
+            check_positive("width", self.width, "s")
+            if self.scope not in (None, "local"):
+                raise ValueError(f"width={self.width!r} belongs to scope='local', got scope={self.scope!r}")
+            object.__setattr__(self, "scope", "local")
+        if self.bands is not None:
+            object.__setattr__(self, "bands", as_index("bands", self.bands, 1))
+            if self.scope not in (None, "local"):
+                raise ValueError(f"bands={self.bands!r} belongs to scope='local', got scope={self.scope!r}")
+            object.__setattr__(self, "scope", "local")
+
+    def with_scope(self, scope: Scope, width: float | None = None, bands: int | None = None) -> Criterion:
+        """Return the same criterion with another scope."""
+        return replace(self, scope=scope, width=width, bands=bands)
+
+    def settings(self) -> dict[str, Any]:
+        """Return its name and the values of its fields, all that makes it what it is."""
+        return {"name": self.name, **{field.name: getattr(self, field.name) for field in fields(self)}}
+
+
+class Additive(Criterion, ABC):
+    """A function ``combine`` of sums of ``E**a`` or ``E**a log E``, ``E = |S|**2``.
+
+    Examples
+    --------
+    >>> from adaptstft import criteria
+    >>> isinstance(criteria.Renyi(), criteria.Additive), isinstance(criteria.Gini(), criteria.Additive)
+    (True, False)
+    """
+
+    @property
+    @abstractmethod
+    def statistics(self) -> Statistics:
+        """The sums it is a function of, ``sum P`` first."""
+
+    @abstractmethod
+    def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Value for each group of bins, and its slopes in the sums and the number of bins."""
+
+    #: Whether the value depends on the number of bins, see ``adaptstft.criteria.scopes.reduce_sums``.
+    spread: ClassVar[bool] = False
+
+    def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
+        """Value over all frames and slopes, from the sums of each frame.
+
+        Parameters
+        ----------
+        totals : ndarray, shape (len(statistics), frames)
+            The statistics of each frame.
+        counts : ndarray, shape (frames,)
+            Number of bins of each frame.
+        view : FrameView
+            Positions, weights and neighbourhoods.
+
+        Returns
+        -------
+        Reduction
+            Value and slopes.
+        """
+        if self.scope == "frame":
+            mean = reduce_sums(self.each_frame, "frame", totals, counts, view)
+            return mean.scaled(*self.of_mean(mean.value))
+        return reduce_sums(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
+
+    def each_frame(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Return what scope ``"frame"`` takes the mean of: value and slopes for each frame, as `combine`."""
+        return self.combine(sums)
+
+    def frame_terms(self, totals: Float64Array, counts: Float64Array) -> Float64Array:
+        """Return what each frame contributes to scope ``"frame"``, from the sums of each; less is better."""
+        return np.asarray(np.sign(self.of_mean(1.0)[1]) * self.each_frame(Sums(totals, counts))[0])
+
+    def of_mean(self, mean: float) -> tuple[float, float]:
+        """Value of scope ``"frame"`` for that mean, and its slope."""
+        return mean, 1.0

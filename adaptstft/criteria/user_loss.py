@@ -1,0 +1,61 @@
+"""A loss of the user's, differentiated by autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from autograd import value_and_grad
+
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.criteria.base import Criterion
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserLoss(Criterion):  # "Callable" is typing's
+    """A loss of the user's, a function of ``|S|**2`` differentiated by autograd.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(P) -> scalar`` for ``P`` of the shape that
+        ``AdaptiveShortTimeFFT.spectrogram`` returns, written with
+        ``autograd.numpy``: an array on the host, whatever the backend.
+
+    Examples
+    --------
+    >>> import autograd.numpy as anp
+    >>> from adaptstft import criteria
+    >>> loss = criteria.resolve(lambda P: anp.sum(anp.sqrt(P)) / anp.sqrt(anp.sum(P)))
+    >>> loss.name
+    'callable'
+    """
+
+    function: Callable[[Any], Any] = field()
+    name: ClassVar[str] = "callable"
+
+    @property
+    def in_nats(self) -> bool:
+        return False
+
+    def __post_init__(self) -> None:
+        if self.scope is not None or self.width is not None or self.bands is not None:
+            raise ValueError(
+                f"scope={self.scope!r}, width={self.width!r}, bands={self.bands!r}: a callable criterion sees the "
+                "whole spectrogram and takes no scope"
+            )
+
+    def evaluate(self, power: AnyArray) -> tuple[float, Float64Array]:
+        """Value and slope at a spectrogram of any shape."""
+        try:
+            value, gradient = value_and_grad(self.function)(power)
+        except (TypeError, AttributeError, ValueError) as exc:
+            raise TypeError(
+                "criterion: the function must return a real scalar and be written with autograd.numpy in place "
+                f"of numpy, as autograd differentiates it (it said: {exc})"
+            ) from exc
+        if np.ndim(value) != 0 or not np.isfinite(value):
+            raise ValueError(f"criterion: the function must return a finite scalar, got {value!r}")
+        return float(value), np.asarray(gradient, dtype=float)

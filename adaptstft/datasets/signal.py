@@ -1,0 +1,144 @@
+"""Signals by the laws of their frequencies, with the truth that is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from adaptstft.common.typing import Float64Array, IntArray
+from adaptstft.common.validation import as_real, check_positive
+
+Seed: TypeAlias = int | np.random.Generator | None
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A generated signal and what is known of it.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n,)
+        The samples, noise included.
+    fs : float
+        Sampling rate in Hz.
+    name : str
+        The name of the function that made it.
+    clean : ndarray, shape (n,)
+        The samples before noise was added; equal to `x` without noise.
+    frequency : ndarray, shape (n_components, n)
+        Instantaneous frequency of every component in Hz, NaN where a component is silent. Clicks are not
+        components.
+    chirp_rate : ndarray, shape (n_components, n)
+        Derivative of `frequency` in Hz/s, NaN where a component is silent.
+    clicks : ndarray of int, shape (n_clicks,)
+        Sample indices of the clicks, increasing.
+    joints : ndarray of int, shape (n_joints,)
+        Sample indices where the law of the signal changes, increasing. Within a window length of these the
+        optimum is not that of a single component.
+
+    Examples
+    --------
+    >>> from adaptstft import datasets
+    >>> signal = datasets.piecewise_tones()
+    >>> print(signal.fs, signal.frequency[0, [0, 2000]])
+    1000.0 [ 50. 228.]
+    """
+
+    x: Float64Array
+    fs: float
+    name: str
+    clean: Float64Array
+    frequency: Float64Array
+    chirp_rate: Float64Array
+    clicks: IntArray
+    joints: IntArray
+
+    @property
+    def sigma_t(self) -> Float64Array:
+        """Best standard deviation of a Gaussian window in seconds, shape (n_components, n).
+
+        Infinite for a steady tone, NaN where a component is silent.
+        """
+        with np.errstate(divide="ignore"):
+            return np.asarray(1.0 / np.sqrt(2.0 * np.pi * np.abs(self.chirp_rate)))
+
+    def win_length(self, ratio: float = 6.0) -> Float64Array:
+        """Best length of a Gaussian window in samples, shape (n_components, n).
+
+        Parameters
+        ----------
+        ratio : float
+            Length over standard deviation of the window.
+
+        Returns
+        -------
+        ndarray, shape (n_components, n)
+            ``ratio * sigma_t * fs``: infinite for a steady tone, NaN where a component is silent.
+
+        Examples
+        --------
+        >>> from adaptstft import datasets
+        >>> round(float(datasets.linear_chirp(60.0).win_length()[0, 0]), 1)
+        309.0
+        """
+        return np.asarray(check_positive("ratio", ratio) * self.fs * self.sigma_t)
+
+
+def from_laws(
+    name: str,
+    fs: float,
+    frequency: Float64Array,
+    chirp_rate: Float64Array,
+    *,
+    amplitude: Float64Array | float = 1.0,
+    clicks: Sequence[int] | IntArray = (),
+    click_height: float = 0.0,
+    joints: Sequence[int] | IntArray = (),
+) -> Signal:
+    """Sum the components that the frequency laws describe, and the clicks."""
+    heard = ~np.isnan(frequency)
+    step = np.where(heard, frequency, 0.0) / fs
+    # Midpoint sums make the phase of a linear law exact: a left sum would delay the law by half a sample.
+    cycles = np.concatenate([np.zeros((len(step), 1)), np.cumsum((step[:, 1:] + step[:, :-1]) / 2, axis=1)], axis=1)
+    x = np.sum(np.where(heard, amplitude * np.sin(2 * np.pi * cycles), 0.0), axis=0)
+    where = np.asarray(clicks, dtype=np.int64)
+    if where.size:
+        x[where] += check_positive("click_height", click_height)
+    return Signal(
+        x=x,
+        fs=float(fs),
+        name=name,
+        clean=x.copy(),
+        frequency=frequency,
+        chirp_rate=chirp_rate,
+        clicks=where,
+        joints=np.asarray(joints, dtype=np.int64),
+    )
+
+
+def with_noise(signal: Signal, noise_std: float, rng: Seed) -> Signal:
+    """Add white noise."""
+    if as_real("noise_std", noise_std) < 0:
+        raise ValueError(f"noise_std={noise_std!r} must be 0 or greater")
+    noise = np.random.default_rng(rng).standard_normal(signal.x.size)
+    return replace(signal, x=signal.clean + noise_std * noise)
+
+
+def count_samples(duration: float, fs: float) -> int:
+    """Check a duration in seconds, and count its samples."""
+    n = round(check_positive("duration", duration) * check_positive("fs", fs))
+    if n < 1:
+        raise ValueError(f"duration={duration!r} must be at least one sample (1 / {fs=})")
+    return n
+
+
+def check_band(frequency: Float64Array, fs: float) -> None:
+    """Require frequencies that sampling can represent."""
+    low, high = float(np.nanmin(frequency)), float(np.nanmax(frequency))
+    if low < 0 or high > fs / 2:
+        raise ValueError(
+            f"the frequency runs from {low:g} to {high:g} Hz, it must lie within 0 and fs/2 = {fs / 2:g} Hz"
+        )

@@ -1,0 +1,1 @@
+"""Removal of noise, with windows chosen by an estimate of the risk."""

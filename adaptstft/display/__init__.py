@@ -1,0 +1,1 @@
+"""Pictures and HTML of anything that has axes."""

@@ -1,0 +1,288 @@
+r"""The inverse where windows differ from bin to bin: conjugate gradients on the exact adjoint.
+
+The frame operator ``A^H W A`` of the two-sided transform (``W`` counts the bins of a one-sided spectrum
+that stand for two) is no longer diagonal, but nearly so. The least-squares signal solves the normal
+equations, scaled by the operator's diagonal,
+
+.. math:: D^{-1/2} A^H W A D^{-1/2} z = D^{-1/2} A^H W S, \qquad x = D^{-1/2} z .
+
+A random signal is transformed and solved for alongside: where it does not come back, neither would the
+caller's, and the residual alone would not tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg, eigsh
+
+from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
+from adaptstft.engine.bins import (
+    BinFrames,
+    BinGradients,
+    bin_adjoint,
+    bin_energy,
+    bin_forward,
+    bin_gains,
+    bin_gradients,
+    bin_scales,
+)
+from adaptstft.engine.inverse import check_covered, describe_samples, is_covered
+from adaptstft.engine.plan import FramePlan
+
+_MOST_ITERATIONS = 400
+#: Residual asked of the solver as a fraction of the tolerance on the error, at first and with each more try.
+_MARGIN = 0.1
+_TRIES = 5
+_ROUNDING = 1e-13
+_TINY = float(np.finfo(float).tiny)
+#: Up to this size the frame operator is made as a matrix.
+_DENSE = 96
+#: Half the digits: the tolerance of solutions within the search for a frame bound.
+_HALF = 1e-8
+#: Lanczos vectors of that search: its eigenvalues lie well apart.
+_FEW = 8
+
+
+@dataclass(frozen=True)
+class InverseInfo:
+    """How an iterative inverse went.
+
+    Attributes
+    ----------
+    iterations : int
+        Iterations of conjugate gradients; 0 where the inverse is a division.
+    residual : float
+        Norm of the normal equations' residual relative to their right-hand side.
+    error : float
+        Relative error with which a random signal was reconstructed alongside. A
+        signal that few windows see may have more, up to the root of the ratio of
+        the frame bounds times as much.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from adaptstft import AdaptiveShortTimeFFT
+    >>> lengths = np.linspace(30, 12, 17)[:, None]
+    >>> sft = AdaptiveShortTimeFFT("hann", lengths, 4, fs=1.0, mfft=32)
+    >>> x = np.random.default_rng(0).standard_normal(100)
+    >>> back, info = sft.istft(sft.stft(x), k1=100, full_output=True)
+    >>> bool(np.allclose(back, x)), info.error < 1e-9
+    (True, True)
+    """
+
+    iterations: int
+    residual: float
+    error: float
+
+
+class FrameOperator:
+    """``A^H W A`` for signals on samples ``low <= n < high``, of any number of channels.
+
+    `analyse` and `synthesise` take and return arrays of the kernels; all else is on the host.
+
+    `part` is the range of samples that are asked for, all by default: others may be undetermined.
+    """
+
+    def __init__(
+        self, plan: FramePlan, frames: BinFrames, low: int, high: int, part: tuple[int, int] | None = None
+    ) -> None:
+        self.plan, self.low, self.high = plan, low, high
+        first, last = part or (low, high)
+        self.part = slice(max(first, low) - low, max(min(last, high), low) - low)
+        self.frames = frames = replace(frames, uploaded=frames.lengths(plan))
+        self.moved = frames.moved(-low)
+        self.scales = bin_scales(plan, frames.lengths(plan), gradient=False, shape=False)
+        multiplicity = np.ones(plan.f_pts)
+        if plan.onesided:
+            multiplicity[plan.interior] = 2.0
+        weights = multiplicity / bin_gains(plan) ** 2
+        self.weights = plan.kernels.asarray(weights)
+        self.diagonal = bin_energy(plan, frames, weights, low, high)
+
+    @property
+    def size(self) -> int:
+        """Number of samples."""
+        return self.high - self.low
+
+    def analyse(self, x: AnyArray) -> ComplexArray:
+        """Return ``A x``, shape (channels, frames, f_pts)."""
+        return bin_forward(self.plan, x, self.moved, scales=self.scales).S
+
+    def synthesise(self, S: ComplexArray) -> AnyArray:
+        """Return ``A^H W S``, shape (channels, size)."""
+        g = S * self.weights
+        return bin_adjoint(self.plan, g, self.frames, self.low, self.high, real=self.plan.onesided, scales=self.scales)
+
+    def apply(self, x: AnyArray) -> AnyArray:
+        """Return ``A^H W A x``."""
+        kernels = self.plan.kernels
+        return cast(AnyArray, kernels.to_host(self.synthesise(self.analyse(kernels.asarray(x)))))
+
+    def linear(self, channels: int = 1, scale: Float64Array | None = None) -> LinearOperator:
+        """As an operator on flattened channels, with `scale` multiplied from both sides."""
+        factor = np.ones(self.size) if scale is None else scale
+
+        def apply(z: AnyArray) -> AnyArray:
+            return np.asarray(self.apply(z.reshape(channels, self.size) * factor) * factor).ravel()
+
+        dtype = float if self.plan.onesided else complex
+        return LinearOperator((channels * self.size,) * 2, matvec=apply, dtype=dtype)
+
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest eigenvalue, the frame bounds of the two-sided transform.
+
+        The smallest comes from Lanczos iterations on the inverse, where it is the largest and well apart; it is
+        given as 0 where the inverse does not exist to half the digits.
+        """
+        if self.size <= _DENSE:
+            eye = np.eye(self.size, dtype=float if self.plan.onesided else complex)
+            values = np.linalg.eigvalsh(self.apply(eye))
+            return max(float(values[0]), 0.0), float(values[-1])
+        start = _draw((1, self.size), real=self.plan.onesided)[0]
+        settings = {"k": 1, "v0": start, "tol": 1e-3, "return_eigenvectors": False}
+        operator = self.linear()
+        upper = float(eigsh(operator, which="LA", **settings)[0])
+        if not is_solvable(self, _HALF):
+            return 0.0, upper
+
+        def invert(x: AnyArray) -> AnyArray:
+            return _iterate(self, x.reshape(1, -1), _HALF, None)[0].ravel()
+
+        inverse = LinearOperator(operator.shape, matvec=invert, dtype=operator.dtype)
+        return float(eigsh(operator, sigma=0.0, OPinv=inverse, which="LM", ncv=_FEW, **settings)[0]), upper
+
+    def bounds_near(self, x: AnyArray) -> tuple[float, float]:
+        """Rough frame bounds: the energy of the transform of `x`, and the largest entry of the diagonal."""
+        x = x[np.newaxis] / np.linalg.norm(x)
+        return float(np.real(np.vdot(x, self.apply(x)))), float(self.diagonal.max())
+
+
+def _norms(x: AnyArray) -> Float64Array:
+    norms = np.linalg.norm(x, axis=-1, keepdims=True)
+    return np.where(norms > 0, norms, 1.0)
+
+
+def _draw(shape: tuple[int, int], *, real: bool) -> AnyArray:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape)
+    return x if real else x + 1j * rng.standard_normal(shape)
+
+
+def solve(operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None) -> tuple[AnyArray, InverseInfo]:
+    """Solve ``A^H W A x = right`` for channels, shape (channels, size), on the host.
+
+    Raises
+    ------
+    ValueError
+        If the part asked for of a random signal cannot be reconstructed to the tolerance; the message names where.
+    """
+    check_covered(operator.diagonal[operator.part], operator.low + operator.part.start)
+    peak = float(np.abs(right).max(initial=0.0)) or 1.0  # squares of any amplitude stay finite
+    x, info, deviation = _iterate(operator, right / peak, tol, maxiter)
+    if not _succeeded(info, tol):
+        raise ValueError(_failure(operator, deviation, info, tol))
+    return x * peak, info
+
+
+def _succeeded(info: InverseInfo, tol: float) -> bool:
+    return info.error <= max(tol, _ROUNDING)
+
+
+def _iterate(
+    operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None
+) -> tuple[AnyArray, InverseInfo, AnyArray]:
+    """Solution, how it went, and the deviation of the random signal that was solved for alongside."""
+    covered = is_covered(operator.diagonal)  # other samples leave no trace: they are as good as zero
+    scale = np.where(covered, np.where(covered, operator.diagonal, 1.0) ** -0.5, 0.0)
+    probe = _draw((1, operator.size), real=operator.plan.onesided) * scale  # white in the solver's variables
+    b = np.concatenate([right, operator.apply(probe)]) * scale
+    norms = _norms(b)
+    channels = len(b)
+    linear = operator.linear(channels, scale)
+    limit = _MOST_ITERATIONS if maxiter is None else maxiter
+    iterations = 0
+
+    def count(_: Any) -> None:
+        nonlocal iterations
+        iterations += 1
+
+    z = np.zeros(b.size, b.dtype)
+    rtol, error, residual = tol * _MARGIN / channels**0.5, np.inf, np.inf
+    target = (b / norms).ravel()
+    root, part = operator.diagonal**0.5, operator.part
+    x = b
+    for _ in range(_TRIES):
+        if iterations < limit:
+            z, _ = cg(linear, target, x0=z, rtol=rtol, maxiter=limit - iterations, callback=count)
+        x = z.reshape(b.shape) * norms * scale
+        deviation = x[-1] - probe[0]
+        error = float(np.linalg.norm((deviation * root)[part]) / (np.linalg.norm((probe[0] * root)[part]) + _TINY))
+        residual = float(np.linalg.norm(linear.matvec(z) - target) / np.linalg.norm(target))
+        if error <= tol or iterations >= limit:
+            break
+        rtol = max(rtol * tol / error * _MARGIN, np.finfo(float).eps)
+    return x[:-1], InverseInfo(iterations, residual, error), deviation
+
+
+def is_solvable(operator: FrameOperator, tol: float = 1e-10) -> bool:
+    """Whether a random signal comes back from its transform, by the measure of `solve`."""
+    if not np.all(is_covered(operator.diagonal)):
+        return False
+    _, info, _ = _iterate(
+        operator, np.zeros((0, operator.size), float if operator.plan.onesided else complex), tol, None
+    )
+    return _succeeded(info, tol)
+
+
+def _failure(operator: FrameOperator, deviation: AnyArray, info: InverseInfo, tol: float) -> str:
+    part = operator.part
+    size = (np.abs(deviation) * operator.diagonal**0.5)[part]
+    lower, upper = operator.bounds_near(deviation)
+    where = describe_samples(size > size.max() / 10, operator.low + part.start)
+    return (
+        f"the transform cannot be inverted to {tol=:g}: after {info.iterations} iterations a random signal comes back "
+        f"with a relative error of {info.error:.2g}, most of it at samples {where}; the frame bounds for samples "
+        f"{operator.low} to {operator.high - 1} are below {lower:.3g} and above {upper:.3g}. Windows "
+        "must overlap at every frequency (shorter hops or longer windows); or n= must say where the signal ends; or "
+        "raise maxiter, or tol"
+    )
+
+
+def bin_synthesize(
+    operator: FrameOperator, spectra: ComplexArray, tol: float, maxiter: int | None
+) -> tuple[AnyArray, InverseInfo]:
+    """Least-squares signal of ``spectra``, shape (channels, frames, f_pts)."""
+    kernels = operator.plan.kernels
+    x, info = solve(operator, kernels.to_host(operator.synthesise(spectra)), tol, maxiter)
+    return kernels.asarray(x), info
+
+
+def bin_synthesis_adjoint(operator: FrameOperator, cotangent: AnyArray, tol: float) -> ComplexArray:
+    """Pull a cotangent of `bin_synthesize`, shape (channels, size), back to the spectra alone."""
+    kernels = operator.plan.kernels
+    r, _ = solve(operator, kernels.to_host(cotangent), tol, None)
+    return cast(ComplexArray, operator.weights * operator.analyse(kernels.asarray(r)))
+
+
+def bin_synthesis_vjp(
+    operator: FrameOperator, spectra: ComplexArray, cotangent: AnyArray, tol: float, *, shape: bool
+) -> tuple[BinGradients, ComplexArray]:
+    """Pull a cotangent of `bin_synthesize`, shape (channels, size), back to the parameters and the spectra.
+
+    With ``N = A^H W A``, ``x = N^-1 A^H W S``, ``r = N^-1 cotangent``, a change of ``A`` changes the loss by
+    ``Re <dA r, W (S - A x)> - Re <A r, W dA x>``.
+    """
+    kernels = operator.plan.kernels
+    x, _ = bin_synthesize(operator, spectra, tol, None)
+    r = kernels.asarray(solve(operator, kernels.to_host(cotangent), tol, None)[0])
+    of_x = bin_forward(operator.plan, x, operator.moved, gradient=True, shape=shape)
+    of_r = bin_forward(operator.plan, r, operator.moved, gradient=True, shape=shape)
+    first = bin_gradients(operator.plan, of_r, operator.weights * (spectra - of_x.S))
+    second = bin_gradients(operator.plan, of_x, operator.weights * of_r.S)
+    gradients = BinGradients(
+        first.win_length - second.win_length, first.positions - second.positions, first.shape - second.shape
+    )
+    return gradients, operator.weights * of_r.S

@@ -1,0 +1,155 @@
+"""Where frames lie: slices of a hop, sample ranges of real windows, padding, and their adjoints.
+
+Times here are in samples. A frame has a real time ``t_p``, from which its
+phase counts, and a window of real length ``theta_p`` centred at
+``t_p + window_offset``; its samples are the half-open range
+``-theta_p/2 <= n - centre < theta_p/2``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from adaptstft.common.typing import Float64Array, IntArray
+
+#: PlacedFrames that are laid out at once to look through all of them.
+_PIECE = 1 << 14
+
+
+@dataclass(frozen=True)
+class PlacedFrames:
+    """Sample ranges and FFT layout of a block of frames; every array has one entry a frame.
+
+    Attributes
+    ----------
+    win_length : ndarray of float64
+        Window lengths.
+    lead : ndarray of float64
+        First sample of the frame relative to the window's centre.
+    start, count : ndarray of int64
+        First sample in the signal, and number of samples.
+    offset : ndarray of int64
+        Column of the first sample in the FFT's input, whose column 0 is the
+        sample from which the phase counts.
+    delta : ndarray of float64
+        What the real phase origin exceeds that sample by.
+    """
+
+    win_length: Float64Array
+    lead: Float64Array
+    start: IntArray
+    count: IntArray
+    offset: IntArray
+    delta: Float64Array
+
+    def __len__(self) -> int:
+        return self.win_length.size
+
+    def __getitem__(self, part: slice) -> PlacedFrames:
+        return PlacedFrames(
+            self.win_length[part],
+            self.lead[part],
+            self.start[part],
+            self.count[part],
+            self.offset[part],
+            self.delta[part],
+        )
+
+    @property
+    def width(self) -> int:
+        """Largest number of samples of a frame."""
+        return int(self.count.max(initial=1))
+
+    def covered(self) -> tuple[int, int]:
+        """Range of samples from the first to one past the last that any frame takes."""
+        return int(self.start.min()), int((self.start + self.count).max())
+
+
+def _lay_out(
+    win_length: Float64Array, positions: Float64Array, mfft: int, window_offset: float, phase_shift: int, moved: int
+) -> PlacedFrames:
+    """Lay out frames; `moved` is added to the indices of their samples."""
+    centre = positions + window_offset
+    start = np.ceil(centre - win_length / 2).astype(np.int64)
+    count = np.ceil(centre + win_length / 2).astype(np.int64) - start
+    # rounding of centre +- win_length/2 far from the origin must not let a frame outgrow the FFT
+    count = np.minimum(count, mfft)
+    anchor = np.floor(positions + 0.5).astype(np.int64)
+    offset = (start - anchor - phase_shift) % mfft
+    return PlacedFrames(win_length, start - centre, start + moved, count, offset, positions - anchor)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Lengths and times of the frames of a transform; a slice of them is laid out as `PlacedFrames`.
+
+    All frames laid out at once would be six arrays, which exceed all else for hours of sound.
+
+    Attributes
+    ----------
+    win_length, positions : ndarray of float64
+        Window lengths and real times.
+    mfft : int
+        Length of the FFT.
+    window_offset : float
+        Centre of a window relative to its frame's time.
+    phase_shift : int
+        Origin of the phase relative to the frame's time.
+    shift : int
+        What is added to the indices of all samples.
+    """
+
+    win_length: Float64Array
+    positions: Float64Array
+    mfft: int
+    window_offset: float
+    phase_shift: int
+    shift: int = 0
+
+    def __len__(self) -> int:
+        return self.positions.size
+
+    def __getitem__(self, part: slice) -> PlacedFrames:
+        # copies, as kernels warn of views from broadcasting
+        win_length, positions = self.win_length[part].copy(), self.positions[part].copy()
+        return _lay_out(win_length, positions, self.mfft, self.window_offset, self.phase_shift, self.shift)
+
+    def _pieces(self) -> Iterator[PlacedFrames]:
+        return (self[low : low + _PIECE] for low in range(0, len(self), _PIECE))
+
+    @property
+    def centre(self) -> Float64Array:
+        """Centres of the windows, in the indices of the signal."""
+        return self.positions + (self.window_offset + self.shift)
+
+    def moved(self, samples: int) -> Frames:
+        """Return the frames in the indices of a signal with `samples` more before its first."""
+        return replace(self, shift=self.shift + samples)
+
+    @property
+    def share_window(self) -> bool:
+        """Whether every frame has the same window samples."""
+        if not len(self) or not np.all(self.win_length == self.win_length[0]):
+            return False
+        first = self[:1].lead
+        return all(bool(np.all(piece.lead == first)) for piece in self._pieces())
+
+    def covered(self) -> tuple[int, int]:
+        """Range of samples from the first to one past the last that any frame takes."""
+        lows, highs = zip(*(piece.covered() for piece in self._pieces()), strict=True)
+        return min(lows), max(highs)
+
+
+def make_frames(
+    win_length: Float64Array, positions: Float64Array, *, mfft: int, window_offset: float = 0.0, phase_shift: int = 0
+) -> Frames:
+    """Make frames with window lengths `win_length` at real `positions`.
+
+    `phase_shift` moves the origin of the phase to ``times + phase_shift``.
+    """
+    win_length, positions = np.asarray(win_length, dtype=float), np.asarray(positions, dtype=float)
+    size = np.broadcast_shapes(win_length.shape, positions.shape)
+    return Frames(np.broadcast_to(win_length, size), np.broadcast_to(positions, size), mfft, window_offset, phase_shift)

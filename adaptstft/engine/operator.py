@@ -1,0 +1,167 @@
+"""Analysis and synthesis for both kinds of frames: one window for all bins, or one for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
+from adaptstft.engine import inverse
+from adaptstft.engine.bin_inverse import (
+    FrameOperator,
+    InverseInfo,
+    bin_synthesis_adjoint,
+    bin_synthesis_vjp,
+    bin_synthesize,
+)
+from adaptstft.engine.bins import BinFrames, bin_adjoint, bin_forward, bin_gradients
+from adaptstft.engine.forward import forward
+from adaptstft.engine.frames import Frames
+from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.vjp import frame_vjp, stored_cotangent
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Derivatives of a real loss.
+
+    Attributes
+    ----------
+    win_length : ndarray, shape (frames,) or (frames, f_pts)
+        In the window lengths.
+    positions : ndarray, shape (frames,)
+        In the times of the frames.
+    shape : ndarray, shape (n_shape,)
+        In the shape parameters.
+    data : ndarray or None
+        In the channels, of the signal for an analysis, of the transform for a synthesis.
+    """
+
+    win_length: Float64Array
+    positions: Float64Array
+    shape: Float64Array
+    data: AnyArray | None
+
+
+def analyse(plan: FramePlan, x: AnyArray, frames: Frames | BinFrames) -> ComplexArray:
+    """Transform channels ``x``, shape (channels, n), to shape (channels, frames, f_pts)."""
+    if isinstance(frames, BinFrames):
+        return bin_forward(plan, x, frames).S
+    return forward(plan, x, frames)
+
+
+def analysis_vjp(
+    plan: FramePlan,
+    x: AnyArray,
+    frames: Frames | BinFrames,
+    g: AnyArray,
+    *,
+    want_x: bool,
+    parameters: bool,
+    positions: bool,
+    shape: bool,
+) -> Gradients:
+    """Pull a cotangent of `analyse` back to the parameters and the signal, as far as they are wanted.
+
+    Without `positions`, which take time of their own, the derivative in them has no meaning.
+    """
+    if not isinstance(frames, BinFrames):
+        make = stored_cotangent(plan, g, frames, np.result_type(x.dtype, np.complex64), phase=positions)
+        back = frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
+        d = back.frames
+        return Gradients(d.win_length, d.centre + back.phase, d.shape.sum(axis=1), back.x)
+    dx = None
+    if want_x:
+        dx = bin_adjoint(plan, g, frames, 0, x.shape[-1], real=not np.iscomplexobj(x)).astype(x.dtype)
+    if not parameters:
+        return Gradients(np.zeros(0), np.zeros(0), np.zeros(0), dx)
+    spectra = bin_forward(plan, x, frames, gradient=True, centre=positions, shape=shape)
+    found = bin_gradients(plan, spectra, g, phase=positions)
+    return Gradients(found.win_length, found.positions, found.shape, dx)
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which samples a synthesis returns, and on which the signal may be other than zero.
+
+    Attributes
+    ----------
+    k0, k1 : int
+        Range to return.
+    low, high : int
+        Range of the signal, of which windows per bin make one system of equations.
+    """
+
+    @property
+    def inside(self) -> tuple[int, int]:
+        """Part of the range to return where the signal may be other than zero."""
+        return max(self.k0, self.low), max(min(self.k1, self.high), max(self.k0, self.low))
+
+    k0: int
+    k1: int
+    low: int
+    high: int
+
+    def crop(self, x: AnyArray, xp: Any = np) -> AnyArray:
+        """Return samples ``k0 <= n < k1`` of a signal on ``low <= n < high``, zero outside."""
+        if (self.k0, self.k1) == (self.low, self.high):
+            return x
+        out: AnyArray = xp.zeros((*x.shape[:-1], self.k1 - self.k0), x.dtype)
+        first, last = self.inside
+        if first < last:
+            out[..., first - self.k0 : last - self.k0] = x[..., first - self.low : last - self.low]
+        return out
+
+    def embed(self, x: AnyArray, xp: Any = np) -> AnyArray:
+        """Adjoint of `crop`."""
+        return Span(self.low, self.high, self.k0, self.k1).crop(x, xp)
+
+
+def synthesise(
+    plan: FramePlan, spectra: AnyArray, frames: Frames | BinFrames, span: Span, tol: float, maxiter: int | None
+) -> tuple[AnyArray, InverseInfo]:
+    """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), in the range that is asked for."""
+    if not isinstance(frames, BinFrames):
+        x = inverse.synthesize(plan, spectra, frames, span.low, span.high)
+        return span.crop(x, plan.kernels.xp), InverseInfo(0, 0.0, 0.0)
+    operator = FrameOperator(plan, frames, span.low, span.high, span.inside)
+    x, info = bin_synthesize(operator, spectra, tol, maxiter)
+    real = spectra.real.dtype
+    return span.crop(x.astype(real if plan.onesided else spectra.dtype)), info
+
+
+def synthesis_vjp(
+    plan: FramePlan,
+    spectra: AnyArray,
+    frames: Frames | BinFrames,
+    span: Span,
+    cotangent: AnyArray,
+    tol: float,
+    *,
+    parameters: bool,
+    shape: bool,
+) -> Gradients:
+    """Pull a cotangent of `synthesise` back to the transform and, if they are wanted, the parameters."""
+    if not isinstance(frames, BinFrames):
+        g = span.embed(cotangent, plan.kernels.xp)
+        wanted = {"parameters": parameters, "shape": shape}
+        back = inverse.frame_synthesis_vjp(plan, spectra, frames, span.low, span.high, g, **wanted)
+        d = back.frames
+        return Gradients(d.win_length, d.centre + back.phase, d.shape.sum(axis=1), back.spectra)
+    operator = FrameOperator(plan, frames, span.low, span.high, span.inside)
+    if not parameters:
+        none = np.zeros(0)
+        d_spectra = bin_synthesis_adjoint(operator, span.embed(cotangent), tol)
+        return Gradients(none, none, none, d_spectra.astype(spectra.dtype))
+    found, d_spectra = bin_synthesis_vjp(operator, spectra, span.embed(cotangent), tol, shape=shape)
+    return Gradients(found.win_length, found.positions, found.shape, d_spectra.astype(spectra.dtype))
+
+
+def frame_bounds(plan: FramePlan, frames: Frames | BinFrames, n: int) -> tuple[float, float]:
+    """Frame bounds of the two-sided transform for signals of `n` samples."""
+    if isinstance(frames, BinFrames):
+        return FrameOperator(plan, frames, 0, n).bounds()
+    overlap = plan.mfft * inverse.window_overlap(plan, frames, 0, n)
+    return float(overlap.min()), float(overlap.max())

@@ -1,0 +1,1 @@
+"""Instantaneous frequencies, reassignment, and phases from magnitudes."""

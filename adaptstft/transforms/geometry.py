@@ -1,0 +1,447 @@
+"""Parameters of an adaptive transform and the time and frequency axes that follow from them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, cast, get_args
+
+import numpy as np
+from scipy import fft as fft_lib
+
+from adaptstft import kernels
+from adaptstft.common.threads import count_workers
+from adaptstft.common.typing import AxesSequence, Backend, FFTMode, Float64Array, Scaling
+from adaptstft.common.validation import (
+    as_index,
+    as_positions,
+    as_real,
+    as_win_length,
+    as_workers,
+    check_option,
+    check_positive,
+)
+from adaptstft.engine.bins import BinFrames
+from adaptstft.engine.frames import Frames, make_frames
+from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.slices import HopSlices
+from adaptstft.windows import Window, resolve
+
+if TYPE_CHECKING:
+    from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+
+
+class SlicedTransform:
+    """Base of `adaptstft.AdaptiveShortTimeFFT`: everything that does not touch a signal."""
+
+    def __init__(
+        self,
+        window: Any,
+        win_length: Any,
+        hop: float | None,
+        fs: float,
+        *,
+        positions: Any = None,
+        max_length: int | None = None,
+        fft_mode: FFTMode = "onesided",
+        mfft: int | None = None,
+        scale_to: Scaling | None = None,
+        phase_shift: int | None = 0,
+        window_offset: float = 0.0,
+        workers: int | None = None,
+        backend: Backend = "auto",
+    ) -> None:
+        self._window = resolve(window)
+        self._win_length = as_win_length(win_length)
+        self._hop, self._positions = _check_positions(hop, positions, self._win_length)
+        self._fs = check_positive("fs", fs, "Hz")
+        longest = int(np.ceil(self._win_length.max()))
+        self._m_num = longest if max_length is None else as_index("max_length", max_length)
+        if self._m_num < longest:
+            raise ValueError(f"{max_length=} must be at least the longest window, {self._win_length.max():g} samples")
+        check_option("fft_mode", fft_mode, get_args(FFTMode))
+        self._fft_mode: FFTMode = fft_mode
+        self._mfft = self._m_num if mfft is None else as_index("mfft", mfft)
+        if self._mfft < self._m_num:
+            raise ValueError(f"{mfft=} must be at least the window's {self._m_num} samples")
+        check_option("scale_to", scale_to, (*get_args(Scaling), None))
+        self._scaling: Scaling | None = scale_to
+        if fft_mode == "onesided2X" and scale_to is None:
+            raise ValueError(f"{fft_mode=} needs scale_to='magnitude' or 'psd', got {scale_to=}")
+        self._phase_shift = _check_phase_shift(phase_shift, self._mfft)
+        self._window_offset = as_real("window_offset", window_offset)
+        self._workers = as_workers(workers)
+        check_option("backend", backend, kernels.BACKENDS)
+        self._backend_asked = backend
+        self._backend, module = kernels.resolve(backend)
+        self._slices = self._hop_slices()
+        self._tf = FramePlan(
+            self._mfft,
+            fft_mode,
+            scale_to,
+            module,
+            count_workers(self._workers),
+            self._window,
+            1 / self._fs,
+            self._window_offset,
+        )
+        if self.per_bin and self._win_length.shape[0] != self.f_pts:
+            raise ValueError(
+                f"win_length has shape {self._win_length.shape}: with 2 dimensions the first must be "
+                f"f_pts={self.f_pts}, which follows from {fft_mode=} and mfft={self._mfft}"
+            )
+
+    def _hop_slices(self) -> HopSlices | None:
+        if self._hop is None:
+            return None
+        length = float(self._m_num) if self._win_length.ndim else float(self._win_length)
+        return HopSlices(self._hop, length, self._window, self._m_num, self._window_offset)
+
+    # errors of a call name the class that users know
+    __init__.__qualname__ = "AdaptiveShortTimeFFT.__init__"
+
+    def _arguments(self) -> dict[str, Any]:
+        """Arguments that make this transform again."""
+        return {
+            "window": self._window,
+            "win_length": self.win_length,
+            "hop": self._hop,
+            "fs": self._fs,
+            "positions": self._positions,
+            "max_length": self._m_num,
+            "fft_mode": self._fft_mode,
+            "mfft": self._mfft,
+            "scale_to": self._scaling,
+            "phase_shift": self._phase_shift,
+            "window_offset": self._window_offset,
+            "workers": self._workers,
+            "backend": self._backend_asked,
+        }
+
+    def remade(self, **changes: Any) -> Self:
+        """Return a transform that differs in the arguments given.
+
+        Parameters
+        ----------
+        **changes
+            Arguments of the class, by name.
+
+        Returns
+        -------
+        AdaptiveShortTimeFFT
+            The new transform; this one stays as it is.
+
+        Examples
+        --------
+        >>> from adaptstft import AdaptiveShortTimeFFT
+        >>> sft = AdaptiveShortTimeFFT("hann", 64.5, 8, fs=1.0)
+        >>> sft.remade(win_length=32.2).win_length
+        32.2
+        """
+        return type(self)(**self._arguments() | changes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self._arguments())
+
+    def __repr__(self) -> str:
+        win_length = self._win_length
+        count = " x ".join(str(size) for size in win_length.shape)
+        lengths = (
+            f"<{count} lengths from {win_length.min():g} to {win_length.max():g}>"
+            if win_length.ndim
+            else f"{float(win_length):g}"
+        )
+        positions = f"hop={self._hop:g}" if self._positions is None else f"positions=<{self._positions.size} centres>"
+        return (
+            f"AdaptiveShortTimeFFT({self._window.spec!r}, {lengths}, {positions}, fs={self._fs:g}, "
+            f"fft_mode={self._fft_mode!r}, mfft={self._mfft}, scale_to={self._scaling!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        from adaptstft.display.html import transform_html
+
+        return transform_html(cast("AdaptiveShortTimeFFT", self))
+
+    # ------------------------------------------------------------------ parameters
+
+    @property
+    def window(self) -> Window:
+        """The window family with its shape parameters."""
+        return self._window
+
+    @property
+    def win_length(self) -> float | Float64Array:
+        """Window length in samples: a float, or an array with one for each slice, frequency or bin."""
+        return float(self._win_length) if self._win_length.ndim == 0 else self._win_length.copy()
+
+    @property
+    def per_bin(self) -> bool:
+        """Whether window lengths differ between frequencies: `win_length` has two dimensions."""
+        return self._win_length.ndim == 2
+
+    @property
+    def hop(self) -> float | None:
+        """Time between slices in samples; None if the transform was made from positions."""
+        return self._hop
+
+    @property
+    def positions(self) -> Float64Array | None:
+        """Times of the slices in samples; None if the transform was made from a hop."""
+        return None if self._positions is None else self._positions.copy()
+
+    @property
+    def fs(self) -> float:
+        """Sampling frequency in Hz."""
+        return self._fs
+
+    @property
+    def T(self) -> float:
+        """Sampling interval in seconds."""
+        return 1 / self._fs
+
+    @property
+    def fft_mode(self) -> FFTMode:
+        """Mode of the FFT, as in SciPy."""
+        return self._fft_mode
+
+    @property
+    def onesided_fft(self) -> bool:
+        """Whether negative frequencies are left out."""
+        return self._tf.onesided
+
+    @property
+    def mfft(self) -> int:
+        """Length of the FFT."""
+        return self._mfft
+
+    @property
+    def m_num(self) -> int:
+        """Number of samples reserved for a window."""
+        return self._m_num
+
+    @property
+    def m_num_mid(self) -> int:
+        """Centre index of those samples."""
+        return self._m_num // 2
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """Scaling of the windows: ``"magnitude"``, ``"psd"`` or None."""
+        return self._scaling
+
+    @property
+    def phase_shift(self) -> int | None:
+        """Shift of the phase's origin in samples, as in SciPy."""
+        return self._phase_shift
+
+    @property
+    def window_offset(self) -> float:
+        """Centre of a slice's window relative to its time, in samples."""
+        return self._window_offset
+
+    @property
+    def workers(self) -> int | None:
+        """Number of threads as given; None for all cores."""
+        return self._workers
+
+    @property
+    def backend(self) -> str:
+        """Implementation of the inner loops in use."""
+        return self._backend
+
+    # ------------------------------------------------------------------ axes
+
+    @property
+    def f_pts(self) -> int:
+        """Number of frequency bins."""
+        return self._tf.f_pts
+
+    @property
+    def delta_f(self) -> float:
+        """Width of a frequency bin in Hz."""
+        return 1 / (self._mfft * self.T)
+
+    @property
+    def f(self) -> Float64Array:
+        """Frequencies of the bins in Hz, shape (f_pts,)."""
+        if self.onesided_fft:
+            return np.asarray(fft_lib.rfftfreq(self._mfft, self.T))
+        f = fft_lib.fftfreq(self._mfft, self.T)
+        return np.asarray(fft_lib.fftshift(f) if self._fft_mode == "centered" else f)
+
+    @property
+    def delta_t(self) -> float:
+        """Time between slices in seconds; a ValueError for a transform made from positions."""
+        return self._need_hop("delta_t").hop * self.T
+
+    def _need_hop(self, name: str) -> HopSlices:
+        if self._slices is None:
+            raise ValueError(f"{name} is not defined for a transform made from positions: it has no hop")
+        return self._slices
+
+    @property
+    def p_min(self) -> int:
+        """Index of the first slice that touches the signal, at most 0."""
+        return 0 if self._slices is None else self._slices.p_min
+
+    def p_max(self, n: int) -> int:
+        """Return the index after the last slice that touches a signal of `n` samples."""
+        n = as_index("n", n, 1)
+        if self._slices is None:
+            return cast(Float64Array, self._positions).size
+        return self._slices.p_max(n)
+
+    def p_num(self, n: int) -> int:
+        """Return the number of slices for a signal of `n` samples."""
+        return self.p_max(n) - self.p_min
+
+    def p_range(self, n: int, p0: int | None = None, p1: int | None = None) -> tuple[int, int]:
+        """Return the range of slices ``p0 <= p < p1``, checked against a signal of `n` samples."""
+        low, high = self.p_min, self.p_max(n)
+        first = low if p0 is None else as_index("p0", p0)
+        last = high if p1 is None else as_index("p1", p1)
+        if not low <= first < last <= high:
+            raise ValueError(f"{p0=}, {p1=}: p_min={low} <= p0 < p1 <= p_max={high} does not hold for {n=} samples")
+        return first, last
+
+    @property
+    def k_min(self) -> int:
+        """First sample of the first slice, at most 0 for a transform with a hop."""
+        return int(self._slot_starts(0, self.p_min, self.p_min + 1)[0])
+
+    def k_max(self, n: int) -> int:
+        """Return the sample after the last slice for a signal of `n` samples."""
+        last = self.p_max(n)
+        return int(self._slot_starts(0, last - 1, last)[0]) + self._m_num
+
+    def _slot_starts(self, k_offset: int, p0: int, p1: int) -> Any:
+        centres = self._slice_positions(p0, p1) + self._window_offset - self._m_num / 2
+        return np.ceil(centres).astype(np.int64) + k_offset
+
+    @property
+    def lower_border_end(self) -> tuple[int, int]:
+        """First sample and first slice that padding before the signal does not reach."""
+        return self._need_hop("lower_border_end").lower_border_end
+
+    def upper_border_begin(self, n: int) -> tuple[int, int]:
+        """Return the first sample and slice that padding after `n` samples reaches."""
+        return self._need_hop("upper_border_begin").upper_border_begin(as_index("n", n, 1))
+
+    def _slice_positions(self, p0: int, p1: int) -> Float64Array:
+        if self._positions is not None:
+            return self._positions[p0:p1]
+        return np.arange(p0, p1) * cast(float, self._hop)
+
+    def t(self, n: int, p0: int | None = None, p1: int | None = None, k_offset: int = 0) -> Float64Array:
+        """Return the times of the slices in seconds.
+
+        Parameters
+        ----------
+        n : int
+            Number of samples of the signal.
+        p0, p1 : int, optional
+            Range of slices; all that touch the signal by default.
+        k_offset : int, optional
+            Index of the sample at time 0.
+
+        Returns
+        -------
+        ndarray of float64, shape (p1 - p0,)
+            Times of the slices' centres.
+        """
+        k_offset = as_index("k_offset", k_offset)
+        return self._slice_positions(*self.p_range(n, p0, p1)) * self.T + k_offset * self.T
+
+    def extent(
+        self, n: int, axes_seq: AxesSequence = "tf", center_bins: bool = False
+    ) -> tuple[float, float, float, float]:
+        """Return the corners of the time-frequency plane, for `matplotlib.pyplot.imshow`.
+
+        Parameters
+        ----------
+        n : int
+            Number of samples of the signal.
+        axes_seq : {"tf", "ft"}, optional
+            Time or frequency first.
+        center_bins : bool, optional
+            Shift by half a bin, so that bins are centred on their values.
+
+        Returns
+        -------
+        tuple of float
+            ``(t0, t1, f0, f1)`` in s and Hz, or frequencies first. For a transform
+            made from positions a slice is as wide as they are apart on average.
+        """
+        check_option("axes_seq", axes_seq, get_args(AxesSequence))
+        if self._fft_mode == "twosided":
+            raise ValueError("fft_mode='twosided' has no extent: use 'centered', 'onesided' or 'onesided2X'")
+        q0 = -(self._mfft // 2) if self._fft_mode == "centered" else 0
+        shift = 0.5 if center_bins else 0.0
+        p0, p1 = self.p_range(n)
+        positions = self._slice_positions(p0, p1)
+        step = self._hop if self._hop is not None else (positions[-1] - positions[0]) / max(positions.size - 1, 1)
+        t = (positions[0] - shift * step) * self.T, (positions[-1] + (1 - shift) * step) * self.T
+        f = (q0 - shift) * self.delta_f, (q0 + self.f_pts - shift) * self.delta_f
+        corners = (*t, *f) if axes_seq == "tf" else (*f, *t)
+        return cast(tuple[float, float, float, float], tuple(float(v) for v in corners))
+
+    def _frames(self, p0: int, p1: int, k_offset: int = 0) -> Frames | BinFrames:
+        """Frames of slices ``p0 <= p < p1`` in the sample indices of the signal."""
+        win_length = self._win_length
+        if self._slice_lengths is not None:
+            win_length = win_length[..., p0 - self.p_min : p1 - self.p_min]
+        shift = -self.m_num_mid if self._phase_shift is None else self._phase_shift
+        # SciPy rolls the windowed samples before it pads them to mfft, so its shift wraps at m_num.
+        shift = (shift + self.m_num_mid) % self._m_num - self.m_num_mid
+        positions = self._slice_positions(p0, p1) + k_offset
+        if self.per_bin:
+            rows = np.ascontiguousarray(np.broadcast_to(win_length.T, (positions.size, self.f_pts)))
+            return BinFrames(rows, positions + self._window_offset, positions + shift)
+        return make_frames(win_length, positions, mfft=self._mfft, window_offset=self._window_offset, phase_shift=shift)
+
+    @property
+    def _slice_lengths(self) -> int | None:
+        """Number of slices that have lengths of their own; None if all have the same."""
+        win_length = self._win_length
+        return (
+            None
+            if win_length.ndim == 0 or (win_length.ndim == 2 and win_length.shape[1] == 1)
+            else win_length.shape[-1]
+        )
+
+    def _transform_for(self, name: str, array: Any) -> FramePlan:
+        """Transform with the kernels that take an argument."""
+        backend, module = kernels.resolve_for(self._backend_asked, name, array)
+        return self._tf if backend == self._backend else replace(self._tf, kernels=module)
+
+    def _check_lengths(self, n: int) -> None:
+        own = self._slice_lengths
+        if own is not None and own != self.p_num(n):
+            raise ValueError(
+                f"win_length has {own} entries{' along time' if self.per_bin else ''}, but a signal of {n} samples has "
+                f"p_num={self.p_num(n)} slices for hop={self._hop}, max_length={self._m_num}"
+            )
+
+
+def _rebuild(cls: type[SlicedTransform], arguments: dict[str, Any]) -> SlicedTransform:
+    return cls(**arguments)
+
+
+def _check_positions(hop: Any, positions: Any, win_length: Float64Array) -> tuple[float | None, Float64Array | None]:
+    if (hop is None) == (positions is None):
+        raise ValueError(f"give either a hop or positions, got {hop=}, {positions=}")
+    if positions is None:
+        return check_positive("hop", hop, "samples"), None
+    centres = as_positions(positions)
+    allowed = (1, centres.size) if win_length.ndim == 2 else (centres.size,)
+    if win_length.ndim and win_length.shape[-1] not in allowed:
+        raise ValueError(f"win_length has {win_length.shape[-1]} entries for {centres.size} positions")
+    return None, centres
+
+
+def _check_phase_shift(phase_shift: Any, mfft: int) -> int | None:
+    if phase_shift is None:
+        return None
+    shift = as_index("phase_shift", phase_shift)
+    if not -mfft < shift < mfft:
+        raise ValueError(f"{phase_shift=} must lie between -mfft and mfft, both excluded, with {mfft=}")
+    return shift

@@ -1,0 +1,1 @@
+"""The objective in the optimiser's variables, and the optimisers."""

@@ -1,0 +1,96 @@
+"""Adam within bounds, with a schedule that shortens its steps on a plateau: the baseline of gradient descents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from adaptstft.common.typing import Float64Array
+
+#: Step in the optimiser's variables (logarithms of lengths), decay of the moments, and schedule.
+DEFAULTS: dict[str, Any] = {
+    "lr": 0.05,
+    "betas": (0.9, 0.999),
+    "eps": 1e-8,
+    "maxiter": 300,
+    "patience": 10,
+    "factor": 0.5,
+}
+#: An improvement below this, relative to the value, counts as none; below that step, relative to the first, it ends.
+_THRESHOLD = 1e-6
+_LEAST_STEP = 1e-3
+_CONVERGED = {"success": True, "status": 0, "message": "CONVERGENCE: THE VALUE NO LONGER FALLS WITH THE SHORTEST STEPS"}
+_LIMIT = {"success": False, "status": 1, "message": "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"}
+
+
+def adam(
+    objective: Callable[[Float64Array], tuple[float, Float64Array]],
+    start: Float64Array,
+    bounds: Sequence[tuple[float, float]],
+    callback: Callable[[OptimizeResult], None],
+    options: Mapping[str, Any],
+) -> OptimizeResult:
+    """Minimise by Adam [1]_, projected onto the bounds.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(y) -> (value, slope)``.
+    start : ndarray, shape (m,)
+        Variables to begin from.
+    bounds : sequence of (float, float)
+        Range of each variable.
+    callback : callable
+        Called with the fields `x` and `fun` after each iteration; ``StopIteration`` ends the descent.
+    options : mapping
+        Any of ``lr``, ``betas``, ``eps``, ``maxiter``, and of the schedule ``patience`` (iterations without an
+        improvement before the step is shortened) and ``factor`` (by which).
+
+    Returns
+    -------
+    OptimizeResult
+        The last point `x`, its `fun`, and `nit`, `nfev`, `success`, `status`, `message`.
+
+    References
+    ----------
+    .. [1] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from adaptstft.adam import adam
+    >>> res = adam(lambda y: (float(y @ y), 2 * y), np.array([3.0]), [(1.0, 5.0)], lambda result: None, {})
+    >>> res.success, res.x
+    (True, array([1.]))
+    """
+    o = DEFAULTS | dict(options)
+    low, high = np.array(bounds, dtype=float).T
+    first_decay, second_decay = o["betas"]
+    mean, square = np.zeros((2, start.size))
+    y, lr, best, stale = start, float(o["lr"]), np.inf, 0
+    value, gradient = objective(y)
+    ended, iteration = _LIMIT, 0
+    while iteration < o["maxiter"]:
+        iteration += 1
+        # a slope against a bound must not gather momentum that would have to be undone later
+        gradient = np.where(y <= low, np.minimum(gradient, 0), np.where(y >= high, np.maximum(gradient, 0), gradient))
+        mean = first_decay * mean + (1 - first_decay) * gradient
+        square = second_decay * square + (1 - second_decay) * gradient**2
+        rms = np.sqrt(square / (1 - second_decay**iteration)) + o["eps"]
+        y = np.clip(y - lr * mean / (1 - first_decay**iteration) / rms, low, high)
+        value, gradient = objective(y)
+        try:
+            callback(OptimizeResult(x=y.copy(), fun=value))
+        except StopIteration:
+            break
+        improved = not value >= best - _THRESHOLD * max(1.0, abs(best))
+        best, stale = (value, 0) if improved else (best, stale + 1)
+        if stale > o["patience"]:
+            lr, stale = lr * o["factor"], 0
+        if lr < _LEAST_STEP * o["lr"]:
+            ended = _CONVERGED
+            break
+    return OptimizeResult(x=y, fun=value, nit=iteration, nfev=iteration + 1, **ended)

@@ -1,0 +1,126 @@
+"""What each ``method=`` of `optimize` can do, checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from adaptstft.common.typing import Float64Array, Method
+from adaptstft.common.validation import as_index, as_real, check_option, check_positive
+from adaptstft.criteria import Additive, Combined, Criterion
+from adaptstft.tuning.descent.common_direction import DEFAULTS as COMMON_DESCENT
+
+#: Methods that try or compute lengths and do not descend, and the window modes they have.
+BASELINES: dict[str, tuple[str, ...]] = {
+    "grid": ("constant", "time"),
+    "local-concentration": ("time",),
+    "chirp-rate": ("constant", "time"),
+}
+
+
+def _number(low: float, high: float) -> Callable[[str, Any], float]:
+    def check(name: str, value: Any) -> float:
+        number = as_real(name, value)
+        if not low < number < high:
+            raise ValueError(f"{name}={value!r} must lie between {low:g} and {high:g}, both excluded")
+        return number
+
+    return check
+
+
+def _count(low: int) -> Callable[[str, Any], int]:
+    return lambda name, value: as_index(name, value, low)
+
+
+def _betas(name: str, value: Any) -> tuple[float, float]:
+    try:
+        first, second = (as_real(name, part) for part in value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}={value!r} must be a pair of numbers") from None
+    if not (0 <= first < 1 and 0 <= second < 1):
+        raise ValueError(f"{name}={value!r} must be two numbers of at least 0 and less than 1")
+    return first, second
+
+
+def _as_it_is(name: str, value: Any) -> Any:
+    return value
+
+
+#: Options of each method, and the check of each.
+_OPTIONS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
+    "L-BFGS-B": dict.fromkeys(("maxcor", "ftol", "gtol", "maxfun", "maxiter", "maxls"), _as_it_is),  # SciPy checks
+    "adam": {
+        "lr": check_positive,
+        "betas": _betas,
+        "eps": check_positive,
+        "maxiter": _count(0),
+        "patience": _count(0),
+        "factor": _number(0, 1),
+    },
+    "grid": {"step": _count(1)},
+    "local-concentration": {"ratio": _number(1, 16), "width": lambda name, value: check_positive(name, value, "s")},
+    "chirp-rate": {},
+}
+
+
+def check_options(method: Method, options: Any) -> dict[str, Any]:
+    """Check the options of a method, and return them as it takes them."""
+    if options is None:
+        return {}
+    if not isinstance(options, dict):
+        raise TypeError(f"{options=} must be a dict of options of method={method!r}")
+    known = _OPTIONS[method]
+    for name in options:
+        if name not in known:
+            allowed = f"has the options {', '.join(map(repr, known))}" if known else "has no options"
+            raise ValueError(f"options={options!r}: method={method!r} {allowed}, got {name!r}")
+    return {name: known[name](f"options[{name!r}]", value) for name, value in options.items()}
+
+
+def check_baseline(
+    method: Method, criterion: Criterion, *, window_mode: str, hop_mode: str, smoothness: float, **unused: Any
+) -> None:
+    """Refuse what a baseline does not do; nothing for methods that descend.
+
+    `unused` are arguments that only descents have, by name, each None or False where it is not given.
+    """
+    if method not in BASELINES:
+        return
+    if window_mode not in BASELINES[method]:
+        modes = " or ".join(map(repr, BASELINES[method]))
+        raise ValueError(f"{window_mode=} must be {modes} for {method=}, which does not descend")
+    if hop_mode != "fixed":
+        raise ValueError(f"{hop_mode=} must be 'fixed' for {method=}, which chooses window lengths only")
+    if smoothness != 0:
+        raise ValueError(f"{smoothness=} must be 0 for {method=}, which chooses every length on its own")
+    for name, value in unused.items():
+        if value is not None and value is not False:
+            raise ValueError(f"{name}= is for methods that descend, 'L-BFGS-B' and 'adam'; leave it out for {method=}")
+    if method == "grid" and window_mode == "time":
+        if not isinstance(criterion, Additive):
+            raise ValueError(
+                f"criterion={criterion.name!r} must be a function of sums for {method=} with {window_mode=}, "
+                "which searches neighbourhood by neighbourhood"
+            )
+        check_option("scope", criterion.scope, ("local", "frame", None))
+
+
+def check_rule(criterion: Criterion, method: Method, options: dict[str, Any]) -> None:
+    """Refuse what descents along a common direction do not have."""
+    if not isinstance(criterion, Combined) or criterion.rule == "weighted":
+        return
+    if method != "L-BFGS-B":
+        raise ValueError(f"{method=} has no rule='min-norm', which is a descent of its own; leave method out")
+    for name in options:
+        if name not in COMMON_DESCENT:
+            raise ValueError(f"options={options!r}: rule='min-norm' has the options {', '.join(COMMON_DESCENT)}")
+
+
+def integer_lengths(bounds: tuple[float, float], step: int) -> Float64Array:
+    """All integers within bounds, or every `step`-th."""
+    lengths = np.arange(np.ceil(bounds[0] - 1e-9), np.floor(bounds[1] + 1e-9) + 1, step)
+    if not lengths.size:
+        raise ValueError(f"win_bounds=({bounds[0]:g}, {bounds[1]:g}) must hold an integer for method='grid'")
+    return lengths

@@ -1,0 +1,1 @@
+"""Terms that are minimised beside the criterion."""

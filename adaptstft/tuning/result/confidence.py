@@ -1,0 +1,82 @@
+"""Whether there was anything to find: flat surfaces, and signals that cannot be told from white noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from adaptstft.criteria import Additive, Criterion, Renyi
+from adaptstft.criteria.evaluate import comparable_view, value_of
+from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, white_noise
+from adaptstft.engine.durations import durations
+from adaptstft.tuning.request import Request
+from adaptstft.tuning.result.diagnosis import equally_good
+from adaptstft.tuning.tables.survey import SURVEY_HOP, Framing, FramingRule, Survey, regular_frames
+from adaptstft.tuning.variables.parameters import State
+
+#: A surface is flat if it varies by less than so many times what counts as equally good, over at least that range.
+_FLAT = 5.0
+_FLAT_RANGE = 4.0
+
+
+def confidence_notes(request: Request, curve: Survey | None, rule: FramingRule, state: State) -> list[str]:
+    """Say if no window length is better than another, and whether that is because the signal is noise.
+
+    Parameters
+    ----------
+    request : Request
+        What was asked for.
+    curve : Survey or None
+        The criterion against length, if there was a search.
+    rule : FramingRule
+        Hop and FFT length for a window length.
+    state : State
+        What was found.
+
+    Returns
+    -------
+    list of str
+        The notes.
+    """
+    low, high = request.win_bounds
+    if (request.window_mode == "fixed" or low == high) and request.hop_mode == "fixed":
+        return []
+    texts = [] if curve is None else flat_notes(curve, request.criterion)
+    typical = float(np.exp(np.mean(np.log(state.win_length))))
+    length = typical if curve is None else float(curve.lengths[np.argmin(curve.values)])
+    depth = noise_depth(request, length, rule.tied(length, SURVEY_HOP))
+    if depth < MOST_DEVIATIONS:
+        texts.append(
+            f"the signal cannot be told from white noise: its value is {abs(depth):.1f} standard deviations "
+            f"{'below' if depth > 0 else 'above'} that of noise of the same length, where {MOST_DEVIATIONS:g} below "
+            "would be a sign of structure; the window length means little"
+        )
+    return texts
+
+
+def noise_depth(request: Request, length: float, framing: Framing) -> float:
+    """Return by how many standard deviations a criterion of global scope is below its value for white noise.
+
+    Criteria without a theory of their own (functions of the user's, and those that sort) leave the question to
+    the default one.
+    """
+    x, plan = request.x, request.transform(framing.mfft)
+    criterion = request.criterion if isinstance(request.criterion, Additive) else Renyi()
+    frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
+    view = comparable_view(criterion, positions, durations(positions, x.shape[1]), framing.mfft, None)
+    whole = replace(criterion, scope="global", width=None, bands=None)
+    if criterion is not request.criterion:  # whatever the scale that a function of the user's sees
+        x = x / abs(x).max()
+    x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+    return white_noise(plan, x, whole, length, view).depth(value_of(plan, x, frames, whole, view))
+
+
+def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:
+    """Say if the criterion hardly changes over the grid of lengths."""
+    low, high = float(curve.lengths[0]), float(curve.lengths[-1])
+    change = float(np.ptp(curve.values))
+    if high / low < _FLAT_RANGE or change > _FLAT * equally_good(criterion, float(curve.values.min())):
+        return []
+    unit = " nat" if criterion.in_nats else ""
+    return [f"the criterion is flat: it changes by only {change:.2g}{unit} from {low:g} to {high:g} samples"]

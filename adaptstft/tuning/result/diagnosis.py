@@ -1,0 +1,143 @@
+"""How sure a tuned optimum is: its flatness, and what the user should be told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import fft as fft_lib
+
+from adaptstft.common.typing import Float64Array
+from adaptstft.criteria import Criterion
+from adaptstft.tuning.descent.objective import Descent
+from adaptstft.tuning.variables.parameters import Parameters, State
+
+#: What counts as equally good: in nats, or as a fraction of the value for criteria that are not logarithms.
+_TOLERANCE = 0.01
+_FIRST_STEP = 0.1
+_WIDEST = np.log(64.0)
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """How flat the criterion is around the optimum.
+
+    Attributes
+    ----------
+    tolerance : float
+        By how much the criterion may exceed the optimum: 0.01 nat for criteria
+        that are logarithms, 1 % of the value for the others.
+    factors : (float, float)
+        All window lengths may be multiplied by anything in this range; those
+        that meet a bound stay there.
+    win_length : (float, float) or None
+        For one window length, the lengths in samples that this means.
+    curvature : float
+        Second derivative of the criterion in the logarithm of the length(s).
+
+    Examples
+    --------
+    >>> from adaptstft.diagnosis import Sensitivity
+    >>> Sensitivity(0.01, (0.9, 1.2), (90.0, 120.0), 1.5).factors
+    (0.9, 1.2)
+    """
+
+    tolerance: float
+    factors: tuple[float, float]
+    win_length: tuple[float, float] | None
+    curvature: float
+
+
+def equally_good(criterion: Criterion, value: float) -> float:
+    """By how much a criterion may exceed a value and still count as equally good."""
+    return _TOLERANCE if criterion.in_nats else _TOLERANCE * abs(value)
+
+
+def sensitivity(descent: Descent, state: State, value: float, bounds: tuple[float, float], *, one: bool) -> Sensitivity:
+    """Measure how far all window lengths can be scaled before the criterion rises by the tolerance.
+
+    `value` is ``descent.comparable_value(state)``; `bounds` is the range of lengths; `one` tells
+    whether there is one length.
+    """
+    low, high = bounds
+    win_length = state.win_length
+    # lengths that meet a bound stay there while the others go on
+    reach_down = min(max(float(np.log(win_length.max() / low)), 0.0), _WIDEST)
+    reach_up = min(max(float(np.log(high / win_length.min())), 0.0), _WIDEST)
+    tolerance = equally_good(descent.criterion, value)
+
+    def rise(step: float) -> float:
+        scaled = replace(state, win_length=np.clip(win_length * np.exp(step), low, high))
+        longest = int(np.ceil(scaled.win_length.max()))
+        at = descent
+        if longest > descent.plan.mfft:
+            at = replace(descent, plan=replace(descent.plan, mfft=int(fft_lib.next_fast_len(2 * longest, real=True))))
+        return at.comparable_value(scaled) - value
+
+    down, bend_down = _reach(lambda s: rise(-s), reach_down, tolerance)
+    up, bend_up = _reach(rise, reach_up, tolerance)
+    factors = (float(np.exp(-down)), float(np.exp(up)))
+    bends = [bend for bend in (bend_down, bend_up) if bend is not None]
+    lengths = (float(win_length[0] * factors[0]), float(win_length[0] * factors[1])) if one else None
+    return Sensitivity(tolerance, factors, lengths, float(np.mean(bends)) if bends else 0.0)
+
+
+def _reach(rise: Callable[[float], float], limit: float, tolerance: float) -> tuple[float, float | None]:
+    """Largest step with a rise below the tolerance, by parabolas through the optimum, and their bend."""
+    if limit < 1e-9:
+        return 0.0, None
+    step = min(_FIRST_STEP, limit)
+    inside, outside = 0.0, np.inf
+    bend: float | None = None
+    for _ in range(6):
+        height = rise(step)
+        bend = 2 * height / step**2 if bend is None else bend
+        if height <= tolerance:
+            inside = step
+            if step >= limit:
+                return limit, bend
+        else:
+            outside = step
+        guess = step * np.sqrt(tolerance / height) if height > tolerance * 1e-4 else 4 * step
+        if abs(guess / step - 1) < 0.02:
+            return float(min(guess, limit)), bend
+        if not inside < guess < outside:
+            guess = np.sqrt(max(inside, 0.3 * step) * outside) if np.isfinite(outside) else 4 * step
+        step = float(min(guess, limit))
+    return float(inside if inside > 0 else step), bend
+
+
+def notes(parameters: Parameters, state: State, found: Sensitivity, reason: str = "") -> list[str]:
+    """Say what the user should know about a result; `reason` explains the lower bound of the lengths."""
+    texts: list[str] = []
+    if parameters.lengths != "fixed":
+        texts += _bound_notes(state.win_length, parameters.win_bounds, reason, one=parameters.lengths == "constant")
+        if found.factors[1] / found.factors[0] > 4:
+            texts.append("the criterion is flat: window lengths more than a factor 4 apart are equally good")
+    window = state.window
+    if window.end_value > 1e-3:
+        texts.append(
+            f"the window jumps by {window.end_value:.2g} at its ends; there the derivative is the one almost everywhere"
+        )
+    return texts
+
+
+#: Relative distance: a smooth surface comes near a bound between control points that are at it.
+_AT_BOUND = 1e-3
+
+
+def _bound_notes(win_length: Float64Array, bounds: tuple[float, float], reason: str, *, one: bool) -> list[str]:
+    if bounds[0] == bounds[1]:
+        return []
+    texts = []
+    for side, bound, why in (("lower", bounds[0], reason), ("upper", bounds[1], "")):
+        at = np.abs(np.log(win_length / bound)) < _AT_BOUND
+        if one and at[0]:
+            texts.append(f"the window length is at its {side} bound of {bound:g} samples{why}")
+        elif not one and at.any():
+            texts.append(
+                f"{int(at.sum())} of {win_length.size} window lengths are at their {side} bound of "
+                f"{bound:g} samples{why}"
+            )
+    return texts

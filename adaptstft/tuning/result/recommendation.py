@@ -1,0 +1,119 @@
+"""Integer lengths and hops near a tuned optimum, for software that takes no others, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from adaptstft.common.typing import Float64Array
+from adaptstft.tuning.descent.objective import Descent
+from adaptstft.tuning.variables.parameters import State
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Integer window lengths and hops near the optimum.
+
+    Attributes
+    ----------
+    win_length : int or ndarray of int
+        Even window length(s) in samples, in the shape of the tuned ones.
+    hop : int or ndarray of int
+        Time between frames in samples; of shape (p_num - 1,) where positions were tuned.
+    loss : float
+        By how much ``area_fun`` is larger with these than at the optimum, in nats where the criterion is a
+        logarithm; less than zero where rounding gains something.
+
+    Examples
+    --------
+    >>> from adaptstft.recommendation import Recommendation
+    >>> Recommendation(178, 22, 1e-5).win_length
+    178
+    """
+
+    win_length: Any
+    hop: Any
+    loss: float
+
+
+def recommend(
+    descent: Descent,
+    state: State,
+    value: float,
+    bounds: tuple[float, float],
+    hop: float,
+    min_overlap: float | None,
+    *,
+    one: bool,
+) -> Recommendation | None:
+    """Round lengths to even numbers and hops to integers within their bounds, the cheapest way.
+
+    Parameters
+    ----------
+    descent : Descent
+        What evaluates the criterion.
+    state : State
+        The optimum.
+    value : float
+        ``descent.comparable_value(state)``.
+    bounds : (float, float)
+        Range of the lengths in samples.
+    hop : float
+        Time between frames in samples.
+    min_overlap : float or None
+        Least overlap of neighbours that regular frames must keep.
+    one : bool
+        Whether there is one length, for which both neighbours are tried.
+
+    Returns
+    -------
+    Recommendation or None
+        None if there is no even number within the bounds.
+    """
+    evens = _even_range(state.win_length, bounds, descent.plan.mfft)
+    if evens is None:
+        return None
+    nearest = (np.floor, np.ceil) if one else (np.rint,)
+    lengths = [np.clip(2 * rounded(state.win_length / 2), *evens) for rounded in nearest]
+    spacing = np.diff(state.positions)
+    if spacing.size and np.ptp(spacing) > 1e-9 * spacing.mean():
+        tried = [replace(state, win_length=win_length, positions=np.rint(state.positions)) for win_length in lengths]
+    else:
+        tried = [
+            _regular(state, win_length, step, hop, descent.regular_positions(step))
+            for win_length, step in product(lengths, _hops(hop))
+            if step <= hop or min_overlap is None or step <= (1 - min_overlap) * win_length.min()
+        ]
+    descent = replace(descent, basis=None)  # which is for the frames of the optimum
+    losses = [descent.comparable_value(rounded) - value for rounded in tried]
+    best = tried[int(np.argmin(losses))]
+    hops = np.diff(best.positions).astype(int)
+    regular = not hops.size or np.ptp(hops) == 0
+    return Recommendation(
+        int(best.win_length.flat[0]) if one else best.win_length.T.astype(int),
+        (int(hops[0]) if hops.size else _hops(hop)[0]) if regular else hops,
+        float(min(losses)),
+    )
+
+
+def _even_range(win_length: Float64Array, bounds: tuple[float, float], mfft: int) -> tuple[float, float] | None:
+    """Least and largest even length allowed; those given count as allowed."""
+    low, high = min(bounds[0], float(win_length.min())), max(bounds[1], float(win_length.max()))
+    evens = (float(2 * np.ceil(low / 2 - 1e-9)), float(2 * np.floor(min(high, float(mfft)) / 2 + 1e-9)))
+    return evens if evens[0] <= evens[1] else None
+
+
+def _hops(hop: float) -> list[int]:
+    """Integers next to a hop, at least one sample."""
+    return sorted({max(1, int(np.floor(hop + 1e-9))), max(1, int(np.ceil(hop - 1e-9)))})
+
+
+def _regular(state: State, win_length: Float64Array, step: int, hop: float, positions: Float64Array) -> State:
+    """Frames at `positions`, `step` apart, each with the lengths of the frame that was next to it."""
+    if step == hop:
+        return replace(state, win_length=win_length)
+    middle = (state.positions[1:] + state.positions[:-1]) / 2
+    return State(win_length[np.searchsorted(middle, positions)], positions, np.ones(positions.size), state.window)

@@ -1,0 +1,1 @@
+"""Parameters that many signals share."""

@@ -1,0 +1,1 @@
+"""Searches over a grid of window lengths."""

@@ -1,0 +1,1 @@
+"""What is tuned: window lengths, positions and shapes as variables of an optimiser."""

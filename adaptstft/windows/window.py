@@ -1,0 +1,421 @@
+r"""Window families and their exact derivatives.
+
+A family is a function ``omega(u)`` of the dimensionless position
+``u = (n - t) / theta`` on ``[-1/2, 1/2)``, zero outside, with optional shape
+parameters.  Each comes with its derivative in ``u`` and in every shape
+parameter, which is all that the gradients of a short-time Fourier transform
+need to know about a window.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from autograd import elementwise_grad
+
+from adaptstft.common.typing import Float64Array, WindowFunction
+from adaptstft.common.validation import as_numbers, show
+from adaptstft.windows.chebyshev import Series, fit_series
+from adaptstft.windows.families import BUILT_IN, FAMILIES, LEGAL_SHAPES, MAX_END_VALUE, Family, cosine_bounds
+
+_registry_lock = threading.Lock()
+#: Series of named windows: every `resolve` makes a new `Window`, whose fit would take as long as a short transform.
+#: Each access is a single operation on the dictionary, so that threads need no lock, which a fork could leave held.
+_fits: dict[tuple[Any, ...], Series | None] = {}
+_MOST_FITS = 64
+_warnings_lock = threading.Lock()
+
+
+def names() -> list[str]:
+    """Return the names of all window families.
+
+    Returns
+    -------
+    list of str
+        Names that `resolve` and every ``window=`` argument accept, sorted.
+
+    Examples
+    --------
+    >>> from adaptstft import windows
+    >>> "kaiser" in windows.names()
+    True
+    """
+    return sorted(FAMILIES)
+
+
+def _differentiate(omega: WindowFunction, argument: int) -> WindowFunction:
+    """Differentiate `omega` by autograd in argument 0 (``u``) or a shape parameter."""
+
+    def derivative(u: Float64Array, *shape: float) -> Float64Array:
+        u = np.asarray(u, dtype=float)
+        arguments: list[Any] = [u, *shape]
+        if argument > 0:  # broadcast, so that the sum over elements stays a derivative per element
+            arguments[argument] = np.full_like(u, shape[argument - 1])
+        try:
+            with _warnings_lock, warnings.catch_warnings():
+                # a window that is flat in u has the derivative zero, which is nothing to warn of
+                warnings.filterwarnings("ignore", "Output seems independent of input", UserWarning)
+                return np.asarray(elementwise_grad(omega, argument)(*arguments), dtype=float)
+        except (TypeError, AttributeError, ValueError) as exc:
+            raise TypeError(
+                "a window given as a function is differentiated by autograd: write it with autograd.numpy "
+                f"in place of numpy (autograd said: {exc})"
+            ) from exc
+
+    return derivative
+
+
+def register(
+    name: str,
+    omega: WindowFunction,
+    *,
+    derivative: WindowFunction | None = None,
+    shape: Sequence[float] = (),
+    shape_bounds: Sequence[tuple[float, float]] = (),
+) -> None:
+    """Add a window family under a name.
+
+    Parameters
+    ----------
+    name : str
+        A new name; the existing families cannot be replaced.
+    omega : callable
+        ``omega(u, *shape)`` for arrays ``u`` in ``[-1/2, 1/2]``, written with
+        ``autograd.numpy`` (or plain operators).
+    derivative : callable, optional
+        ``derivative(u, *shape)``, the derivative of `omega` in ``u``. By
+        default autograd makes it.
+    shape : sequence of float, optional
+        Default values of the shape parameters.
+    shape_bounds : sequence of (float, float), optional
+        Range of each shape parameter for tuning, one pair a parameter.
+
+    Raises
+    ------
+    ValueError
+        If the name is taken or not an identifier, or `shape_bounds` does not
+        have one pair for each entry of `shape`.
+
+    Examples
+    --------
+    >>> import autograd.numpy as anp
+    >>> from adaptstft import windows
+    >>> windows.register("cos4", lambda u: anp.cos(anp.pi * u) ** 4)
+    >>> float(windows.resolve("cos4")(0.0))
+    1.0
+    """
+    if not (isinstance(name, str) and name.isidentifier()):
+        raise ValueError(f"{name=} must be an identifier")
+    if len(shape_bounds) != len(shape):
+        raise ValueError(f"{shape_bounds=} must have one (low, high) pair for each of {shape=}")
+    shape_derivative: WindowFunction | None = None
+    if shape:
+        partials = [_differentiate(omega, i + 1) for i in range(len(shape))]
+
+        def shape_derivative(u: Float64Array, *values: float) -> Float64Array:
+            return np.stack([partial(u, *values) for partial in partials])
+
+    family = Family(
+        name,
+        omega,
+        derivative or _differentiate(omega, 0),
+        shape_derivative,
+        tuple(float(v) for v in shape),
+        tuple((float(lo), float(hi)) for lo, hi in shape_bounds),
+    )
+    Window(family, family.default)  # evaluates it, so that a bad function is refused before it is stored
+    with _registry_lock:
+        if name in FAMILIES:
+            raise ValueError(f"{name=} is taken: registered windows are {names()}")
+        FAMILIES[name] = family
+
+
+class Window:
+    """A window function ``omega(u)`` with fixed shape parameters.
+
+    Instances come from `resolve`; they are immutable and evaluate to zero
+    outside ``-1/2 <= u < 1/2``.
+
+    Attributes
+    ----------
+    name : str
+        Name of the family; ``"callable"`` for a function of the user's.
+    shape : tuple of float
+        Values of the shape parameters.
+    shape_bounds : tuple of (float, float)
+        Range of each shape parameter in tuning.
+    end_value : float
+        Largest ``|omega|`` at the two ends of the support: the size of the
+        jump to zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from adaptstft import windows
+    >>> w = windows.resolve(("tukey", 0.5))
+    >>> w(np.array([-0.5, 0.0, 0.25, 0.5]))
+    array([0., 1., 1., 0.])
+    """
+
+    def __init__(self, family: Family, shape: tuple[float, ...]) -> None:
+        self._family = family
+        self.name = family.name
+        self.shape = shape
+        probe = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
+        values = np.asarray(family.omega(probe, *shape))
+        if values.shape != probe.shape or np.iscomplexobj(values) or not np.all(np.isfinite(values)):
+            raise ValueError(
+                f"window {self.name!r} must return finite real values of the shape of its argument, but "
+                f"omega({probe.tolist()}) is {values!r}"
+            )
+        self.end_value = float(max(abs(values[0]), abs(values[-1])))
+        self.shape_bounds = cosine_bounds(shape, self.end_value) if family.variadic else family.bounds
+
+    def __repr__(self) -> str:
+        return f"Window({self.spec!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Window):
+            return NotImplemented
+        return self._family is other._family and self.shape == other.shape
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.shape))
+
+    @property
+    def built_in(self) -> bool:
+        """Whether the family comes with the package, so that every process knows its name."""
+        return self.name in BUILT_IN
+
+    @property
+    def spec(self) -> str | tuple[Any, ...]:
+        """The name, or ``(name, *shape)``: what `resolve` makes this window from."""
+        if self._family.variadic:
+            return (self.name, list(self.shape))
+        return (self.name, *self.shape) if self.shape else self.name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # a family is found by its name again, a function is what it is
+        return resolve, (self._family.omega if self.name == "callable" else self.spec,)
+
+    def with_shape(self, shape: Sequence[float]) -> Window:
+        """Return the same family with other values of its shape parameters."""
+        return Window(self._family, _check_shape(self._family, tuple(float(v) for v in shape)))
+
+    def _inside(self, u: Float64Array, values: Float64Array) -> Float64Array:
+        return np.where((u >= -0.5) & (u < 0.5), values, 0.0)
+
+    def __call__(self, u: Any) -> Float64Array:
+        """Evaluate ``omega(u)``.
+
+        Parameters
+        ----------
+        u : array_like of float
+            Dimensionless positions, ``(n - t) / theta``.
+
+        Returns
+        -------
+        ndarray of float64
+            Values of the shape of `u`, zero outside ``[-1/2, 1/2)``.
+        """
+        u = np.asarray(u, dtype=float)
+        return self._inside(u, np.asarray(self._family.omega(np.clip(u, -0.5, 0.5), *self.shape), dtype=float))
+
+    def derivative(self, u: Any) -> Float64Array:
+        """Evaluate ``d omega / d u``, almost everywhere where the window jumps or has a corner.
+
+        Parameters
+        ----------
+        u : array_like of float
+            Dimensionless positions.
+
+        Returns
+        -------
+        ndarray of float64
+            Values of the shape of `u`, zero outside ``[-1/2, 1/2)``.
+        """
+        u = np.asarray(u, dtype=float)
+        clipped = np.clip(u, -0.5, 0.5)
+        return self._inside(u, np.asarray(self._family.derivative(clipped, *self.shape), dtype=float))
+
+    def shape_derivative(self, u: Any) -> Float64Array:
+        """Evaluate the derivatives of ``omega(u)`` in the shape parameters.
+
+        Parameters
+        ----------
+        u : array_like of float
+            Dimensionless positions.
+
+        Returns
+        -------
+        ndarray of float64, shape (len(shape), ...)
+            One row for each shape parameter, zero outside ``[-1/2, 1/2)``.
+        """
+        u = np.asarray(u, dtype=float)
+        if self._family.shape_derivative is None:
+            return np.zeros((0, *u.shape))
+        clipped = np.clip(u, -0.5, 0.5)
+        return self._inside(u, np.asarray(self._family.shape_derivative(clipped, *self.shape), dtype=float))
+
+    def sample(self, u: Float64Array, *, slope: bool, shape: bool) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Value, and if asked for slope and shape derivatives, at positions known to be inside."""
+        family, parameters = self._family, self.shape
+        rows = self.shape_derivative(u) if shape else np.zeros((0, *u.shape))
+        value = np.asarray(family.omega(u, *parameters), dtype=float)
+        derivative = np.asarray(family.derivative(u, *parameters), dtype=float) if slope else np.zeros_like(value)
+        return value, derivative, rows
+
+    def check_shape_bounds(self) -> None:
+        """Raise a ValueError if the shape parameters cannot be tuned within their bounds."""
+        bounds = self.shape_bounds
+        if not bounds:
+            raise ValueError(f"the shape parameters of window {self.spec!r} have no bounds to be tuned within")
+        for corner in itertools.product(*bounds):
+            self.with_shape(corner).check_tunable()
+
+    def check_tunable(self) -> None:
+        """Raise a ValueError if the window jumps too far at its ends to be tuned."""
+        if self._inner_jump > MAX_END_VALUE:
+            raise ValueError(
+                f"window {self.spec!r} cannot be tuned: it jumps by {self._inner_jump:.3g} inside its support (at most "
+                f"{MAX_END_VALUE} is allowed), which no derivative sees; use a continuous window"
+            )
+        if self.end_value > MAX_END_VALUE:
+            raise ValueError(
+                f"window {self.spec!r} cannot be tuned: it still has the value {self.end_value:.3g} at its ends "
+                f"(at most {MAX_END_VALUE} is allowed), so samples enter and leave its support by jumps that "
+                "no derivative sees; use a window that tapers, such as 'hann'"
+            )
+
+    @cached_property
+    def _inner_jump(self) -> float:
+        """Largest change between close points that the derivative does not account for."""
+        if self.series is not None:
+            return 0.0
+        u = np.linspace(-0.5, 0.5, 2001)
+        value = np.asarray(self._family.omega(u, *self.shape), dtype=float)
+        slope = np.asarray(self._family.derivative(u, *self.shape), dtype=float)
+        return float(np.abs(np.diff(value) - (slope[1:] + slope[:-1]) / 2 * (u[1] - u[0])).max())
+
+    @cached_property
+    def series(self) -> Series | None:
+        """The window as polynomials, or None where they do not reach rounding accuracy."""
+        return self._fit(np.float64)
+
+    @cached_property
+    def _single_series(self) -> Series | None:
+        return self._fit(np.float32)
+
+    def series_in(self, dtype: Any) -> Series | None:
+        """`series` in the precision of `dtype`."""
+        return self._single_series if dtype == np.float32 else self.series
+
+    def _fit(self, dtype: Any) -> Series | None:
+        if self.name == "callable":  # a function may hold on to much, and may be made afresh each time
+            return self._fit_anew(dtype)
+        key = (self._family, self.shape, np.dtype(dtype).name)
+        try:
+            return _fits[key]
+        except KeyError:
+            found = self._fit_anew(dtype)
+        if len(_fits) >= _MOST_FITS:
+            _fits.clear()
+        _fits[key] = found
+        return found
+
+    def _fit_anew(self, dtype: Any) -> Series | None:
+        family, shape = self._family, self.shape
+
+        def rows(u: Float64Array) -> Float64Array:
+            parts = [family.omega(u, *shape), family.derivative(u, *shape)]
+            if family.shape_derivative is not None:
+                parts.extend(family.shape_derivative(u, *shape))
+            return np.array([np.broadcast_to(part, u.shape) for part in parts], dtype=float)
+
+        try:
+            return fit_series(rows, family.plateau(*shape) if family.plateau else 0.0, dtype)
+        except TypeError:  # a function that autograd cannot differentiate serves for analysis all the same
+            return None
+
+
+def _check_shape(family: Family, shape: tuple[float, ...]) -> tuple[float, ...]:
+    expected = len(family.default)
+    if family.variadic:
+        if not shape:
+            raise ValueError(f"window {family.name!r} needs its coefficients, as in ({family.name!r}, [0.5, 0.5])")
+    elif len(shape) != expected:
+        raise ValueError(
+            f"window {family.name!r} takes {expected} shape parameter{'s' if expected != 1 else ''}, got {shape}"
+        )
+    legal, text = LEGAL_SHAPES.get(family.name, (lambda v: True, ""))
+    for value in shape:
+        if not np.isfinite(value):
+            raise ValueError(f"shape parameters of window {family.name!r} must be finite, got {shape}")
+        if not legal(value):
+            raise ValueError(f"shape parameter {value} of window {family.name!r} is out of range: {text}")
+    return shape
+
+
+def _from_callable(omega: WindowFunction) -> Window:
+    family = Family("callable", omega, _differentiate(omega, 0))
+    try:
+        return Window(family, ())
+    except (TypeError, AttributeError, IndexError) as exc:
+        raise TypeError(f"window {omega!r} must accept an array of positions u in [-1/2, 1/2]: {exc}") from exc
+
+
+def resolve(window: Any) -> Window:
+    """Make a `Window` from anything that a ``window=`` argument accepts.
+
+    Parameters
+    ----------
+    window : str, tuple, callable or Window
+        A name; ``(name, shape)`` with one or several shape parameters, such as
+        ``("kaiser", 8.6)``, ``("gaussian", 6)`` (the ratio length/sigma),
+        ``("tukey", 0.5)`` or ``("general_cosine", [0.5, 0.5])``; or a function
+        ``omega(u)`` written with ``autograd.numpy``, which differentiates it.
+
+    Returns
+    -------
+    Window
+        The window function.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name (the message lists them all) or shape parameters
+        out of range.
+    TypeError
+        If `window` is none of the above, or a function that does not accept
+        arrays.
+
+    Examples
+    --------
+    >>> from adaptstft import windows
+    >>> windows.resolve(("gaussian", 6)).shape
+    (6.0,)
+    """
+    if isinstance(window, Window):
+        return window
+    if isinstance(window, str):
+        name, shape = window, None
+    elif isinstance(window, tuple | list) and window and isinstance(window[0], str):
+        name = window[0]
+        try:
+            shape = tuple(float(v) for part in window[1:] for v in np.atleast_1d(as_numbers(part)))
+        except (TypeError, ValueError) as exc:
+            raise TypeError(f"{window=}: shape parameters must be real numbers") from exc
+    elif callable(window):
+        return _from_callable(window)
+    else:
+        raise TypeError(f"window={show(window)} must be a name, a tuple (name, shape), a callable or a Window")
+    if name not in FAMILIES:
+        raise ValueError(f"unknown window {name!r}; known are {names()}")
+    family = FAMILIES[name]
+    return Window(family, _check_shape(family, family.default if shape is None or not shape else shape))

@@ -1,0 +1,367 @@
+"""Transforms and tuning of Dask arrays: those of the signal in memory, whatever the chunks and whoever computes."""
+
+import itertools
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+dask = pytest.importorskip("dask", reason="Dask comes with the extra 'dask'")
+da = pytest.importorskip("dask.array", reason="Dask comes with the extra 'dask'")
+distributed = pytest.importorskip("distributed", reason="Dask's workers come with the extra 'dask'")
+
+import adaptstft  # noqa: E402
+import adaptstft.dask as lazy  # noqa: E402
+from adaptstft import AdaptiveShortTimeFFT, criteria  # noqa: E402
+from adaptstft.tuning.shared import dask_pieces  # noqa: E402
+
+N = 5000
+#: Rounding of sums over all frames, relative.
+ROUNDING = 1e-10
+CHUNKS = {"small": (1, 317), "one": (2, N), "uneven": (2, (13, 2000, 2987)), "samples": (2, 4000)}
+
+
+@pytest.fixture(autouse=True)
+def short_stretches():
+    """Several stretches of a signal that is short enough to test."""
+    with dask.config.set({"adaptstft.stretch": 1800}):
+        yield
+
+
+@pytest.fixture
+def x(rng):
+    return rng.standard_normal((2, N))
+
+
+def transforms():
+    """A transform of every kind of frames."""
+    rng = np.random.default_rng(5)
+    f = np.linspace(60, 199, 101)[:, None]
+    p_num = AdaptiveShortTimeFFT("hann", 200, 30.3, fs=100.0).p_num(N)
+    positions = np.sort(rng.uniform(-20, N + 100, 150))
+    return {
+        "constant": AdaptiveShortTimeFFT("hann", 100.5, 30.3, fs=100.0, mfft=256),
+        "positions": AdaptiveShortTimeFFT("hann", 100.5, None, fs=100.0, positions=positions, mfft=256),
+        "lengths": AdaptiveShortTimeFFT("hann", rng.uniform(50, 200, p_num), 30.3, fs=100.0, max_length=200),
+        "frequencies": AdaptiveShortTimeFFT("hann", f, 30.3, fs=100.0, max_length=200),
+        "bins": AdaptiveShortTimeFFT("hann", f * np.linspace(0.7, 1, p_num), 30.3, fs=100.0, max_length=200),
+        "shape": AdaptiveShortTimeFFT(("gaussian", 6), 80.0, 20, fs=100.0, scale_to="psd", phase_shift=None),
+        "offset": AdaptiveShortTimeFFT("hann", 81, 20, fs=100.0, window_offset=0.5, workers=2),
+    }
+
+
+def close(found, wanted, tol=1e-12):
+    found = np.asarray(found)
+    assert found.shape == np.shape(wanted) and found.dtype == np.asarray(wanted).dtype
+    return np.abs(found - wanted).max() <= tol * max(np.abs(wanted).max(), 1e-300)
+
+
+@pytest.mark.parametrize("chunks", CHUNKS.values(), ids=CHUNKS)
+@pytest.mark.parametrize("kind", transforms())
+def test_transforms(x, kind, chunks):
+    sft, array = transforms()[kind], da.from_array(x, chunks=chunks)
+    assert len(dask_pieces.stretches_of(array)) > 2
+    S, P = lazy.stft(sft, array), lazy.spectrogram(sft, array)
+    assert isinstance(S, da.Array) and S.shape == sft.stft(x).shape
+    assert close(S.compute(), sft.stft(x)) and close(P.compute(), sft.spectrogram(x))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64, complex, np.int16, ">f8"])
+def test_types(x, dtype):
+    sft = AdaptiveShortTimeFFT("hann", 100, 25, fs=1.0, fft_mode="centered")
+    typed = (100 * x).astype(dtype)
+    found = lazy.stft(sft, da.from_array(typed, chunks=(1, 700)))
+    assert found.dtype == sft.stft(typed).dtype
+    assert close(found.compute(), sft.stft(typed), 1e-6 if found.dtype == np.complex64 else 1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -2])
+def test_axes(x, axis):
+    sft = AdaptiveShortTimeFFT("hann", 100, 25, fs=1.0)
+    turned = np.moveaxis(np.stack([x, 2 * x]), -1, axis)
+    array = da.from_array(turned, chunks=700)
+    assert close(lazy.stft(sft, array, axis=axis).compute(), sft.stft(turned, axis=axis))
+    value, gradient = dask.compute(*lazy.value_and_grad(sft, array, "renyi", axis=axis))
+    expected, wanted = sft.value_and_grad(turned, "renyi", axis=axis)
+    assert value == pytest.approx(expected, rel=1e-12) and close(gradient.x, wanted.x)
+
+
+def test_a_transform_is_as_large_as_its_part(x):
+    """A part of the result takes only that part of the signal."""
+    seen = []
+
+    def read(block, block_info=None):
+        seen.append(block_info[0]["array-location"][-1])
+        return block
+
+    array = da.from_array(x, chunks=(2, 500)).map_blocks(read, dtype=float, meta=np.zeros((0, 0)))
+    sft = AdaptiveShortTimeFFT("hann", 100, 25, fs=1.0)
+    with dask.config.set(scheduler="synchronous"):
+        part = lazy.stft(sft, array)[..., :10].compute()
+    assert part.shape[-1] == 10 and max(high for _, high in seen) < N / 2
+
+
+CRITERIA = ["renyi", "hoyer", criteria.Shannon(scope="frame"), criteria.Kurtosis(scope="frame")]
+
+
+@pytest.mark.parametrize("criterion", CRITERIA, ids=["renyi", "hoyer", "shannon by frame", "kurtosis by frame"])
+@pytest.mark.parametrize("kind", transforms())
+def test_value_and_grad(x, kind, criterion):
+    sft = transforms()[kind]
+    value, gradient = lazy.value_and_grad(sft, da.from_array(x, chunks=(1, 317)), criterion)
+    value, gradient = dask.compute(value, gradient)
+    expected, wanted = sft.value_and_grad(x, criterion)
+    assert value == pytest.approx(expected, rel=1e-12)
+    for name in ("win_length", "positions", "hop", "shape", "x"):
+        if getattr(wanted, name) is None:
+            assert getattr(gradient, name) is None
+        else:
+            assert close(getattr(gradient, name), getattr(wanted, name), ROUNDING)
+
+
+def test_value_and_grad_of_a_part(x):
+    sft = transforms()["constant"]
+    _, gradient = lazy.value_and_grad(sft, da.from_array(x, chunks=700), "renyi", wrt=("win_length",))
+    assert gradient.x is None and gradient.hop is None and isinstance(gradient.win_length, da.Array)
+    value, none = lazy.value_and_grad(sft, da.from_array(x, chunks=700), "renyi", wrt=())
+    assert value.compute() == pytest.approx(sft.value_and_grad(x, "renyi")[0], rel=1e-12) and none.win_length is None
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e100])
+def test_any_amplitude(x, scale):
+    sft = transforms()["constant"]
+    value, _ = lazy.value_and_grad(sft, da.from_array(x * scale, chunks=700), "renyi", wrt=())
+    assert value.compute() == pytest.approx(sft.value_and_grad(x, "renyi")[0], rel=1e-9)
+
+
+# ---------------------------------------------------------------------------------------
+# Tuning
+
+
+def chirp():
+    t = np.arange(N) / 1000
+    return np.cos(2 * np.pi * (50 * t + 15 * t**2)) + 0.1 * np.random.default_rng(7).standard_normal((2, N)) + t
+
+
+MODES = {
+    "constant": {},
+    "hop": {"hop_mode": "constant"},
+    "shape": {"window": ("gaussian", 6), "tune_shape": True},
+    "frame": {"criterion": "kurtosis", "scope": "frame"},
+    "hoyer": {"criterion": "hoyer"},
+    "linear": {"detrend": "linear"},
+    "as it is": {"detrend": None, "win_length": 70.3, "hop": 33.3, "starts": 1},
+    "frequency": {
+        "window_mode": "frequency",
+        "scope": "global",
+        "accuracy": None,
+        "win_bounds": (50, 500),
+        "options": {"maxiter": 3},
+    },
+}
+
+
+def same(a, b):
+    lengths = np.allclose(a.win_length, b.win_length, rtol=ROUNDING, atol=0)
+    return lengths and abs(a.fun - b.fun) <= ROUNDING and abs(a.area_fun - b.area_fun) <= ROUNDING
+
+
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+@pytest.mark.slow
+def test_tuning(mode):
+    x = chirp()
+    in_memory = adaptstft.optimize(x, 1000, **mode)
+    for chunks in ((1, 600), (2, (13, 2000, 2987))):
+        assert same(in_memory, adaptstft.optimize(da.from_array(x, chunks=chunks), 1000, **mode))
+
+
+@pytest.mark.slow
+def test_chunks_change_nothing():
+    x = chirp().astype(np.float32)
+    found = [adaptstft.optimize(da.from_array(x, chunks=chunks), 1000) for chunks in CHUNKS.values()]
+    assert all(same(found[0], other) for other in found[1:])
+
+
+def test_result_of_a_dask_array():
+    x = chirp()
+    found = adaptstft.optimize(da.from_array(x, chunks=(1, 600)), 1000)
+    assert (found.signals, found.samples, found.signal, found.positions) == (1, N, None, None)
+    assert close(lazy.stft(found.sft, da.from_array(x, chunks=600)).compute(), found.sft.stft(x))
+
+
+# ---------------------------------------------------------------------------------------
+# Workers
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with (
+        dask.config.set({"distributed.worker.daemon": True}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def _made(block_info=None):
+    """Make a chunk where it is needed."""
+    (_, _), (low, high) = block_info[None]["array-location"]
+    return chirp()[:, low:high]
+
+
+def made():
+    return da.map_blocks(_made, chunks=((2,), (1000,) * 5), dtype=float, meta=np.zeros((0, 0)))
+
+
+@pytest.mark.slow
+def test_tuning_on_workers(cluster):
+    """Workers make the data, keep them, and the client never sees any."""
+    in_memory = adaptstft.optimize(chirp(), 1000)
+    assert same(in_memory, adaptstft.optimize(made().persist(), 1000))
+
+
+def test_gradient_on_workers(cluster):
+    sft = transforms()["constant"]
+    value, gradient = dask.compute(*lazy.value_and_grad(sft, made(), "renyi"))
+    expected, wanted = sft.value_and_grad(chirp(), "renyi")
+    assert value == pytest.approx(expected, rel=1e-12) and close(gradient.x, wanted.x, ROUNDING)
+
+
+def test_a_corpus_on_workers(cluster):
+    signals = [chirp()[0], chirp()[1, :3000], chirp()[0, 1000:]]
+    alone = adaptstft.optimize(signals, 1000)
+    assert same(alone, adaptstft.optimize(adaptstft.Corpus(signals, executor=cluster), 1000))
+
+
+def _kill_one(client):
+    pids = client.run(os.getpid)
+    os.kill(next(iter(pids.values())), getattr(signal, "SIGKILL", signal.SIGTERM))  # Windows has the latter, as final
+    return set(pids.values())
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_done_without(cluster):
+    """One of two workers is killed after the first iteration, with the part of the signal that it holds."""
+    settings = {"starts": 1, "win_length": 400.0, "hop": 20, "mfft": 1024}
+    in_memory = adaptstft.optimize(chirp(), 1000, **settings)
+    before = []
+
+    def kill(intermediate_result):
+        if not before:
+            before.extend(_kill_one(cluster))
+
+    found = adaptstft.optimize(made().persist(), 1000, callback=kill, **settings)
+    assert before and found.nit > 1
+    assert same(in_memory, found)
+    cluster.wait_for_workers(2, timeout=120)
+    assert set(cluster.run(os.getpid).values()) != set(before)
+
+
+def test_a_corpus_survives_a_dead_worker(cluster):
+    cluster.wait_for_workers(2, timeout=120)
+    signals = [chirp()[0], chirp()[1, :3000], chirp()[0, 1000:]]
+    settings = {"starts": 1, "win_length": 400.0, "hop": 20, "mfft": 1024}
+    alone = adaptstft.optimize(signals, 1000, **settings)
+    killed = []
+
+    def kill(intermediate_result):
+        if not killed:
+            killed.extend(_kill_one(cluster))
+            time.sleep(0.1)
+
+    corpus = adaptstft.Corpus([lambda x=x: x for x in signals], executor=cluster)
+    assert same(alone, adaptstft.optimize(corpus, 1000, callback=kill, **settings))
+    assert killed
+
+
+# ---------------------------------------------------------------------------------------
+# Stretches
+
+
+def test_stretches_follow_chunks():
+    assert dask_pieces.divide((700, 700, 100), 2, 1000, 1600) == [(0, 700), (700, 1400), (1400, 1500)]
+    assert dask_pieces.divide((100,) * 10, 1, 250, 400) == [(0, 300), (300, 600), (600, 900), (900, 1000)]
+    assert dask_pieces.divide((1000,), 1, 100, 250) == [(0, 250), (250, 500), (500, 750), (750, 1000)]
+
+
+def test_length_of_stretches(x):
+    array = da.from_array(x, chunks=(2, 500))
+    assert len(dask_pieces.stretches_of(array)) == 10
+    with dask.config.set({"adaptstft.stretch": 4000}):
+        assert len(dask_pieces.stretches_of(array)) == 10
+    with dask.config.set({"adaptstft.stretch": 8000}):
+        assert len(dask_pieces.stretches_of(array)) == 5
+    with (
+        dask.config.set({"adaptstft.stretch": 0}),
+        pytest.raises(ValueError, match=r"adaptstft\.stretch in Dask's configuration=0 must be at least 1"),
+    ):
+        lazy.stft(transforms()["constant"], array)
+
+
+def test_stretches_cover_the_signal(rng):
+    for _ in range(50):
+        chunks = rng.integers(1, 500, rng.integers(1, 20)).tolist()
+        found = dask_pieces.divide(chunks, 2, 300, 600)
+        assert found[0][0] == 0 and found[-1][1] == sum(chunks)
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(found))
+        assert all(b - a <= 600 for a, b in found)
+
+
+# ---------------------------------------------------------------------------------------
+# What is refused
+
+
+def test_refused(x):
+    sft, array = transforms()["constant"], da.from_array(x, chunks=700)
+    with pytest.raises(TypeError, match=r"x must be a dask\.array\.Array, got ndarray"):
+        lazy.stft(sft, x)
+    with pytest.raises(ValueError, match=r"axis=2 must lie in \[-2, 1\]"):
+        lazy.stft(sft, array, axis=2)
+    with pytest.raises(ValueError, match=r"x is empty: its shape is \(2, 0\)"):
+        lazy.stft(sft, array[:, :0])
+    with pytest.raises(ValueError, match=r"x has the unknown shape .*compute_chunk_sizes"):
+        lazy.stft(sft, array[:, array[0] > 0])
+    with pytest.raises(ValueError, match=r"x is complex, which a one-sided spectrum cannot represent"):
+        lazy.stft(sft, array + 1j)
+    with pytest.raises(TypeError, match=r"x must be numeric, got an array of dtype <U1"):
+        lazy.stft(sft, da.from_array(np.array(["a", "b"])))
+    with pytest.raises(ValueError, match=r"win_length has 172 entries"):
+        lazy.stft(transforms()["lengths"], array[:, :4000])
+    for criterion in ("gini", criteria.Renyi(width=0.1), lambda P: P.sum()):
+        with pytest.raises(ValueError, match=r"for a signal in chunks it must be a function of sums"):
+            lazy.value_and_grad(sft, array, criterion)
+    with pytest.raises(ValueError, match=r"wrt=\('y',\) must be a tuple of names"):
+        lazy.value_and_grad(sft, array, "renyi", wrt=("y",))
+
+
+def test_bad_samples(x):
+    sft, bad = transforms()["constant"], x.copy()
+    bad[1, 3210] = np.nan
+    array = da.from_array(bad, chunks=(1, 700))
+    for make in (
+        lambda: lazy.stft(sft, array).compute(),
+        lambda: lazy.value_and_grad(sft, array, "renyi")[0].compute(),
+        lambda: adaptstft.optimize(array, 1000),
+    ):
+        with pytest.raises(ValueError, match=r"x has 1 NaN or infinite values among its samples .*at sample 3210"):
+            make()
+
+
+def test_silent_signals():
+    silent = da.zeros((2, N), chunks=700)
+    with pytest.raises(ValueError, match=r"x is silent"):
+        lazy.value_and_grad(transforms()["constant"], silent, "renyi")[0].compute()
+    with pytest.raises(ValueError, match=r"x is silent once its trend is removed \(detrend='constant'\)"):
+        adaptstft.optimize(silent + 3, 1000)
+    with pytest.raises(ValueError, match=r"x has only one sample"):
+        adaptstft.optimize(da.ones(1), 1000)
+
+
+def test_refused_tuning(x):
+    array = da.from_array(x, chunks=700)
+    with pytest.raises(ValueError, match=r"window_mode='time' is for one signal in memory"):
+        adaptstft.optimize(array, 1000, window_mode="time")
+    with pytest.raises(ValueError, match=r"criterion='gini'"):
+        adaptstft.optimize(array, 1000, criterion="gini")

@@ -1,0 +1,303 @@
+"""Values of the criteria, seen through ``value_and_grad``, against the formulas of ``naive.py``."""
+
+import math
+
+import autograd.numpy as anp
+import naive
+import numpy as np
+import pytest
+from scipy.special import xlogy
+
+from adaptstft import AdaptiveShortTimeFFT, criteria
+
+# Logarithms of sums of a few hundred powers: the order of summation changes some dozen roundings.
+TOL = 1000 * np.finfo(float).eps
+
+CRITERIA = [
+    ("shannon", {}),
+    ("shannon", {"power": 1}),
+    ("renyi", {}),
+    ("renyi", {"alpha": 2, "power": 1}),
+    ("renyi", {"alpha": 0.5}),
+    ("renyi", {"alpha": 2.7, "power": 1.5}),
+    ("kurtosis", {}),
+    ("kurtosis", {"power": 1}),
+    ("stankovic", {}),
+    ("stankovic", {"r": 4.5, "power": 3}),
+    ("lp", {}),
+    ("lp", {"k": 0.5, "power": 1.3}),
+    ("hoyer", {}),
+    ("gini", {}),
+    ("gini", {"power": 1}),
+]
+CLASSES = {
+    "shannon": criteria.Shannon,
+    "renyi": criteria.Renyi,
+    "kurtosis": criteria.Kurtosis,
+    "stankovic": criteria.Stankovic,
+    "lp": criteria.Lp,
+    "hoyer": criteria.Hoyer,
+    "gini": criteria.Gini,
+}
+SCOPES = ["global", "frame", "local"]
+WIDTH = 2.5  # seconds
+
+
+def make(**options):
+    """A transform at 4 Hz of signals with about 40 samples."""
+    return AdaptiveShortTimeFFT("hann", 12.3, 3.7, 4.0, **{"mfft": 15, "scale_to": "psd"} | options)
+
+
+def value(transform, x, name, scope="global", **parameters):
+    width = WIDTH if scope == "local" else None
+    criterion = CLASSES[name](scope=scope, width=width if scope == "local" else None, **parameters)
+    return transform.value_and_grad(x, criterion)[0]
+
+
+def naive_value(transform, x, name, scope="global", **parameters):
+    S = naive.stft_of(transform, "hann", x)
+    if scope == "local":
+        centres = np.arange(*transform.p_range(x.shape[-1])) * transform.hop
+        parameters["g"], parameters["e"] = naive.neighbourhoods(x, centres, WIDTH * transform.fs)
+    return naive.criterion(name, S, scope, **parameters)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize(("name", "parameters"), CRITERIA, ids=naive.label)
+def test_values(name, parameters, scope, backend, rng):
+    x = rng.standard_normal((2, 41))
+    for fft_mode, scale_to in [("onesided", None), ("onesided2X", "psd"), ("onesided2X", "magnitude")]:
+        for mfft in (14, 15):
+            transform = make(fft_mode=fft_mode, scale_to=scale_to, mfft=mfft, backend=backend)
+            expected = naive_value(transform, x, name, scope, **parameters)
+            assert value(transform, x, name, scope, **parameters) == pytest.approx(expected, rel=TOL, abs=TOL)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", CLASSES)
+def test_values_of_complex_signals(name, scope, backend, rng):
+    x = rng.standard_normal(41) + 1j * rng.standard_normal(41)
+    for fft_mode in ("twosided", "centered"):
+        transform = make(fft_mode=fft_mode, backend=backend)
+        expected = naive_value(transform, x, name, scope)
+        assert value(transform, x, name, scope) == pytest.approx(expected, rel=TOL, abs=TOL)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", CLASSES)
+def test_values_of_a_length_per_position(name, scope, backend, rng):
+    x, positions = rng.standard_normal(41), np.arange(0, 41, 4.1) + rng.uniform(-1, 1, 10)
+    win_length = rng.uniform(5, 15, 10)
+    transform = AdaptiveShortTimeFFT("hamming", win_length, None, 4.0, positions=positions, mfft=16, backend=backend)
+    S = naive.stft_of(transform, "hamming", x)
+    g, e = naive.neighbourhoods(x, positions, WIDTH * 4.0)
+    expected = naive.criterion(name, S, scope, g=g, e=e)
+    assert value(transform, x, name, scope) == pytest.approx(expected, rel=TOL, abs=TOL)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_name_means_the_global_scope(name, rng):
+    x, transform = rng.standard_normal(41), make()
+    assert transform.value_and_grad(x, name)[0] == value(transform, x, name)
+    assert transform.value_and_grad(x, CLASSES[name]())[0] == value(transform, x, name)
+
+
+def test_defaults_are_those_of_the_literature(rng):
+    x, transform = rng.standard_normal(41), make()
+    assert value(transform, x, "renyi") == value(transform, x, "renyi", alpha=3, power=2)
+    assert value(transform, x, "stankovic") == value(transform, x, "stankovic", r=2, power=2)
+    assert value(transform, x, "lp") == value(transform, x, "lp", k=1, power=2)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("factor", [1e-9, 1e9, 1e-100, 1e100])
+def test_scaling_the_signal_changes_nothing(name, scope, factor, rng):
+    """Powers up to |S|**6: amplitudes of 1e100 overflow unless something takes care."""
+    x, transform = rng.standard_normal(41), make()
+    criterion = CLASSES[name](scope=scope, width=WIDTH if scope == "local" else None)
+    scaled, gradient = transform.value_and_grad(factor * x, criterion)
+    expected, unscaled = transform.value_and_grad(x, criterion)
+    assert scaled == pytest.approx(expected, rel=TOL)
+    assert gradient.win_length == pytest.approx(unscaled.win_length, rel=1e-10)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_scaling_a_signal_in_single_precision(name, scope, factor, rng):
+    x, transform = rng.standard_normal(41).astype(np.float32), make()
+    expected = value(transform, x.astype(float), name, scope)
+    # Roundings of single-precision amplitudes, raised to the sixth power at the most.
+    assert value(transform, np.float32(factor) * x, name, scope) == pytest.approx(expected, rel=2e-5)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", CLASSES)
+def test_silence_within_the_signal(name, scope, backend, rng):
+    """Silent frames and neighbourhoods are left out; none divides zero by zero."""
+    x = rng.standard_normal(120)
+    x[30:90] = 0
+    transform = make(backend=backend)
+    assert np.any(np.all(transform.stft(x) == 0, axis=0))
+    expected = naive_value(transform, x, name, scope)
+    assert value(transform, x, name, scope) == pytest.approx(expected, rel=TOL)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_concentration_is_rewarded(name):
+    """A tone, whose energy sits in few bins, scores below white noise, in which it is spread."""
+    tone, noise = np.cos(0.25 * np.arange(400)), np.random.default_rng(0).standard_normal(400)
+    transform = AdaptiveShortTimeFFT("hann", 64.0, 16.0, 1.0)
+    for scope in SCOPES:
+        criterion = CLASSES[name](scope=scope, width=100.0 if scope == "local" else None)
+        assert transform.value_and_grad(tone, criterion)[0] < transform.value_and_grad(noise, criterion)[0]
+
+
+def test_hoyer_of_a_barely_seen_neighbourhood(rng):
+    """Where a frame lies on the fringe of a neighbourhood, the bins there must not count as less than one."""
+    x = rng.standard_normal(41)
+    transform = AdaptiveShortTimeFFT("hann", 9.0, None, 4.0, positions=[4.0, 9.99, 14.0, 30.0])
+    hoyer, gradient = transform.value_and_grad(x, criteria.Hoyer(scope="local", width=WIDTH))
+    assert -1 <= hoyer <= 0
+    assert np.all(np.abs(gradient.win_length) < 1)
+
+
+def test_entropies_of_equal_bins():
+    """One impulse at the centre of one frame gives M equal bins."""
+    x = np.zeros(21)
+    x[10] = 3.0
+    transform = AdaptiveShortTimeFFT("hann", 8.5, None, 1.0, positions=[10.0], mfft=16)
+    for name in ("shannon", "renyi", "kurtosis", "stankovic"):
+        assert value(transform, x, name) == pytest.approx(math.log(9), rel=TOL)
+    assert value(transform, x, "lp") == pytest.approx(math.log(9) / 2, rel=TOL)
+    assert value(transform, x, "hoyer") == pytest.approx(0, abs=TOL)
+    assert value(transform, x, "gini") == pytest.approx(0, abs=TOL)
+    assert value(transform, x, "kurtosis", "frame") == pytest.approx(1, rel=TOL)
+
+
+def test_renyi_tends_to_shannon(rng):
+    x, transform = rng.standard_normal(41), make()
+    shannon, gradient = transform.value_and_grad(x, "shannon")
+    exact, exact_gradient = transform.value_and_grad(x, criteria.Renyi(alpha=1))
+    assert exact == pytest.approx(shannon, rel=TOL)
+    assert exact_gradient.win_length == pytest.approx(gradient.win_length, rel=TOL)
+    for order in (1e-3, 1e-5, 2e-6):
+        # The difference is |order| times half the variance of log P, here about 1; next to alpha = 1 a
+        # quotient of roundings (a few hundred eps) by the order remains.
+        for alpha in (1 - order, 1 + order):
+            near, near_gradient = transform.value_and_grad(x, criteria.Renyi(alpha=alpha))
+            assert near == pytest.approx(shannon, abs=3 * order + TOL / order)
+            assert near_gradient.win_length == pytest.approx(gradient.win_length, abs=3 * order + TOL / order)
+
+
+def test_gini_of_equal_and_of_single_values(rng):
+    """-(1 - K/M) for K equal values among M, in one frame of M bins."""
+    transform = AdaptiveShortTimeFFT("hann", 7.5, None, 1.0, positions=[5.0, 15.0], mfft=10)
+    x = np.zeros(21)
+    x[5] = 1.0  # six equal bins in the first frame, silence in the second
+    assert value(transform, x, "gini") == pytest.approx(-0.5, rel=TOL)
+
+
+def test_callable_sees_the_spectrogram(backend, rng):
+    x = rng.standard_normal((2, 41))
+    transform = make(backend=backend)
+    P = transform.spectrogram(x)
+    weights = rng.standard_normal(P.shape)
+    seen = []
+
+    def loss(power):
+        seen.append(np.shape(power))
+        return anp.sum(weights * power) / anp.sum(power)
+
+    assert transform.value_and_grad(x, loss)[0] == pytest.approx((weights * P).sum() / P.sum(), rel=TOL)
+    assert set(seen) == {P.shape}
+    with pytest.raises(ValueError, match="axis=0"):
+        transform.value_and_grad(x.T, loss, axis=0)
+
+
+def test_callable_without_autograd_numpy(rng):
+    with pytest.raises(TypeError, match=r"autograd\.numpy"):
+        make().value_and_grad(rng.standard_normal(41), lambda P: anp.sum(xlogy(P, P)))
+
+
+@pytest.mark.parametrize("loss", [lambda P: P, lambda P: anp.sum(P) * np.nan], ids=["array", "nan"])
+def test_callable_has_to_return_a_finite_scalar(loss, rng):
+    with pytest.raises((TypeError, ValueError), match=r"finite scalar|real scalar"):
+        make().value_and_grad(rng.standard_normal(41), loss)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_silent_signal(name):
+    with pytest.raises(ValueError, match="silent"):
+        make().value_and_grad(np.zeros(41), name)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", CLASSES)
+def test_signal_that_no_frame_sees(name, scope):
+    """All the energy in a gap between the frames: that is not the best of all spectrograms."""
+    x = np.zeros(41)
+    x[20] = 1.0
+    transform = AdaptiveShortTimeFFT("hann", 8.0, None, 4.0, positions=[5.0, 35.0])
+    with pytest.raises(ValueError, match=r"silent|energy|zero"):
+        value(transform, x, name, scope)
+
+
+def test_names():
+    assert criteria.names() == sorted(CLASSES)
+    for name, cls in CLASSES.items():
+        assert type(criteria.resolve(name)) is cls
+
+
+def test_unknown_name_lists_the_known():
+    with pytest.raises(ValueError, match=r"criterion='entropy'.*renyi.*shannon"):
+        criteria.resolve("entropy")
+    with pytest.raises(ValueError, match=r"criterion='entropy'.*renyi.*shannon"):
+        make().value_and_grad(np.ones(41), "entropy")
+    with pytest.raises(TypeError, match="criterion=3"):
+        criteria.resolve(3)
+
+
+@pytest.mark.parametrize(
+    ("make_criterion", "message"),
+    [
+        (lambda: criteria.Renyi(alpha=0), "alpha=0"),
+        (lambda: criteria.Renyi(alpha=np.nan), "alpha=nan"),
+        (lambda: criteria.Shannon(power=-1), "power=-1"),
+        (lambda: criteria.Kurtosis(power=np.inf), "power=inf"),
+        (lambda: criteria.Stankovic(r=1), "r=1.*greater than 1"),
+        (lambda: criteria.Lp(k=2), "k=2.*between 0 and 2"),
+        (lambda: criteria.Gini(power=0), "power=0"),
+        (lambda: criteria.Renyi(scope="everywhere"), "scope='everywhere'.*global"),
+        (lambda: criteria.Renyi(scope="local", width=0.0), r"width=0\.0"),
+        (lambda: criteria.resolve("renyi", "nowhere"), "scope='nowhere'"),
+        (lambda: criteria.resolve(criteria.Renyi(scope="frame"), "local"), "scope='local' contradicts"),
+        (lambda: criteria.resolve(anp.sum, "local"), "scope='local'.*takes no scope"),
+    ],
+)
+def test_bad_parameters(make_criterion, message):
+    with pytest.raises(ValueError, match=message):
+        make_criterion()
+
+
+@pytest.mark.parametrize(
+    ("make_criterion", "message"),
+    [
+        (lambda: criteria.Lp(k=True), "k=True must be a real number"),
+        (lambda: criteria.Lp(k="1"), "k='1' must be a real number"),
+        (lambda: criteria.Stankovic(r="2"), "r='2' must be a real number"),
+        (lambda: criteria.Stankovic(r=True), "r=True must be a real number"),
+        (lambda: criteria.Renyi(alpha=True), "alpha=True must be a real number"),
+    ],
+    ids=["lp-bool", "lp-text", "stankovic-text", "stankovic-bool", "renyi-bool"],
+)
+def test_parameters_are_numbers(make_criterion, message):
+    with pytest.raises(TypeError, match=message):
+        make_criterion()
+
+
+def test_resolve_completes_the_scope():
+    assert criteria.resolve("renyi", "frame") == criteria.Renyi(scope="frame")
+    assert criteria.resolve(criteria.Renyi(alpha=2), "local") == criteria.Renyi(alpha=2, scope="local")
+    assert criteria.resolve(criteria.Renyi(scope="frame")).scope == "frame"

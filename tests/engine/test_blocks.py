@@ -1,0 +1,120 @@
+"""Blocks on threads: order of merging, errors, forks; and an import that compiles nothing."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from adaptstft import AdaptiveShortTimeFFT
+from adaptstft.common.threads import block_ranges, count_workers, run_blocks
+from adaptstft.engine import blocks as engine_blocks
+from adaptstft.engine import frames as engine_frames
+from adaptstft.engine.frames import make_frames
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_results_are_merged_in_order(workers):
+    rng = np.random.default_rng(0)
+    naps = rng.uniform(0, 2e-3, 40)
+    merged = []
+
+    def work(i):
+        time.sleep(naps[i])
+        return 10 * i
+
+    run_blocks(40, work, workers, lambda i, result: merged.append((i, result)))
+    assert merged == [(i, 10 * i) for i in range(40)]
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("where", ["work", "merge"])
+def test_errors_come_back(workers, where):
+    def fail(i, *_):
+        if i == 5:
+            raise KeyError("block 5")
+        return i
+
+    with pytest.raises(KeyError, match="block 5"):
+        run_blocks(30, fail if where == "work" else int, workers, fail if where == "merge" else None)
+
+
+def test_threads_are_used():
+    seen = set()
+    barrier = threading.Barrier(3, timeout=20)
+
+    def work(_):
+        seen.add(threading.get_ident())
+        barrier.wait()
+
+    run_blocks(3, work, 3)
+    assert len(seen) == 3
+
+
+def test_nothing_to_do():
+    run_blocks(0, lambda i: pytest.fail("called"), 4)
+
+
+@pytest.mark.parametrize("mfft", [1, 64, 1500, 10**6])
+def test_ranges_cover_the_frames_once(mfft):
+    ranges = block_ranges(1234, mfft)
+    assert [i for low, high in ranges for i in range(low, high)] == list(range(1234))
+
+
+def test_counting_workers():
+    cores = count_workers(None)
+    assert cores >= 1
+    assert count_workers(3) == 3
+    assert count_workers(-1) == cores
+    assert count_workers(-10_000) == 1
+
+
+def test_import_compiles_and_loads_nothing():
+    code = (
+        "import sys, adaptstft; "
+        "heavy = {'numba', 'llvmlite', 'autograd', 'scipy.signal', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy; print(sorted(adaptstft.__all__))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "optimize" in done.stdout
+
+
+def test_every_public_name_can_be_had():
+    import adaptstft
+
+    for name in adaptstft.__all__:
+        assert getattr(adaptstft, name) is not None
+    assert set(adaptstft.__all__) <= set(dir(adaptstft))
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = adaptstft.nonsense
+
+
+@pytest.fixture
+def small_pieces(monkeypatch):
+    monkeypatch.setattr(engine_frames, "_PIECE", 3)
+    monkeypatch.setattr(engine_blocks, "_FEW_FRAMES", 0)
+
+
+def test_properties_of_all_frames_are_found_piece_by_piece(small_pieces):
+    positions = np.arange(11) * 4.0
+    frames = make_frames(np.float64(9.5), positions, mfft=16).moved(2)
+    assert frames.share_window
+    assert not make_frames(np.float64(9.5), positions + 0.1 * (positions > 39), mfft=16).share_window
+    assert not make_frames(np.where(positions > 39, 9.0, 9.5), positions, mfft=16).share_window
+    placed = frames[:]
+    assert frames.covered() == (placed.start.min(), (placed.start + placed.count).max()) == (-2, 47)
+    np.testing.assert_array_equal(frames.centre, positions + 2)
+
+
+def test_frames_are_the_same_laid_out_block_by_block(monkeypatch):
+    x = np.random.default_rng(0).standard_normal(3000)
+    results = []
+    for few in (0, 1 << 14):
+        monkeypatch.setattr(engine_blocks, "_FEW_FRAMES", few)
+        sft = AdaptiveShortTimeFFT("hann", 95.3, 7.7, 1.0, mfft=4096)  # blocks of a few frames
+        value, gradient = sft.value_and_grad(x, "shannon", wrt=("win_length", "positions"))
+        results.append((value, gradient.win_length, *gradient.positions))
+    np.testing.assert_array_equal(*results)

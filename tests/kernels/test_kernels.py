@@ -1,0 +1,214 @@
+"""The compiled kernels where they are written out by hand: logarithms, polynomials, fused passes, mirror images."""
+
+import numpy as np
+import pytest
+
+from adaptstft.kernels import cpu as _numba
+from adaptstft.kernels import plain as _numpy
+from adaptstft.kernels.cpu.logarithm import logs_or_zero
+from adaptstft.windows import resolve, window
+from adaptstft.windows.chebyshev import SIZES
+
+BACKENDS = pytest.mark.parametrize("kernels", [_numba, _numpy], ids=["numba", "numpy"])
+
+
+def logs(x):
+    out = np.full(len(x), np.nan)
+    logs_or_zero(np.asarray(x, dtype=float), out)
+    return out
+
+
+def in_ulps(x):
+    exact = np.log(np.asarray(x, dtype=np.longdouble))
+    return np.abs(logs(x) - exact) / np.spacing(np.abs(exact).astype(float))
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.exp(np.random.default_rng(0).uniform(-708, 709, 100_000)),
+        np.exp(np.random.default_rng(1).uniform(-1, 1, 100_000)),
+        1 + np.random.default_rng(2).standard_normal(100_000) * 1e-7,
+        np.ldexp(1.0, np.arange(-1074, 1024)),
+        np.ldexp(np.sqrt([0.5, 2.0]) * [[1 - 1e-15], [1], [1 + 1e-15]], np.arange(-1000, 1000)[:, None, None]).ravel(),
+        np.array([5e-324, 1e-310, np.finfo(float).tiny, np.nextafter(np.finfo(float).tiny, 0), np.finfo(float).max]),
+        np.array([1 - 2.0**-53, 1 + 2.0**-52, 1 - 2.0**-52, 0.5, 2, np.e, 1 / np.e]),
+    ],
+    ids=["all sizes", "about 1", "close to 1", "powers of 2", "seams", "extremes", "special"],
+)
+def test_logarithms_are_accurate(x):
+    assert in_ulps(x).max() < 2
+
+
+def test_logarithms_of_what_is_no_positive_number():
+    np.testing.assert_array_equal(logs([1.0, 0.0, -0.0, -1.0, np.nan, np.inf]), [0, 0, 0, 0, 0, np.inf])
+
+
+SHANNON = (np.array([1.0, 1.0]), np.array([False, True]))
+MIXED = (np.array([1.0, 1.0, 0.5, 2.0, 3.0, 1.7, 0.7]), np.array([False, True, False, False, False, False, True]))
+
+
+def silent_bins(dtype):
+    """Spectra with zeros, and with values whose squares are subnormal or vanish."""
+    rng = np.random.default_rng(3)
+    spectra = rng.standard_normal((4, 9)) + 1j * rng.standard_normal((4, 9))
+    spectra[:, [0, -1]] = spectra[:, [0, -1]].real
+    spectra[0, 2:5] = 0
+    spectra[1] = 0
+    spectra[2, 3:6] = [1e-200, 1e-160j, 1e-155 + 1e-155j]
+    return spectra.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+@pytest.mark.parametrize(("exponents", "logs"), [SHANNON, MIXED], ids=["shannon", "mixed"])
+def test_backends_agree_on_silent_bins(exponents, logs, dtype):
+    spectra, layout = silent_bins(dtype), (2.0, True, True)
+    found = []
+    for kernels in (_numba, _numpy):
+        sums = np.zeros((exponents.size, 4))
+        kernels.statistics(spectra, *layout, exponents, logs, sums)
+        g = np.empty((exponents.size, *spectra.shape), dtype)
+        for k in range(exponents.size):
+            one = slice(k, k + 1)
+            kernels.cotangent(spectra, *layout, exponents[one], logs[one], np.ones((1, 4)), g[k])
+        assert np.all(np.isfinite(sums)) and np.all(np.isfinite(g))
+        assert np.all(sums[:, 1] == 0) and np.all(g[:, 1] == 0) and np.all(g[:, 0, 2:5] == 0)
+        found.append((sums, g))
+    eps = np.finfo(dtype).eps
+    for numba, numpy in zip(*found, strict=True):
+        np.testing.assert_allclose(numba, numpy, rtol=20 * eps, atol=20 * eps)
+
+
+@BACKENDS
+@pytest.mark.parametrize("chosen", range(len(MIXED[0])))
+def test_statistics_and_cotangent_are_those_of_the_single_passes(kernels, chosen):
+    spectra, layout, (exponents, logs) = silent_bins(complex), (2.0, True, True), MIXED
+    sums, both, growth = *np.zeros((2, exponents.size, 4)), np.empty(4)
+    expected, g = np.empty((2, *spectra.shape), complex)
+    one = slice(chosen, chosen + 1)
+    kernels.statistics(spectra, *layout, exponents, logs, sums)
+    kernels.cotangent(spectra, *layout, exponents[one], logs[one], np.ones((1, 4)), expected)
+    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, growth, g)
+    np.testing.assert_allclose(both, sums, rtol=1e-13)
+    np.testing.assert_allclose(g, expected, rtol=1e-13)
+    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, growth, spectra)  # in place
+    np.testing.assert_allclose(spectra, g, rtol=1e-13)
+
+
+@BACKENDS
+@pytest.mark.parametrize(("mirrored", "even"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize("chosen", range(len(MIXED[0])))
+def test_growth_is_the_derivative_in_the_logarithm_of_the_scale(kernels, chosen, mirrored, even):
+    rng = np.random.default_rng(6)
+    spectra = rng.standard_normal((3, 9)) + 1j * rng.standard_normal((3, 9))
+    growth, grown, g, step = np.empty(3), np.empty((3, 3)), np.empty_like(spectra), 1e-5
+    sums = np.zeros((3, len(MIXED[0]), 3))
+    for i, factor in enumerate((1.0, np.exp(step), np.exp(-step))):
+        layout = (2.0 if mirrored else 1.0, mirrored, even)
+        kernels.statistics_and_cotangent(spectra * factor, *layout, *MIXED, chosen, sums[i], growth, g)
+        grown[i] = growth
+    np.testing.assert_allclose(grown[0], (sums[1, chosen] - sums[2, chosen]) / (2 * step), rtol=1e-7)
+
+
+#: Frames that stick out of a signal of 40 samples on both sides, lie within it, share a window, and miss it.
+START, COUNT, OFFSET = (
+    np.array([-3, 5, 12, 20, 30, 45]),
+    np.array([9, 16, 15, 15, 14, 9]),
+    np.array([13, 3, 0, 9, 8, 2]),
+)
+THETA = np.array([9.3, 16.0, 15.2, 15.2, 13.7, 9.1])
+LEAD = np.array([-4.5, -8.0, -7.3, -7.3, -6.8, -4.4])
+
+
+def tuned(kernels, x, mfft, onesided, scaling, origin, gain):
+    """Frames, scales and derivatives of the energy by the fused kernel."""
+    series = resolve("hann").series_in(x.real.dtype)
+    out, scales, energy = np.full((6, mfft), np.nan, x.dtype), np.empty((2, 6)), np.ones((2, 6))
+    table, place = (series.value, series.derivative, series.plateau), (THETA, LEAD, START, COUNT, OFFSET)
+    kernels.tuned_frames(x, *table, *place, scaling, 0.5, 3.0, origin, gain, onesided, out, scales, energy)
+    return out, scales, energy - 1
+
+
+@pytest.mark.parametrize(
+    ("mfft", "onesided", "dtype"),
+    [(16, True, float), (17, True, np.float32), (16, False, float), (16, False, np.complex64), (17, False, complex)],
+)
+@pytest.mark.parametrize("gain", [1.0, 2.0, 4.0])
+@pytest.mark.parametrize(("scaling", "origin"), [(0, 0.0), (1, 0.0), (2, 0.3), (1, -0.2)])
+def test_fused_frames_and_slopes_are_those_of_the_single_passes(mfft, onesided, dtype, gain, scaling, origin):
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal(40).astype(dtype), rng.standard_normal((6, mfft)).astype(dtype)
+    if np.iscomplexobj(x):
+        x, y = x + (1j * rng.standard_normal(40)).astype(dtype), y * np.exp(1j * np.arange(mfft)).astype(dtype)
+    rtol = 1e-11 if np.finfo(dtype).dtype == np.float64 else 3e-5
+    found, expected = (tuned(kernels, x, mfft, onesided, scaling, origin, gain) for kernels in (_numba, _numpy))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=rtol * abs(other).max())
+    series, growth = resolve("hann").series_in(x.real.dtype), rng.standard_normal(6)
+    place = (THETA, LEAD, START, COUNT, OFFSET, expected[1], growth)
+    gradients = np.zeros((2, 2, 6))
+    for kernels, out in zip((_numba, _numpy), gradients, strict=True):
+        kernels.tuned_gradients(y, x, series.derivative, series.plateau, *place, out)
+    np.testing.assert_allclose(gradients[0], gradients[1], rtol=0, atol=rtol * abs(gradients[1]).max())
+
+
+@pytest.mark.parametrize(("mfft", "onesided"), [(16, True), (17, True), (16, False)])
+@pytest.mark.parametrize("gain", [1.0, 2.0, 4.0])
+def test_energy_and_its_derivative_in_the_length(mfft, onesided, gain):
+    x, gain = np.random.default_rng(7).standard_normal(40), gain if onesided else 1.0
+    series, step, energies, derivatives = resolve("hann").series, 1e-5, [], []
+    table = (series.value, series.derivative, series.plateau)
+    for win_length in (THETA, THETA + step, THETA - step):
+        out, scales, gradients = np.empty((6, mfft)), np.empty((2, 6)), np.zeros((2, 6))
+        place = (win_length, LEAD, START, COUNT, OFFSET)
+        _numba.tuned_frames(x, *table, *place, 0, 1.0, 1.0, 0.0, gain, onesided, out, scales, gradients)
+        power = np.abs(np.fft.rfft(out) if onesided else np.fft.fft(out)) ** 2
+        if onesided:
+            power[:, 1 : -1 if mfft % 2 == 0 else None] *= gain
+        energies.append(power.sum(axis=1))
+        derivatives.append(gradients[0])
+    np.testing.assert_allclose(derivatives[0], (energies[1] - energies[2]) / (2 * step), rtol=0, atol=1e-6)
+
+
+@BACKENDS
+@pytest.mark.parametrize("first", [-8.0, -8.5, -7.7])
+@pytest.mark.parametrize("size", [3, *SIZES])
+def test_mirrored_samples_and_every_number_of_coefficients(kernels, first, size):
+    value, gradient = np.random.default_rng(5).uniform(-1, 1, (2, size))
+    win_length, lead, count = np.array([17.1, 40.0]), np.array([first, first]), np.array([17, 30])
+    w, dw, only = np.full((3, 2, 33), np.nan)
+    kernels.window_rows(value, gradient, 0.05, win_length, lead, count, w, dw)
+    kernels.polynomial_rows(value, 0.05, win_length, lead, count, only)
+    for b in range(2):
+        side = lead[b] + np.arange(count[b])
+        y = np.maximum(np.abs(side / win_length[b]) - 0.05, 0) * 4 / 0.9 - 1
+        expected = [np.polyval(value[::-1], y), np.polyval(gradient[::-1], y) * np.sign(side)]
+        np.testing.assert_allclose([w[b, : count[b]], dw[b, : count[b]]], expected, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(only[b, : count[b]], expected[0], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("spec", ["hann", "blackman", "nuttall", "gaussian", "kaiser", ("tukey", 0.3)])
+def test_series_are_short_and_accurate(spec):
+    window = resolve(spec)
+    u = np.linspace(0, 0.499, 777)
+    for series, eps in ((window.series, 2.0**-52), (window.series_in(np.float32), 2.0**-23)):
+        r = np.maximum(u - series.plateau, 0) / (1 - 2 * series.plateau)
+        for c, exact in ((series.value, window(u)), (series.derivative, window.derivative(u))):
+            assert c.size in SIZES
+            error = np.abs(np.polyval(c[::-1].astype(float), 4 * r - 1) - exact).max()
+            assert error < 32 * eps * np.abs(exact).max()
+    assert window.series_in(np.float32).value.size < 28
+    assert resolve("hann").series.value.size == 17
+
+
+def test_series_of_named_windows_are_fitted_once(monkeypatch):
+    monkeypatch.setattr(window, "_fits", {})
+    assert resolve(("gaussian", 7.25)).series is resolve(("gaussian", 7.25)).series
+    assert resolve(("gaussian", 7.25)).series is not resolve(("gaussian", 7.5)).series
+    assert resolve("hann").series_in(np.float32) is not resolve("hann").series
+    for ratio in np.linspace(5, 6, 3 * window._MOST_FITS):
+        assert resolve(("gaussian", ratio)).series is not None
+    assert len(window._fits) <= window._MOST_FITS
+    before = len(window._fits)
+    assert resolve(lambda u: 1 - 2 * u**2).series is not None
+    assert len(window._fits) == before

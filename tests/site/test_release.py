@@ -1,0 +1,49 @@
+"""What a release says of itself in several places is the same everywhere."""
+
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import adaptstft
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def text_of(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_version_is_that_of_the_project():
+    assert adaptstft.__version__ == version("adaptstft") == PROJECT["version"]
+
+
+def test_version_that_is_cited_and_described():
+    assert re.search(r"^version: (.+)$", text_of("CITATION.cff"), re.MULTILINE)[1] == PROJECT["version"]
+    assert re.search(r"^## ([\d.]+)", text_of("CHANGELOG.md"), re.MULTILINE)[1] == PROJECT["version"]
+    assert re.search(r"^ *version = \{(.+)\},", text_of("docs/citing.rst"), re.MULTILINE)[1] == PROJECT["version"]
+
+
+def test_paper_is_the_same_wherever_it_is_cited():
+    doi = re.search(r"^  doi: (.+)$", text_of("CITATION.cff"), re.MULTILINE)[1]
+    assert f"(https://doi.org/{doi})" in text_of("README.md")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+def test_commands_and_links_exist(name):
+    """Targets of make and files of the checkout that a page names."""
+    text = text_of(name)
+    targets = set(re.findall(r"^([\w-]+):", text_of("Makefile"), re.MULTILINE))
+    named = re.findall(r"^(?:`|)make ([\w-]+)|`make ([\w-]+)", text, re.MULTILINE)
+    assert {line or span for line, span in named} <= targets
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+        assert (ROOT / link).exists(), link
+
+
+def test_pages_of_the_project_are_in_the_source_distribution():
+    manifest = text_of("MANIFEST.in").split()
+    for path in ROOT.glob("*.md"):
+        assert path.name == "README.md" or path.name in manifest

@@ -1,0 +1,298 @@
+"""Ridges: exact frequencies, honest uncertainties, the best path, and what is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+from naive import label
+from numpy.testing import assert_allclose, assert_array_equal
+
+from adaptstft import AdaptiveShortTimeFFT, datasets, ridges, windows
+from adaptstft.tracking.peaks import find_peaks
+from adaptstft.tracking.ridge_paths import best_path
+
+FS = 200.0
+N = 1200
+TIME = np.arange(N) / FS
+GAUSSIAN = ("gaussian", 8.0)
+
+
+def tone(f, amplitude=1.0):
+    return amplitude * np.exp(2j * np.pi * f * TIME + 0.3j)
+
+
+def transform(kind="frame", window="hann", **options):
+    sft = AdaptiveShortTimeFFT(
+        window, 80.0, None, FS, positions=np.arange(3.0, N, 11.7), **{"mfft": 128, "max_length": 101} | options
+    )
+    rng = np.random.default_rng(0)
+    shapes = {"constant": (), "frame": (sft.p_num(N),), "frequency": (sft.f_pts, 1), "bin": (sft.f_pts, sft.p_num(N))}
+    return sft.remade(win_length=rng.uniform(60.0, 100.0, shapes[kind]))
+
+
+def inner(r):
+    """Mask of the slices whose windows lie within the signal."""
+    return (r.t > 0.3) & (r.t < N / FS - 0.3)
+
+
+# ------------------------------------------------------------------ exact frequencies
+
+
+@pytest.mark.parametrize("options", [{}, {"mfft": 101}, {"phase_shift": None, "scale_to": "psd"}], ids=label)
+@pytest.mark.parametrize("mode", ["twosided", "centered"])
+@pytest.mark.parametrize("kind", ["constant", "frame", "frequency", "bin"])
+def test_frequency_of_a_complex_tone_is_exact(kind, mode, options):
+    r = ridges(transform(kind, fft_mode=mode, **options), tone(-31.2345, 0.7))
+    # to the tolerance of the last step, 1e-10 of the resolution, also where the window is cut by the signal's ends
+    assert_allclose(r.frequency, -31.2345, atol=1e-8)
+    assert_allclose(r.amplitude, 0.7, rtol=1e-10)
+    assert r.frequency.shape == r.uncertainty.shape == r.amplitude.shape == (1, r.t.size)
+    assert np.all((r.uncertainty > 0) & (r.uncertainty < 1.0))
+
+
+def test_linear_chirp_is_followed_exactly_within_the_signal():
+    x = np.exp(2j * np.pi * (20.0 * TIME + 4.0 * TIME**2))
+    r = ridges(transform(window=GAUSSIAN, fft_mode="centered"), x)
+    # the window is symmetric about a real centre but its samples are not: the jump of exp(-8) at its ends remains
+    assert_allclose(r.frequency[0][inner(r)], (20.0 + 8.0 * r.t)[inner(r)], atol=np.exp(-8.0) * FS / 60)
+
+
+def test_real_tone_with_its_mirror_image():
+    r = ridges(transform(window="blackmanharris"), tone(31.2345, 3.0).real)
+    # sidelobes of the image, 92 dB down, displace the peak by that part of the resolution
+    assert_allclose(r.frequency[0][inner(r)], 31.2345, atol=10 ** (-92 / 20) * FS / 60)
+    assert_allclose(r.amplitude[0][inner(r)], 3.0, rtol=1e-4)
+
+
+@pytest.mark.parametrize("near", [0.0, FS / 2])
+def test_a_real_tone_is_displaced_by_its_mirror_image_as_the_docstring_says(near):
+    sft = AdaptiveShortTimeFFT("hann", 80.0, 8, FS)
+    cell = FS / 80.0
+
+    def displaced(cells):
+        f = abs(near - cells * cell)
+        r = ridges(sft, tone(f).real)
+        return np.abs(r.frequency[0][inner(r)] - f).max() / cell
+
+    assert displaced(0.5) > 0.3
+    assert max(map(displaced, (1.3, 1.5, 1.75, 2.0))) < 0.1
+    assert displaced(4.0) < 2e-3
+
+
+def test_two_ridges_keep_to_their_components():
+    s = datasets.chirps_in_parallel()
+    sft = AdaptiveShortTimeFFT(GAUSSIAN, 300, 20, s.fs, mfft=512)
+    r = ridges(sft, s.x, n_ridges=2)
+    law = np.stack([np.interp(r.t, np.arange(3000) / 1000, f) for f in s.frequency])
+    where = (r.t > 0.2) & (r.t < 2.8)
+    order = np.argsort(r.frequency[:, 70])
+    assert_allclose(r.frequency[order][:, where], law[:, where], atol=0.01)
+
+
+def test_ridges_along_one_another_come_by_their_strength():
+    x = tone(20.0, 0.1) + tone(60.0, 1.0) + tone(-40.0, 0.4)
+    r = ridges(transform(fft_mode="centered", window="blackmanharris"), x, n_ridges=3)
+    assert_allclose(r.frequency[:, inner(r)].mean(axis=1), [60.0, -40.0, 20.0], atol=0.01)
+    assert_allclose(r.amplitude[:, inner(r)].mean(axis=1), [1.0, 0.4, 0.1], rtol=1e-3)
+
+
+def test_bounds_and_rates_decide_what_is_followed():
+    x = tone(20.0, 0.2) + tone(60.0) * (TIME < 3) + tone(80.0) * (TIME >= 3)
+    sft = transform(fft_mode="centered")
+    low = ridges(sft, x, f_bounds=(10.0, 30.0))
+    assert_allclose(low.frequency[0][inner(low)], 20.0, atol=0.5)
+    # a jump by 20 Hz within a slice of 58 ms is 340 Hz/s
+    jumping, steady = (ridges(sft, x, max_rate=rate).frequency[0] for rate in (1000.0, 20.0))
+    assert_allclose(jumping[[20, 80]], [60.0, 80.0], atol=0.5)
+    # the path moves by one bin, and either peak is within half a resolution cell and one more of it
+    assert np.abs(np.diff(steady)).max() <= sft.delta_f + 2 * (1.5 * FS / 60 + sft.delta_f)
+
+
+def test_default_rate_is_five_times_that_of_the_chirp_that_suits_the_windows(rng):
+    """In noise paths take every step that they may. A Gaussian's energy has half its variance."""
+    sft = AdaptiveShortTimeFFT(GAUSSIAN, 80.0, 3, FS, mfft=256)
+    suited = 1 / (2 * np.pi * (80.0 / FS / 8.0) ** 2)
+    x = rng.standard_normal(N)
+    by_default, same, less, more = (
+        ridges(sft, x, max_rate=rate).frequency for rate in (None, 5 * suited, 2 * suited, 12 * suited)
+    )
+    # the window is cut at four deviations, which changes the variance by less than a thousandth
+    assert np.mean(by_default == same) > 0.99
+    assert np.mean(by_default == less) < 0.9
+    assert np.mean(by_default == more) < 0.9
+
+
+def test_channels_axis_and_precision():
+    x = np.stack([tone(20.0).real, tone(50.0).real])
+    sft = transform()
+    many = ridges(sft, x.T, axis=0)
+    assert many.frequency.shape == (2, 1, many.t.size)
+    for one, f in zip(x, many.frequency, strict=True):
+        assert_allclose(ridges(sft, one).frequency, f, atol=1e-9)
+    single = ridges(sft, x.astype(np.float32))
+    assert single.frequency.dtype == np.float64
+    assert_allclose(single.frequency[..., 5:-5], many.frequency[..., 5:-5], atol=1e-5)
+    assert_allclose(many.t, sft.t(N))
+
+
+@pytest.mark.parametrize("kind", ["frame", "bin"])
+def test_silence_has_no_amplitude_and_no_certainty(kind):
+    x = np.zeros((2, N))
+    x[1, 700:] = tone(33.0).real[700:]
+    r = ridges(transform(kind), x, n_ridges=2, orders=(1, 2))
+    assert np.all(np.isfinite(r.frequency)) and np.all(np.isfinite(r.amplitude))
+    assert_array_equal(r.uncertainty[0], np.inf)
+    assert_array_equal(r.amplitude[0], 0.0)
+    assert not np.any(np.isnan(r.uncertainty))
+
+
+# ------------------------------------------------------------------ orders
+
+
+def test_orders_are_followed_together():
+    """Each order is weak, all together are strong; the strongest component is none of them."""
+    s = datasets.run_up(20.0, 40.0, amplitudes=(0.35, 0.35, 0.35), fs=400.0, noise_std=0.5)
+    x = s.x + np.sin(2 * np.pi * 150.0 * np.arange(s.x.size) / s.fs)
+    sft = AdaptiveShortTimeFFT("hann", 200, 20, s.fs, mfft=512)
+    r = ridges(sft, x, orders=(1, 2, 3), f_bounds=(15, 49), max_rate=30.0)
+    law = np.interp(r.t, np.arange(s.x.size) / s.fs, s.frequency[0])
+    where = (r.t > 0.5) & (r.t < 5.5)
+    error = (r.frequency[0] - law)[where]
+    # windows overlap by nine tenths, so that there are about thirty independent errors
+    assert np.std(error / r.uncertainty[0][where]) == pytest.approx(1.0, abs=0.35)
+    assert r.amplitude.shape == (1, 3, r.t.size)
+    assert_allclose(r.amplitude[0][:, where].mean(axis=1), 0.35, atol=0.05)
+    # three orders have (1 + 4 + 9) times the information of the first
+    alone = ridges(sft, s.x, f_bounds=(15, 49), max_rate=30.0)
+    ratio = np.median(alone.uncertainty[0][where] / r.uncertainty[0][where])
+    assert ratio == pytest.approx(np.sqrt(14.0), rel=0.25)
+
+
+# ------------------------------------------------------------------ uncertainty
+
+
+@pytest.mark.parametrize(
+    ("rate", "window", "noise", "given"),
+    [(0.0, "hann", 0.5, None), (0.0, GAUSSIAN, 0.3, 0.3), (8.0, "hann", 0.3, None)],
+    ids=["tone", "tone-known-noise", "chirp"],
+)
+def test_uncertainty_covers_the_error(rate, window, noise, given):
+    rng = np.random.default_rng(5)
+    sft = AdaptiveShortTimeFFT(window, 90.3, 90.0, FS, mfft=128)  # windows side by side, so that errors are independent
+    x = np.cos(2 * np.pi * (25.0 * TIME + rate / 2 * TIME**2)) + noise * rng.standard_normal((60, N))
+    r = ridges(sft, x, noise_std=given)
+    score = ((r.frequency[:, 0] - 25.0 - rate * r.t) / r.uncertainty[:, 0])[:, inner(r)].ravel()
+    # 660 values: 1.96 sigma hold 95 %, with a standard error of 0.9 % and heavier tails where noise is estimated
+    assert score.size > 600
+    assert np.mean(np.abs(score) < 1.96) == pytest.approx(0.95, abs=0.03)
+    assert np.std(score) == pytest.approx(1.0, abs=0.1)
+
+
+def test_uncertainty_of_complex_noise_and_of_colour():
+    rng = np.random.default_rng(6)
+    noise = 0.4 * (rng.standard_normal((40, N)) + 1j * rng.standard_normal((40, N))) / np.sqrt(2)
+    sft = AdaptiveShortTimeFFT("hann", 90.3, 90.0, FS, mfft=128, fft_mode="centered")
+    r = ridges(sft, tone(25.0) + noise)
+    score = ((r.frequency[:, 0] - 25.0) / r.uncertainty[:, 0])[:, inner(r)]
+    assert np.std(score) == pytest.approx(1.0, abs=0.12)  # 440 values: 3.4 %, and the estimate of the noise
+
+
+def test_least_uncertain_window_for_a_chirp_is_shorter_than_the_most_concentrated():
+    """Of a Gaussian: (3/7)**(1/4) times as long, as the docstring of ridges says."""
+    rate, fs = 40.0, 1000.0
+    t = (np.arange(4001) - 2000) / fs
+    x = np.exp(1j * np.pi * rate * t**2)
+    sigma = np.linspace(0.6, 1.1, 101) / np.sqrt(2 * np.pi * rate)
+    lengths = 10 * sigma * fs
+    gaussian, centre, used = windows.resolve(("gaussian", 10.0)), np.full(101, 2000.0), np.ones((1, 101), dtype=bool)
+    found = find_peaks(x, gaussian, lengths[None], centre, 1 / fs, np.zeros(101), np.ones(1), used)
+    best = sigma[np.argmin(found.deviation)] * np.sqrt(2 * np.pi * rate)
+    assert best == pytest.approx((3 / 7) ** 0.25, abs=0.01)
+
+
+# ------------------------------------------------------------------ the path
+
+
+def all_paths(score, scale, limit):
+    """Best sum over every path there is."""
+    best = -np.inf
+    for path in itertools.product(range(score.shape[1]), repeat=len(score)):
+        steps = np.abs(np.diff(path))
+        if np.all(steps <= limit):
+            best = max(best, score[np.arange(len(score)), path].sum() - np.sum(steps / scale))
+    return best
+
+
+@pytest.mark.parametrize("table", [True, False], ids=["table", "loop"])
+@pytest.mark.parametrize("seed", range(6))
+def test_best_path_is_the_best_of_all(seed, table, monkeypatch):
+    monkeypatch.setattr("adaptstft.tracking.ridge_paths._FEW_CELLS", 1 << 15 if table else 0)
+    rng = np.random.default_rng(seed)
+    score = rng.exponential(size=(5, 6))
+    scale, limit = rng.uniform(0.5, 3.0, 4), rng.integers(0, 4, 4)
+    path = best_path(score, scale, limit)
+    steps = np.abs(np.diff(path))
+    assert np.all(steps <= limit)
+    total = score[np.arange(5), path].sum() - np.sum(steps / scale)
+    assert total == pytest.approx(all_paths(score, scale, limit), rel=1e-12)
+
+
+def test_best_path_of_one_frame_and_of_no_score():
+    assert_array_equal(best_path(np.array([[0.0, 2.0, 1.0]]), np.zeros(0), np.zeros(0, int)), [1])
+    flat = best_path(np.zeros((7, 9)), np.ones(6), np.full(6, 3))
+    assert_array_equal(np.diff(flat), 0)
+
+
+# ------------------------------------------------------------------ errors
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"n_ridges": 0}, ValueError, r"n_ridges=0 must be at least 1"),
+        ({"n_ridges": 1.5}, TypeError, r"n_ridges=1.5 must be an integer"),
+        ({"max_rate": 0}, ValueError, r"max_rate=0 must be greater than 0 Hz/s"),
+        ({"noise_std": -1.0}, ValueError, r"noise_std=-1.0 must be greater than 0"),
+        ({"f_bounds": (3.0, 1.0)}, ValueError, r"f_bounds=\(3.0, 1.0\) cross"),
+        ({"f_bounds": 3.0}, ValueError, r"f_bounds=3.0 must be a pair \(low, high\) in Hz"),
+        ({"f_bounds": (150.0, 160.0)}, ValueError, r"holds no frequency of the transform, which has those from 0 to"),
+        ({"orders": []}, ValueError, r"orders has shape \(0,\): it must be 1-D with at least one real multiple"),
+        ({"orders": (1, -2)}, ValueError, r"orders=\[1.0, -2.0\] must be positive and differ"),
+        ({"orders": (1, 1)}, ValueError, r"orders=\[1.0, 1.0\] must be positive and differ"),
+        ({"orders": (1, np.nan)}, ValueError, r"orders has 1 NaN or infinite values"),
+        ({"axis": 2}, ValueError, r"axis=2 must lie in \[-1, 0\]"),
+    ],
+    ids=label,
+)
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        ridges(transform(), tone(20.0).real, **options)
+
+
+def test_bad_signals():
+    with pytest.raises(TypeError, match=r"sft=ndarray must be an AdaptiveShortTimeFFT"):
+        ridges(np.ones(3), np.ones(3))
+    with pytest.raises(ValueError, match=r"x is complex, which a one-sided spectrum cannot represent"):
+        ridges(transform(), tone(20.0))
+    with pytest.raises(ValueError, match=r"x has 1 NaN or infinite values of 2, the first at index 1"):
+        ridges(transform(), [1.0, np.inf])
+
+
+def test_orders_beyond_the_nyquist_frequency_play_no_part():
+    t = np.arange(4000) / 1000
+    x = np.cos(2 * np.pi * 330 * t) + np.cos(2 * np.pi * 12 * t)  # 3 * 330 Hz would be seen at 10 Hz
+    sft = AdaptiveShortTimeFFT("hann", 400.0, 50, 1000.0, mfft=512)
+    one = ridges(sft, x, orders=(1,), f_bounds=(300, 360))
+    both = ridges(sft, x, orders=(1, 3), f_bounds=(300, 360))
+    inner = (one.t > 0.5) & (one.t < 3.5)
+    np.testing.assert_allclose(both.frequency[..., inner], 330, atol=0.01)
+    np.testing.assert_allclose(both.amplitude[0, 1], 0)
+
+
+def test_orders_beyond_the_nyquist_frequency_take_nothing_out():
+    t = np.arange(4000) / 1000
+    x = np.cos(2 * np.pi * 300 * t) + 0.5 * np.cos(2 * np.pi * 490 * t)
+    sft = AdaptiveShortTimeFFT("hann", 400.0, 50, 1000.0, mfft=512)
+    found = ridges(sft, x, n_ridges=2, orders=(1, 2), f_bounds=(260, 495))
+    inner = (found.t > 0.5) & (found.t < 3.5)
+    np.testing.assert_allclose(np.sort(found.frequency[:, inner], axis=0).mean(axis=1), [300, 490], atol=0.1)

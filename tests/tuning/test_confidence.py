@@ -1,0 +1,157 @@
+"""Notes on white noise and flat surfaces: none missing, none false."""
+
+from dataclasses import replace
+
+import autograd.numpy as anp
+import numpy as np
+import pytest
+
+import adaptstft
+from adaptstft import criteria, datasets, windows
+from adaptstft.criteria.evaluate import comparable_view, value_of
+from adaptstft.criteria.noise_tests import white_noise
+from adaptstft.engine.durations import durations
+from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.tables.survey import regular_frames
+
+FS = 1000.0
+T = np.arange(4000) / FS
+QUICK = {"options": {"maxiter": 1}, "starts": 1}
+
+
+def is_noise(res):
+    return any("cannot be told from white noise" in note for note in res.notes)
+
+
+def noise(seed, shape, kind=float):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape)
+    return x + 1j * rng.standard_normal(shape) if kind is complex else x
+
+
+def speech_like(seed):
+    """Harmonics of a moving pitch in syllables, with a noisy consonant before each."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(8000) / 8000
+    pitch = 120 + 30 * np.sin(2 * np.pi * 2.5 * t + rng.uniform(0, 6))
+    phase = 2 * np.pi * np.cumsum(pitch) / 8000
+    voice = sum(np.cos(k * phase + rng.uniform(0, 6)) / k for k in range(1, 20))
+    syllable = np.clip(np.sin(2 * np.pi * 4 * t), 0, None)
+    breath = np.clip(np.sin(2 * np.pi * 4 * t + 1.2), 0, None) ** 6 * rng.standard_normal(t.size)
+    return syllable * voice + 0.5 * breath + 0.02 * rng.standard_normal(t.size)
+
+
+SIGNALS = {
+    "tone": lambda rng: np.cos(2 * np.pi * 123.4 * T),
+    "short tone": lambda rng: np.cos(0.7 * np.arange(200)),
+    "chirp": lambda rng: datasets.linear_chirp(rate=20.0).x,
+    "chirp in noise": lambda rng: datasets.linear_chirp(rate=100.0).x + 1.5 * rng.standard_normal(4000),
+    "clicks": lambda rng: (np.arange(4000) % 400 == 17) + 0.1 * rng.standard_normal(4000),
+    "one click": lambda rng: 15.0 * (np.arange(4000) == 2000) + rng.standard_normal(4000),
+    "tones and clicks": lambda rng: datasets.close_tones_and_clicks().x,
+    "burst of noise": lambda rng: rng.standard_normal(4000) * np.exp(-0.5 * ((T - 2) / 0.3) ** 2),
+    "low-pass noise": lambda rng: np.convolve(rng.standard_normal(4000), np.hanning(12), "same"),
+    "speech": lambda rng: speech_like(int(rng.integers(1000))),
+}
+
+
+@pytest.mark.parametrize("signal", SIGNALS.values(), ids=SIGNALS)
+def test_signals_are_no_noise(signal):
+    assert sum(is_noise(adaptstft.optimize(signal(np.random.default_rng(s)), FS, **QUICK)) for s in range(4)) == 0
+
+
+@pytest.mark.parametrize(
+    ("n", "kind"), [(200, float), (1000, float), (4000, float), (2000, complex)], ids=["200", "1000", "4000", "complex"]
+)
+@pytest.mark.slow
+def test_white_noise_is_told(n, kind):
+    assert sum(is_noise(adaptstft.optimize(noise(s, n, kind), FS)) for s in range(12)) == 12
+
+
+@pytest.mark.parametrize(
+    "criterion",
+    [*criteria.names(), lambda P: anp.sum(anp.sqrt(P)) / anp.sqrt(anp.sum(P))],
+    ids=[*criteria.names(), "callable"],
+)
+def test_white_noise_is_told_by_every_criterion(criterion):
+    named = isinstance(criterion, str)
+    hop = {} if named else {"hop": 50}
+    found = [is_noise(adaptstft.optimize(noise(s, 2000), FS, criterion=criterion, **QUICK, **hop)) for s in range(3)]
+    assert found == [True] * 3
+    assert not is_noise(adaptstft.optimize(np.cos(0.7 * np.arange(2000)), FS, criterion=criterion, **QUICK, **hop))
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        {"window_mode": "time"},
+        {"window_mode": "frequency"},
+        {"hop_mode": "time"},
+        {"scope": "frame"},
+        {"scope": "local"},
+        {"win_length": 100},
+        {"window": ("tukey", 0.4)},
+        {"hop": 40, "mfft": 1000},
+        {"method": "chirp-rate", "starts": None, "options": None},
+    ],
+    ids=str,
+)
+def test_white_noise_is_told_in_every_mode(modes):
+    assert is_noise(adaptstft.optimize(noise(5, 1500), FS, **(QUICK | modes)))
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
+def test_channels_and_scale_do_not_matter(scale):
+    x = scale * noise(3, (3, 2000)) * np.array([[1.0], [0.1], [5.0]])
+    assert is_noise(adaptstft.optimize(x, FS, **QUICK))
+
+
+def test_other_distributions_of_white_noise():
+    rng = np.random.default_rng(0)
+    assert all(is_noise(adaptstft.optimize(rng.uniform(-1, 1, 4000), FS, **QUICK)) for _ in range(3))
+    # single samples of heavy tails are events, which short windows do show best
+    assert not is_noise(adaptstft.optimize(rng.standard_t(2, 4000), FS, **QUICK))
+
+
+def test_the_answer_is_right_where_there_is_no_note():
+    """Down to where a chirp cannot be told from noise, its length is found."""
+    best = adaptstft.optimize(np.cos(2 * np.pi * (100 * T + 30 * T**2)), FS).win_length
+    told = 0
+    for snr in (-20, -15, -10, -5):
+        for seed in range(3):
+            x = np.cos(2 * np.pi * (100 * T + 30 * T**2)) + np.sqrt(0.5 / 10 ** (snr / 10)) * noise(seed, T.size)
+            res = adaptstft.optimize(x, FS)
+            told += is_noise(res)
+            assert is_noise(res) or res.win_length == pytest.approx(best, rel=0.1)
+    assert 3 <= told <= 6
+
+
+def test_nothing_tuned_nothing_noted():
+    assert adaptstft.optimize(noise(0, 1000), FS, window_mode="fixed", win_length=100).notes == []
+    assert not is_noise(adaptstft.optimize(noise(0, 1000), FS, win_bounds=(100, 100)))
+
+
+@pytest.mark.parametrize("kind", [float, complex], ids=["real", "complex"])
+@pytest.mark.parametrize("length", [17.3, 120.0, 700.0])
+@pytest.mark.parametrize("name", ["renyi", "shannon", "kurtosis", "stankovic", "lp", "hoyer"])
+def test_the_theory_of_white_noise(name, length, kind):
+    """Mean and standard deviation over realisations are those of the theory."""
+    n, hop, mfft = 1500, round(length / 4), 2 * int(np.ceil(length))
+    fft_mode = "centered" if kind is complex else "onesided"
+    plan = FramePlan(mfft, fft_mode, "psd", adaptstft.kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)
+    criterion = replace(criteria.resolve(name), scope="global")
+    frames, positions = regular_frames(plan, n, length, hop)
+    view = comparable_view(criterion, positions, durations(positions, n), mfft, None)
+    x = [noise(seed, (1, n), kind) for seed in range(60)]
+    values = np.array([value_of(plan, one, frames, criterion, view) for one in x])
+    theory = white_noise(plan, x[0], criterion, length, view)
+    assert abs(values.mean() - theory.mean) < 0.7 * theory.deviation
+    assert 0.6 < values.std() / theory.deviation < 1.7
+
+
+def test_a_flat_surface_is_told():
+    res = adaptstft.optimize(noise(1, 20_000), FS, win_bounds=(64, 600))
+    (note,) = [note for note in res.notes if note.startswith("the criterion is flat: it changes by only")]
+    assert note.endswith("nat from 64 to 600 samples")
+    chirp = adaptstft.optimize(datasets.linear_chirp(rate=20.0).x, FS)
+    assert not any("flat" in note for note in chirp.notes)

@@ -1,0 +1,163 @@
+"""The price of windows that count the signal unevenly: its value, its slopes, and the cheat it closes."""
+
+import numpy as np
+import pytest
+
+import adaptstft
+from adaptstft import datasets, windows
+from adaptstft.engine.durations import durations
+from adaptstft.tuning.penalties.evenness import Evenness
+
+N, HOP = 1000, 20.0
+TIMES = np.arange(51) * HOP
+
+
+@pytest.fixture
+def signal():
+    return np.random.default_rng(3).standard_normal((2, N)) * np.hanning(N)
+
+
+def uneven(seed=5):
+    rng = np.random.default_rng(seed)
+    inner = np.concatenate([[0.0], rng.uniform(-3, 3, 49), [0.0]])
+    return 160.0 * np.exp(0.3 * rng.standard_normal(51)), TIMES + inner
+
+
+def summed(window, win_length, positions, evenness, fine=200):
+    """The overlap in each cell by its definition: windows at many points, mirrored at both ends."""
+    points = (np.arange(evenness.energy.size * fine) + 0.5) / fine * evenness.cell
+    square = np.mean(window((np.arange(4096) + 0.5) / 4096 - 0.5) ** 2)
+    total = np.zeros(points.size)
+    for length, t, span in zip(win_length, positions, durations(positions, N), strict=True):
+        for centre in (t, -t, 2 * (N - 1) - t):
+            total += span / length / square * window((points - centre) / length) ** 2
+    return total.reshape(-1, fine).mean(axis=1)
+
+
+@pytest.mark.parametrize("window", ["hann", ("kaiser", 8.6), ("tukey", 0.5), ("gaussian", 6)], ids=str)
+def test_overlap_is_the_weighted_sum_of_squared_windows(signal, window):
+    w, (win_length, positions) = windows.resolve(window), uneven()
+    evenness = Evenness.of_signal(signal, HOP, 400.0)
+    overlap = np.asarray(evenness.shares(w, win_length, positions).sum(axis=0)).ravel()
+    np.testing.assert_allclose(overlap, summed(w, win_length, positions, evenness), atol=1e-5)
+    assert evenness.evaluate(w, win_length, positions).value == pytest.approx(evenness.price(overlap)[0], rel=1e-12)
+
+
+def test_equal_lengths_cost_nothing_and_jumps_do(signal):
+    hann = windows.resolve("hann")
+    evenness = Evenness.of_signal(signal, HOP, 160.0)
+    assert evenness.evaluate(hann, np.full(51, 160.0), TIMES).value < 1e-6
+    slow = 160.0 * np.exp(0.5 * np.sin(np.pi * TIMES / N))
+    jumping = np.where(np.arange(51) // 4 % 2, 60.0, 160.0)
+    gentle = evenness.evaluate(hann, slow, TIMES).value
+    assert gentle < 0.02
+    assert evenness.evaluate(hann, jumping, TIMES).value > 10 * gentle
+
+
+@pytest.mark.parametrize("what", ["win_length", "positions", "shape"])
+@pytest.mark.parametrize("window", [("kaiser", 8.6), ("tukey", 0.5)], ids=str)
+def test_slopes_are_those_of_differences(signal, window, what):
+    w, (win_length, positions) = windows.resolve(window), uneven()
+    evenness = Evenness.of_signal(signal, HOP, 400.0)
+    gradients = evenness.evaluate(w, win_length, positions, shape=True)
+    direction = np.random.default_rng(6).standard_normal(win_length.size)
+
+    def value(step):
+        if what == "shape":
+            return evenness.evaluate(w.with_shape((w.shape[0] + step,)), win_length, positions).value
+        moved = (
+            (win_length + step * direction, positions)
+            if what == "win_length"
+            else (win_length, positions + step * direction)
+        )
+        return evenness.evaluate(w, *moved).value
+
+    h = 1e-4
+    expected = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
+    found = gradients.shape[0] if what == "shape" else getattr(gradients, what) @ direction
+    assert found == pytest.approx(expected, rel=2e-5, abs=1e-9)
+
+
+def test_a_hole_has_a_finite_price(signal):
+    far = np.array([0.0, 999.0])
+    found = Evenness.of_signal(signal, HOP, 160.0).evaluate(windows.resolve("hann"), np.full(2, 50.0), far)
+    assert np.isfinite(found.value) and found.value > 2
+    assert np.all(np.isfinite(found.win_length))
+
+
+@pytest.fixture(scope="module")
+def beat():
+    """Two tones that cancel each other four times a second."""
+    t = np.arange(3000) / 1000
+    noise = 0.01 * np.random.default_rng(0).standard_normal(t.size)
+    return np.cos(2 * np.pi * 100 * t) + np.cos(2 * np.pi * 104 * t) + noise
+
+
+def largest_jump(result):
+    return np.abs(np.diff(np.log(result.win_length))).max()
+
+
+@pytest.mark.parametrize("criterion", ["renyi", "shannon", "kurtosis", "stankovic", "lp", "hoyer"])
+def test_energy_cannot_be_hidden_where_tones_cancel(beat, criterion):
+    settings = {"window_mode": "time", "hop": 25, "win_bounds": (60, 1500), "criterion": criterion, "starts": 1}
+    cheated = adaptstft.optimize(beat, 1000.0, evenness=0, smoothness=0, **settings)
+    honest = adaptstft.optimize(beat, 1000.0, **settings)
+    assert largest_jump(cheated) > 0.35  # the cheat is there
+    assert cheated.area_fun < honest.area_fun
+    assert largest_jump(honest) < 0.03
+    assert honest.win_length.min() > 1400  # what resolves both tones
+
+
+def test_prices_are_what_fun_has_more_than_the_criterion():
+    signal = adaptstft.datasets.chirps_in_sequence()
+    result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", hop=40, starts=1)
+    power = np.abs(result.sft.stft(signal.x - signal.x.mean())) ** 2
+    assert 0 < result.prices < 0.1
+    plain = adaptstft.optimize(
+        signal.x, signal.fs, window_mode="fixed", win_length=result.win_length, hop=40, mfft=result.sft.mfft,
+        criterion=result.criterion,
+    )  # fmt: skip
+    assert power.shape[1] == result.win_length.size
+    assert result.fun - result.prices == pytest.approx(plain.fun, rel=1e-9)
+    assert plain.prices == 0
+
+
+def test_the_hop_follows_the_shortest_windows_in_time():
+    """A crackle after a tone: the best single length would leave too few frames for it."""
+    t = np.arange(4000) / 1000
+    rng = np.random.default_rng(2)
+    x = np.where(t < 2, np.cos(2 * np.pi * 100 * t), 0.0) + 0.003 * rng.standard_normal(t.size)
+    x[rng.integers(2100, 3950, 20)] += 6.0
+    one = adaptstft.optimize(x, 1000.0)
+    result = adaptstft.optimize(x, 1000.0, window_mode="time", starts=1, options={"maxiter": 20})
+    assert result.hop <= one.hop / 4
+    seconds = result.positions / 1000
+    crackle, tone = (seconds > 2.7) & (seconds < 3.7), (seconds > 0.3) & (seconds < 1.5)
+    assert np.median(result.win_length[crackle]) < 0.25 * np.median(result.win_length[tone])
+
+
+def test_by_default_clicks_between_tones_have_short_windows():
+    """The hop of one length for all, from which no single frame departs, would leave no room for them."""
+    signal = datasets.close_tones_and_clicks()
+    result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", starts=1, options={"maxiter": 20})
+    clicks = (result.positions > 1700) & (result.positions < 2300)
+    before, after = result.positions < 1000, result.positions > 3000
+    assert result.hop < 15
+    assert np.median(result.win_length[clicks]) < 100
+    assert np.median(result.win_length[before]) > 1000
+    assert np.median(result.win_length[after]) > 1000
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"evenness": -1, "window_mode": "time"}, r"evenness=-1 must be at least 0"),
+        ({"evenness": 1}, r"evenness=1 is a price on lengths of frames or positions .* got window_mode='constant'"),
+        ({"evenness": 1, "window_mode": "time-frequency"}, r"evenness=1 is a price .* window_mode='time-frequency'"),
+        ({"evenness": 1, "window_mode": "time", "method": "grid"}, r"evenness=1 is a price .* method='grid'"),
+    ],
+    ids=["negative", "one-length", "bins", "baseline"],
+)
+def test_evenness_is_refused_where_it_means_nothing(settings, message):
+    with pytest.raises(ValueError, match=message):
+        adaptstft.optimize(np.arange(500.0) % 7, 1000.0, **settings)

@@ -1,0 +1,364 @@
+"""The optimum that is found is the right one: against exhaustive searches, random starts, theory and small changes."""
+
+import importlib
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import signal as scipy_signal
+
+import adaptstft
+from adaptstft import criteria, datasets, kernels, windows
+from adaptstft.criteria.neighbourhoods import Neighbourhoods
+from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.penalties.evenness import Evenness
+from adaptstft.tuning.tables.block_switching import BlockSwitches, eased_switches
+from adaptstft.tuning.tables.placement import _cheapest
+from adaptstft.tuning.tables.switching import Table
+from adaptstft.tuning.variables.control_grid import tilted_variation
+
+ROOT = Path(__file__).parents[2]
+FS = 1000.0
+T = np.arange(1500) / FS
+CHIRP = np.cos(2 * np.pi * (100 * T + 30 * T**2))
+
+
+@pytest.fixture
+def optimum(monkeypatch):
+    """Import the benchmark of random starts, which no installation contains."""
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("benchmarks.optimum")
+
+
+# ---------------------------------------------------------------- one length: the exhaustive search
+
+
+def _recordings():
+    import matplotlib.cbook
+    import pywt.data
+
+    ecg = pywt.data.ecg().astype(float)
+    eeg = np.fromfile(matplotlib.cbook.get_sample_data("eeg.dat", asfileobj=False), float).reshape(800, 4)
+    return {
+        "ecg": ecg,
+        "ecg without drift": scipy_signal.detrend(ecg, bp=np.arange(128, 1024, 128)),
+        "ecg, first half": ecg[:600],
+        "ecg, second half": ecg[424:],
+        **{f"eeg {k}": eeg[:, k] for k in range(4)},
+        "pacific temperatures": np.asarray(pywt.data.nino()[1], float),
+    }
+
+
+def _generated():
+    rng = np.random.default_rng(5)
+    parts = {f"chirp of {rate} Hz/s": datasets.linear_chirp(rate, duration=1.2).x for rate in (15, 30, 60, 120, 240)}
+    parts |= {f"decaying tones, noise {s}": datasets.decaying_tones_with_clicks(noise_std=s).x[:1400] for s in (0, 0.3)}
+    parts |= {f"clicks of {h}": datasets.close_tones_and_clicks(click_height=h).x[1000:2400] for h in (2, 10, 50)}
+    parts |= {f"pieces from {k}": datasets.piecewise_tones().x[k : k + 1300] for k in (900, 2300, 3000)}
+    parts |= {f"chirps in sequence, {r}": datasets.chirps_in_sequence((20.0, r), duration=0.7).x for r in (90.0, 300.0)}
+    parts |= {f"noise beside a chirp, {s}": CHIRP + s * rng.standard_normal(T.size) for s in (0.1, 0.5, 1.0)}
+    parts |= {f"beats of {f} Hz": np.cos(200 * np.pi * T) + np.cos(2 * np.pi * (100 + f) * T) for f in (3, 12)}
+    parts["modulated"] = np.cos(2 * np.pi * 100 * T + 6 * np.sin(2 * np.pi * 4 * T))
+    return parts
+
+
+RECORDED = (
+    "ecg",
+    "ecg without drift",
+    "ecg, first half",
+    "ecg, second half",
+    *(f"eeg {k}" for k in range(4)),
+    "pacific temperatures",
+)
+
+
+@pytest.mark.parametrize("name", [*RECORDED, *_generated()])
+def test_one_length_is_that_of_the_exhaustive_search(name):
+    """In the same frames: to within one sample, or a value that is not higher, with a twentieth of the transforms."""
+    x = _recordings()[name] if name in RECORDED else _generated()[name]
+    high = min(x.size, 640)
+    framing = {"hop": 16, "mfft": high, "win_bounds": (32, high)}
+    found = adaptstft.optimize(x, FS, **framing)
+    exhaustive = adaptstft.optimize(x, FS, method="grid", **framing)
+    near = abs(found.win_length - exhaustive.win_length) <= 1
+    assert near or found.fun <= exhaustive.fun + 1e-6, (found.win_length, exhaustive.win_length)
+    assert 20 * found.nfev <= exhaustive.nfev
+
+
+# ---------------------------------------------------------------- one length: small changes of the signal
+
+STABLE = {
+    "chirp": (datasets.linear_chirp(60.0, duration=1.2).x, "renyi"),
+    "chirps in sequence": (datasets.chirps_in_sequence(duration=0.8).x, "renyi"),
+    "chirps in parallel": (datasets.chirps_in_parallel(duration=2.0).x, "shannon"),
+    "decaying tones and clicks": (datasets.decaying_tones_with_clicks().x, "renyi"),
+    "ecg": (None, criteria.Shannon(power=1)),
+}
+CHANGES = {
+    "noise at 40 dB": lambda x: x + 0.01 * np.std(x) * np.random.default_rng(0).standard_normal(x.size),
+    "13 samples later": lambda x: np.concatenate([np.zeros(13), x])[: x.size],
+    "13 samples sooner": lambda x: x[13:],
+    "louder": lambda x: 1234.5 * x,
+}
+
+
+@pytest.mark.parametrize("name", STABLE)
+def test_small_changes_of_a_signal_hardly_change_the_length(name):
+    x, criterion = STABLE[name]
+    x = _recordings()["ecg"] if x is None else x
+    tuned = adaptstft.optimize(x, FS, criterion=criterion).win_duration
+    found = {k: adaptstft.optimize(change(x), FS, criterion=criterion).win_duration for k, change in CHANGES.items()}
+    resampled = scipy_signal.resample_poly(x, 2, 1)
+    found["resampled"] = adaptstft.optimize(resampled, 2 * FS, criterion=criterion).win_duration
+    for change, duration in found.items():
+        assert duration == pytest.approx(tuned, rel=0.05), change
+
+
+# ---------------------------------------------------------------- one length per frame
+
+
+@pytest.mark.parametrize("window", ["hann", ("gaussian", 6.0)], ids=str)
+@pytest.mark.parametrize("rate", [20.0, 60.0])
+def test_a_chirp_of_constant_rate_keeps_its_length(rate, window):
+    x = datasets.linear_chirp(rate).x
+    one = adaptstft.optimize(x, FS, window=window).win_length
+    res = adaptstft.optimize(x, FS, window=window, window_mode="time")
+    inside = (res.positions > one) & (res.positions < x.size - one)
+    np.testing.assert_allclose(res.win_length[inside], one, rtol=0.05)
+    # windows that reach over the ends used to be four times too long, and at their bound
+    within = (res.positions >= 0) & (res.positions <= x.size - 1)
+    np.testing.assert_allclose(res.win_length[within], one, rtol=0.15)
+
+
+@pytest.mark.slow
+def test_a_click_next_to_the_end_keeps_its_short_window():
+    x = 0.3 * CHIRP
+    x[40] += 30
+    res = adaptstft.optimize(x, FS, window_mode="time", hop=8, win_bounds=(16, 750))
+    middle = (res.positions > 600) & (res.positions < 900)
+    assert np.median(res.win_length[(res.positions > 24) & (res.positions < 56)]) < 40
+    assert np.median(res.win_length[middle]) > 150
+
+
+def test_white_noise_has_no_best_length():
+    res = adaptstft.optimize(np.random.default_rng(2).standard_normal(4000), FS)
+    assert any("cannot be told from white noise" in note for note in res.notes)
+
+
+@pytest.mark.parametrize("name", ["close tones and clicks", "pulses around a pair", "crossing chirps"])
+@pytest.mark.slow
+def test_tuned_lengths_against_random_starts_and_constants(optimum, name):
+    """All signals, and 64 starts and constants: ``python -m benchmarks.optimum``."""
+    found = optimum.compare(dict(optimum.signals())[name], starts=3, constants=8)
+    assert found.value <= found.best + 0.01 * abs(found.best)
+    assert found.value <= found.constant
+    # of 64 starts
+    assert 10 * found.evaluations <= 64 / 3 * found.random_evaluations
+
+
+@pytest.mark.parametrize("name", ["close tones and clicks", "beats, chirp, clicks", "pulses around a pair"])
+@pytest.mark.slow
+def test_long_windows_on_tones_and_short_ones_on_clicks_beat_every_constant(optimum, name):
+    """Where one length for all is an optimum too, which no switch of a single frame and no descent leaves."""
+    x = dict(optimum.signals())[name]
+    res = optimum.tune(x, workers=1)
+    assert res.fun < optimum.best_constant(x, res, points=16) - 0.2
+    assert res.success
+    clicks = np.flatnonzero(np.abs(x) > 5)
+    at = np.abs(res.positions[:, None] - clicks).min(axis=1) <= 40
+    tones = np.abs(res.positions[:, None] - clicks).min(axis=1) > 500
+    assert np.median(res.win_length[at]) < 160
+    assert np.median(res.win_length[tones]) > 800
+    # found before the descent, the ends included
+    first = res.starts[0]
+    assert first["label"] == "switched"
+    assert first["fun_start"] < res.fun + 0.05
+
+
+def _table(criterion, grid=3, frames=6):
+    x = np.concatenate([np.zeros(40), [5.0], np.zeros(40), np.cos(0.9 * np.arange(120))])[None]
+    plan = FramePlan(128, "onesided", "psd", kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)
+    positions = np.linspace(0, x.shape[1] - 1, frames)
+    hood = Neighbourhoods.of_signal(x, 90.0)
+    return Table(
+        plan,
+        x,
+        criterion,
+        np.geomspace(10, 120, grid),
+        FrameView(positions, np.ones(frames), 1.0, hood),
+    )
+
+
+@pytest.mark.parametrize("scope", ["local", "global", "frame"])
+@pytest.mark.parametrize("kind", [criteria.Renyi, criteria.Shannon, criteria.Kurtosis, criteria.Hoyer])
+def test_switches_find_the_best_of_all_choices(kind, scope):
+    table = _table(kind(scope=scope))
+    every = np.array(list(itertools.product(range(table.lengths.size), repeat=6)))
+    if scope == "frame":  # a window that sees nothing at all takes its frame out of the mean: no gain is meant by that
+        every = every[np.all(table.totals[0, np.arange(6), every] > 0, axis=1)]
+    best = min(map(table.value, every))
+    chosen, value = table.switched(np.full(6, table.lengths.size - 1))
+    assert value == table.value(chosen)
+    assert value == pytest.approx(best, rel=1e-12)
+
+
+def test_the_table_holds_the_objective():
+    table = _table(criteria.Renyi(scope="local", width=0.09))
+    chosen = np.array([0, 1, 2, 2, 1, 0])
+    x = np.concatenate([np.zeros(40), [5.0], np.zeros(40), np.cos(0.9 * np.arange(120))])
+    sft = adaptstft.AdaptiveShortTimeFFT(
+        "hann", table.lengths[chosen], None, 1000.0, positions=table.view.positions, mfft=128, scale_to="psd"
+    )
+    # single precision
+    assert table.value(chosen) == pytest.approx(sft.value_and_grad(x, table.criterion, wrt=())[0], rel=1e-5)
+    np.testing.assert_array_equal(table.nearest(table.lengths[chosen] * 1.05), chosen)
+
+
+def _crackle_after_tones(criterion, *, evenness=True, silent=0):
+    n, hop, mfft = 1600, 8, 512
+    t = np.arange(n) / FS
+    x = np.where(t < 0.8, np.cos(200 * np.pi * t) + np.cos(216 * np.pi * t), 0.0)
+    x[820::60] = 8.0
+    x[n - silent :] = 0.0
+    plan = FramePlan(mfft, "onesided", "psd", kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1 / FS)
+    positions = np.arange(n // hop) * float(hop)
+    view = FrameView(positions, np.ones(positions.size), 1.0, Neighbourhoods.of_signal(x[None], 800.0))
+    even = Evenness.of_signal(x[None], hop, 512.0) if evenness else None
+    return Table(plan, x[None], criterion, np.geomspace(16, 512, 9), view, 0.1, even, 4.0 if evenness else 0.0)
+
+
+@pytest.mark.parametrize("evenness", [True, False], ids=["even", "uneven"])
+@pytest.mark.parametrize("kind", [criteria.Renyi, criteria.Shannon, criteria.Kurtosis, criteria.Hoyer])
+def test_what_blocks_change_is_what_the_objective_changes_by(kind, evenness):
+    table = _crackle_after_tones(kind(scope="local", width=0.8), evenness=evenness)
+    chosen = np.random.default_rng(3).integers(0, table.lengths.size, table.counts.size)
+    blocks = BlockSwitches(table)
+    start = np.array([0, 1, 90, 100, 193, 199])
+    stop = np.array([8, 2, 154, 101, 200, 200])
+    gains = blocks._gains(blocks._changes(chosen, start, stop), *blocks._here(chosen))
+    before = table.value(chosen)
+    for b, g in itertools.product(range(start.size), range(table.lengths.size)):
+        trial = chosen.copy()
+        trial[start[b] : stop[b]] = g
+        assert gains[g, b] == pytest.approx(table.value(trial) - before, abs=1e-12)
+
+
+def test_blocks_are_switched_where_no_single_frame_gains():
+    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.8))
+    constant = np.full(table.counts.size, table.lengths.size - 1)
+    _, stuck = table.switched(constant)
+    assert stuck == pytest.approx(table.value(constant), abs=0.05)
+    chosen, value = eased_switches(table, constant)
+    assert value == table.value(chosen)
+    assert value < stuck - 0.1
+    assert np.median(table.lengths[chosen][20:80]) > 256
+    assert np.median(table.lengths[chosen][110:190]) < 128
+    # the table itself keeps its price
+    assert table.evenness_weight == 4.0
+
+
+def test_few_blocks_at_a_time_are_as_good_as_all(monkeypatch):
+    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.8))
+    constant = np.full(table.counts.size, table.lengths.size - 1)
+    monkeypatch.setattr("adaptstft.tuning.tables.block_switching._MOST_ENTRIES", 1)
+    chosen, value = eased_switches(table, constant)
+    assert value == table.value(chosen)
+    assert value < table.value(constant) - 0.1
+
+
+def test_blocks_of_a_silent_stretch_are_no_gain():
+    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.4), silent=600)
+    chosen, value = eased_switches(table, np.full(table.counts.size, 4))
+    assert np.isfinite(value)
+    assert value == table.value(chosen)
+
+
+def test_a_descent_of_many_lengths_ends_where_the_value_creeps():
+    x = np.concatenate([CHIRP[:700], 3 * CHIRP[:700] ** 3])
+    x[300::90] += 5.0
+    settings = {"window_mode": "time", "hop": 8, "win_bounds": (16, 512), "starts": 1, "workers": 1}
+    lengths = np.full(adaptstft.optimize(x, FS, **settings, options={"maxiter": 0}).positions.size, 90.0)
+    settings["win_length"] = lengths
+    res = adaptstft.optimize(x, FS, **settings)
+    assert res.success
+    assert res.message == "CONVERGENCE: 10 ITERATIONS REDUCE THE VALUE BY LESS THAN 0.0001"
+    assert res.history[-11] - res.history[-1] < 1e-4
+    assert np.all(np.array(res.history[1:-11]) - res.history[11:-1] >= 1e-4)
+    # who says how precise it shall be, gets that
+    precise = adaptstft.optimize(x, FS, **settings, options={"ftol": 1e-12})
+    assert precise.nit > res.nit
+    assert precise.fun <= res.fun
+    assert precise.fun > res.fun - 5e-3
+
+
+def test_starts_far_above_the_best_are_left_out_unless_asked_for(optimum):
+    x = dict(optimum.signals())["pulses around a pair"][:2000]
+    bounds = {"win_bounds": (16, 512), "options": {"maxiter": 0}, "workers": 1}
+    every = [start["fun_start"] for start in optimum.tune(x, starts=3, **bounds).starts]
+    kept = [start["fun_start"] for start in optimum.tune(x, **bounds).starts]
+    assert max(every) > min(every) + 0.3
+    assert len(kept) < len(every)
+    assert set(kept) <= set(every)
+    assert max(kept) <= min(every) + 0.25
+
+
+def test_the_price_of_changes_has_the_slope_it_says():
+    rng = np.random.default_rng(4)
+    log, weights, tilts, direction = (rng.standard_normal(n) for n in (9, 8, 8, 9))
+    _, gradient = tilted_variation(log, weights, tilts)
+    step = 1e-6
+    ahead, behind = (tilted_variation(log + s * direction, weights, tilts)[0] for s in (step, -step))
+    assert gradient @ direction == pytest.approx((ahead - behind) / (2 * step), rel=1e-6)
+
+
+# ---------------------------------------------------------------- positions
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["free", "guarded"])
+@pytest.mark.parametrize("seed", range(12))
+def test_placement_is_the_cheapest_of_all(seed, weighted):
+    rng = np.random.default_rng(seed)
+    size, frames, low = int(rng.integers(4, 9)), int(rng.integers(2, 5)), int(rng.integers(0, 2))
+    cost, high = rng.standard_normal(size), rng.integers(1, 5, size)
+
+    def price(path):
+        steps = np.diff(path)
+        reach = np.minimum(high[path[:-1]], high[path[1:]])
+        if np.any(steps < low) or np.any(steps > reach) or (weighted and path[-1] != size - 1):
+            return np.inf
+        return float((cost[path[:-1]] + cost[path[1:]]) / 2 @ steps if weighted else cost[path[1:]].sum())
+
+    least = min(price(np.array((0, *rest))) for rest in itertools.product(range(size), repeat=frames - 1))
+    found = _cheapest(cost, low, high, frames, weighted=weighted)
+    if found is None:
+        assert least == np.inf
+    else:
+        assert price(found) == pytest.approx(least, abs=1e-12)
+
+
+TONES = datasets.piecewise_tones().x[:6501]
+PAPER = {"hop": 500, "mfft": 1500, "win_bounds": (20, 1500), "criterion": "kurtosis", "scope": "frame"}
+PAPER |= {"scale_to": None, "detrend": None}
+
+
+def test_the_published_experiment_without_guarantees():
+    """Piecewise tones, windows of 577 samples every 500: start 10.68, tuned by Adam 4.99 and, with positions, 3.44."""
+    free = {**PAPER, "win_length": 577, "min_overlap": None}
+    lengths = adaptstft.optimize(TONES, FS, window_mode="time", starts=1, **free)
+    assert 1000 * lengths.starts[0]["fun_start"] == pytest.approx(10.6784, abs=1e-3)
+    assert 1000 * lengths.fun < 4.9945
+    both = adaptstft.optimize(TONES, FS, window_mode="time", hop_mode="time", hop_bounds=(0, 1500), **free)
+    assert 1000 * both.fun < 3.4407
+    assert both.sft.frame_bounds(TONES.size)[0] == 0
+
+
+@pytest.mark.slow
+def test_the_published_experiment_with_guarantees():
+    res = adaptstft.optimize(TONES, FS, window_mode="time", hop_mode="time", win_length=1000, **PAPER)
+    hops = np.diff(res.positions)
+    assert hops.min() >= 125 * (1 - 1e-9)
+    assert 1000 * res.fun < 4.9945  # than lengths alone
+    assert "placed" in [start["label"] for start in res.starts]
+    np.testing.assert_allclose(res.sft.istft(res.sft.stft(TONES), k1=TONES.size), TONES, atol=1e-9)
