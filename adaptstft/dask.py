@@ -94,7 +94,7 @@ def _channels(sft: AdaptiveShortTimeFFT, block: AnyArray, low: int) -> tuple[Fra
     """Transform for one thread of many, and the samples of a stretch as it takes them."""
     x = as_inexact("x", block).reshape(-1, block.shape[-1])
     check_finite_stretch("x", x, low)
-    plan = sft._tf if sft.workers is not None else sft._tf.single()
+    plan = sft._plan if sft.workers is not None else sft._plan.single()
     return plan, plan.kernels.asarray(x)
 
 
@@ -104,7 +104,7 @@ def _frames(sft: AdaptiveShortTimeFFT, part: _Part) -> Frames | BinFrames:
 
 def _for_part(sft: AdaptiveShortTimeFFT, part: _Part) -> tuple[AdaptiveShortTimeFFT, _Part]:
     """Leave out the parameters of other slices, which would go to every worker."""
-    own = sft._slice_lengths is not None
+    own = sft._num_slice_lengths is not None
     if sft.positions is None and not own:
         return sft, part
     if part.p0 == part.p1:
@@ -455,7 +455,7 @@ class _Tasks:
         ]
         counts = [self.parts[k].p1 - self.parts[k].p0 for k in live]
         each = np.asarray(sft.win_length).shape
-        by_slice = sft._slice_lengths is not None
+        by_slice = sft._num_slice_lengths is not None
         shapes: dict[str, tuple[int, ...]] = {}
         if "win_length" in chosen:
             shapes["win_length"] = each

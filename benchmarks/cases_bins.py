@@ -57,7 +57,7 @@ def low_rank(problem: Problem, workers: int) -> Callable[[], Any]:
 
     They cover the range of lengths that dstft's parameters have; making them, once for a signal, is not timed.
     """
-    plan = problem.transform(workers)._tf
+    plan = problem.transform(workers)._plan
     x = problem.x[np.newaxis]
     win_length = np.ascontiguousarray(problem.lengths.T)
     basis = window_basis(plan, (problem.mfft / 16, float(problem.mfft)), _ACCURACY)

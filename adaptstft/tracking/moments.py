@@ -42,7 +42,7 @@ from adaptstft.engine.frames import Frames, PlacedFrames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.window_samples import WindowRows
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
-from adaptstft.transforms.axes import Layout
+from adaptstft.transforms.axes import SignalLayout
 
 #: Magnitudes below this part of the largest one are rounding, whose ratios mean nothing.
 _NEGLIGIBLE = 1e-12
@@ -68,7 +68,7 @@ class Analysed:
 
     Attributes
     ----------
-    layout : Layout
+    layout : SignalLayout
         The channels and frames.
     plan : Transform
         The transform with unscaled windows and every bin stored as the FFT has it.
@@ -82,7 +82,7 @@ class Analysed:
         Whether the signal was in single precision.
     """
 
-    layout: Layout
+    layout: SignalLayout
     plan: FramePlan
     seconds: Float64Array
     centre: Float64Array
@@ -114,7 +114,7 @@ def analysed(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> Analysed:
     signal, _ = as_signal(x, axis, onesided=sft.onesided_fft)
     single = signal.real.dtype == np.float32
     signal = signal.astype(np.result_type(signal.dtype, np.float64), copy=False)
-    layout = sft._analysis(signal, None, None, 0, "zeros", -1)
+    layout = sft._signal_layout(signal, None, None, 0, "zeros", -1)
     mode = "onesided" if sft.onesided_fft else sft.fft_mode
     plan = replace(layout.plan, scaling=None, fft_mode=mode)
     frames = layout.frames

@@ -83,7 +83,7 @@ def griffin_lim(
     n, n_iter = as_index("n", n, 1), as_index("n_iter", n_iter, 1)
     check_option("full_output", full_output, (True, False))
     A = as_inexact("magnitude", magnitude, device=True)
-    xp = sft._transform_for("magnitude", A).kernels.xp if is_device_array(A) else np
+    xp = sft._plan_for("magnitude", A).kernels.xp if is_device_array(A) else np
     check_finite("magnitude", A)
     if np.iscomplexobj(A) or np.any(A < 0):
         raise ValueError("magnitude must be real and not negative; take abs() of a transform")

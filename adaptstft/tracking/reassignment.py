@@ -429,7 +429,7 @@ def _squeezed(sft: AdaptiveShortTimeFFT, V: ComplexArray, frequency: Float64Arra
     """Add the bins (channels, frames, f_pts) up at the rows nearest to their frequencies."""
     f_pts = sft.f_pts
     if sft.onesided_fft:
-        V[..., sft._tf.interior] *= 2
+        V[..., sft._plan.interior] *= 2
     row = np.rint(frequency / sft.delta_f).astype(np.int64)
     if sft.fft_mode == "centered":
         row += sft.mfft // 2

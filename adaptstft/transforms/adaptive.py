@@ -28,7 +28,7 @@ from adaptstft.engine.jvp import analysis_jvp
 from adaptstft.engine.operator import analyse, analysis_vjp
 from adaptstft.engine.padding import pad
 from adaptstft.engine.spectrogram import PowerPass
-from adaptstft.transforms.axes import Layout
+from adaptstft.transforms.axes import SignalLayout
 from adaptstft.transforms.gradient import Gradient
 from adaptstft.transforms.scipy_windows import scipy_window, window_samples
 from adaptstft.transforms.streaming import BlockProcessing, Engine, adaptive_engine
@@ -129,8 +129,8 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
 
     # ------------------------------------------------------------------ analysis
 
-    def _analysis(self, x: Any, p0: int | None, p1: int | None, k_offset: int, padding: Padding, axis: int) -> Layout:
-        plan = self._transform_for("x", x)
+    def _signal_layout(self, x: Any, p0: int | None, p1: int | None, k_offset: int, padding: Padding, axis: int) -> SignalLayout:
+        plan = self._plan_for("x", x)
         signal, axis = as_signal(x, axis, onesided=self.onesided_fft, device=True)
         check_option("padding", padding, get_args(Padding))
         n = signal.shape[-1]
@@ -146,7 +146,7 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
             frames = frames.moved(before)
         channels = plan.kernels.asarray(channels)
         lead = signal.shape[:-1]
-        return Layout(plan, is_device_array(x), channels, frames, lead, n, axis, before, after, padding, first)
+        return SignalLayout(plan, is_device_array(x), channels, frames, lead, n, axis, before, after, padding, first)
 
     def stft(
         self,
@@ -180,7 +180,7 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
             The transform; `axis` becomes frequency and time is last. complex64
             for float32 and complex64 signals.
         """
-        a = self._analysis(x, p0, p1, k_offset, padding, axis)
+        a = self._signal_layout(x, p0, p1, k_offset, padding, axis)
         return a.to_public(analyse(a.plan, a.channels, a.frames))
 
     def spectrogram(
@@ -213,7 +213,7 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
         if y is not None and np.shape(y) != np.shape(x):
             raise ValueError(f"x and y must have the same shape, got {np.shape(x)} and {np.shape(y)}")
         if y is None or y is x:
-            a = self._analysis(x, p0, p1, k_offset, padding, axis)
+            a = self._signal_layout(x, p0, p1, k_offset, padding, axis)
             return a.to_public(PowerPass.of(a.plan, a.channels, a.frames, keep=False).power)
         Sx = self.stft(x, p0, p1, k_offset=k_offset, padding=padding, axis=axis)
         Sy = self.stft(y, p0, p1, k_offset=k_offset, padding=padding, axis=axis)
@@ -254,7 +254,7 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
         >>> bool(np.allclose(gradient.x, sft.vjp(x, 2 * sft.stft(x) / (1 + P)).x))
         True
         """
-        a = self._analysis(x, None, None, k_offset, padding, axis)
+        a = self._signal_layout(x, None, None, k_offset, padding, axis)
         done = PowerPass.of(a.plan, a.channels, a.frames, keep=True)
 
         def pull_back(cotangent: Any, wrt: tuple[Parameter, ...] | None = None) -> Gradient:
@@ -305,7 +305,7 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
             Derivatives of the loss.
         """
         chosen = self._check_wrt(wrt)
-        a = self._analysis(x, None, None, k_offset, padding, axis)
+        a = self._signal_layout(x, None, None, k_offset, padding, axis)
         g = as_inexact("cotangent", cotangent, device=a.plan.kernels.xp is not np)
         check_finite("cotangent", g)
         g = a.from_public(g, self.f_pts)
@@ -354,12 +354,12 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
         True
         """
         check_tangents(tangents, "x")
-        a = self._analysis(x, None, None, k_offset, padding, axis)
+        a = self._signal_layout(x, None, None, k_offset, padding, axis)
         dx = None
         if "x" in tangents:
             if np.shape(tangents["x"]) != np.shape(x):
                 raise ValueError(f"tangents['x'] has shape {np.shape(tangents['x'])}, but x has shape {np.shape(x)}")
-            dx = self._analysis(tangents["x"], None, None, k_offset, padding, axis).channels.astype(a.channels.dtype)
+            dx = self._signal_layout(tangents["x"], None, None, k_offset, padding, axis).channels.astype(a.channels.dtype)
         motion = self._motion(tangents, a.first, len(a.frames))
         return a.to_public(analysis_jvp(a.plan, a.channels, a.frames, dx, motion))
 
@@ -415,7 +415,7 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
                 f"bands={loss.bands} in the criterion needs a window length for each frequency or bin: with one for "
                 "each slice, sums over all its bins are taken"
             )
-        a = self._analysis(x, None, None, k_offset, padding, axis)
+        a = self._signal_layout(x, None, None, k_offset, padding, axis)
         peak = check_not_silent(a.channels)
         free = isinstance(loss, criteria.UserLoss)
         view = self._view(a, loss)
@@ -439,14 +439,14 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
         gradient = self._gradient(chosen, a.first, result.win_length, result.positions, result.shape)
         return result.value, replace(gradient, x=a.signal_like(result.x))
 
-    def _view(self, a: Layout, criterion: criteria.Criterion) -> FrameView:
+    def _view(self, a: SignalLayout, criterion: criteria.Criterion) -> FrameView:
         neighbourhoods: Neighbourhoods | Tiles | None = None
         if criterion.scope == "local":
             width = 2.0 * self._m_num if criterion.width is None else criterion.width * self._fs
             own = a.channels[:, a.before : a.before + a.n]  # padding is no energy of the signal's own
             neighbourhoods = Neighbourhoods.of_signal(to_host(own), width, first=float(a.before))
             if criterion.bands is not None:
-                neighbourhoods = make_tiles(self._tf, own, neighbourhoods, criterion.bands)
+                neighbourhoods = make_tiles(self._plan, own, neighbourhoods, criterion.bands)
         n = len(a.frames)
         # only neighbourhoods look at where the frames are
         centres = np.broadcast_to(0.0, n) if neighbourhoods is None else a.frames.centre

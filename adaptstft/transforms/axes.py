@@ -43,7 +43,7 @@ def signal_to_public(x: AnyArray, lead: tuple[int, ...], f_axis: int, t_axis: in
 
 
 @dataclass(frozen=True)
-class Layout:
+class SignalLayout:
     """A checked signal as channels, its frames, and the way back to the caller's axes.
 
     Channels are where the kernels of `plan` work; `on_device` tells whether what goes back stays there.
@@ -89,7 +89,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class SpectraLayout:
-    """A checked transform as channels, its frames and samples, and the way back, as in `Layout`."""
+    """A checked transform as channels, its frames and samples, and the way back, as in `SignalLayout`."""
 
     plan: FramePlan
     on_device: bool

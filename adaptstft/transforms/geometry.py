@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 
-class SlicedTransform:
+class TransformGeometry:
     """Base of `adaptstft.AdaptiveShortTimeFFT`: everything that does not touch a signal."""
 
     def __init__(
@@ -74,7 +74,7 @@ class SlicedTransform:
         self._backend_asked = backend
         self._backend, module = kernels.resolve(backend)
         self._slices = self._hop_slices()
-        self._tf = FramePlan(
+        self._plan = FramePlan(
             self._mfft,
             fft_mode,
             scale_to,
@@ -206,7 +206,7 @@ class SlicedTransform:
     @property
     def onesided_fft(self) -> bool:
         """Whether negative frequencies are left out."""
-        return self._tf.onesided
+        return self._plan.onesided
 
     @property
     def mfft(self) -> int:
@@ -253,7 +253,7 @@ class SlicedTransform:
     @property
     def f_pts(self) -> int:
         """Number of frequency bins."""
-        return self._tf.f_pts
+        return self._plan.f_pts
 
     @property
     def delta_f(self) -> float:
@@ -387,7 +387,7 @@ class SlicedTransform:
     def _frames(self, p0: int, p1: int, k_offset: int = 0) -> Frames | BinFrames:
         """Frames of slices ``p0 <= p < p1`` in the sample indices of the signal."""
         win_length = self._win_length
-        if self._slice_lengths is not None:
+        if self._num_slice_lengths is not None:
             win_length = win_length[..., p0 - self.p_min : p1 - self.p_min]
         shift = -self.m_num_mid if self._phase_shift is None else self._phase_shift
         # SciPy rolls the windowed samples before it pads them to mfft, so its shift wraps at m_num.
@@ -399,7 +399,7 @@ class SlicedTransform:
         return make_frames(win_length, positions, mfft=self._mfft, window_offset=self._window_offset, phase_shift=shift)
 
     @property
-    def _slice_lengths(self) -> int | None:
+    def _num_slice_lengths(self) -> int | None:
         """Number of slices that have lengths of their own; None if all have the same."""
         win_length = self._win_length
         return (
@@ -408,13 +408,13 @@ class SlicedTransform:
             else win_length.shape[-1]
         )
 
-    def _transform_for(self, name: str, array: Any) -> FramePlan:
+    def _plan_for(self, name: str, array: Any) -> FramePlan:
         """Transform with the kernels that take an argument."""
         backend, module = kernels.resolve_for(self._backend_asked, name, array)
-        return self._tf if backend == self._backend else replace(self._tf, kernels=module)
+        return self._plan if backend == self._backend else replace(self._plan, kernels=module)
 
     def _check_lengths(self, n: int) -> None:
-        own = self._slice_lengths
+        own = self._num_slice_lengths
         if own is not None and own != self.p_num(n):
             raise ValueError(
                 f"win_length has {own} entries{' along time' if self.per_bin else ''}, but a signal of {n} samples has "
@@ -422,7 +422,7 @@ class SlicedTransform:
             )
 
 
-def _rebuild(cls: type[SlicedTransform], arguments: dict[str, Any]) -> SlicedTransform:
+def _rebuild(cls: type[TransformGeometry], arguments: dict[str, Any]) -> TransformGeometry:
     return cls(**arguments)
 
 

@@ -33,7 +33,7 @@ from adaptstft.engine.slices import HopSlices, ListedSlices
 from adaptstft.transforms.axes import check_axes, signal_to_public, spectra_to_channels, spectra_to_public
 
 if TYPE_CHECKING:
-    from adaptstft.transforms.geometry import SlicedTransform
+    from adaptstft.transforms.geometry import TransformGeometry
 
 #: Samples, over all channels, that are read at once by default.
 _READ = 1 << 18
@@ -95,21 +95,21 @@ class Engine(Protocol):
         """Turn finished sums into samples in place; `peak` is the largest overlap so far."""
 
 
-def adaptive_engine(sft: SlicedTransform) -> Engine:
+def adaptive_engine(sft: TransformGeometry) -> Engine:
     """Process blocks with one real-valued window for each slice."""
     return _AdaptiveEngine(sft)
 
 
 class _AdaptiveEngine:
-    def __init__(self, sft: SlicedTransform) -> None:
+    def __init__(self, sft: TransformGeometry) -> None:
         self._sft = sft
-        self._tf = sft._tf
+        self._plan = sft._plan
         self.p_min = sft.p_min
         self.f_pts = sft.f_pts
         self.slot = sft.m_num
         self.onesided = sft.onesided_fft
         self._spans: HopSlices | ListedSlices
-        listed = sft._slice_lengths if sft._positions is None else sft._positions.size
+        listed = sft._num_slice_lengths if sft._positions is None else sft._positions.size
         if sft._slices is None or listed is not None:
             self._spans = ListedSlices(self.p_min, self._widest(self.p_min, self.p_min + cast(int, listed)))
             self.p_stop: int | None = self._spans.p_stop
@@ -125,9 +125,9 @@ class _AdaptiveEngine:
         frames = self._frames(p0, p1)
         if isinstance(frames, Frames):
             return frames
-        centre = frames.centre - self._tf.window_offset
+        centre = frames.centre - self._plan.window_offset
         return make_frames(
-            frames.win_length.max(axis=1), centre, mfft=self._tf.mfft, window_offset=self._tf.window_offset
+            frames.win_length.max(axis=1), centre, mfft=self._plan.mfft, window_offset=self._plan.window_offset
         )
 
     def p_max(self, n: int) -> int:
@@ -147,7 +147,7 @@ class _AdaptiveEngine:
         return self._frames(p0, p1).covered()
 
     def analyze(self, x: AnyArray, first: int, p0: int, p1: int) -> AnyArray:
-        return np.asarray(to_host(analyse(self._tf, self._tf.kernels.asarray(x), self._frames(p0, p1, first))))
+        return np.asarray(to_host(analyse(self._plan, self._plan.kernels.asarray(x), self._frames(p0, p1, first))))
 
     def check_synthesis(self, k0: int, k1: int | None, p_num: int | None) -> None:
         if self._sft.per_bin:
@@ -163,14 +163,14 @@ class _AdaptiveEngine:
 
     def add(self, spectra: AnyArray, p0: int, out: AnyArray, overlap: Float64Array, low: int) -> None:
         frames = cast(Frames, self._frames(p0, p0 + spectra.shape[1]))
-        xp = self._tf.kernels.xp
+        xp = self._plan.kernels.xp
         if xp is np:
-            inverse.add_synthesis(self._tf, spectra, frames, out, low)
-            inverse.add_overlap(self._tf, frames, overlap, low)
+            inverse.add_synthesis(self._plan, spectra, frames, out, low)
+            inverse.add_overlap(self._plan, frames, overlap, low)
             return
         more, windows = xp.zeros(out.shape, out.dtype), xp.zeros(overlap.shape)
-        inverse.add_synthesis(self._tf, self._tf.kernels.asarray(spectra), frames, more, low)
-        inverse.add_overlap(self._tf, frames, windows, low)
+        inverse.add_synthesis(self._plan, self._plan.kernels.asarray(spectra), frames, more, low)
+        inverse.add_overlap(self._plan, frames, windows, low)
         out += to_host(more)
         overlap += to_host(windows)
 

@@ -26,14 +26,14 @@ from adaptstft.engine.frames import Frames
 from adaptstft.engine.jvp import Motion, synthesis_jvp
 from adaptstft.engine.operator import Span, frame_bounds, synthesis_vjp, synthesise
 from adaptstft.transforms.axes import SpectraLayout, check_axes
-from adaptstft.transforms.geometry import SlicedTransform
+from adaptstft.transforms.geometry import TransformGeometry
 from adaptstft.transforms.gradient import Gradient, hop_gradient
 
 #: Largest tolerance of an iterative inverse: directions that few windows see have a multiple of it.
 _LOOSEST = 1e-4
 
 
-class Synthesis(SlicedTransform):
+class Synthesis(TransformGeometry):
     """Base of `adaptstft.AdaptiveShortTimeFFT`: the inverse, frame bounds, dual windows and their gradient."""
 
     @property
@@ -48,7 +48,7 @@ class Synthesis(SlicedTransform):
         low, high = int(np.ceil(positions[0])), int(np.floor(positions[-1])) + 1
         if high <= low:
             return True
-        overlap = inverse.window_overlap(self._tf, cast(Frames, self._frames(p0, p1)), low, high)
+        overlap = inverse.window_overlap(self._plan, cast(Frames, self._frames(p0, p1)), low, high)
         return bool(np.all(inverse.is_covered(overlap)))
 
     def _typical_slices(self) -> tuple[int, int, Float64Array]:
@@ -56,7 +56,7 @@ class Synthesis(SlicedTransform):
         if self._positions is not None:
             return 0, self._positions.size, self._positions
         p0 = self.p_min
-        own = self._slice_lengths
+        own = self._num_slice_lengths
         reach = int(np.ceil(self._m_num / cast(float, self._hop))) + 1
         p1 = p0 + (2 * reach + 64 if own is None else own)
         positions = self._slice_positions(p0, p1)
@@ -72,7 +72,7 @@ class Synthesis(SlicedTransform):
             low, high = int(np.ceil(positions[0])), int(np.floor(positions[-1])) + 1
         else:  # all slices that touch the signal are there
             low, high = 0, self._need_hop("invertible").longest_signal(p1)
-        operator = FrameOperator(self._tf, cast(BinFrames, self._frames(p0, p1)), low, max(high, low + 1))
+        operator = FrameOperator(self._plan, cast(BinFrames, self._frames(p0, p1)), low, max(high, low + 1))
         return is_solvable(operator)
 
     def _signal_frames(self, n: int) -> Frames | BinFrames:
@@ -97,7 +97,7 @@ class Synthesis(SlicedTransform):
             The transform is invertible if the lower one is positive; their
             ratio bounds how much noise the inverse can amplify.
         """
-        return frame_bounds(self._tf, self._signal_frames(n), n)
+        return frame_bounds(self._plan, self._signal_frames(n), n)
 
     def windows(self, n: int) -> Float64Array:
         """Sample the windows of all slices for signals of `n` samples.
@@ -138,7 +138,7 @@ class Synthesis(SlicedTransform):
                 "their own, and their duals are no windows; istft inverts the transform without them"
             )
         starts = self._slot_starts(0, *self.p_range(n))
-        return inverse.dual_rows(self._tf, frames, starts, self._m_num, dual=dual)
+        return inverse.dual_rows(self._plan, frames, starts, self._m_num, dual=dual)
 
     @overload
     def istft(
@@ -226,17 +226,17 @@ class Synthesis(SlicedTransform):
         """
         full_output = as_flag("full_output", full_output)
         maxiter = None if maxiter is None else as_index("maxiter", maxiter, 1)
-        a = self._synthesis(S, k0, k1, f_axis, t_axis, n)
+        a = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
         x, info = synthesise(a.plan, a.channels, a.frames, a.span, _tolerance(tol, a.channels), maxiter)
         return (a.to_public(x), info) if full_output else a.to_public(x)
 
-    def _synthesis(self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int, n: int | None) -> SpectraLayout:
-        plan = self._transform_for("S", S)
+    def _spectra_layout(self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int, n: int | None) -> SpectraLayout:
+        plan = self._plan_for("S", S)
         S = as_inexact("S", S, device=True)
         f_axis, t_axis = check_axes(S, f_axis, t_axis, self.f_pts)
         check_finite("S", S)
         p_num = S.shape[t_axis]
-        expected = self._slice_lengths if self._positions is None else self._positions.size
+        expected = self._num_slice_lengths if self._positions is None else self._positions.size
         if expected is not None and p_num != expected:
             raise ValueError(f"S has {p_num} slices along t_axis={t_axis}, but the transform has {expected}")
         frames = self._frames(self.p_min, self.p_min + p_num)
@@ -320,7 +320,7 @@ class Synthesis(SlicedTransform):
         parameters = bool(chosen - {"S"})
         if parameters:
             self._window.check_tunable()
-        a = self._synthesis(S, k0, k1, f_axis, t_axis, n)
+        a = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
         g = as_inexact("cotangent", cotangent, device=a.plan.kernels.xp is not np)
         check_finite("cotangent", g)
         wanted = {"parameters": parameters, "shape": "shape" in chosen and bool(self._window.shape)}
@@ -370,12 +370,12 @@ class Synthesis(SlicedTransform):
         True
         """
         check_tangents(tangents, "S")
-        a = self._synthesis(S, k0, k1, f_axis, t_axis, n)
+        a = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
         d_spectra = None
         if "S" in tangents:
             if np.shape(tangents["S"]) != np.shape(S):
                 raise ValueError(f"tangents['S'] has shape {np.shape(tangents['S'])}, but S has shape {np.shape(S)}")
-            d_spectra = self._synthesis(tangents["S"], k0, k1, f_axis, t_axis, n).channels.astype(a.channels.dtype)
+            d_spectra = self._spectra_layout(tangents["S"], k0, k1, f_axis, t_axis, n).channels.astype(a.channels.dtype)
         motion = self._motion(tangents, self.p_min, a.channels.shape[1])
         tol = _tolerance(tol, a.channels)
         return a.to_public(synthesis_jvp(a.plan, a.channels, a.frames, a.span, d_spectra, motion, tol))
@@ -415,7 +415,7 @@ class Synthesis(SlicedTransform):
         """Bring derivatives of each frame (and bin) to the shape of `win_length`."""
         if self._win_length.ndim < 2:
             return np.asarray(win_length.sum()) if self._win_length.ndim == 0 else win_length
-        return win_length.T if self._slice_lengths is not None else win_length.sum(axis=0)[:, np.newaxis]
+        return win_length.T if self._num_slice_lengths is not None else win_length.sum(axis=0)[:, np.newaxis]
 
 
 def _tolerance(tol: float | None, spectra: AnyArray) -> float:

@@ -15,7 +15,7 @@ from adaptstft.tuning.variables.control_grid import ControlGrid, roughness, tota
 
 def transform(window="hann", mfft=256, **options):
     sft = AdaptiveShortTimeFFT(window, float(mfft), 16, 1000.0, mfft=mfft, scale_to="psd", **options)
-    return sft._tf
+    return sft._plan
 
 
 @pytest.mark.parametrize("accuracy", [1e-2, 1e-3, 1e-4])
