@@ -129,7 +129,9 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
 
     # ------------------------------------------------------------------ analysis
 
-    def _signal_layout(self, x: Any, p0: int | None, p1: int | None, k_offset: int, padding: Padding, axis: int) -> SignalLayout:
+    def _signal_layout(
+        self, x: Any, p0: int | None, p1: int | None, k_offset: int, padding: Padding, axis: int
+    ) -> SignalLayout:
         plan = self._plan_for("x", x)
         signal, axis = as_signal(x, axis, onesided=self.onesided_fft, device=True)
         check_option("padding", padding, get_args(Padding))
@@ -359,7 +361,9 @@ class AdaptiveShortTimeFFT(Synthesis, BlockProcessing):
         if "x" in tangents:
             if np.shape(tangents["x"]) != np.shape(x):
                 raise ValueError(f"tangents['x'] has shape {np.shape(tangents['x'])}, but x has shape {np.shape(x)}")
-            dx = self._signal_layout(tangents["x"], None, None, k_offset, padding, axis).channels.astype(a.channels.dtype)
+            dx = self._signal_layout(tangents["x"], None, None, k_offset, padding, axis).channels.astype(
+                a.channels.dtype
+            )
         motion = self._motion(tangents, a.first, len(a.frames))
         return a.to_public(analysis_jvp(a.plan, a.channels, a.frames, dx, motion))
 

@@ -230,7 +230,9 @@ class Synthesis(TransformGeometry):
         x, info = synthesise(a.plan, a.channels, a.frames, a.span, _tolerance(tol, a.channels), maxiter)
         return (a.to_public(x), info) if full_output else a.to_public(x)
 
-    def _spectra_layout(self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int, n: int | None) -> SpectraLayout:
+    def _spectra_layout(
+        self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int, n: int | None
+    ) -> SpectraLayout:
         plan = self._plan_for("S", S)
         S = as_inexact("S", S, device=True)
         f_axis, t_axis = check_axes(S, f_axis, t_axis, self.f_pts)
