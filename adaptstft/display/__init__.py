@@ -1,1 +1,1 @@
-"""Pictures and HTML of anything that has axes."""
+"""Pictures and HTML of anything that has the attributes in `adaptstft.display.protocols`."""

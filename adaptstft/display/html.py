@@ -1,4 +1,4 @@
-"""How results and transforms look in notebooks: a table and, where matplotlib is installed, a small picture."""
+"""HTML of transforms and tuning results for notebooks: a table and, if matplotlib is installed, a picture."""
 
 from __future__ import annotations
 
@@ -7,26 +7,25 @@ import html
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from adaptstft.common.detrend import remove_trend
 from adaptstft.common.optional import require
 from adaptstft.common.text import describe_duration, describe_hops, describe_lengths, describe_window
 from adaptstft.common.typing import Float64Array
+from adaptstft.display import plots
+from adaptstft.display.protocols import Frames, FrequencyAxis, Result, SampledTransform
 
-if TYPE_CHECKING:
-    from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
-    from adaptstft.transforms.scipy_compatible import ShortTimeFFT
-    from adaptstft.tuning.result.result import TuningResult
-
+#: Names and values of a table.
 Rows = Sequence[tuple[str, str]]
 
-#: Grey that stands out by 4.5 to 1 from white and from black alike: a picture does not know the theme it is shown in.
+#: Grey with a contrast of 4.5 to 1 against white and against black, because the picture may be shown on either.
 _INK = "#767676"
 _BLUE, _ORANGE = "#2f7fc1", "#d9730d"
 _INCHES = (5.6, 2.2)
-_PIXELS_PER_INCH = 144  # pictures are shown at 96 and stay sharp on finer screens
+_PIXELS_PER_INCH = 120  # shown at 96: more pixels look sharp on fine screens
 _STYLE = {
     "axes.edgecolor": _INK,
     "axes.facecolor": "none",
@@ -41,55 +40,57 @@ _STYLE = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
-_COLOURS = 96
-#: Work for a spectrogram, in samples that are multiplied and transformed, and the fewest slices that show something.
+#: Most work for a spectrogram, in samples that are windowed and transformed.
 _BUDGET = 1 << 22
+#: Fewest frames of a spectrogram that is drawn.
 _FEWEST = 32
-#: Samples, over all channels, up to which a signal is looked at.
+#: Most samples of a signal, over all channels, whose spectrogram is drawn.
 _MOST_SAMPLES = 1 << 22
+#: Instants at which curves over time are computed.
 _INSTANTS = 400
+#: Most windows on each side in the sum of squares.
 _MOST_WINDOWS = 256
+#: Most neighbouring windows that are drawn.
+_MOST_DRAWN = 24
+#: Most rows and columns of a picture of window lengths.
 _CELLS = (64, 120)
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """What is drawn, in words for those who do not see it, and the function that draws on a figure."""
+    """A picture for a page: its description as text, and the function that draws it on a figure."""
 
     text: str
     draw: Callable[[Any], None]
 
 
-def result_html(result: TuningResult, rows: Rows) -> str:
-    """Show a result of tuning with the spectrogram, or with its windows if there is no signal or a very long one."""
+def result_html(result: Result, rows: Rows) -> str:
+    """Return a table of `rows` and the spectrogram of a tuning result.
+
+    The windows are drawn instead if the result holds no signal or its spectrogram would take too long.
+    """
     return _page(rows, _spectrogram(result) or _windows(result.sft))
 
 
-def transform_html(sft: AdaptiveShortTimeFFT) -> str:
-    """Show a transform with its windows and how they overlap."""
+def transform_html(sft: Frames) -> str:
+    """Return a table of the settings of a transform and a picture of its windows."""
     rows = [
         ("window", describe_window(sft.window)),
         ("win_length", describe_lengths(sft.win_length, sft.fs)),
-        ("hop", describe_hops(_times(sft), sft.hop, sft.fs)),
-        ("fs", f"{sft.fs:g} Hz"),
-        ("mfft", f"{sft.mfft}, {sft.f_pts} bins {sft.delta_f:.4g} Hz apart, {sft.fft_mode}"),
-        ("scaling", str(sft.scaling)),
-        ("phase_shift", str(sft.phase_shift)),
+        ("hop", describe_hops(_positions(sft), sft.hop, sft.fs)),
+        *_fft_rows(sft),
         ("backend", sft.backend),
     ]
     return _page(rows, _windows(sft), type(sft).__name__)
 
 
-def sampled_html(sft: ShortTimeFFT) -> str:
-    """Show a transform with a window of samples."""
+def sampled_html(sft: SampledTransform) -> str:
+    """Return a table of the settings of a transform with a sampled window and a picture of its windows."""
     overlap = 100 * (1 - sft.hop / sft.m_num)
     rows = [
         ("window", f"{sft.m_num} samples = {describe_duration(sft.m_num / sft.fs)}"),
         ("hop", f"{sft.hop} samples = {describe_duration(sft.hop / sft.fs)}, windows overlap by {overlap:.3g} %"),
-        ("fs", f"{sft.fs:g} Hz"),
-        ("mfft", f"{sft.mfft}, {sft.f_pts} bins {sft.delta_f:.4g} Hz apart, {sft.fft_mode}"),
-        ("scaling", str(sft.scaling)),
-        ("phase_shift", str(sft.phase_shift)),
+        *_fft_rows(sft),
         ("invertible", "yes" if sft.invertible else "no"),
     ]
     offsets = np.arange(sft.m_num) - sft.m_num_mid
@@ -98,11 +99,20 @@ def sampled_html(sft: ShortTimeFFT) -> str:
     def sample(k: Float64Array) -> Float64Array:
         return np.interp(k, offsets, magnitude, left=0.0, right=0.0)
 
-    picture = _repeated(sample, -float(offsets[0]), float(offsets[-1]), float(sft.hop), sft.fs)
+    picture = _repeated_window(sample, -float(offsets[0]), float(offsets[-1]), float(sft.hop), sft.fs)
     return _page(rows, picture, type(sft).__name__)
 
 
 # ---------------------------------------------------------------------- the page
+
+
+def _fft_rows(sft: FrequencyAxis) -> Rows:
+    return [
+        ("fs", f"{sft.fs:g} Hz"),
+        ("mfft", f"{sft.mfft}, {sft.f_pts} bins {sft.delta_f:.4g} Hz apart, {sft.fft_mode}"),
+        ("scaling", str(sft.scaling)),
+        ("phase_shift", str(sft.phase_shift)),
+    ]
 
 
 def _page(rows: Rows, picture: _Picture, title: str = "") -> str:
@@ -116,44 +126,35 @@ def _page(rows: Rows, picture: _Picture, title: str = "") -> str:
 
 
 def _image(picture: _Picture) -> str:
-    """Draw a picture for a page; nothing without matplotlib."""
+    """Return a picture as an HTML image; an empty string if matplotlib is not installed."""
     try:
         style = require("matplotlib.style", extra="plot")
-        figures = require("matplotlib.figure", extra="plot")
-        canvas = require("matplotlib.backends.backend_agg", extra="plot").FigureCanvasAgg
-        images = require("PIL.Image", extra="plot")
+        Figure = require("matplotlib.figure", extra="plot").Figure
     except ImportError:
         return ""
     stream = io.BytesIO()
-    with style.context(["default", _STYLE]):  # whatever the user has set for figures of their own
-        figure = figures.Figure(figsize=_INCHES, dpi=_PIXELS_PER_INCH)
+    with style.context(["default", _STYLE]):  # independent of the settings of the session
+        figure = Figure(figsize=_INCHES, dpi=_PIXELS_PER_INCH)
         picture.draw(figure)
-        drawn = canvas(figure)
-        drawn.draw()
-        image = images.fromarray(np.asarray(drawn.buffer_rgba()))
-    # a palette of few colours makes a third of the size; this method is the one that keeps transparency
-    image.quantize(_COLOURS, method=images.Quantize.FASTOCTREE).save(stream, format="png")
+        figure.savefig(stream, format="png")
     data = base64.b64encode(stream.getvalue()).decode("ascii")
     alt = html.escape(picture.text, quote=True)
     return f'<img alt="{alt}" width="{96 * _INCHES[0]:.0f}" src="data:image/png;base64,{data}">'
 
 
-def _axes(figure: Any) -> Any:
-    return figure.add_axes((0.12, 0.2, 0.76, 0.66))
+def _axes(figure: Any, width: float = 0.76, height: float = 0.66) -> Any:
+    return figure.add_axes((0.12, 0.2, width, height))
 
 
 # ---------------------------------------------------------------------- the spectrogram of a result
 
 
-def _spectrogram(result: TuningResult) -> _Picture | None:
-    """Picture of the tuned spectrogram; None if there is no signal, or if it would take too long."""
-    from adaptstft.common.detrend import remove_trend
-    from adaptstft.display import plots as plotting
-
-    sft = result.sft
-    if result.signal is None or sft.positions is None or result.signal.size > _MOST_SAMPLES:
+def _spectrogram(result: Result) -> _Picture | None:
+    """Return a picture of the tuned spectrogram; None if there is no signal or it would take too long."""
+    sft, signal = result.sft, result.signal
+    if signal is None or sft.positions is None or signal.size > _MOST_SAMPLES:
         return None
-    channels = result.signal.size // result.signal.shape[-1]
+    channels = signal.size // signal.shape[-1]
     work = sft.f_pts * float(np.mean(sft.win_length)) if sft.per_bin else float(sft.mfft)
     most = int(_BUDGET / (work * channels))
     if most < min(_FEWEST, sft.positions.size):
@@ -164,16 +165,16 @@ def _spectrogram(result: TuningResult) -> _Picture | None:
     shown = sft.remade(
         positions=sft.positions[::step],
         win_length=lengths[..., ::step] if along_time else lengths,
-        backend="numpy",  # no loops to compile first
+        backend="numpy",  # starts at once, without compilation
     )
 
     def draw(figure: Any) -> None:
-        by_frequency = lengths.ndim == 2 and not along_time  # whose axis is where the title would be
-        ax = figure.add_axes((0.12, 0.2, 0.76, 0.56)) if by_frequency else _axes(figure)
-        x = remove_trend(result.signal, result.detrend)
-        plotting.draw_spectrogram(ax, shown, x, "" if by_frequency else f"spectrogram, {plotting.RANGE_DB:.0f} dB")
+        by_frequency = lengths.ndim == 2 and not along_time  # its axis of lengths takes the space of the title
+        ax = _axes(figure, height=0.56 if by_frequency else 0.66)
+        x = remove_trend(signal, result.detrend)
+        plots.draw_spectrogram(ax, shown, x, "" if by_frequency else f"spectrogram, {plots.RANGE_DB:.0f} dB")
         if lengths.ndim:
-            plotting.draw_lengths(ax, shown)
+            plots.draw_lengths(ax, shown)
 
     return _Picture(f"Spectrogram with windows of {describe_lengths(result.win_length, sft.fs)}", draw)
 
@@ -181,8 +182,8 @@ def _spectrogram(result: TuningResult) -> _Picture | None:
 # ---------------------------------------------------------------------- the windows of a transform
 
 
-def _times(sft: AdaptiveShortTimeFFT) -> Float64Array | None:
-    """Return the times of the slices in samples; None if there is any number of them."""
+def _positions(sft: Frames) -> Float64Array | None:
+    """Return the positions of the frames in samples; None if their number is not fixed."""
     if sft.positions is not None:
         return sft.positions
     lengths = np.asarray(sft.win_length)
@@ -191,50 +192,50 @@ def _times(sft: AdaptiveShortTimeFFT) -> Float64Array | None:
     return np.asarray((sft.p_min + np.arange(lengths.shape[-1])) * sft.hop)
 
 
-def _windows(sft: AdaptiveShortTimeFFT) -> _Picture:
-    """Picture of the windows of a transform: themselves if they are all the same, otherwise their lengths."""
-    lengths, times = np.asarray(sft.win_length), _times(sft)
+def _windows(sft: Frames) -> _Picture:
+    """Return a picture of the window if all frames have the same, otherwise of the window lengths."""
+    lengths, positions = np.asarray(sft.win_length), _positions(sft)
     if sft.per_bin:
-        if lengths.shape[1] == 1 or times is None:
+        if lengths.shape[1] == 1 or positions is None:
             return _lengths_by_frequency(sft)
-        return _lengths_by_bin(sft, times)
-    if lengths.ndim and times is not None and np.ptp(lengths):
-        return _lengths_by_time(sft, times)
+        return _lengths_by_bin(sft, positions)
+    if lengths.ndim and positions is not None and np.ptp(lengths):
+        return _lengths_by_time(sft, positions)
     length = float(lengths.flat[0])
     hop = sft.hop
     if hop is None:
-        assert times is not None
-        spacing = np.diff(times)
+        assert positions is not None
+        spacing = np.diff(positions)
         if spacing.size and np.ptp(spacing) > 1e-9 * spacing.mean():
-            return _lengths_by_time(sft, times)
+            return _lengths_by_time(sft, positions)
         hop = float(spacing.mean()) if spacing.size and spacing.mean() > 0 else length
 
     def sample(k: Float64Array) -> Float64Array:
         return np.abs(sft.window(k / length))
 
-    return _repeated(sample, length / 2, length / 2, hop, sft.fs)
+    return _repeated_window(sample, length / 2, length / 2, hop, sft.fs)
 
 
-def _repeated(
+def _repeated_window(
     sample: Callable[[Float64Array], Float64Array], before: float, after: float, hop: float, fs: float
 ) -> _Picture:
-    """Picture of one window and its neighbours, and of the sum of the squares of all.
+    """Return a picture of one window, its neighbours, and the sum of the squares of all windows.
 
-    The window reaches from `before` samples before the time of its slice to `after` samples after it.
+    The window begins `before` samples before the position of its frame and ends `after` samples after it.
     """
     reach = before + after
-    hop *= np.ceil(reach / hop / _MOST_WINDOWS)  # the sum of that many is as smooth as that of more
+    hop *= np.ceil(reach / hop / _MOST_WINDOWS)  # with more windows the sum is no smoother
     k = np.linspace(-reach, reach, _INSTANTS)
     first, last = int(np.ceil((k[0] - after) / hop)), int(np.floor((k[-1] + before) / hop))
-    slices = hop * np.arange(first, last + 1)
-    total = np.array([np.sum(sample(instant - slices) ** 2) for instant in k])
+    positions = hop * np.arange(first, last + 1)
+    total = np.array([np.sum(sample(instant - positions) ** 2) for instant in k])
     scale, unit = (1e3, "ms") if reach / fs < 2 else (1.0, "s")
 
     def draw(figure: Any) -> None:
         ax = _axes(figure)
-        for time in slices[:: max(1, slices.size // 24)]:
-            if time:
-                ax.plot(k * scale / fs, sample(k - time), color=_INK, linewidth=0.6, alpha=0.7)
+        for position in positions[:: max(1, positions.size // _MOST_DRAWN)]:
+            if position:
+                ax.plot(k * scale / fs, sample(k - position), color=_INK, linewidth=0.6, alpha=0.7)
         ax.plot(k * scale / fs, sample(k), color=_BLUE, linewidth=1.8, label="window")
         peak, top = sample(k).max(), total.max()
         ax.plot(k * scale / fs, total * peak / top, color=_ORANGE, linestyle="--", label="sum of squares, scaled")
@@ -244,17 +245,17 @@ def _repeated(
     return _Picture("A window with its neighbours, and the sum of the squares of all of them", draw)
 
 
-def _lengths_by_time(sft: AdaptiveShortTimeFFT, times: Float64Array) -> _Picture:
-    """Picture of the window length of each slice, and of how many windows are over each instant."""
-    lengths = np.broadcast_to(np.asarray(sft.win_length), times.shape)
-    begins, ends = np.sort(times - lengths / 2), np.sort(times + lengths / 2)
-    instants = np.linspace(times[0], times[-1], _INSTANTS)
+def _lengths_by_time(sft: Frames, positions: Float64Array) -> _Picture:
+    """Return a picture of the window length of each frame and of the number of windows at each instant."""
+    lengths = np.broadcast_to(np.asarray(sft.win_length), positions.shape)
+    begins, ends = np.sort(positions - lengths / 2), np.sort(positions + lengths / 2)
+    instants = np.linspace(positions[0], positions[-1], _INSTANTS)
     count = np.searchsorted(begins, instants, "right") - np.searchsorted(ends, instants, "right")
 
     def draw(figure: Any) -> None:
         ax = _axes(figure)
-        style = "." if times.size == 1 else "-"
-        ax.plot(times / sft.fs, 1e3 * lengths / sft.fs, style, color=_BLUE)
+        style = "." if positions.size == 1 else "-"
+        ax.plot(positions / sft.fs, 1e3 * lengths / sft.fs, style, color=_BLUE)
         ax.set_xlabel("time in s")
         ax.set_ylabel("window length in ms", color=_BLUE)
         ax.set_ylim(bottom=0)
@@ -263,11 +264,11 @@ def _lengths_by_time(sft: AdaptiveShortTimeFFT, times: Float64Array) -> _Picture
         twin.set_ylabel("windows at once", color=_ORANGE)
         twin.set_ylim(0, 1.6 * max(1, count.max()))
 
-    return _Picture("Window length of each slice, and the number of windows over each instant", draw)
+    return _Picture("Window length of each frame, and the number of windows at each instant", draw)
 
 
-def _lengths_by_frequency(sft: AdaptiveShortTimeFFT) -> _Picture:
-    """Picture of the window length of each frequency."""
+def _lengths_by_frequency(sft: Frames) -> _Picture:
+    """Return a picture of the window length of each frequency."""
 
     def draw(figure: Any) -> None:
         ax = _axes(figure)
@@ -279,16 +280,16 @@ def _lengths_by_frequency(sft: AdaptiveShortTimeFFT) -> _Picture:
     return _Picture("Window length of each frequency", draw)
 
 
-def _lengths_by_bin(sft: AdaptiveShortTimeFFT, times: Float64Array) -> _Picture:
-    """Picture of the window length of each bin, of some of the bins if there are many."""
+def _lengths_by_bin(sft: Frames, positions: Float64Array) -> _Picture:
+    """Return a picture of the window length of each time-frequency bin; large ones are thinned out."""
     order = np.argsort(sft.f)
     rows = order[:: -(-order.size // _CELLS[0])]
-    columns = np.arange(times.size)[:: -(-times.size // _CELLS[1])]
+    columns = np.arange(positions.size)[:: -(-positions.size // _CELLS[1])]
     lengths = 1e3 * np.asarray(sft.win_length)[np.ix_(rows, columns)] / sft.fs
 
     def draw(figure: Any) -> None:
-        ax = figure.add_axes((0.12, 0.2, 0.82, 0.66))
-        mesh = ax.pcolormesh(times[columns] / sft.fs, sft.f[rows], lengths, shading="nearest", cmap="viridis")
+        ax = _axes(figure, width=0.82)
+        mesh = ax.pcolormesh(positions[columns] / sft.fs, sft.f[rows], lengths, shading="nearest", cmap="viridis")
         ax.set(xlabel="time in s", ylabel="frequency in Hz")
         figure.colorbar(mesh, ax=ax, label="window length in ms", pad=0.02)
 

@@ -1,8 +1,8 @@
-"""Pictures of tuned transforms, drawn with matplotlib."""
+"""Pictures of spectrograms, window lengths and criteria, drawn with matplotlib."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -10,37 +10,37 @@ from adaptstft.common.detrend import remove_trend
 from adaptstft.common.optional import require
 from adaptstft.common.text import describe_window
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
-
-if TYPE_CHECKING:
-    from adaptstft.tuning.result.result import TuningResult
+from adaptstft.display.protocols import Frames, Result, Survey, Transform
 
 #: Range of colours of a spectrogram, in dB below its maximum.
 RANGE_DB = 60.0
-#: Columns and rows of a spectrogram for each pixel of its axes, which a colour bar may still narrow: what ends up
-#: narrower than a pixel is dropped in drawing.
+#: Columns and rows of a spectrogram for each pixel of its axes. Less than one, because a colour bar may still make the
+#: axes narrower, and matplotlib drops columns narrower than a pixel.
 _PER_PIXEL = 0.5
-#: Entries of a spectrogram that are computed at once.
+#: Number of spectrogram values that are computed at once.
 _ENTRIES = 1 << 21
-#: Contour lines of window lengths, and the ratio of lengths below which there are none to draw.
+#: Number of contour lines of window lengths.
 _CONTOURS = 4
+#: Ratio of the largest to the smallest window length below which no contour lines are drawn.
 _FLAT_RATIO = 1.05
-#: Lengths of a search up to which each is marked.
+#: Most window lengths of a search that are each marked by a dot.
 _MARKED = 64
 #: Ratio of the largest to the smallest length below which 2 and 5 times powers of ten are labelled, too.
 _MOST_STEPS = 300.0
 
 
-def _power(sft: AdaptiveShortTimeFFT, x: AnyArray, most_columns: int, step: int) -> tuple[Float64Array, Float64Array]:
-    """Return times and spectrogram, averaged over channels, the largest of neighbouring slices and bins.
+def _power(sft: Transform, x: AnyArray, most_columns: int, step: int) -> tuple[Float64Array, Float64Array]:
+    """Return times in seconds and the spectrogram, averaged over channels and reduced to the size of the picture.
 
-    Maxima keep short events and narrow lines visible in a picture that has fewer columns and rows.
+    Each column and row is the maximum of several frames and of `step` bins, so that short events and narrow lines
+    stay visible.
     """
     assert sft.positions is not None
     count = sft.positions.size
     groups = np.array_split(np.arange(count), min(count, most_columns))
     channels = x.size // x.shape[-1]
-    at_once = max(1, int(_ENTRIES / (channels * sft.f_pts * (count / len(groups)))))  # groups: a call has its price
+    # several groups in each call, because calls have an overhead
+    at_once = max(1, int(_ENTRIES / (channels * sft.f_pts * (count / len(groups)))))
     columns, times = [], []
     for first in range(0, len(groups), at_once):
         batch = groups[first : first + at_once]
@@ -54,26 +54,27 @@ def _power(sft: AdaptiveShortTimeFFT, x: AnyArray, most_columns: int, step: int)
 
 
 def _edges(centres: Float64Array, first: float, last: float) -> Float64Array:
+    """Return the edges of columns with these centres; the outer edges are at `first` and `last`, or further out."""
     middle = (centres[1:] + centres[:-1]) / 2
     return np.concatenate([[min(first, centres[0])], middle, [max(last, centres[-1])]])
 
 
 def _largest(values: AnyArray, step: int) -> AnyArray:
-    """Reduce the first axis by maxima of `step` each, so that narrow lines stay visible."""
+    """Return the maxima of each `step` rows."""
     padding = -values.shape[0] % step
     padded = np.pad(values, [(0, padding), (0, 0)], mode="edge")
     return np.asarray(padded.reshape(-1, step, values.shape[1]).max(axis=1))
 
 
-def draw_spectrogram(ax: Any, sft: AdaptiveShortTimeFFT, x: AnyArray, title: str) -> Any:
+def draw_spectrogram(ax: Any, sft: Transform, x: AnyArray, title: str) -> Any:
     """Draw a spectrogram in dB below its maximum, time in seconds and frequency in Hz.
 
     Parameters
     ----------
     ax : matplotlib Axes
-        Where to draw.
-    sft : AdaptiveShortTimeFFT
-        A transform made from positions.
+        The axes to draw on.
+    sft : Transform
+        A transform with positions, not a hop.
     x : ndarray
         The signal, time last; channels are averaged.
     title : str
@@ -88,9 +89,9 @@ def draw_spectrogram(ax: Any, sft: AdaptiveShortTimeFFT, x: AnyArray, title: str
     columns, rows = (max(100, int(_PER_PIXEL * size)) for size in (area.width, area.height))
     step = -(-sft.f_pts // rows)  # bins in a row
     times, power = _power(sft, x, columns, step)
-    peak = power.max() or 1.0  # a picture of every so manieth slice can miss all there is
+    peak = power.max() or 1.0  # the frames of a thinned-out picture may miss all of the energy
     level = 10 * np.log10(np.maximum(power / peak, 10 ** (-RANGE_DB / 10)))
-    # the last row may be there in part only
+    # the last row may stand for fewer than `step` bins
     f_edges = sft.f[0] + (step * np.arange(len(power) + 1) - 0.5) * sft.delta_f
     t_edges = _edges(times, 0.0, (x.shape[-1] - 1) / sft.fs)
     mesh = ax.pcolormesh(t_edges, f_edges, level, vmin=-RANGE_DB, vmax=0, cmap="magma", rasterized=True)
@@ -102,15 +103,15 @@ def draw_spectrogram(ax: Any, sft: AdaptiveShortTimeFFT, x: AnyArray, title: str
     return mesh
 
 
-def _length_text(sft: AdaptiveShortTimeFFT) -> str:
+def _length_text(sft: Frames) -> str:
     lengths = np.atleast_1d(sft.win_length)
     if np.ptp(lengths) == 0:
         return f"{lengths[0]:.0f} samples"
     return f"{lengths.min():.0f} to {lengths.max():.0f} samples"
 
 
-def draw_lengths(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
-    """Draw the window lengths of slices or bins over their spectrogram."""
+def draw_lengths(ax: Any, sft: Frames) -> None:
+    """Draw the window lengths of frames, frequencies or bins over their spectrogram."""
     assert sft.positions is not None
     times = sft.positions / sft.fs
     if np.ndim(sft.win_length) == 2 and np.shape(sft.win_length)[1] == 1:
@@ -127,8 +128,8 @@ def draw_lengths(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
     twin.set_ylim(bottom=0)
 
 
-def _draw_by_frequency(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
-    """Draw the window length of each frequency as a curve, on an axis of its own above."""
+def _draw_by_frequency(ax: Any, sft: Frames) -> None:
+    """Draw the window length of each frequency as a curve, with its axis at the top."""
     order = np.argsort(sft.f)
     lengths = 1e3 * np.asarray(sft.win_length)[order, 0] / sft.fs
     twin = ax.twiny()
@@ -139,8 +140,8 @@ def _draw_by_frequency(ax: Any, sft: AdaptiveShortTimeFFT) -> None:
     twin.set_xlim(left=0)
 
 
-def _draw_contours(ax: Any, times: Float64Array, sft: AdaptiveShortTimeFFT) -> None:
-    """Draw window lengths of bins as contour lines over the spectrogram, labelled in ms."""
+def _draw_contours(ax: Any, times: Float64Array, sft: Frames) -> None:
+    """Draw window lengths of bins as contour lines, labelled in ms."""
     lengths = 1e3 * np.asarray(sft.win_length) / sft.fs
     low, high = float(lengths.min()), float(lengths.max())
     if high / low < _FLAT_RATIO or times.size < 2 or sft.f_pts < 2:
@@ -151,24 +152,23 @@ def _draw_contours(ax: Any, times: Float64Array, sft: AdaptiveShortTimeFFT) -> N
     ax.clabel(lines, fmt=lambda v: f"{v:g} ms", fontsize=8)
 
 
-def plot_criterion(result: TuningResult, ax: Any = None) -> Any:
+def plot_criterion(result: Result, ax: Any = None) -> Any:
     """Draw the criterion against window length; see `TuningResult.plot_criterion`."""
     require("matplotlib", extra="plot")
     if result.survey is None:
-        raise ValueError("no window lengths were searched, so that there is no curve: leave out win_length or starts=1")
+        raise ValueError("no window lengths were searched, so there is no curve: leave out win_length or starts=1")
     if ax is None:
         pyplot = require("matplotlib.pyplot", extra="plot")
         _, ax = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
     if not hasattr(ax, "axvspan"):
         raise TypeError(f"ax must be one matplotlib Axes, got {ax!r}")
     lengths, values = result.survey.lengths, result.survey.values
-    many = lengths.size > _MARKED
-    ax.semilogx(lengths, values, ".-" if not many else "-", color="tab:blue", label="one length")
+    ax.semilogx(lengths, values, ".-" if lengths.size <= _MARKED else "-", color="tab:blue", label="one length")
     one = np.ndim(result.win_length) == 0
     typical = float(np.exp(np.mean(np.log(result.win_length))))
     low, high = result.sensitivity.win_length or tuple(typical * f for f in result.sensitivity.factors)
     ax.axvspan(low, high, color="tab:green", alpha=0.15, label="equally good")
-    _draw_starts(ax, result, one)
+    _draw_starts(ax, result, result.survey, one)
     if one:
         ax.plot(typical, result.area_fun, "*", color="tab:red", markersize=12, label="optimum")
     else:
@@ -182,7 +182,7 @@ def plot_criterion(result: TuningResult, ax: Any = None) -> Any:
 
 
 def _mark_lengths(ax: Any) -> None:
-    """Label round lengths with plain numbers; labels at minor ticks, which matplotlib adds, run into each other."""
+    """Label round lengths with plain numbers, without the labels at minor ticks, which would overlap."""
     ticker = require("matplotlib.ticker", extra="plot")
     low, high = ax.get_xlim()
     steps = (1.0, 2.0, 5.0) if high / low < _MOST_STEPS else (1.0,)
@@ -191,22 +191,22 @@ def _mark_lengths(ax: Any) -> None:
     ax.xaxis.set_minor_formatter(ticker.NullFormatter())
 
 
-def _draw_starts(ax: Any, result: TuningResult, one: bool) -> None:
-    """Draw starts of the window that was chosen on the curve, and where one length has gone from there."""
+def _draw_starts(ax: Any, result: Result, survey: Survey, one: bool) -> None:
+    """Draw the starts with the chosen window on the curve; for `one` length also lines to the optima they led to."""
     window = describe_window(result.sft.window)
     label: str | None = "starts"
     for start in result.starts:
         if start["window"] != window:
             continue
         before = start["win_length_start"]
-        level = np.interp(np.log(before), np.log(result.survey.lengths), result.survey.values)
+        level = np.interp(np.log(before), np.log(survey.lengths), survey.values)
         ax.plot(before, level, "o", color="tab:orange", label=label)
         if one:
             ax.plot([before, start["win_length"]], [level, start["area_fun"]], color="tab:orange", linewidth=1)
         label = None
 
 
-def plot_result(result: TuningResult, ax: Any = None) -> Any:
+def plot_result(result: Result, ax: Any = None) -> Any:
     """Draw the spectrogram before and after tuning; see `TuningResult.plot`."""
     require("matplotlib", extra="plot")
     if ax is None:
@@ -215,13 +215,18 @@ def plot_result(result: TuningResult, ax: Any = None) -> Any:
     axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
     if not 1 <= axes.size <= 2 or not all(hasattr(one, "pcolormesh") for one in axes):
         raise TypeError(f"ax must be one matplotlib Axes or two, got {ax!r}")
+    if result.signal is None:
+        raise ValueError(
+            "the result of a corpus or a Dask array holds no signal to draw; take the spectrogram of one with "
+            "sft.spectrogram, or draw the criterion with plot_criterion"
+        )
     x = remove_trend(result.signal, result.detrend)
     if axes.size == 2:
         draw_spectrogram(axes[0], result.initial, x, f"before: {_length_text(result.initial)}")
     mesh = draw_spectrogram(axes[-1], result.sft, x, f"tuned: {_length_text(result.sft)}")
     if np.ndim(result.win_length):
         draw_lengths(axes[-1], result.sft)
-    # a layout engine makes room for the axis of the lengths by itself
+    # without a layout engine, the colour bar must leave space for the axis of lengths
     crowded = np.ndim(result.win_length) == 1 and axes[-1].figure.get_layout_engine() is None
     axes[-1].figure.colorbar(mesh, ax=axes[-1], label="dB relative to maximum", pad=0.18 if crowded else 0.02)
     return axes

@@ -1,4 +1,4 @@
-"""What notebooks show of results and transforms: the table, and what the picture is of."""
+"""HTML of results and transforms in notebooks: the table and the content of the picture."""
 
 import base64
 import io
@@ -10,7 +10,7 @@ import pytest
 
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT, ShortTimeFFT, datasets
-from adaptstft.display import html as _html
+from adaptstft.display import html
 
 matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 from matplotlib import pyplot  # noqa: E402
@@ -31,9 +31,9 @@ TRANSFORMS = {
     ),
     "uneven_positions": (
         AdaptiveShortTimeFFT("hann", 40.5, None, 100.0, positions=[0.0, 9.0, 30.5]),
-        "Window length of each slice",
+        "Window length of each frame",
     ),
-    "lengths": (AdaptiveShortTimeFFT("hann", LENGTHS, 10, 100.0), "Window length of each slice"),
+    "lengths": (AdaptiveShortTimeFFT("hann", LENGTHS, 10, 100.0), "Window length of each frame"),
     "equal_lengths": (AdaptiveShortTimeFFT("hann", np.full(11, 40.0), 10, 100.0), "A window with its neighbours"),
     "frequency": (
         AdaptiveShortTimeFFT("hann", np.linspace(30, 60, 60)[:, None], 10, 100.0, mfft=60, fft_mode="twosided"),
@@ -55,9 +55,9 @@ def result():
 
 
 def picture(text):
-    """Return what the picture of a page is said to show, and its pixels."""
-    (found,) = IMAGE.finditer(text)
-    return found["alt"], pyplot.imread(io.BytesIO(base64.b64decode(found["data"], validate=True)), format="png")
+    """Return the description of the picture on a page, and its pixels."""
+    (image,) = IMAGE.finditer(text)
+    return image["alt"], pyplot.imread(io.BytesIO(base64.b64decode(image["data"], validate=True)), format="png")
 
 
 def drawn(description):
@@ -75,11 +75,11 @@ def test_result_is_the_summary_and_a_spectrogram(result):
     alt, pixels = picture(text)
     assert alt == "Spectrogram with windows of 100.00 samples = 100 ms"
     assert len(text) < 60_000
-    assert pixels[0, 0, 3] == 0  # whatever theme is behind shows through
+    assert pixels[0, 0, 3] == 0  # transparent, for light and dark themes
 
 
-def test_spectrogram_is_that_of_the_result(result):
-    ax = drawn(_html._spectrogram(result)).axes[0]
+def test_spectrogram_shows_the_chirp(result):
+    ax = drawn(html._spectrogram(result)).axes[0]
     mesh = ax.collections[0]
     shown, edges = np.asarray(mesh.get_array()), mesh.get_coordinates()
     frequency = ((edges[1:, 0, 1] + edges[:-1, 0, 1]) / 2)[shown.argmax(axis=0)]
@@ -92,38 +92,38 @@ def test_spectrogram_is_that_of_the_result(result):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("time in s", "frequency in Hz")
 
 
-def test_lengths_are_over_the_spectrogram(result):
+def test_lengths_are_drawn_over_the_spectrogram(result):
     changed = adaptstft.TuningResult(result)
     changed.win_length = np.linspace(60, 120, result.positions.size)
     changed.sft = result.sft.remade(win_length=changed.win_length, mfft=128, max_length=128)
-    axes = drawn(_html._spectrogram(changed)).axes
+    axes = drawn(html._spectrogram(changed)).axes
     assert axes[1].get_ylabel() == "window length in ms"
     np.testing.assert_allclose(axes[1].lines[-1].get_ydata(), changed.win_length)
 
 
-def test_slices_are_left_out_where_there_are_many(result, monkeypatch):
-    monkeypatch.setattr(_html, "_BUDGET", 50 * result.sft.mfft)
-    ax = drawn(_html._spectrogram(result)).axes[0]
+def test_long_spectrograms_are_thinned_out(result, monkeypatch):
+    monkeypatch.setattr(html, "_BUDGET", 50 * result.sft.mfft)
+    ax = drawn(html._spectrogram(result)).axes[0]
     assert 40 <= ax.collections[0].get_array().shape[1] <= 50
-    monkeypatch.setattr(_html, "_BUDGET", 31 * result.sft.mfft)
-    assert _html._spectrogram(result) is None
+    monkeypatch.setattr(html, "_BUDGET", 31 * result.sft.mfft)
+    assert html._spectrogram(result) is None
     assert picture(result._repr_html_())[0].startswith("A window with its neighbours")
 
 
-def test_slices_that_are_left_out_may_be_all_there_is(monkeypatch):
+def test_thinned_out_spectrogram_may_miss_all_energy(monkeypatch):
     x = np.zeros(4000)
     x[2005] = 1.0
     res = adaptstft.optimize(x, 1000.0, window_mode="fixed", win_length=16, hop=8, detrend=None)
-    monkeypatch.setattr(_html, "_BUDGET", 33 * res.sft.mfft)
-    shown = drawn(_html._spectrogram(res)).axes[0].collections[0].get_array()
+    monkeypatch.setattr(html, "_BUDGET", 33 * res.sft.mfft)
+    shown = drawn(html._spectrogram(res)).axes[0].collections[0].get_array()
     assert np.all(np.asarray(shown) == -60)
 
 
-def test_long_signals_and_corpora_are_shown_by_their_windows(result, monkeypatch):
+def test_long_signals_and_corpora_show_their_windows(result, monkeypatch):
     corpus = adaptstft.TuningResult(result)
     corpus.signal = None
     assert picture(corpus._repr_html_())[0].startswith("A window with its neighbours")
-    monkeypatch.setattr(_html, "_MOST_SAMPLES", result.signal.size - 1)
+    monkeypatch.setattr(html, "_MOST_SAMPLES", result.signal.size - 1)
     assert picture(result._repr_html_())[0].startswith("A window with its neighbours")
 
 
@@ -155,23 +155,23 @@ def test_windows_and_the_sum_of_their_squares(name):
     window, total = window_lines(sft)
     peak = 1.0 if name == "hop" else sft.win.max()
     assert window.max() == pytest.approx(peak, rel=2e-3)
-    # Hann windows that overlap by three quarters add up to a constant, to a few percent of a length that is no
-    # multiple of the hop and in the interpolated samples of the other
+    # The squares of Hann windows that overlap by three quarters add up to a constant. Here they do so within a few
+    # percent, because one length is no multiple of the hop and the other window is interpolated between its samples.
     assert total.min() > 0.9 * total.max()
 
 
 def window_lines(sft):
-    found = []
-    original = _html._page
+    pictures = []
+    original = html._page
 
     def keep(rows, picture, title=""):
-        found.append(picture)
+        pictures.append(picture)
         return original(rows, picture, title)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_html, "_page", keep)
+        patch.setattr(html, "_page", keep)
         sft._repr_html_()
-    lines = drawn(found[0]).axes[0].lines
+    lines = drawn(pictures[0]).axes[0].lines
     return [np.asarray(line.get_ydata()) for line in lines[-2:]]
 
 
@@ -180,7 +180,7 @@ def test_windows_with_gaps_show_the_gaps():
     assert total.min() == 0
 
 
-def test_windows_that_are_close_are_not_all_looked_at(monkeypatch):
+def test_few_windows_are_evaluated_if_they_are_close(monkeypatch):
     counts = []
     window = adaptstft.windows.resolve("hann")
     original = type(window).__call__
@@ -199,14 +199,14 @@ def test_windows_that_are_close_are_not_all_looked_at(monkeypatch):
 
 def test_number_of_windows_at_once():
     sft = AdaptiveShortTimeFFT("hann", np.tile([20.0, 40.0], 20), None, 100.0, positions=np.arange(40) * 10.0)
-    twin = drawn(_html._windows(sft)).axes[1]
+    twin = drawn(html._windows(sft)).axes[1]
     _, top = twin.get_ylim()
     assert top == pytest.approx(1.6 * 3)  # at most two of 40 samples and one of 20, or one and two
 
 
-def test_lengths_of_bins_are_in_order_of_frequency():
+def test_lengths_by_frequency_are_sorted_by_frequency():
     sft = TRANSFORMS["frequency"][0]
-    frequency, shown = drawn(_html._windows(sft)).axes[0].lines[0].get_data()
+    frequency, shown = drawn(html._windows(sft)).axes[0].lines[0].get_data()
     assert np.all(np.diff(frequency) > 0)
     np.testing.assert_allclose(shown, 1e3 * sft.win_length[np.argsort(sft.f), 0] / 100.0)
 
@@ -219,16 +219,15 @@ def test_text_is_escaped(result):
     assert "&lt;script&gt;alert(&#x27;1 &amp; 2&#x27;)&lt;/script&gt;" in text
 
 
-@pytest.mark.parametrize("missing", ["matplotlib.style", "PIL.Image"])
-def test_table_alone_without_matplotlib(result, monkeypatch, missing):
-    monkeypatch.setitem(sys.modules, missing, None)
+def test_table_alone_without_matplotlib(result, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.style", None)
     text = result._repr_html_()
     assert text.startswith("<table>")
     assert text.endswith("</table>")
     assert "100.00 samples" in text
 
 
-def test_settings_of_the_user_neither_matter_nor_change(result):
+def test_matplotlib_settings_of_the_session_have_no_effect_and_stay(result):
     before = result._repr_html_()
     with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 30, "lines.linewidth": 9}):
         assert result._repr_html_() == before
@@ -237,8 +236,8 @@ def test_settings_of_the_user_neither_matter_nor_change(result):
 
 
 def test_ink_is_readable_on_light_and_dark():
-    """The contrast that the Web Content Accessibility Guidelines 2.2 ask of text, 4.5 to 1."""
-    channels = np.array(matplotlib.colors.to_rgb(_html._INK))
+    """Text needs a contrast of 4.5 to 1 in the Web Content Accessibility Guidelines 2.2."""
+    channels = np.array(matplotlib.colors.to_rgb(html._INK))
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     luminance = linear @ [0.2126, 0.7152, 0.0722]
     assert 1.05 / (luminance + 0.05) >= 4.5

@@ -1,10 +1,10 @@
-"""Figures compared with pictures of them that are stored, in ``pictures``.
+"""Comparison of figures with reference pictures in the folder ``pictures``.
 
-What is compared is the inside of the axes, without its text and shrunk to a few tiles: neither fonts nor how a version
-of matplotlib draws a line matter then, but data, colours, ranges and lines that are elsewhere or missing do. Nothing
-drawn is tuned, so that the pictures do not change with the optimiser.
+The tests compare the inside of the axes, without text and averaged over a few tiles. So they find changes of data,
+colours, ranges and lines, but depend neither on fonts nor on how a version of matplotlib draws a line. The results
+are not tuned, so that the pictures do not change with the optimiser.
 
-``python tests/display/test_pictures.py`` draws them anew.
+``python tests/display/test_pictures.py`` draws the reference pictures again.
 """
 
 from pathlib import Path
@@ -18,18 +18,18 @@ from matplotlib.figure import Figure
 
 import adaptstft
 from adaptstft import datasets
-from adaptstft.display import html as _html
+from adaptstft.display import html
 from adaptstft.tuning.tables.survey import Survey
 
 FOLDER = Path(__file__).with_name("pictures")
 ROWS, COLUMNS = 24, 40
-#: Largest difference of a tile, of 1, and the mean over the picture. Rounding to 8 bits is 0.002 and 0.001, and
-#: matplotlib 3.8 draws lines that differ by 0.014 in a tile; a line that moves by a tile changes several by more.
+#: Largest difference of a tile, in colours from 0 to 1, and mean difference over the picture. Rounding to 8 bits makes
+#: 0.002 and 0.001, the lines of matplotlib 3.8 differ by 0.014 in a tile; a line that moves by a tile makes more.
 LARGEST, MEAN = 0.08, 0.004
 
 
 def result(**changes):
-    """Result of tuning nothing, with other windows put in."""
+    """Result with a fixed window, or with the windows in `changes`."""
     signal = datasets.decaying_tones_with_clicks()
     res = adaptstft.optimize(signal.x, signal.fs, window_mode="fixed", win_length=128, hop=16, mfft=400, workers=1)
     if changes:
@@ -58,7 +58,7 @@ def by_frequency():
 
 def by_bin():
     places = np.add.outer(np.linspace(0, 1, 201), np.linspace(0, 1, 189))
-    with mock.patch.object(matplotlib.axes.Axes, "clabel"):  # labels of lines are text, and the gaps are as wide
+    with mock.patch.object(matplotlib.axes.Axes, "clabel"):  # labels are text, and cut gaps into the lines
         return both(result(win_length=60 + 170 * places))
 
 
@@ -75,22 +75,22 @@ def criterion():
 
 def windows():
     figure = Figure(figsize=(5, 2), dpi=100)
-    _html._windows(adaptstft.AdaptiveShortTimeFFT("hann", 100.5, 25, 1000.0)).draw(figure)
+    html._windows(adaptstft.AdaptiveShortTimeFFT("hann", 100.5, 25, 1000.0)).draw(figure)
     return figure
 
 
-def lengths_of_slices():
+def lengths_of_frames():
     figure = Figure(figsize=(5, 2), dpi=100)
     sft = adaptstft.AdaptiveShortTimeFFT("hann", 60 + 30 * np.sin(np.arange(100) / 8), 10, 1000.0)
-    _html._windows(sft).draw(figure)
+    html._windows(sft).draw(figure)
     return figure
 
 
-FIGURES = {f.__name__: f for f in (constant, by_time, by_frequency, by_bin, criterion, windows, lengths_of_slices)}
+FIGURES = {f.__name__: f for f in (constant, by_time, by_frequency, by_bin, criterion, windows, lengths_of_frames)}
 
 
 def tiles(figure):
-    """Mean colours of tiles of every axes but colour bars, one below the other: shape (axes * ROWS, COLUMNS, 3)."""
+    """Mean colours of the tiles of all axes except colour bars, shape (axes * ROWS, COLUMNS, 3)."""
     for artist in figure.findobj(matplotlib.text.Text):
         artist.set_visible(False)
     figure.set_facecolor("white")
@@ -102,7 +102,7 @@ def tiles(figure):
     for box in boxes.values():
         if box.width < 2 * COLUMNS:  # a colour bar
             continue
-        # two pixels of the frame on each side are left out
+        # without two pixels on each side, where the frame is
         y = np.linspace(len(pixels) - box.y1 + 2, len(pixels) - box.y0 - 2, ROWS + 1).round().astype(int)
         x = np.linspace(box.x0 + 2, box.x1 - 2, COLUMNS + 1).round().astype(int)
         sums = np.add.reduceat(np.add.reduceat(pixels[: y[-1], : x[-1]], y[:-1], axis=0), x[:-1], axis=1)
@@ -157,12 +157,12 @@ def other_limits(figure):
         ("criterion", moved),
         ("criterion", without_lines),
         ("windows", moved),
-        ("lengths_of_slices", moved),
-        ("lengths_of_slices", without_lines),
+        ("lengths_of_frames", moved),
+        ("lengths_of_frames", without_lines),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_changes_are_seen(name, change):
+def test_changes_are_detected(name, change):
     with matplotlib.rc_context(matplotlib.rcParamsDefault | {"backend": "agg"}):
         figure = FIGURES[name]()
         change(figure)

@@ -1,4 +1,4 @@
-"""Pictures: what is on the axes, not how it looks."""
+"""Data, limits and labels on the axes of pictures."""
 
 import matplotlib
 import numpy as np
@@ -38,7 +38,7 @@ def test_before_and_after(constant):
     assert axes[1].get_ylim() == pytest.approx((0, 500))
 
 
-def test_the_picture_is_the_spectrogram(constant):
+def test_picture_shows_the_spectrogram_in_decibels(constant):
     ax = constant.plot()[1]
     mesh = ax.collections[0]
     shown = np.asarray(mesh.get_array())
@@ -47,7 +47,7 @@ def test_the_picture_is_the_spectrogram(constant):
     power = constant.sft.spectrogram(constant.signal - constant.signal.mean())
     level = np.maximum(10 * np.log10(power / power.max()), -60)
     assert shown.shape[1] == power.shape[1]
-    step = -(-power.shape[0] // shown.shape[0])  # rows are maxima of so many bins
+    step = -(-power.shape[0] // shown.shape[0])  # each row is the maximum of so many bins
     for row, values in enumerate(shown):
         np.testing.assert_allclose(values, level[row * step : (row + 1) * step].max(axis=0), atol=1e-9)
 
@@ -61,7 +61,7 @@ def test_lengths_are_drawn_over_the_picture(varying):
     np.testing.assert_allclose(y, 1e3 * varying.win_duration)
 
 
-def test_own_axes(constant):
+def test_given_axes(constant):
     _, ax = pyplot.subplots()
     drawn = constant.plot(ax=ax)
     assert drawn.size == 1
@@ -74,7 +74,7 @@ def test_own_axes(constant):
 
 
 def test_long_recordings_are_thinned_out_without_losing_events():
-    """Equal clicks stay equal, however many slices share a column."""
+    """Equal clicks are drawn equally loud, although several frames share a column."""
     x = 1e-4 * np.random.default_rng(0).standard_normal(20_000)
     x[500::1000] = 1
     res = adaptstft.optimize(x, 1.0, hop=5, win_length=40, window_mode="fixed")

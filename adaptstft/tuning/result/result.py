@@ -238,11 +238,6 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         """
         from adaptstft.display.plots import plot_result
 
-        if self.signal is None:
-            raise ValueError(
-                "the result of a corpus or a Dask array holds no signal to draw; take the spectrogram of one with "
-                "sft.spectrogram, or draw the criterion with plot_criterion"
-            )
         return plot_result(self, ax)
 
     def plot_criterion(self, ax: Any = None) -> Any:
