@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 import adaptstft
+from adaptstft.common.grids import length_grid
 from adaptstft.denoising.noise import noise_levels
-from adaptstft.denoising.sure_tuning import length_grid
 from benchmarks import recordings
 
 LEVELS = (0, 5, 10)

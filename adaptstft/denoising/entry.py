@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args, overload
 import numpy as np
 
 from adaptstft import windows
+from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import AnyArray, FFTMode, Float64Array
 from adaptstft.common.validation import as_bounds, as_flag, as_real, as_signal, as_workers, check_option, check_positive
 from adaptstft.denoising.noise import check_noise
@@ -23,7 +24,6 @@ from adaptstft.denoising.sure_tuning import (
     fit_varying,
     join_averages,
     join_fits,
-    length_grid,
 )
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.windows import Window

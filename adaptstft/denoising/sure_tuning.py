@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft, optimize, sparse
 
 from adaptstft import kernels
+from adaptstft.common.grids import GRID_RATIO, length_grid
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.denoising.block_sure import BlockShrinker
@@ -22,8 +23,6 @@ from adaptstft.windows import Window
 HOP_RATIO, SHORTEST_HOP_RATIO = 0.25, 0.5
 #: Range of tuned hops as fractions of the window length; at 1/8 transforms are 8-fold redundant.
 HOP_RATIOS = (0.125, 0.5)
-#: Ratio of neighbouring lengths of a grid.
-GRID_RATIO = 2**0.5
 #: Range of thresholds, and of those that descents begin from: far above the noise the risk is flat.
 _THRESHOLDS, _FIRST = (0.05, 40.0), (1.5, 5.0)
 #: Support in samples of the raised cosine under which risks are summed, and what divides them in a weight's
@@ -143,12 +142,6 @@ def frame_positions(n: int, hop: float, longest: float) -> Float64Array:
 def tied_hop(length: float) -> float:
     """Hop that goes with a length: whole, so that all frames share the samples of their window."""
     return float(max(1, round(HOP_RATIO * length)))
-
-
-def length_grid(low: float, high: float) -> Float64Array:
-    """Lengths from `low` to `high` at most a factor of `GRID_RATIO` apart."""
-    count = int(np.ceil(np.log(high / low) / np.log(GRID_RATIO) - 1e-9)) + 1
-    return np.geomspace(low, high, count) if count > 1 else np.array([low])
 
 
 # ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.best_path import NearMoves, best_path
 from adaptstft.common.typing import AnyArray, BoolArray, Float64Array, IntArray
 from adaptstft.common.validation import as_bounds, as_index, as_inexact, check_finite, check_positive
 from adaptstft.engine.operator import analyse
@@ -23,8 +24,6 @@ _LOBE_END = 0.03
 _RATE_MARGIN = 5.0
 #: Noise is taken to be the same for so many window lengths, half before and half after a frame.
 _NOISE_SPAN = 8.0
-#: Cells of a table of all steps that is made at once.
-_FEW_CELLS = 1 << 15
 #: Power relative to the largest one that stands for rounding: no noise is less.
 _ROUNDING = 1e-26
 
@@ -345,7 +344,7 @@ class _Tracker:
         """Frequencies and uncertainties (n_ridges, frames), amplitudes (n_ridges, orders, frames)."""
         found = []
         for _ in range(n_ridges):
-            path = best_path(self.grid.gather(self.score), *self.steps)
+            path = strongest_path(self.grid.gather(self.score), *self.steps)
             found.append(self._refine(path))
             self._take_out(found[-1].frequency)
         sigma = np.sqrt(self._noise_variance())
@@ -431,16 +430,16 @@ def _lobe_width(window: Window) -> float:
 
 
 # ---------------------------------------------------------------------------------------
-# Dynamic programming
+# Paths
 
 
-def best_path(score: Float64Array, scale: Float64Array, limit: IntArray) -> IntArray:
-    """Path with the largest sum of scores less ``abs(step) / scale`` over its steps, at most `limit` each.
+def strongest_path(score: Float64Array, scale: Float64Array, limit: IntArray) -> IntArray:
+    """Return the path with the largest sum of scores less ``abs(step) / scale`` over its steps.
 
     Parameters
     ----------
     score : ndarray, shape (frames, points)
-        What a path gains at each point.
+        Score of each point.
     scale, limit : ndarray, shape (frames - 1,)
         Step that costs 1, and largest step, from each frame to the next.
 
@@ -449,31 +448,8 @@ def best_path(score: Float64Array, scale: Float64Array, limit: IntArray) -> IntA
     ndarray of int64, shape (frames,)
         Points of the path; of equal paths one with small steps.
     """
-    frames, points = score.shape
-    total = score[0]
-    came_from = np.empty((max(frames - 1, 0), points), np.int64)
-    k = np.arange(points)
-    for p in range(1, frames):
-        most = int(limit[p - 1])
-        # nearest first, so that a tie is the smallest step
-        offsets = np.array(sorted(range(-most, most + 1), key=abs))
-        padded = np.pad(total, most, constant_values=-np.inf)
-        best, source = total.copy(), k.copy()
-        if points * offsets.size < _FEW_CELLS:
-            windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * most + 1)[:, offsets + most]
-            candidates = windows - np.abs(offsets) / scale[p - 1]
-            choice = np.argmax(candidates, axis=1)
-            best, source = candidates[k, choice], k + offsets[choice]
-        else:
-            for offset in offsets[1:]:
-                candidate = padded[most + offset : most + offset + points] - abs(offset) / scale[p - 1]
-                better = candidate > best
-                best = np.where(better, candidate, best)
-                source = np.where(better, k + offset, source)
-        came_from[p - 1] = source
-        total = best + score[p]
-    path = np.empty(frames, np.int64)
-    path[-1] = np.argmax(total)
-    for p in range(frames - 1, 0, -1):
-        path[p - 1] = came_from[p - 1, path[p]]
-    return path
+    moves = (
+        NearMoves(-most, np.abs(np.arange(-most, most + 1)) / unit, nearest_first=True)
+        for unit, most in zip(scale, limit.tolist(), strict=True)
+    )
+    return best_path(-score, moves)[0]

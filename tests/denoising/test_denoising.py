@@ -9,9 +9,10 @@ from scipy.signal import resample_poly
 
 import adaptstft
 from adaptstft import datasets, windows
+from adaptstft.common.grids import length_grid
 from adaptstft.denoising.noise import measure_noise
 from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
-from adaptstft.denoising.sure_tuning import HOP_RATIOS, Problem, descend_length, fit_length, length_grid
+from adaptstft.denoising.sure_tuning import HOP_RATIOS, Problem, descend_length, fit_length
 
 MODES = ["smooth", "wiener", "soft", "block"]
 FS = 8000.0
