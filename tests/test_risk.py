@@ -7,8 +7,8 @@ from autograd.test_util import check_grads
 
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT
-from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
 from adaptstft.common.grids import length_grid
+from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
 from adaptstft.risk import SureLoss, _differentiable_risk, _risk
 
 FS = 1000.0
