@@ -95,13 +95,13 @@ class NearMoves:
     def _choose(self, through: Float64Array) -> IntArray:
         """Index of the cheapest offset for each state."""
         if not self.nearest_first:
-            return through.argmin(axis=1)
+            return np.asarray(through.argmin(axis=1))
         zero, row = -self.first, np.arange(len(through))
         below = through[:, zero::-1].argmin(axis=1)
         above = through[:, zero:].argmin(axis=1)
         cost_below, cost_above = through[row, zero - below], through[row, zero + above]
         goes_up = (cost_above < cost_below) | ((cost_above == cost_below) & (above < below))
-        return np.where(goes_up, zero + above, zero - below)
+        return np.asarray(np.where(goes_up, zero + above, zero - below))
 
 
 def best_path(cost: Float64Array, moves: Moves | Iterable[Moves], *, last: int | None = None) -> tuple[IntArray, float]:
