@@ -9,8 +9,9 @@ from adaptstft import AdaptiveShortTimeFFT, criteria
 from adaptstft.criteria.bands import band_weights, frequency_scale, make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.engine.bins import BinFrames, bin_forward, bin_numbers
+from adaptstft.tuning.penalties.variation import roughness, total_variation
 from adaptstft.tuning.tables.lowrank import BasisTransforms, window_basis
-from adaptstft.tuning.variables.control_grid import ControlGrid, roughness, total_variation
+from adaptstft.tuning.variables.control_grid import ControlGrid
 
 
 def transform(window="hann", mfft=256, **options):

@@ -14,10 +14,10 @@ from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.penalties.evenness import Evenness
+from adaptstft.tuning.penalties.variation import tilted_variation
 from adaptstft.tuning.tables.block_switching import BlockSwitches, eased_switches
 from adaptstft.tuning.tables.placement import _cheapest
 from adaptstft.tuning.tables.switching import Table
-from adaptstft.tuning.variables.control_grid import tilted_variation
 
 ROOT = Path(__file__).parents[2]
 FS = 1000.0

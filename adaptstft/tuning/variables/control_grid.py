@@ -1,4 +1,4 @@
-"""Window lengths over time and frequency from a few control points, and how much they vary."""
+"""Surfaces of log window lengths over time and frequency, made from a few control points."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from scipy.interpolate import BSpline
 
 from adaptstft.common.typing import Float64Array, IntArray
 from adaptstft.criteria.bands import frequency_scale
+from adaptstft.tuning.penalties.variation import tilted_variation as tilted_variation
+from adaptstft.tuning.penalties.variation import total_variation as total_variation
 
 _DEGREE = 3
-#: Rounds the corner of the total variation at zero.
-_ROUNDING = 1e-3
-#: The same where the variation only holds lengths that nothing else determines, and exactness would cost iterations.
-_SOFT = 0.03
 
 
 def _basis(place: Float64Array, count: int) -> sparse.csr_array:
-    """Cubic B-splines (fewer points: of a lower degree) with `count` coefficients, evenly spread over `place`."""
+    """Cubic B-splines with `count` coefficients and even knots over `place`, of a lower degree if `count` is small."""
     low, high = float(place.min()), float(place.max())
     if count == 1 or low == high:
         return sparse.csr_array(np.ones((place.size, 1)))
@@ -32,10 +30,11 @@ def _basis(place: Float64Array, count: int) -> sparse.csr_array:
 
 @dataclass(frozen=True)
 class ControlGrid:
-    """Log lengths of all bins as a smooth surface over control points, or a length for each.
+    """Map from control points to the log window lengths of all bins.
 
-    Smooth surfaces are tensor products of cubic B-splines, in time and in the scale of frequencies of
-    `adaptstft.criteria.bands.frequency_scale`. They stay within the range of their control points.
+    `smooth` makes surfaces that are tensor products of cubic B-splines, in time and in the frequency scale of
+    `adaptstft.criteria.bands.frequency_scale`. Their values are within the range of the control points. `free` makes
+    one control point for each bin or frequency.
 
     Attributes
     ----------
@@ -50,17 +49,17 @@ class ControlGrid:
 
     @classmethod
     def smooth(cls, bins: IntArray, mfft: int, positions: Float64Array, points: tuple[int, int]) -> ControlGrid:
-        """Lay ``points = (n_freq, n_time)`` control points over bins and frames."""
+        """Make a grid of ``points = (n_freq, n_time)`` control points over bins and frames."""
         n_freq, n_time = min(points[0], bins.size), min(points[1], positions.size)
         return cls(_basis(frequency_scale(bins, mfft), n_freq), _basis(positions, n_time))
 
     @classmethod
     def free(cls, f_pts: int, frames: int, *, constant: bool) -> ControlGrid:
-        """Let every bin have a length of its own, or with `constant` every frequency."""
-        every = sparse.csr_array(sparse.eye_array(f_pts, format="csr"))
+        """Make a grid with one control point for each bin, or with `constant` one for each frequency."""
+        frequency = sparse.csr_array(sparse.eye_array(f_pts, format="csr"))
         if constant:
-            return cls(every, sparse.csr_array(np.ones((frames, 1))))
-        return cls(every, sparse.csr_array(sparse.eye_array(frames, format="csr")))
+            return cls(frequency, sparse.csr_array(np.ones((frames, 1))))
+        return cls(frequency, sparse.csr_array(sparse.eye_array(frames, format="csr")))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -77,7 +76,7 @@ class ControlGrid:
         return np.ascontiguousarray(self.time @ (self.frequency @ points).T)
 
     def adjoint(self, gradients: Float64Array) -> Float64Array:
-        """Slopes in the control points, given those in all bins."""
+        """Gradient in the control points, given the gradient in all bins."""
         return np.asarray(self.frequency.T @ (self.time.T @ gradients).T)
 
     def fit(self, values: Float64Array) -> Float64Array:
@@ -89,42 +88,3 @@ class ControlGrid:
             return np.asarray(np.linalg.lstsq(basis.toarray(), right, rcond=None)[0])
 
         return solve(self.frequency, solve(self.time, values).T)
-
-
-def roughness(points: Float64Array) -> tuple[float, Float64Array]:
-    """Mean square difference of neighbouring control points, and its slope in them."""
-    value, gradient = 0.0, np.zeros_like(points)
-    for axis in range(points.ndim):
-        change = np.diff(points, axis=axis)
-        if change.size:
-            value += float(np.mean(change**2))
-            gradient += _difference_adjoint(2 * change / change.size, axis)
-    return value, gradient
-
-
-def total_variation(win_length: Float64Array) -> tuple[float, Float64Array]:
-    """Mean absolute change of the log length between neighbours along each axis, and its slope in the lengths."""
-    value, gradient = 0.0, np.zeros_like(win_length)
-    log = np.log(win_length)
-    for axis in range(win_length.ndim):
-        change = np.diff(log, axis=axis)
-        if change.size:
-            rounded = np.sqrt(change**2 + _ROUNDING**2)
-            value += float(np.mean(rounded) - _ROUNDING)
-            gradient += _difference_adjoint(change / rounded / change.size, axis)
-    return value, gradient / win_length
-
-
-def tilted_variation(log: Float64Array, weights: Float64Array, tilts: Float64Array) -> tuple[float, Float64Array]:
-    """Sum over neighbours of ``weight * abs(change) + tilt * change``, and its slope."""
-    change = np.diff(log)
-    rounded = np.sqrt(change**2 + _SOFT**2)
-    gradient = _difference_adjoint(weights * change / rounded + tilts, 0)
-    return float(weights @ (rounded - _SOFT) + tilts @ change), gradient
-
-
-def _difference_adjoint(gradients: Float64Array, axis: int) -> Float64Array:
-    """Adjoint of ``np.diff`` along an axis."""
-    width = [(0, 0)] * gradients.ndim
-    width[axis] = (1, 1)
-    return np.asarray(-np.diff(np.pad(gradients, width), axis=axis))

@@ -10,95 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit, logit
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.engine.durations import durations, durations_adjoint, frame_count
-from adaptstft.tuning.variables.control_grid import ControlGrid, roughness, tilted_variation
+from adaptstft.tuning.penalties.variation import roughness, tilted_variation
+from adaptstft.tuning.variables.control_grid import ControlGrid
+from adaptstft.tuning.variables.guarded_hops import GuardedHops as GuardedHops
+from adaptstft.tuning.variables.state import State as State
 from adaptstft.windows import Window
 
 _ROUNDING = 1e-13
-
-
-@dataclass(frozen=True)
-class State:
-    """Physical parameters at one point of the optimisation.
-
-    Attributes
-    ----------
-    win_length : ndarray, shape (frames,) or (frames, f_pts)
-        Window lengths in samples, one for each frame or bin.
-    positions : ndarray, shape (frames,)
-        Positions in samples.
-    weights : ndarray, shape (frames,)
-        Weights of the frames in the criterion: what they stand for, in hops at the start.
-    window : Window
-        Window with its shape parameters.
-    """
-
-    win_length: Float64Array
-    positions: Float64Array
-    weights: Float64Array
-    window: Window
-
-
-class GuardedHops:
-    r"""Hops ``d_p`` of a fixed sum within bounds that depend on the window lengths.
-
-    ``d_p = low + (high_p - low) * expit(z_p + mu)``, with ``mu`` such that the
-    hops add up to the span, and ``high_p`` the smaller of the upper bound and the
-    hop that leaves the shorter of two neighbouring windows its least overlap.
-    """
-
-    def __init__(self, span: float, bounds: tuple[float, float], min_overlap: float) -> None:
-        self.span, self.bounds, self.min_overlap = span, bounds, min_overlap
-
-    def _high(self, win_length: Float64Array) -> tuple[Float64Array, Float64Array]:
-        left, right = win_length[:-1], win_length[1:]
-        overlap = (left + right) / 2 - self.min_overlap * np.minimum(left, right)
-        return np.minimum(overlap, self.bounds[1]), overlap
-
-    def _shares(self, z: Float64Array, high: Float64Array) -> Float64Array:
-        low = self.bounds[0]
-
-        def excess(mu: float) -> float:
-            return float(low * z.size + (high - low) @ expit(z + mu) - self.span)
-
-        reach = 40.0 + float(np.abs(z).max(initial=0.0))
-        if excess(reach) <= 0:  # every hop is at its upper bound
-            return np.ones(z.size)
-        if excess(-reach) >= 0:
-            return np.zeros(z.size)
-        return np.asarray(expit(z + brentq(excess, -reach, reach, xtol=1e-13, rtol=1e-14)))
-
-    def hops(self, z: Float64Array, win_length: Float64Array) -> Float64Array:
-        """Hops for variables ``z`` and window lengths ``theta``."""
-        high, _ = self._high(win_length)
-        hops = self.bounds[0] + (high - self.bounds[0]) * self._shares(z, high)
-        return np.asarray(hops * (self.span / hops.sum()))  # remove the rounding of mu
-
-    def variables(self, hops: Float64Array, win_length: Float64Array) -> Float64Array:
-        """Variables that give `hops`, as nearly as the bounds allow."""
-        high, _ = self._high(win_length)
-        room = np.maximum(high - self.bounds[0], 1e-12)
-        return np.asarray(logit(np.clip((hops - self.bounds[0]) / room, 1e-3, 1 - 1e-3)))
-
-    def adjoint(
-        self, z: Float64Array, win_length: Float64Array, gradients: Float64Array
-    ) -> tuple[Float64Array, Float64Array]:
-        """Slopes in ``z`` and in ``theta``, given the slope in each hop."""
-        high, overlap = self._high(win_length)
-        share = self._shares(z, high)
-        rate = (high - self.bounds[0]) * share * (1 - share)
-        total = rate.sum()
-        gradients = gradients - (gradients @ rate / total if total > 0 else 0.0)
-        d_high = np.where(overlap < self.bounds[1], share * gradients, 0.0)
-        shorter_left = win_length[:-1] <= win_length[1:]
-        d_win_length = np.zeros(win_length.size)
-        d_win_length[:-1] += d_high * (0.5 - self.min_overlap * shorter_left)
-        d_win_length[1:] += d_high * (0.5 - self.min_overlap * ~shorter_left)
-        return rate * gradients, d_win_length
 
 
 def _shortest(win_length: Float64Array) -> Float64Array:
