@@ -310,8 +310,8 @@ def _parameter_gradients(
         win_length, positions, d_shape = d.win_length, d.positions, d.shape
     else:
         make = statistics_cotangent(plan, loss.statistics, gradients)
-        back = frame_vjp(plan, x, frames, make, want_x=False, parameters=True, shape=shape).frames
-        win_length, positions, d_shape = back.win_length, back.centre, back.shape.sum(axis=1)
+        back = frame_vjp(plan, x, frames, make, want_x=False, parameters=True, shape=shape)
+        win_length, positions, d_shape = back.win_length, back.positions, back.shape
     # a transform of a part may be one of positions where the whole has a hop
     hop = hop_gradient(first, positions) if "hop" in chosen else None
     return replace(sft._gradient(set(chosen), first, win_length, positions, d_shape), hop=hop)
@@ -338,7 +338,7 @@ def _signal_gradients(
             d_x = bin_adjoint(plan, g, frames, 0, x.shape[1], real=not np.iscomplexobj(x)).astype(x.dtype)
         else:
             make = statistics_cotangent(plan, loss.statistics, gradients)
-            d_x = cast(AnyArray, frame_vjp(plan, x, frames, make, want_x=True, parameters=False, shape=False).x)
+            d_x = cast(AnyArray, frame_vjp(plan, x, frames, make, want_x=True, parameters=False, shape=False).data)
     inside = d_x[:, own[0] - part.low : own[1] - part.low]
     return cast(AnyArray, plan.kernels.to_host(inside)).reshape(*block.shape[:-1], own[1] - own[0])
 

@@ -35,7 +35,7 @@ from adaptstft.adapters.settings import Settings
 from adaptstft.adapters.torch_function import ISTFT, SPECTROGRAM, STFT, apply, host, torch
 from adaptstft.common.typing import Backend, FFTMode, Padding, Scaling
 from adaptstft.common.validation import as_bounds, as_index, as_win_length, check_option, show
-from adaptstft.engine.durations import frame_count
+from adaptstft.engine.frames import frame_count
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 # Not in ``__all__`` of the package, which imports nothing of this module.

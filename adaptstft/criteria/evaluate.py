@@ -123,8 +123,8 @@ def evaluate(
     )
     make = power_cotangent(plan, dense.energy)
     back = frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
-    d = back.frames
-    return FrameLoss(dense.value, d.win_length, d.centre + dense.positions, dense.weights, d.shape.sum(axis=1), back.x)
+    positions_too = back.positions + dense.positions
+    return FrameLoss(dense.value, back.win_length, positions_too, dense.weights, back.shape, back.data)
 
 
 def bin_loss(
@@ -164,26 +164,21 @@ def _evaluate_additive(
     shape: bool,
 ) -> FrameLoss:
     stats = criterion.statistics
-    totals, d = statistics(plan, x, frames, stats, gradient=not want_x, centres=positions, shape=shape)
+    totals, d = statistics(plan, x, frames, stats, gradient=not want_x, positions=positions, shape=shape)
     counts = np.broadcast_to(float(plan.f_pts * x.shape[0]), len(frames))
     reduced = criterion.reduce(totals, counts, view)
     gradients = reduced.totals
     if d is None:
         make = statistics_cotangent(plan, stats, gradients)
         back = frame_vjp(plan, x, frames, make, want_x=True, parameters=parameters, shape=shape)
-        win_length, centre, d_shape, d_x = (
-            back.frames.win_length,
-            back.frames.centre,
-            back.frames.shape.sum(axis=1),
-            back.x,
-        )
+        win_length, centre, d_shape, d_x = back.win_length, back.positions, back.shape, back.data
     else:
         win_length, d_shape, d_x = (
             _along(gradients, d.win_length),
             np.array([_along(gradients, row).sum() for row in d.shape]),
             None,
         )
-        centre = _along(gradients, d.centre) if positions else np.zeros(1)
+        centre = _along(gradients, d.positions) if positions else np.zeros(1)
     return FrameLoss(reduced.value, win_length, centre + reduced.positions, reduced.weights, d_shape, d_x)
 
 

@@ -21,7 +21,6 @@ from scipy.sparse.linalg import LinearOperator, cg, eigsh
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.engine.bins import (
     BinFrames,
-    BinGradients,
     bin_adjoint,
     bin_energy,
     bin_forward,
@@ -29,6 +28,7 @@ from adaptstft.engine.bins import (
     bin_gradients,
     bin_scales,
 )
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.inverse import check_covered, describe_samples, is_covered
 from adaptstft.engine.plan import FramePlan
 
@@ -269,7 +269,7 @@ def bin_synthesis_adjoint(operator: FrameOperator, cotangent: AnyArray, tol: flo
 
 def bin_synthesis_vjp(
     operator: FrameOperator, spectra: ComplexArray, cotangent: AnyArray, tol: float, *, shape: bool
-) -> tuple[BinGradients, ComplexArray]:
+) -> Gradients:
     """Pull a cotangent of `bin_synthesize`, shape (channels, size), back to the parameters and the spectra.
 
     With ``N = A^H W A``, ``x = N^-1 A^H W S``, ``r = N^-1 cotangent``, a change of ``A`` changes the loss by
@@ -282,7 +282,9 @@ def bin_synthesis_vjp(
     of_r = bin_forward(operator.plan, r, operator.moved, gradient=True, shape=shape)
     first = bin_gradients(operator.plan, of_r, operator.weights * (spectra - of_x.S))
     second = bin_gradients(operator.plan, of_x, operator.weights * of_r.S)
-    gradients = BinGradients(
-        first.win_length - second.win_length, first.positions - second.positions, first.shape - second.shape
+    return Gradients(
+        first.win_length - second.win_length,
+        first.positions - second.positions,
+        first.shape - second.shape,
+        (operator.weights * of_r.S).astype(spectra.dtype),
     )
-    return gradients, operator.weights * of_r.S

@@ -19,6 +19,7 @@ import numpy as np
 
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array, IntArray
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FFTPlan, FramePlan
 from adaptstft.engine.window_samples import scale_of_sums
 from adaptstft.kernels.halves import Halves
@@ -345,27 +346,8 @@ def bin_energy(plan: FramePlan, frames: BinFrames, weights: Float64Array, low: i
 # Derivatives of a loss
 
 
-@dataclass(frozen=True)
-class BinGradients:
-    """Derivatives of a real loss in what a transform with windows per bin depends on, on the host.
-
-    Attributes
-    ----------
-    win_length : ndarray, shape (frames, f_pts)
-        In the window lengths.
-    positions : ndarray, shape (frames,)
-        In the times of the frames.
-    shape : ndarray, shape (n_shape,)
-        In the shape parameters.
-    """
-
-    win_length: Float64Array
-    positions: Float64Array
-    shape: Float64Array
-
-
-def bin_gradients(plan: FramePlan, spectra: BinSpectra, g: ComplexArray, *, phase: bool = True) -> BinGradients:
-    """Chain cotangents ``g``, shape (channels, frames, f_pts), with the derivatives of the transform.
+def bin_gradients(plan: FramePlan, spectra: BinSpectra, g: ComplexArray, *, phase: bool = True) -> Gradients:
+    """Chain cotangents ``g``, shape (channels, frames, f_pts), with the derivatives of the transform, on the host.
 
     `phase` tells whether the loss depends on it: the phase counts from each frame's time.
     """
@@ -378,7 +360,7 @@ def bin_gradients(plan: FramePlan, spectra: BinSpectra, g: ComplexArray, *, phas
         turning = plan.kernels.asarray(2j * np.pi / plan.mfft * bin_numbers(plan))
         positions = positions + to_host(np.sum(_real_product(g, spectra.S * turning), axis=(0, 2)))
     shape = [] if spectra.shape is None else [float(np.sum(_real_product(g, row))) for row in spectra.shape]
-    return BinGradients(to_host(np.sum(_real_product(g, spectra.win_length), axis=0)), positions, np.array(shape))
+    return Gradients(to_host(np.sum(_real_product(g, spectra.win_length), axis=0)), positions, np.array(shape))
 
 
 def _real_product(g: ComplexArray, z: ComplexArray) -> Float64Array:

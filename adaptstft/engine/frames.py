@@ -1,8 +1,7 @@
-"""Where frames lie: slices of a hop, sample ranges of real windows, padding, and their adjoints.
+"""Positions, lengths and durations of frames, and the samples of the signal that they take.
 
-Times here are in samples. A frame has a real time ``t_p``, from which its
-phase counts, and a window of real length ``theta_p`` centred at
-``t_p + window_offset``; its samples are the half-open range
+All are in samples. A frame has a real position ``t_p``, from which its phase counts, and a window of real length
+``theta_p`` centred at ``t_p + window_offset``. It takes the samples of the half-open range
 ``-theta_p/2 <= n - centre < theta_p/2``.
 """
 
@@ -15,7 +14,9 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array, IntArray
 
-#: PlacedFrames that are laid out at once to look through all of them.
+#: Hop as a fraction of the window length, where the hop follows from it.
+TIED_HOP = 1 / 8
+#: Number of frames that are laid out at once where a property of all frames is computed.
 _PIECE = 1 << 14
 
 
@@ -153,3 +154,28 @@ def make_frames(
     win_length, positions = np.asarray(win_length, dtype=float), np.asarray(positions, dtype=float)
     size = np.broadcast_shapes(win_length.shape, positions.shape)
     return Frames(np.broadcast_to(win_length, size), np.broadcast_to(positions, size), mfft, window_offset, phase_shift)
+
+
+def frame_count(n: int, hop: float) -> int:
+    """Return the number of frames at ``p * hop`` that span ``n`` samples."""
+    return int(np.ceil((n - 1) / hop)) + 1
+
+
+def durations(positions: Float64Array, n: int) -> Float64Array:
+    """Duration of each frame in samples: from midpoint to midpoint of the positions, within the signal."""
+    if positions.size == 1 or n == 1:
+        return np.full(positions.size, n / positions.size)
+    edges = np.concatenate([[0.0], np.clip((positions[1:] + positions[:-1]) / 2, 0, n - 1), [n - 1.0]])
+    return np.asarray(np.diff(edges))
+
+
+def durations_adjoint(positions: Float64Array, n: int, gradients: Float64Array) -> Float64Array:
+    """Adjoint of `durations`: bring gradients with respect to the durations to the positions."""
+    out = np.zeros(positions.size)
+    if positions.size == 1 or n == 1:
+        return out
+    middle = (positions[1:] + positions[:-1]) / 2
+    edge = np.where((middle > 0) & (middle < n - 1), gradients[:-1] - gradients[1:], 0.0) / 2
+    out[1:] += edge
+    out[:-1] += edge
+    return out

@@ -14,7 +14,6 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,9 @@ from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.engine.blocks import FrameBlocks
 from adaptstft.engine.forward import windowed_spectra
 from adaptstft.engine.frames import Frames, PlacedFrames
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.vjp import FrameDerivatives, Reducer
+from adaptstft.engine.vjp import FrameGradients, Reducer
 from adaptstft.engine.window_samples import WindowRows
 
 
@@ -45,23 +45,22 @@ def add_overlap(plan: FramePlan, frames: Frames, out: Float64Array, low: int) ->
     FrameBlocks(plan, frames, np.float64).accumulate(add, out, low)
 
 
-def overlap_vjp(plan: FramePlan, frames: Frames, cotangent: Float64Array, low: int, *, shape: bool) -> FrameDerivatives:
+def overlap_vjp(plan: FramePlan, frames: Frames, cotangent: Float64Array, low: int, *, shape: bool) -> Gradients:
     """Pull a cotangent of `window_overlap`, one entry for each sample from `low` on, back to the windows."""
     frames = frames.moved(-low)
-    theta, centre = np.zeros((2, len(frames)))
-    d_shape = np.zeros((len(plan.window.shape) if shape else 0, len(frames)))
-    gradients = plan.kernels.asarray(cotangent)
-    ones = plan.kernels.xp.full(gradients.shape, 2.0)
+    gradients = FrameGradients(plan, len(frames), shape=shape)
+    per_sample = plan.kernels.asarray(cotangent)
+    twos = plan.kernels.xp.full(per_sample.shape, 2.0)
 
     def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
         reducer = Reducer(plan, block, rows)
         buffer = plan.kernels.xp.empty((len(block), plan.mfft))
-        plan.kernels.load_frames(ones, rows.w, rows.scale, block.start, block.count, block.offset, buffer)
-        reducer.add(buffer, gradients)
-        theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
+        plan.kernels.load_frames(twos, rows.w, rows.scale, block.start, block.count, block.offset, buffer)
+        reducer.add(buffer, per_sample)
+        gradients.fill(part, reducer)
 
     FrameBlocks(plan, frames, np.float64, gradient=True, shape=shape).run(work)
-    return FrameDerivatives(theta, centre, d_shape)
+    return gradients.total()
 
 
 def is_covered(overlap: Float64Array, peak: float | None = None) -> Any:
@@ -131,25 +130,6 @@ def add_synthesis(plan: FramePlan, spectra: AnyArray, frames: Frames, out: AnyAr
     FrameBlocks(plan, frames, spectra.real.dtype).accumulate(add, out, low)
 
 
-@dataclass(frozen=True)
-class SynthesisVJP:
-    """Derivatives of a real loss of the reconstructed signal.
-
-    Attributes
-    ----------
-    frames : FrameDerivatives
-        In the windows of the frames, each of shape (frames,).
-    phase : ndarray, shape (frames,)
-        In the time from which each frame's phase counts.
-    spectra : ndarray, shape (channels, frames, f_pts)
-        In the transform.
-    """
-
-    frames: FrameDerivatives
-    phase: Float64Array
-    spectra: AnyArray
-
-
 def frame_synthesis_vjp(
     plan: FramePlan,
     spectra: AnyArray,
@@ -160,7 +140,7 @@ def frame_synthesis_vjp(
     *,
     parameters: bool,
     shape: bool,
-) -> SynthesisVJP:
+) -> Gradients:
     """Pull a cotangent of `synthesize`, shape (channels, high - low), back to the spectra and, if wanted, the frames.
 
     With ``x = N / D``, ``N = sum_p w_p y_p`` for the inverse FFTs ``y_p``, ``D = sum_p w_p**2`` and
@@ -171,8 +151,7 @@ def frame_synthesis_vjp(
     r = (cotangent / overlap).astype(spectra.real.dtype if plan.onesided else spectra.dtype)
     x = _synthesize(plan, spectra, frames, low, overlap) if parameters else None
     frames = frames.moved(-low)
-    theta, centre, phase = np.zeros((3, len(frames)))
-    d_shape = np.zeros((len(plan.window.shape) if shape else 0, len(frames)))
+    gradients = FrameGradients(plan, len(frames), shape=shape)
     d_spectra = plan.kernels.xp.empty(spectra.shape, dtype=spectra.dtype)
 
     def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
@@ -189,12 +168,12 @@ def frame_synthesis_vjp(
             if plan.onesided:
                 g[:, plan.interior] *= 2
             d_spectra[channel, part] = _to_stored(plan, g, spectra[channel, part], block, gradient)
-        phase[part] = gradient
-        theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
+        gradients.phase[part] = gradient
+        gradients.fill(part, reducer)
 
     blocks = FrameBlocks(plan, frames, r.real.dtype, gradient=parameters, shape=shape)
     blocks.run(work)
-    return SynthesisVJP(FrameDerivatives(theta, centre, d_shape), phase, d_spectra)
+    return gradients.total(d_spectra)
 
 
 def _to_stored(

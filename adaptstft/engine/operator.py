@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
+from adaptstft.common.typing import AnyArray, ComplexArray
 from adaptstft.engine import inverse
 from adaptstft.engine.bin_inverse import (
     FrameOperator,
@@ -19,30 +19,9 @@ from adaptstft.engine.bin_inverse import (
 from adaptstft.engine.bins import BinFrames, bin_adjoint, bin_forward, bin_gradients
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.vjp import frame_vjp, stored_cotangent
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """Derivatives of a real loss.
-
-    Attributes
-    ----------
-    win_length : ndarray, shape (frames,) or (frames, f_pts)
-        In the window lengths.
-    positions : ndarray, shape (frames,)
-        In the times of the frames.
-    shape : ndarray, shape (n_shape,)
-        In the shape parameters.
-    data : ndarray or None
-        In the channels, of the signal for an analysis, of the transform for a synthesis.
-    """
-
-    win_length: Float64Array
-    positions: Float64Array
-    shape: Float64Array
-    data: AnyArray | None
 
 
 def analyse(plan: FramePlan, x: AnyArray, frames: Frames | BinFrames) -> ComplexArray:
@@ -69,17 +48,14 @@ def analysis_vjp(
     """
     if not isinstance(frames, BinFrames):
         make = stored_cotangent(plan, g, frames, np.result_type(x.dtype, np.complex64), phase=positions)
-        back = frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
-        d = back.frames
-        return Gradients(d.win_length, d.centre + back.phase, d.shape.sum(axis=1), back.x)
+        return frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
     dx = None
     if want_x:
         dx = bin_adjoint(plan, g, frames, 0, x.shape[-1], real=not np.iscomplexobj(x)).astype(x.dtype)
     if not parameters:
         return Gradients(np.zeros(0), np.zeros(0), np.zeros(0), dx)
     spectra = bin_forward(plan, x, frames, gradient=True, centre=positions, shape=shape)
-    found = bin_gradients(plan, spectra, g, phase=positions)
-    return Gradients(found.win_length, found.positions, found.shape, dx)
+    return replace(bin_gradients(plan, spectra, g, phase=positions), data=dx)
 
 
 @dataclass(frozen=True)
@@ -147,16 +123,13 @@ def synthesis_vjp(
     if not isinstance(frames, BinFrames):
         g = span.embed(cotangent, plan.kernels.xp)
         wanted = {"parameters": parameters, "shape": shape}
-        back = inverse.frame_synthesis_vjp(plan, spectra, frames, span.low, span.high, g, **wanted)
-        d = back.frames
-        return Gradients(d.win_length, d.centre + back.phase, d.shape.sum(axis=1), back.spectra)
+        return inverse.frame_synthesis_vjp(plan, spectra, frames, span.low, span.high, g, **wanted)
     operator = FrameOperator(plan, frames, span.low, span.high, span.inside)
     if not parameters:
         none = np.zeros(0)
         d_spectra = bin_synthesis_adjoint(operator, span.embed(cotangent), tol)
         return Gradients(none, none, none, d_spectra.astype(spectra.dtype))
-    found, d_spectra = bin_synthesis_vjp(operator, spectra, span.embed(cotangent), tol, shape=shape)
-    return Gradients(found.win_length, found.positions, found.shape, d_spectra.astype(spectra.dtype))
+    return bin_synthesis_vjp(operator, spectra, span.embed(cotangent), tol, shape=shape)
 
 
 def frame_bounds(plan: FramePlan, frames: Frames | BinFrames, n: int) -> tuple[float, float]:

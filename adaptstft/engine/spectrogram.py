@@ -16,7 +16,8 @@ from adaptstft.engine.bins import BinFrames, bin_forward
 from adaptstft.engine.blocks import FrameBlocks
 from adaptstft.engine.forward import windowed_spectra
 from adaptstft.engine.frames import Frames, PlacedFrames
-from adaptstft.engine.operator import Gradients, analysis_vjp
+from adaptstft.engine.gradients import Gradients
+from adaptstft.engine.operator import analysis_vjp
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.vjp import frame_vjp
 from adaptstft.engine.window_samples import WindowRows
@@ -83,8 +84,7 @@ class PowerPass:
             plan.kernels.bin_cotangent(spectra, *plan.bin_layout(), block, g)
             return g, np.zeros(part.stop - part.start)
 
-        back = frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
-        return Gradients(back.frames.win_length, back.frames.centre, back.frames.shape.sum(axis=1), back.x)
+        return frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
 
 
 def _square(plan: FramePlan, spectra: ComplexArray, out: FloatArray) -> None:

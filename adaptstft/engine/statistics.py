@@ -21,8 +21,9 @@ from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.engine.blocks import Blocks, FrameBlocks
 from adaptstft.engine.forward import windowed_spectra
 from adaptstft.engine.frames import Frames, PlacedFrames
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.vjp import CotangentMaker, FrameDerivatives, Reducer
+from adaptstft.engine.vjp import CotangentMaker, Reducer
 from adaptstft.engine.window_samples import WindowRows
 from adaptstft.windows.chebyshev import Series
 
@@ -84,9 +85,9 @@ def statistics(
     stats: Statistics,
     *,
     gradient: bool = False,
-    centres: bool = True,
+    positions: bool = True,
     shape: bool = False,
-) -> tuple[Float64Array, FrameDerivatives | None]:
+) -> tuple[Float64Array, Gradients | None]:
     """Sum the statistics over bins and channels, for each frame.
 
     One FFT a frame and channel, and one more for the derivatives of each
@@ -104,15 +105,17 @@ def statistics(
         What to sum.
     gradient : bool, optional
         Whether to return the derivatives as well.
-    centres, shape : bool, optional
-        Whether those in the centres and in the shape parameters are among them; arrays without frames otherwise.
+    positions, shape : bool, optional
+        Whether those with respect to the positions and the shape parameters are among them; arrays without frames
+        otherwise.
 
     Returns
     -------
     values : ndarray, shape (len(stats), frames)
         The sums.
-    derivatives : FrameDerivatives or None
-        Each of shape (len(stats), frames).
+    gradients : Gradients or None
+        Those of each sum, shape (len(stats), frames); those with respect to the shape parameters have the shape
+        (n_shape, len(stats), frames).
     """
     n_stats, n_frames = len(stats), len(frames)
     values = np.zeros((n_stats, n_frames))
@@ -120,7 +123,7 @@ def statistics(
         _sum_alone(plan, x, frames, stats, values)
         return values, None
     d_shape = np.zeros((len(plan.window.shape) if shape else 0, n_stats, n_frames))
-    d = FrameDerivatives(np.zeros((n_stats, n_frames)), np.zeros((n_stats, n_frames if centres else 0)), d_shape)
+    d = Gradients(np.zeros((n_stats, n_frames)), np.zeros((n_stats, n_frames if positions else 0)), d_shape)
     series = plan.window.series_in(x.real.dtype)
     if series is None or d_shape.size:
         _sum_with_rows(plan, x, frames, stats, values, d)
@@ -155,7 +158,7 @@ class _Fused:
         scaling = {None: 0, "magnitude": 1, "psd": 2}[plan.scaling]
         self.scaling = (scaling, plan.T, plan.amplitude, plan.window_offset, plan.power_gain, plan.onesided)
 
-    def run(self, frames: Frames, values: Float64Array, d: FrameDerivatives) -> None:
+    def run(self, frames: Frames, values: Float64Array, d: Gradients) -> None:
         """Write the sums of all frames to `values` and the derivatives to `d`."""
         stats = self.stats
 
@@ -165,8 +168,8 @@ class _Fused:
                 self._add(signal, block, blocks, sums, gradients)
             values[:, part] = sums
             d.win_length[:, part] = gradients[:, 0]
-            if d.centre.size:
-                d.centre[:, part] = gradients[:, 1]
+            if d.positions.size:
+                d.positions[:, part] = gradients[:, 1]
 
         blocks = Blocks(self.plan, frames, self.x.real.dtype)
         blocks.each(work)
@@ -196,7 +199,7 @@ class _Fused:
 
 
 def _sum_with_rows(
-    plan: FramePlan, x: AnyArray, frames: Frames, stats: Statistics, values: Float64Array, d: FrameDerivatives
+    plan: FramePlan, x: AnyArray, frames: Frames, stats: Statistics, values: Float64Array, d: Gradients
 ) -> None:
     """Do it for windows of every kind and their shapes, with the windows of a block held in rows."""
     n_stats = len(stats)
@@ -212,8 +215,8 @@ def _sum_with_rows(
         values[:, part] = sums
         for k, reducer in enumerate(reducers):
             d.win_length[k, part], centre, d.shape[:, k, part] = reducer.derivatives()
-            if d.centre.size:
-                d.centre[k, part] = centre
+            if d.positions.size:
+                d.positions[k, part] = centre
 
     blocks = FrameBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d.shape.size))
     blocks.run(work)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,25 +12,9 @@ from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.engine.blocks import FrameBlocks
 from adaptstft.engine.forward import windowed_spectra
 from adaptstft.engine.frames import Frames, PlacedFrames
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.window_samples import WindowRows
-
-
-@dataclass(frozen=True)
-class FrameDerivatives:
-    """Derivatives of one or several sums over frames.
-
-    Attributes
-    ----------
-    win_length, centre : ndarray, shape (..., frames)
-        In the window length and the window's centre.
-    shape : ndarray, shape (n_shape, ..., frames)
-        In the shape parameters.
-    """
-
-    win_length: Float64Array
-    centre: Float64Array
-    shape: Float64Array
 
 
 class Reducer:
@@ -71,23 +54,20 @@ class Reducer:
         return theta, -c_over_theta * a2, shape
 
 
-@dataclass(frozen=True)
-class FrameVJP:
-    """Derivatives of a real loss in everything the transform depends on.
+class FrameGradients:
+    """Gradients with respect to the windows and the phases of all frames, which blocks of frames fill in."""
 
-    Attributes
-    ----------
-    frames : FrameDerivatives
-        In the windows of the frames, each of shape (frames,).
-    phase : ndarray, shape (frames,)
-        In the time from which each frame's phase counts.
-    x : ndarray, shape (channels, n), or None
-        In the signal.
-    """
+    def __init__(self, plan: FramePlan, n_frames: int, *, shape: bool) -> None:
+        self.win_length, self.centre, self.phase = np.zeros((3, n_frames))
+        self.shape = np.zeros((len(plan.window.shape) if shape else 0, n_frames))
 
-    frames: FrameDerivatives
-    phase: Float64Array
-    x: AnyArray | None
+    def fill(self, part: slice, reducer: Reducer) -> None:
+        """Write the derivatives of a block of frames."""
+        self.win_length[part], self.centre[part], self.shape[:, part] = reducer.derivatives()
+
+    def total(self, data: AnyArray | None = None) -> Gradients:
+        """Return the gradients: a position moves the centre of a window and the origin of its phase."""
+        return Gradients(self.win_length, self.centre + self.phase, self.shape.sum(axis=1), data)
 
 
 #: ``make(channel, part, spectra) -> (adjoint spectra ready for adjoint_fft, phase derivative)``, where ``spectra()``
@@ -97,22 +77,20 @@ CotangentMaker = Callable[[int, slice, Callable[[], AnyArray]], tuple[AnyArray, 
 
 def frame_vjp(
     plan: FramePlan, x: AnyArray, frames: Frames, make: CotangentMaker, *, want_x: bool, parameters: bool, shape: bool
-) -> FrameVJP:
+) -> Gradients:
     """Run the cotangents that `make` gives for each block back through the transform.
 
     Derivatives that are not wanted, in the signal or in the parameters of the frames (and the
     window's shape), are left at None or zero.
     """
-    n_frames = len(frames)
-    theta, centre, phase = np.zeros((3, n_frames))
-    d_shape = np.zeros((len(plan.window.shape) if shape else 0, n_frames))
+    gradients = FrameGradients(plan, len(frames), shape=shape)
     dx = plan.kernels.xp.zeros_like(x) if want_x else None
 
     def work(part: slice, block: PlacedFrames, rows: WindowRows, low: int = 0, stretch: AnyArray | None = None) -> None:
         reducer = Reducer(plan, block, rows)
         for channel, signal in enumerate(x):
             g, gradient = make(channel, part, partial(windowed_spectra, plan, signal, block, rows, blocks))
-            phase[part] += gradient
+            gradients.phase[part] += gradient
             y = plan.adjoint_fft(g)
             if parameters:
                 reducer.add(y, signal)
@@ -120,14 +98,14 @@ def frame_vjp(
                 y = y if np.iscomplexobj(x) else y.real
                 place = (block.start, block.count, block.offset)
                 plan.kernels.overlap_add(y, rows.w, rows.scale, *place, low, stretch[channel])
-        theta[part], centre[part], d_shape[:, part] = reducer.derivatives()
+        gradients.fill(part, reducer)
 
     blocks = FrameBlocks(plan, frames, x.real.dtype, gradient=parameters, shape=shape)
     if dx is None:
         blocks.run(work)
     else:
         blocks.accumulate(work, dx, 0)
-    return FrameVJP(FrameDerivatives(theta, centre, d_shape), phase, dx)
+    return gradients.total(dx)
 
 
 def stored_cotangent(plan: FramePlan, cotangent: AnyArray, frames: Frames, dtype: Any, phase: bool) -> CotangentMaker:

@@ -26,7 +26,7 @@ from adaptstft.common.validation import (
     check_positive,
     show,
 )
-from adaptstft.engine.durations import TIED_HOP, frame_count
+from adaptstft.engine.frames import TIED_HOP, frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, integer_lengths
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction, regular_ratio

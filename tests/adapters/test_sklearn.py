@@ -22,7 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 import adaptstft  # noqa: E402
 import adaptstft.sklearn as module  # noqa: E402
 from adaptstft import criteria  # noqa: E402
-from adaptstft.engine.durations import frame_count  # noqa: E402
+from adaptstft.engine.frames import frame_count  # noqa: E402
 from adaptstft.sklearn import AdaptiveSpectrogram, discriminant_loss  # noqa: E402
 
 FS = 200.0

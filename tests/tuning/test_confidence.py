@@ -10,7 +10,7 @@ import adaptstft
 from adaptstft import criteria, datasets, windows
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import white_noise
-from adaptstft.engine.durations import durations
+from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.survey import regular_frames
 

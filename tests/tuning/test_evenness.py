@@ -5,7 +5,7 @@ import pytest
 
 import adaptstft
 from adaptstft import datasets, windows
-from adaptstft.engine.durations import durations
+from adaptstft.engine.frames import durations
 from adaptstft.tuning.penalties.evenness import Evenness
 
 N, HOP = 1000, 20.0

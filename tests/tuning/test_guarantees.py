@@ -68,7 +68,7 @@ def test_the_smooth_ratio_has_the_derivatives_of_finite_differences(backend, sca
         change = (value(win_length + h * a, positions + h * b)[1] - value(win_length - h * a, positions - h * b)[1]) / (
             2 * h
         )
-        assert d.win_length @ a + d.centre @ b == pytest.approx(change, rel=1e-4)
+        assert d.win_length @ a + d.positions @ b == pytest.approx(change, rel=1e-4)
     up, down = (value(win_length, positions, ("gaussian", shape))[1] for shape in (6.0 + 1e-4, 6.0 - 1e-4))
     assert d.shape.sum() == pytest.approx((up - down) / 2e-4, rel=1e-4)
 

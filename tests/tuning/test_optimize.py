@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import adaptstft
 from adaptstft import criteria
-from adaptstft.engine.durations import frame_count
+from adaptstft.engine.frames import frame_count
 
 FS = 1000.0
 

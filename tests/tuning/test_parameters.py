@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from adaptstft.engine.durations import durations, durations_adjoint, frame_count
+from adaptstft.engine.frames import durations, durations_adjoint, frame_count
 from adaptstft.tuning.descent.objective import best_hop_ratio, hop_loss
 from adaptstft.tuning.variables.control_grid import total_variation
 from adaptstft.tuning.variables.parameters import GuardedHops, Parameters

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from adaptstft.engine.durations import frame_count
+from adaptstft.engine.frames import frame_count
 from adaptstft.tuning.variables.control_grid import ControlGrid
 from adaptstft.tuning.variables.lengths import FixedLengths, FrameLengths, OneLength, SurfaceLengths
 from adaptstft.tuning.variables.parameters import GuardedHops, Parameters

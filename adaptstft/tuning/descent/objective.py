@@ -16,8 +16,7 @@ from adaptstft.criteria.evaluate import FrameLoss, bin_loss, comparable_view, ev
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.bins import BinFrames, BinSpectra, bin_forward
-from adaptstft.engine.durations import durations, frame_count
-from adaptstft.engine.frames import Frames, make_frames
+from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.adam import adam
 from adaptstft.tuning.descent.common_direction import common_descent
@@ -236,7 +235,7 @@ class Descent:
         assert not isinstance(frames, BinFrames)
         exact, smooth, d = smooth_log_ratio(plan, frames, self.x.shape[1], shape=parameters.tune_shape)
         none = np.zeros(state.positions.size)
-        gradient = parameters.adjoint(y, state, d.win_length, d.centre, none, d.shape.sum(axis=1))
+        gradient = parameters.adjoint(y, state, d.win_length, d.positions, none, d.shape)
         limit = float(np.log(self.most_ratio))
         return Excess(exact - limit, smooth - limit, gradient)
 

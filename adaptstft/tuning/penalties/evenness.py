@@ -22,7 +22,7 @@ from scipy import sparse
 from scipy.interpolate import CubicHermiteSpline
 
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.engine.durations import durations, durations_adjoint
+from adaptstft.engine.frames import durations, durations_adjoint
 from adaptstft.windows import Window
 
 #: Cells in the longest window at most. A cell is no shorter than a hop: the average over a hop does not depend on how

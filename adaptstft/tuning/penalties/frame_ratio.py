@@ -19,9 +19,9 @@ from scipy.special import logsumexp
 from adaptstft.common.device import to_host
 from adaptstft.common.typing import Float64Array
 from adaptstft.engine.frames import Frames
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.inverse import overlap_vjp, window_overlap
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.vjp import FrameDerivatives
 from adaptstft.windows import Window
 
 #: Sharpness of the smooth extremes.
@@ -43,7 +43,7 @@ def _log_ratio(overlap: Float64Array) -> float:
     return float(np.log(overlap.max()) - np.log(overlap.min())) if overlap.min() > 0 else np.inf
 
 
-def smooth_log_ratio(plan: FramePlan, frames: Frames, n: int, *, shape: bool) -> tuple[float, float, FrameDerivatives]:
+def smooth_log_ratio(plan: FramePlan, frames: Frames, n: int, *, shape: bool) -> tuple[float, float, Gradients]:
     """Logarithm of the ratio of the frame bounds, with smooth extremes in their place, and the latter's derivatives."""
     overlap = to_host(window_overlap(plan, frames, 0, n))
     log = np.log(np.maximum(overlap, _TINY))

@@ -9,7 +9,7 @@ import numpy as np
 from adaptstft.criteria import Additive, Criterion, Renyi
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, white_noise
-from adaptstft.engine.durations import durations
+from adaptstft.engine.frames import durations
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.diagnosis import equally_good
 from adaptstft.tuning.tables.survey import SURVEY_HOP, Framing, FramingRule, Survey, regular_frames

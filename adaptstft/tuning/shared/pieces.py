@@ -29,9 +29,8 @@ from adaptstft.criteria.energies import energies
 from adaptstft.criteria.evaluate import comparable_view
 from adaptstft.criteria.scopes import FrameView, reduce_sums
 from adaptstft.engine.bins import BinFrames, bin_forward, bin_gradients
-from adaptstft.engine.durations import durations, frame_count
 from adaptstft.engine.forward import forward
-from adaptstft.engine.frames import Frames, make_frames
+from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 
@@ -301,9 +300,8 @@ def _frame_sums(question: Question, x: AnyArray, first: int, view: FrameView) ->
     """Add up frames with one window length for all frames."""
     plan, positions = question.plan, view.positions
     frames = _constant_frames(question, first, positions)
-    totals, d = statistics(
-        plan, x, frames, question.criterion.statistics, gradient=question.gradient, centres=False, shape=question.shape
-    )
+    wanted = {"gradient": question.gradient, "positions": False, "shape": question.shape}
+    totals, d = statistics(plan, x, frames, question.criterion.statistics, **wanted)
     rows = frame_rows(question.criterion, totals, np.full(positions.size, float(plan.f_pts * len(x))), view)
     if d is None:
         return _add_up(question, view, rows, len(x))

@@ -15,8 +15,7 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive, Criterion, Renyi
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import Sums
-from adaptstft.engine.durations import TIED_HOP
-from adaptstft.engine.frames import make_frames
+from adaptstft.engine.frames import TIED_HOP, make_frames
 from adaptstft.engine.statistics import statistics
 from adaptstft.tuning.options import integer_lengths
 from adaptstft.tuning.stages.chirp_rate import balanced_length, measure_rates

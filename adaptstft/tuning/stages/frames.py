@@ -17,7 +17,7 @@ from adaptstft.common.threads import count_workers, run_blocks
 from adaptstft.common.typing import Float64Array, Scope
 from adaptstft.criteria import Criterion, UserLoss
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
-from adaptstft.engine.durations import frame_count
+from adaptstft.engine.frames import frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.objective import STOPPED, Descent, Outcome, Stopped, best_hop_ratio, descend, stay
 from adaptstft.tuning.options import BASELINES

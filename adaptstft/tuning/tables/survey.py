@@ -19,8 +19,7 @@ from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import FrameView, neighbourhood_values
-from adaptstft.engine.durations import TIED_HOP, durations, frame_count
-from adaptstft.engine.frames import Frames, make_frames
+from adaptstft.engine.frames import TIED_HOP, Frames, durations, frame_count, make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 

@@ -14,8 +14,8 @@ from adaptstft.criteria.energies import energies
 from adaptstft.criteria.evaluate import comparable_view
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import neighbourhood_values
-from adaptstft.engine.durations import durations
 from adaptstft.engine.forward import forward
+from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.survey import SURVEY_HOP, FramingRule, regular_frames
 

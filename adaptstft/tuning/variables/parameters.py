@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.engine.durations import durations, durations_adjoint, frame_count
+from adaptstft.engine.frames import durations, durations_adjoint, frame_count
 from adaptstft.tuning.penalties.variation import roughness, tilted_variation
 from adaptstft.tuning.variables.control_grid import ControlGrid
 from adaptstft.tuning.variables.guarded_hops import GuardedHops as GuardedHops

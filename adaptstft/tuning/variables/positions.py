@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.engine.durations import durations, durations_adjoint, frame_count
+from adaptstft.engine.frames import durations, durations_adjoint, frame_count
 from adaptstft.tuning.variables.guarded_hops import GuardedHops
 from adaptstft.tuning.variables.lengths import Lengths
 from adaptstft.tuning.variables.state import State
