@@ -1,1 +1,1 @@
-"""Many recordings, each tuned by itself."""
+"""Many recordings, each tuned by itself: `optimize_many` and its table."""

@@ -1,9 +1,9 @@
-"""Run one function over many tasks: here, in the processes of joblib, or on an executor such as a Dask client.
+"""Run one function over many tasks: in this process, in processes of joblib, or on an executor such as a Dask client.
 
-A task is taken from its iterator when there is room for it, so that as many are held as are being worked on. What
-goes wrong with the engine while it works on a task is an outcome of that task, `Lost`; the function itself is
-expected to return whatever else goes wrong. An executor that has broken, as one of `concurrent.futures` does when one
-of its processes dies, is of no more use: all tasks that it was given are lost, and what it raised is raised then.
+A task is taken from its iterator when there is room for it, so only the tasks under way are in memory. The function
+returns its own errors as part of its result. If the engine fails on a task (its process dies, or it cannot be sent),
+the outcome of this task is a `Lost`. A broken executor, such as a process pool of `concurrent.futures` with a dead
+process, cannot be used again: all its tasks are lost, and its error is raised.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pickle import PicklingError
@@ -20,23 +21,32 @@ from typing import Any
 from adaptstft.common.optional import require
 from adaptstft.common.validation import as_index, show
 
-#: Seconds for which the number of an executor's workers is believed.
+#: Seconds until the workers of an executor are counted again.
 _COUNT_VALID = 5.0
-#: What joblib raises if a process has died, or if a task or its outcome cannot be sent.
-_OF_A_TASK = (BrokenExecutor, PicklingError)
+#: Errors of joblib if a process has died, or if a task or its outcome cannot be sent.
+_ENGINE_ERRORS = (BrokenExecutor, PicklingError)
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The outcome of a task that an engine could not bring to an end, such as one whose process died."""
+    """Outcome of a task that the engine could not finish, for example because its process died."""
 
     error: BaseException
 
 
 class _Source:
-    """Tasks with their numbers, those under way, and what the iterator of tasks raised.
+    """Iterator of numbered tasks; keeps the tasks under way and an error of the iterator.
 
     Engines may take tasks in a thread of their own, where an exception would be lost.
+
+    Attributes
+    ----------
+    pending : dict
+        Tasks under way, by number.
+    exhausted : bool
+        True if no more tasks will come.
+    error : BaseException or None
+        Error that the iterator of tasks raised.
     """
 
     def __init__(self, tasks: Iterable[Any]) -> None:
@@ -64,17 +74,19 @@ class _Source:
 
 
 def check_engine(n_jobs: Any, executor: Any, pre_dispatch: Any) -> None:
-    """Check what a user says of the engine, before any work."""
+    """Check the arguments that choose the engine."""
     if as_index("n_jobs", n_jobs) == 0:
         raise ValueError(f"{n_jobs=} must be a positive number of processes, or a negative one that counts from all")
     if executor is not None and n_jobs != 1:
-        raise ValueError(f"{n_jobs=} is the number of joblib's processes: an executor has workers of its own")
+        raise ValueError(f"{n_jobs=} is the number of joblib's processes: an executor has its own workers")
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise TypeError(f"executor={show(executor)} must be a dask.distributed.Client or a concurrent.futures.Executor")
     if pre_dispatch is not None:
         as_index("pre_dispatch", pre_dispatch, 1)
         if executor is None and n_jobs == 1:
-            raise ValueError(f"{pre_dispatch=} needs n_jobs other than 1 or an executor: here one is held at a time")
+            raise ValueError(
+                f"{pre_dispatch=} needs n_jobs other than 1 or an executor: this process works on one at a time"
+            )
     if n_jobs != 1:
         require("joblib", extra="many")
 
@@ -87,31 +99,31 @@ def run(
     executor: Any = None,
     pre_dispatch: int | None = None,
 ) -> Generator[tuple[Any, Any], None, None]:
-    """Yield tasks with their outcomes in the order in which they are finished.
+    """Yield tasks with their outcomes, in the order in which they finish.
 
     Parameters
     ----------
     function : callable
-        ``function(task)``, which other processes can import or unpickle.
+        Function of one task. Other processes must be able to import or unpickle it.
     tasks : iterable
-        What to call it with.
+        The tasks.
     n_jobs : int, optional
-        Number of joblib's processes; 1 works here.
+        Number of processes of joblib; 1 means this process.
     executor : dask.distributed.Client or concurrent.futures.Executor, optional
-        Where to work instead.
+        Executor to use instead.
     pre_dispatch : int, optional
-        Most tasks that are held at a time; twice the number of workers by default.
+        Largest number of tasks under way; twice the number of workers by default.
 
     Yields
     ------
     task
-        As taken from `tasks`.
+        A task.
     outcome
-        What `function` returned, or `Lost`.
+        The result of `function`, or `Lost`.
 
     Examples
     --------
-    >>> from adaptstft import parallel
+    >>> from adaptstft.batch import parallel
     >>> list(parallel.run(abs, [-1, 2]))
     [(-1, 1), (2, 2)]
     """
@@ -126,7 +138,7 @@ def run(
             outcome = function(task)
             del source.pending[number]
             yield task, outcome
-            task = outcome = None  # or this generator would hold them while the next one is loaded
+            task = outcome = None  # free the memory before the next task is loaded
     if source.error is not None:
         raise source.error
 
@@ -134,25 +146,36 @@ def run(
 def _on_joblib(
     function: Callable[[Any], Any], source: _Source, n_jobs: int, pre_dispatch: int | None
 ) -> Generator[tuple[Any, Any], None, None]:
-    """Work in joblib's processes, and start again with new ones if one of them dies."""
+    """Run tasks in processes of joblib.
+
+    If a process dies, joblib fails all tasks under way, and its next call starts new processes. The failed tasks are
+    then repeated one by one, so that only the task that kills its process is lost.
+    """
     joblib = require("joblib", extra="many")
     function = partial(_in_folder, os.getcwd(), function)
-    settings = {"batch_size": 1, "pre_dispatch": pre_dispatch or "2*n_jobs", "return_as": "generator_unordered"}
-    while source.pending or not source.exhausted:
+
+    def in_processes(items: Iterable[tuple[int, Any]], count: int) -> Iterator[tuple[int, Any]]:
+        settings = {"batch_size": 1, "pre_dispatch": pre_dispatch or "2*n_jobs", "return_as": "generator_unordered"}
         # without max_nbytes=None joblib keeps a copy of every large array in shared memory until the end
-        pool = joblib.Parallel(n_jobs=n_jobs, max_nbytes=None, **settings)
-        try:
-            for number, outcome in pool(joblib.delayed(_numbered)(function, *item) for item in source):
+        pool = joblib.Parallel(n_jobs=count, max_nbytes=None, **settings)
+        found: Iterator[tuple[int, Any]] = pool(joblib.delayed(_numbered)(function, *item) for item in items)
+        return found
+
+    while source.pending or not source.exhausted:
+        with suppress(*_ENGINE_ERRORS):
+            for number, outcome in in_processes(source, n_jobs):
                 yield source.pending.pop(number), outcome
-        except _OF_A_TASK:
-            pass  # one of those under way has ended all processes
-        for number in list(source.pending):
-            task = source.pending.pop(number)
-            yield task, _alone(joblib, function, task)
+        for number, task in list(source.pending.items()):
+            try:
+                # two jobs: with one joblib would work in this process
+                ((_, outcome),) = in_processes([(number, task)], 2)
+            except _ENGINE_ERRORS as error:
+                outcome = Lost(error)
+            yield source.pending.pop(number), outcome
 
 
 def _in_folder(folder: str, function: Callable[[Any], Any], task: Any) -> Any:
-    """Work in the folder that paths are relative to: joblib's processes may be older than the last change of it."""
+    """Run a task in the current folder of the caller: joblib may reuse processes that started in another folder."""
     if os.getcwd() != folder:
         os.chdir(folder)
     return function(task)
@@ -162,17 +185,8 @@ def _numbered(function: Callable[[Any], Any], number: int, task: Any) -> tuple[i
     return number, function(task)
 
 
-def _alone(joblib: Any, function: Callable[[Any], Any], task: Any) -> Any:
-    """Run one task in a process of its own; with one job joblib would run it in this one."""
-    try:
-        (outcome,) = joblib.Parallel(n_jobs=2, max_nbytes=None)([joblib.delayed(function)(task)])
-    except _OF_A_TASK as error:
-        return Lost(error)
-    return outcome
-
-
 class _Room:
-    """How many tasks an executor is given at a time."""
+    """Largest number of tasks that an executor has at a time."""
 
     def __init__(self, executor: Any, most: int | None) -> None:
         self._executor, self._most = executor, most
@@ -190,7 +204,7 @@ class _Room:
 def _worker_count(executor: Any) -> int:
     if _is_dask(executor):
         return int(sum(executor.nthreads().values()))
-    count = getattr(executor, "_max_workers", None)  # what the executors of the standard library and loky have
+    count = getattr(executor, "_max_workers", None)  # of executors of the standard library and of loky
     return count if isinstance(count, int) else 1
 
 
@@ -201,7 +215,7 @@ def _is_dask(executor: Any) -> bool:
 def _on_executor(
     function: Callable[[Any], Any], source: _Source, executor: Any, pre_dispatch: int | None
 ) -> Generator[tuple[Any, Any], None, None]:
-    # a pure task would not run twice, whatever became of what it wrote
+    # Dask would take the result of an equal pure task instead of running this one
     submitter = executor.get_executor(pure=False) if _is_dask(executor) else executor
     room = _Room(executor, pre_dispatch)
     futures: dict[Any, int] = {}
@@ -232,6 +246,6 @@ def _outcome(future: Any) -> Any:
     try:
         return future.result()
     except CancelledError:
-        raise  # by whoever has the executor
+        raise  # cancelled by the owner of the executor
     except Exception as error:
         return Lost(error)

@@ -1,8 +1,8 @@
-"""Results of many recordings as rows of a table, and the file that they are appended to.
+"""Results of many recordings as rows of a table, and the file of these rows.
 
-A row is one line of text, written whole and at once, so that a run that is killed leaves at most a torn last line,
-which the next run drops. Parquet files cannot be appended to: their rows go to a file of lines beside them, from which
-the Parquet file is written when the run ends, however it ends, or else at the beginning of the next one.
+A row is one line of text that is written at once. A killed run leaves at most one incomplete line at the end, which the
+next run drops. Rows cannot be appended to a Parquet file: they go to a text file beside it, and the Parquet file is
+written at the end of the run, also after an error, or else at the beginning of the next run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from adaptstft.common.optional import require
 if TYPE_CHECKING:
     from adaptstft.tuning.result.result import TuningResult
 
-#: Values by column; None where there is none.
+#: Values by column; None if a row has no value.
 Row: TypeAlias = dict[str, Any]
 
 COLUMNS: dict[str, type] = {
@@ -62,17 +62,17 @@ COLUMNS: dict[str, type] = {
 }
 SUFFIXES = (".csv", ".parquet")
 _HEADER = ",".join(COLUMNS) + "\n"
-#: Most characters of an error that are kept: readers of CSV refuse fields that are too long.
+#: Largest number of characters of an error: readers of CSV refuse longer fields.
 _LONGEST_ERROR = 2000
 
 
 def describe(result: TuningResult) -> Row:
-    """Return the columns that a result fills: lengths in samples, of several their median and range."""
+    """Return the columns of a result. Several lengths (in samples) are given by their median and range."""
     lengths = np.asarray(result.win_length)
     median = float(np.median(lengths))
     window = result.sft.window
     low, high = result.sensitivity.factors
-    found = result.recommended
+    recommended = result.recommended
     return {
         "window": ":".join([window.name, *(repr(float(value)) for value in window.shape)]),
         "win_length": median,
@@ -81,8 +81,8 @@ def describe(result: TuningResult) -> Row:
         "win_duration": median / result.sft.fs,
         "factor_low": low,
         "factor_high": high,
-        "recommended_win_length": None if found is None else float(np.median(found.win_length)),
-        "recommended_hop": None if found is None else float(np.median(found.hop)),
+        "recommended_win_length": None if recommended is None else float(np.median(recommended.win_length)),
+        "recommended_hop": None if recommended is None else float(np.median(recommended.hop)),
         "hop": float(result.hop),
         "frames": None if result.positions is None else int(result.positions.size),
         "mfft": result.sft.mfft,
@@ -97,7 +97,7 @@ def describe(result: TuningResult) -> Row:
 
 
 def describe_error(error: BaseException) -> Row:
-    """Return the columns that an error fills."""
+    """Return the columns of an error."""
     if isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:
@@ -109,27 +109,34 @@ def describe_error(error: BaseException) -> Row:
 
 
 def describe_file(path: str | os.PathLike[str]) -> Row:
-    """Return the columns by which a file is known again; nothing if there is none to be seen from here."""
+    """Return size and time of change of a file, an empty row if it cannot be accessed."""
     try:
-        found = os.stat(path)
-    except (OSError, ValueError):  # names that hold a null character
+        status = os.stat(path)
+    except (OSError, ValueError):  # ValueError: the name holds a null character
         return {}
-    return {"file_size": found.st_size, "file_mtime_ns": found.st_mtime_ns}
+    return {"file_size": status.st_size, "file_mtime_ns": status.st_mtime_ns}
+
+
+def file_has_changed(path: Any, row: Row) -> bool:
+    """Return True if a file has another size or time of change than its row says."""
+    if row["file_size"] is None or not isinstance(path, str | os.PathLike):
+        return False
+    return any(row[name] != value for name, value in describe_file(path).items())
 
 
 def labelled(name: str, text: str) -> str:
-    """Put a name before a text that does not begin with it."""
+    """Return the text with the name before it, unless it begins with the name."""
     return text if text.startswith(name) else f"{name}: {text}"
 
 
 def one_line(text: str) -> str:
-    """Join lines by blanks, and show what is not text as an escape."""
+    """Return a text on one line, with escapes for bytes that are no text."""
     return " ".join(text.encode("utf-8", "backslashreplace").decode().split())
 
 
 def _format(row: Row) -> str:
     text = io.StringIO()
-    # floats are written by repr, so that they come back to the last bit
+    # the writer uses repr for floats, which loses no bit
     csv.writer(text, lineterminator="\n").writerow(row.get(name) for name in COLUMNS)
     return text.getvalue()
 
@@ -145,19 +152,19 @@ def _value(kind: type, text: str) -> Any:
 
 
 class RowFile:
-    """The file that rows are appended to, and the rows that it holds already.
+    """A file of rows, to which rows can be appended.
 
     Parameters
     ----------
     path : path-like
-        A file that ends in ``.csv`` or ``.parquet``; it is made if there is none.
+        A file that ends in ``.csv`` or ``.parquet``. It is created if it does not exist.
     retry : bool
-        Whether rows that hold an error are taken out.
+        True removes the rows that hold an error.
 
     Attributes
     ----------
     rows : dict
-        Rows by name, those appended included. A row that is appended takes the place of one of its name.
+        All rows by name. An appended row replaces an earlier one of the same name.
 
     Raises
     ------
@@ -171,13 +178,13 @@ class RowFile:
         self.path = check_path(path)
         self._parquet = self.path.suffix.lower() == ".parquet"
         self._lines = self.path.with_name(self.path.name + ".rows") if self._parquet else self.path
-        self._stream = _open_alone(self._lines)  # first: what another run still writes is not to be read
+        self._stream = _open_locked(self._lines)  # before reading: another run may still be writing
         self._count = 0
         try:
             finished = self._read_finished()
             self.rows = finished | self._read_lines()
             if retry:
-                self._take_out_errors()
+                self._remove_errors()
         except BaseException:
             self._stream.close()
             raise
@@ -190,12 +197,12 @@ class RowFile:
             return _read_parquet(self.path)
         except ValueError:
             if os.fstat(self._stream.fileno()).st_size == 0:
-                with suppress(OSError):  # an open file cannot be removed everywhere
-                    self._lines.unlink()  # beside a file of somebody else's nothing is left
+                with suppress(OSError):  # some systems cannot remove an open file
+                    self._lines.unlink()  # leave no new file beside a file that is not ours
             raise
 
     def _read_lines(self) -> dict[str, Row]:
-        """Read whole lines, and cut off what follows the last of them."""
+        """Read the complete lines, and cut off an incomplete one at the end."""
         data = self._stream.read()
         whole = data.rfind(b"\n") + 1
         header = _HEADER.encode()
@@ -210,15 +217,15 @@ class RowFile:
             self._write(header)
         try:
             text = data[len(header) : whole].decode()
-            found = list(map(_parse, csv.reader(io.StringIO(text, newline=""))))
+            rows = list(map(_parse, csv.reader(io.StringIO(text, newline=""))))
         except (ValueError, csv.Error) as error:
             raise ValueError(
                 f"out={str(self.path)!r}: {self._lines.name} has a line that is no row ({error})"
             ) from error
-        self._count = len(found)
-        return {row["name"]: row for row in found}
+        self._count = len(rows)
+        return {row["name"]: row for row in rows}
 
-    def _take_out_errors(self) -> None:
+    def _remove_errors(self) -> None:
         kept = {name: row for name, row in self.rows.items() if row["status"] != "error"}
         if len(kept) == len(self.rows):
             return
@@ -231,22 +238,22 @@ class RowFile:
         self._replace_lines()
 
     def _replace_lines(self) -> None:
-        """Write the rows anew, in a file that replaces the old one: at no time are there fewer rows on the disk."""
+        """Write all rows to a new file that then replaces the old one, so that no row is ever missing on disk."""
         new = self._lines.with_name(self._lines.name + ".new")
         new.write_text(_HEADER + "".join(map(_format, self.rows.values())), encoding="utf-8", newline="")
         old = self._stream
-        if os.name == "nt":  # where an open file cannot be replaced
+        if os.name == "nt":  # Windows cannot replace an open file
             old.close()
         os.replace(new, self._lines)
         try:
-            self._stream = _open_alone(self._lines)
+            self._stream = _open_locked(self._lines)
         finally:
             old.close()
         self._stream.seek(0, os.SEEK_END)
         self._count = len(self.rows)
 
     def append(self, row: Row) -> None:
-        """Write one row, which reaches the operating system before this returns."""
+        """Write one row, and pass it to the operating system before returning."""
         self._write(_format(row).encode())
         self._count += 1
         self.rows.pop(row["name"], None)  # rows are in the order in which they were written
@@ -254,7 +261,7 @@ class RowFile:
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
-        while view:  # a raw stream may take a part only
+        while view:  # a raw stream may write only a part
             view = view[self._stream.write(view) :]
 
     def __enter__(self) -> Self:
@@ -266,9 +273,9 @@ class RowFile:
         try:
             if self._parquet:
                 _write_parquet(self.path, self.rows.values())
-                if os.name == "nt":  # where an open file cannot be removed
+                if os.name == "nt":  # Windows cannot remove an open file
                     self._stream.close()
-                self._lines.unlink()  # while it is held: the next run's is another file
+                self._lines.unlink()  # while it is locked: the next run makes another file
             elif self._count > len(self.rows):
                 self._replace_lines()
         finally:
@@ -276,7 +283,7 @@ class RowFile:
 
 
 def check_path(path: Any) -> Path:
-    """Require a file to write that is a table, in a folder that exists, and what writes it."""
+    """Require the path of a table in an existing folder, and the packages that write it."""
     try:
         file = Path(path)
     except TypeError:
@@ -290,8 +297,8 @@ def check_path(path: Any) -> Path:
     return file
 
 
-def _open_alone(path: Path) -> io.FileIO:
-    """Open a file for reading and writing, and hold it against other processes where the system can."""
+def _open_locked(path: Path) -> io.FileIO:
+    """Open a file for reading and writing, and lock it against other processes if the system can."""
     while True:
         path.touch()
         stream = io.FileIO(path, "r+")
@@ -302,7 +309,7 @@ def _open_alone(path: Path) -> io.FileIO:
         except BaseException:
             stream.close()
             raise
-        stream.close()  # another run has removed or replaced it meanwhile
+        stream.close()  # another run has removed or replaced the file
 
 
 def _lock(stream: io.FileIO, path: Path) -> None:
@@ -314,12 +321,12 @@ def _lock(stream: io.FileIO, path: Path) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ValueError(f"out={str(path)!r} is being written by another run") from None
-    except OSError:  # file systems of a network that know no locks
+    except OSError:  # some network file systems have no locks
         pass
 
 
 def _is_at(stream: io.FileIO, path: Path) -> bool:
-    """Whether a path still leads to the file that is open."""
+    """Return True if the path still is that of the open file."""
     try:
         return os.path.samestat(os.fstat(stream.fileno()), path.stat())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What `optimize_many` returns."""
+"""The table that `optimize_many` returns."""
 
 from __future__ import annotations
 
@@ -16,33 +16,35 @@ from adaptstft.tuning.result.result import TuningResult
 
 __all__ = ["TuningTable"]
 
+#: Number of notes in a summary.
 _NOTES = 3
 
 
 class TuningTable(Sequence[Row]):
     """Rows of `optimize_many`, one for each recording, in the order of the recordings.
 
-    A sequence of dicts whose keys are the columns; a value that a row does not have is None.
+    A sequence of dicts whose keys are the columns. Missing values are None.
 
     Attributes
     ----------
     rows : list of dict
-        The rows. Columns are ``name``; ``status``, ``"ok"`` or ``"error"``, and ``error_type`` and ``error``,
-        what went wrong; ``fs`` (Hz), ``channels`` and ``n`` (samples), the recording; ``file_size`` (bytes) and
-        ``file_mtime_ns``, the time of its last change, of one that is a path; ``window``, its name, and
-        its shape after a colon; ``win_length`` (samples) and ``win_duration`` (s), of several lengths the median, with
-        ``win_length_min`` and ``win_length_max``; ``factor_low`` and ``factor_high``, between which all lengths
-        may be multiplied and remain as good, see `adaptstft.TuningResult`'s ``sensitivity``;
-        ``recommended_win_length`` and ``recommended_hop``, even and integer, or their medians; ``hop``
-        (samples), ``frames``, ``mfft``; ``fun`` and ``area_fun``; ``success``, ``message``, ``notes``, ``nit`` and
-        ``nfev`` of the optimiser; ``seconds``, what it took to read and tune; ``saved``, the file of the whole
-        result; ``settings``, the arguments that are not the default ones, in JSON; ``version`` of adaptstft.
+        The rows, with these columns. Of the recording: ``name``; ``status``, ``"ok"`` or ``"error"``; ``error_type``
+        and ``error``; ``fs`` (Hz), ``channels`` and ``n`` (samples); if it is a file, ``file_size`` (bytes) and
+        ``file_mtime_ns``, the time of its last change. Of the window: ``window``, the name, with the shape parameters
+        after a colon; ``win_length`` (samples) and ``win_duration`` (s), the median if there are several lengths;
+        ``win_length_min`` and ``win_length_max``; ``factor_low`` and ``factor_high``, the range of factors for all
+        lengths with an equally good result, see ``sensitivity`` of `adaptstft.TuningResult`;
+        ``recommended_win_length`` (even) and ``recommended_hop`` (integer), or their medians. Of the frames: ``hop``
+        (samples), ``frames``, ``mfft``. Of the optimiser: ``fun``, ``area_fun``, ``success``, ``message``, ``notes``,
+        ``nit`` and ``nfev``. Of the run: ``seconds``, the time to read and tune the recording; ``saved``, the file of
+        the whole result; ``settings``, the arguments that differ from the defaults, in JSON; ``version`` of
+        adaptstft.
     results : list of TuningResult or None, or None
-        With ``full_output=True`` the results, None where a row holds an error or comes from an earlier run.
+        The whole results, with ``full_output=True``; None if a row holds an error or comes from an earlier run.
     out : pathlib.Path or None
-        The file that the rows were written to.
+        The file of the rows.
     resumed : int
-        How many of the rows come from earlier runs.
+        Number of rows that come from earlier runs.
 
     Examples
     --------
@@ -83,7 +85,7 @@ class TuningTable(Sequence[Row]):
 
     @property
     def failed(self) -> list[Row]:
-        """Rows of recordings that could not be read or tuned."""
+        """Rows of the recordings that could not be read or tuned."""
         return [row for row in self.rows if row["status"] == "error"]
 
     def to_frame(self) -> Any:
@@ -92,23 +94,23 @@ class TuningTable(Sequence[Row]):
         Returns
         -------
         pandas.DataFrame
-            One row for each recording, in their order; missing values are those of pandas.
+            One row for each recording, in their order. Missing values are NaN or None, as in pandas.
 
         Raises
         ------
         ImportError
-            Without pandas, with the command that installs it.
+            If pandas is not installed, with the command that installs it.
         """
         pandas = require("pandas", extra="many")
         return pandas.DataFrame(self.rows, columns=list(COLUMNS))
 
     def summary(self, errors: int = 5) -> str:
-        """Return how many recordings were tuned, what was found, common notes, and the first errors.
+        """Return a text: number of tuned recordings, window lengths, frequent notes and the first errors.
 
         Parameters
         ----------
         errors : int, optional
-            Most errors that are listed.
+            Largest number of errors to list.
 
         Returns
         -------

@@ -4,20 +4,20 @@ import functools
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 
+import autograd.numpy as anp
 import numpy as np
 import pytest
 import scipy.io.wavfile
 
 import adaptstft
+from adaptstft import windows
 from adaptstft.batch import parallel, rows
-from adaptstft.batch.many import _count
+from adaptstft.batch.items import count_items
 from adaptstft.batch.rows import RowFile
+from adaptstft.windows import window
 
 FS = 1000.0
 
@@ -154,7 +154,7 @@ def test_a_file_that_was_replaced_while_it_was_waited_for_is_opened_again(tmp_pa
         lock(stream, path)
 
     monkeypatch.setattr(rows, "_lock", late)
-    with rows._open_alone(path) as stream:
+    with rows._open_locked(path) as stream:
         assert stream.read() == b"new"
     assert len(calls) == 2
 
@@ -217,8 +217,13 @@ def test_as_many_recordings_are_announced_as_there_are(files):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": chirp(30), "b": chirp(40)})
     series = pandas.Series(files, index=["x", "y"])
-    assert _count(frame) == 2 and _count(series) == 2 and _count({"a": 1}) == 1 and _count([1, 2, 3]) == 3
-    assert _count(np.zeros((4, 9))) == 4 and _count(iter([1])) is None
+    assert (
+        count_items(frame) == 2
+        and count_items(series) == 2
+        and count_items({"a": 1}) == 1
+        and count_items([1, 2, 3]) == 3
+    )
+    assert count_items(np.zeros((4, 9))) == 4 and count_items(iter([1])) is None
     table = adaptstft.optimize_many(series)
     assert [row["name"] for row in table] == ["x", "y"] and not table.failed
 
@@ -278,49 +283,47 @@ def test_without_a_file_the_error_says_that_nothing_is_kept():
 
 
 # ---------------------------------------------------------------------------------------
-# Losses of the user's
+# User losses
 
 
-LOSS = """
-import autograd.numpy as anp
-ORDER = {order}
-KNOWN = {{"mean", "sum", "max", "min", "std"}}
-
-def total(power):
-    return anp.sum(power ** ORDER) if "sum" in {{"sum", "mean", "max", "min", "std"}} else 0.0
-
-def loss(power):
-    return total(power) / anp.sum(power) ** ORDER
-"""
+def concentration(power):
+    return anp.sum(power**2) / anp.sum(power) ** 2
 
 
-def loss_of(order):
-    space = {"__name__": "losses"}
-    exec(LOSS.format(order=order), space)
-    return space["loss"]
+def smaller_concentration(power):
+    return anp.sum(power**1.5) / anp.sum(power) ** 1.5
 
 
-def test_a_loss_whose_module_has_changed_is_another_setting(tmp_path):
+def test_a_loss_is_compared_by_its_name(tmp_path):
     options = {"fs": FS, "out": tmp_path / "out.csv", "hop": 32.0, "mfft": 256, "win_bounds": (64, 200), "starts": 1}
-    (row,) = adaptstft.optimize_many({"a": chirp(100)}, criterion=loss_of(2.0), **options)
+    (row,) = adaptstft.optimize_many({"a": chirp(100)}, criterion=concentration, **options)
     assert row["status"] == "ok", row["error"]
-    assert "sha256" in json.loads(row["settings"])["criterion"]
-    assert adaptstft.optimize_many({"a": forbidden}, criterion=loss_of(2.0), **options).resumed == 1
+    assert json.loads(row["settings"])["criterion"] == {"function": f"{__name__}.concentration"}
+    assert adaptstft.optimize_many({"a": forbidden}, criterion=concentration, **options).resumed == 1
     with pytest.raises(ValueError, match=r"written with other settings"):
-        adaptstft.optimize_many({"a": forbidden}, criterion=loss_of(1.5), **options)
+        adaptstft.optimize_many({"a": forbidden}, criterion=smaller_concentration, **options)
 
 
-def test_sets_of_text_have_one_order_in_every_process(tmp_path):
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_changed_files as t\n"
-    code += "from adaptstft.settings_text import settings_text; print(settings_text({'a': t.loss_of(2)}, {'a': None}))"
-    texts = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env=os.environ | {"PYTHONHASHSEED": str(seed)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in range(3)
-    }
-    assert len(texts) == 1
+def test_a_loss_without_a_name_is_refused_with_a_file_alone(tmp_path):
+    def inner(power):
+        return concentration(power)
+
+    options = {"fs": FS, "hop": 32.0, "mfft": 256, "win_bounds": (64, 200), "starts": 1}
+    for loss in (inner, lambda power: concentration(power)):
+        with pytest.raises(ValueError, match=r"criterion=<function .* cannot be compared .*<locals>"):
+            adaptstft.optimize_many({"a": forbidden}, criterion=loss, out=tmp_path / "out.csv", **options)
+        (row,) = adaptstft.optimize_many({"a": chirp(100)}, criterion=loss, **options)
+        assert row["status"] == "ok", row["error"]
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_registered_windows_are_compared_by_their_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(window, "FAMILIES", dict(window.FAMILIES))
+    for name, power in (("first", 2), ("second", 4)):
+        windows.register(name, lambda u, power=power: anp.cos(np.pi * u) ** power)
+    options = {"fs": FS, "out": tmp_path / "out.csv"}
+    (row,) = adaptstft.optimize_many({"a": chirp(100)}, window="first", **options)
+    assert row["status"] == "ok", row["error"]
+    assert adaptstft.optimize_many({"a": forbidden}, window="first", **options).resumed == 1
+    with pytest.raises(ValueError, match=r"written with other settings"):
+        adaptstft.optimize_many({"a": forbidden}, window="second", **options)

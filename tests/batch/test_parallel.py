@@ -151,7 +151,8 @@ def test_without_joblib_the_extra_is_named(monkeypatch):
 
 
 def test_no_engine_is_imported_before_it_is_asked_for():
-    code = "import sys, adaptstft.many; print([m for m in ('joblib', 'dask', 'pandas', 'pyarrow') if m in sys.modules])"
+    code = "import sys, adaptstft.batch.many\n"
+    code += "print([m for m in ('joblib', 'dask', 'pandas', 'pyarrow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

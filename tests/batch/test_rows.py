@@ -120,7 +120,7 @@ def test_retry_of_a_killed_parquet_run(tmp_path):
         file._stream.close()  # killed at once
         assert list(file.rows) == ["a"]
         assert list(rows._read_parquet(path)) == ["a"]
-        file._stream = rows._open_alone(lines_of(path))
+        file._stream = rows._open_locked(lines_of(path))
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,22 @@ from adaptstft.batch.settings_text import settings_text
 
 
 def text(value):
-    return settings_text({"a": value}, {"a": None})
+    return settings_text({"a": value}, {"a": None}, comparable=True)
 
 
-def weighted(weight):
+def total(power):
+    return power.sum()
+
+
+def largest(power):
+    return power.max()
+
+
+def weighted(weight, power):
+    return weight * power.sum()
+
+
+def weighted_inside(weight):
     return lambda power: weight * power.sum()
 
 
@@ -30,8 +42,19 @@ class Loss:
         return self.weight * power.sum()
 
 
-def recursive(power):
-    return recursive(power) if power is None else power.sum()
+@dataclass
+class DataLoss:
+    weight: float
+
+    def __call__(self, power):
+        return self.weight * power.sum()
+
+    def loss(self, power):
+        return self(power)
+
+    @classmethod
+    def unit_loss(cls, power):
+        return cls(1.0)(power)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +66,18 @@ def recursive(power):
         (np.arange(3), [0, 1, 2]),
         (criteria.Renyi(alpha=3), criteria.Renyi()),
         (windows.resolve(("kaiser", 8)), ("kaiser", 8.0)),
-        (weighted(2), weighted(2.0)),
-        (criteria.resolve(weighted(1)), weighted(1)),
-        (Loss(1), Loss(1)),
-        (functools.partial(weighted, 1), functools.partial(weighted, 1)),
+        (total, total),
+        (criteria.resolve(total), total),
+        (windows.resolve(np.cos), np.cos),
+        (DataLoss(1), DataLoss(1.0)),
+        (DataLoss(1).loss, DataLoss(1.0).loss),
+        (functools.partial(weighted, 1), functools.partial(weighted, 1.0)),
         (np.ones(100), np.ones(100)),
+        ({"b", "a"}, frozenset("ab")),
     ],
     ids=[
-        "int", "numpy", "sequence", "array", "criterion", "window", "function", "callable", "object", "partial", "long",
+        "int", "numpy", "sequence", "array", "criterion", "window", "function", "callable", "window function",
+        "dataclass", "method", "partial", "long", "set",
     ],
 )  # fmt: skip
 def test_equal_settings_have_one_text(one, other):
@@ -65,71 +92,54 @@ def test_equal_settings_have_one_text(one, other):
         ("1", 1),
         (criteria.Renyi(alpha=3), criteria.Renyi(alpha=2)),
         (criteria.Renyi(), criteria.Shannon()),
-        (weighted(1), weighted(2)),
-        (lambda u: u, lambda u: u + 1),
-        (lambda u: u.sum(), lambda u: u.mean()),
-        (lambda u, k=1: u + k, lambda u, k=2: u + k),
-        (Loss(1), Loss(2)),
+        (criteria.Combined(["renyi", "lp"]), criteria.Combined(["renyi", "lp"], weights=[1, 2])),
+        (total, largest),
+        (total, np.sum),
+        (np.max, "numpy.max"),
+        (DataLoss(1), DataLoss(2)),
+        (DataLoss(1).loss, DataLoss(2).loss),
+        (DataLoss.unit_loss, DataLoss(1.0).loss),
         (functools.partial(weighted, 1), functools.partial(weighted, 2)),
+        (functools.partial(total), functools.partial(largest)),
+        (1j, 2j),
         (np.ones(100), np.zeros(100)),
+        (np.exp(1j * np.arange(40)), np.exp(-1j * np.arange(40))),
         (windows.resolve(np.cos), windows.resolve(np.cosh)),
     ],
     ids=[
-        "number", "flag", "text", "parameter", "criterion", "captured", "code", "names", "default", "object", "partial",
-        "long", "window",
+        "number", "flag", "text", "parameter", "criterion", "weights", "function", "module", "name", "dataclass",
+        "method", "class method", "partial", "function of partial", "complex", "long", "long complex", "window",
     ],
 )  # fmt: skip
 def test_different_settings_have_different_texts(one, other):
     assert text(one) != text(other)
 
 
-WEIGHT = 2.0
-TABLE = {"a": 1, "b": {"x", "y", "z"}}
-
-
-def of_module(power):
-    return helped(power) * (1 if "x" in {"x", "y", "z"} else 2)
-
-
-def helped(power):
-    return [WEIGHT * p for p in power] + [TABLE["a"]]
-
-
-@dataclass
-class Config:
-    weight: float
-
-
-@dataclass
-class Method:
-    weight: float
-
-    def loss(self, power):
-        return self.weight * power.sum()
-
-
-def configured(config):
-    return lambda power: config.weight * power.sum()
+def test_a_function_is_its_module_and_name():
+    assert json.loads(text(total)) == {"a": {"function": f"{__name__}.total"}}
+    assert json.loads(text(np.sum)) == {"a": {"function": "numpy.sum"}}
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("WEIGHT", 3.0), ("TABLE", {"a": 2}), ("helped", np.sum)], ids=["number", "table", "function"]
+    ("value", "reason"),
+    [
+        (lambda power: power.sum(), "<lambda> has no name"),
+        (weighted_inside(2), r"weighted_inside\.<locals>\.<lambda> has no name"),
+        (functools.partial(lambda weight, power: weight, 1), "<lambda> has no name"),
+        (criteria.resolve(lambda power: power.sum()), "<lambda> has no name"),
+        (windows.resolve(lambda u: np.cos(np.pi * u) ** 2), "<lambda> has no name"),
+        ([lambda power: power.sum()], "<lambda> has no name"),
+        (Loss(1), "an object of type Loss is no dataclass"),
+        (Loss(1).__call__, "an object of type Loss is no dataclass"),
+        (object(), "an object of type object is no dataclass"),
+    ],
+    ids=["lambda", "inner", "partial", "criterion", "window", "list", "object", "method", "no function"],
 )
-def test_variables_of_the_module_are_settings(monkeypatch, name, value):
-    """Those that a function refers to, in a comprehension or by way of another function of the module."""
-    before = text(of_module)
-    assert text(of_module) == before != "{}"
-    monkeypatch.setitem(globals(), name, value)
-    assert text(of_module) != before
-
-
-def test_what_functions_are_bound_to_is_a_setting():
-    assert text(Method(1.0).loss) == text(Method(1).loss) != text(Method(2.0).loss)
-    assert text(configured(Config(1.0))) == text(configured(Config(1))) != text(configured(Config(2.0)))
-    weights = np.exp(1j * np.arange(40))
-    assert text(weighted(weights)) == text(weighted(weights.copy())) != text(weighted(weights.conj()))
-    assert text(weighted(1j)) != text(weighted(2j))
-    assert text(weighted({"a", "b"})) == text(weighted(frozenset("ba"))) != text(weighted({"a", "c"}))
+def test_settings_without_a_name_are_refused(value, reason):
+    with pytest.raises(ValueError, match=rf"a=.* cannot be compared with the settings of another run: .*{reason}"):
+        text(value)
+    # where nothing is compared they have a text all the same
+    assert json.loads(settings_text({"a": value}, {"a": None}))
 
 
 def test_many_numbers_are_a_digest_in_any_container():
@@ -146,17 +156,9 @@ def test_defaults_are_left_out_and_the_rest_is_json():
     assert found == {"hop": 8, "mode": "é"}
 
 
-def test_what_refers_to_itself_has_a_text():
-    captured = []
-    captured.append(lambda power: captured)
-    assert json.loads(text(captured[0])) and json.loads(text(recursive)) and json.loads(text(np.sum))
-
-
 def test_other_processes_find_the_same_text():
-    code = (
-        "import test_settings_text as t; print(t.text(t.weighted(3)), t.text(t.Loss(2)), t.text(t.of_module), end='')"
-    )
-    for seed in ("0", "1", "2"):  # of the order of sets
+    code = "import test_settings_text as t; print(t.text(t.total), t.text(t.DataLoss(2)), t.text({'x', 'y'}), end='')"
+    for seed in ("0", "1", "2"):  # changes the order of sets
         done = subprocess.run(
             [sys.executable, "-c", code],
             capture_output=True,
@@ -165,4 +167,5 @@ def test_other_processes_find_the_same_text():
             cwd=__file__.rpartition("/")[0],
             env=os.environ | {"PYTHONHASHSEED": seed},
         )
-        assert done.stdout == f"{text(weighted(3))} {text(Loss(2))} {text(of_module)}"
+        expected = f"{text(total)} {text(DataLoss(2))} {text({'y', 'x'})}"
+        assert done.stdout == expected.replace(f"{__name__}.", "test_settings_text.")
