@@ -1,4 +1,7 @@
-"""The caller's axes and the form that the block engine works on."""
+"""Conversion between arrays with the axes of the user and the arrays of the engine.
+
+The engine takes signals of shape (channels, samples) and returns transforms of shape (channels, frames, f_pts).
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ from adaptstft.engine.plan import FramePlan
 
 
 def spectra_to_public(spectra: AnyArray, lead: tuple[int, ...], axis: int) -> AnyArray:
-    """(channels, frames, f_pts) -> (..., f_pts, frames) with frequency at `axis`, where time was."""
+    """Return a transform of the engine in shape (..., f_pts, frames), then move frequency to `axis`."""
     S = np.swapaxes(spectra, -1, -2).reshape(*lead, spectra.shape[2], spectra.shape[1])
     return np.moveaxis(S, -2, axis)
 
 
 def spectra_to_channels(S: AnyArray, f_axis: int, t_axis: int) -> tuple[AnyArray, tuple[int, ...]]:
-    """Bring a transform to complex numbers of shape (channels, frames, f_pts); also return its other axes."""
+    """Return a complex transform in shape (channels, frames, f_pts), and the shape of the other axes."""
     moved = np.moveaxis(S, (t_axis, f_axis), (-2, -1))
     if not np.iscomplexobj(moved):
         moved = moved.astype(np.result_type(moved.dtype, np.complex64))
@@ -33,20 +36,41 @@ def spectra_to_channels(S: AnyArray, f_axis: int, t_axis: int) -> tuple[AnyArray
 
 
 def synthesis_axis(lead: tuple[int, ...], f_axis: int, t_axis: int) -> int:
-    """Return the axis of time in the signal of a transform: as in SciPy, it takes the place of frequency."""
+    """Return the time axis of the signal of a transform: as in SciPy, the axis where frequency was."""
     return f_axis if f_axis < len(lead) + 1 else t_axis
 
 
 def signal_to_public(x: AnyArray, lead: tuple[int, ...], f_axis: int, t_axis: int) -> AnyArray:
-    """(channels, samples) -> (..., samples) with time where frequency was."""
+    """Return a signal of the engine in shape (..., samples), with time on the axis where frequency was."""
     return np.moveaxis(x.reshape(*lead, x.shape[1]), -1, synthesis_axis(lead, f_axis, t_axis))
 
 
 @dataclass(frozen=True)
 class SignalLayout:
-    """A checked signal as channels, its frames, and the way back to the caller's axes.
+    """A checked signal as channels, its frames, and the conversion of results to the axes of the user.
 
-    Channels are where the kernels of `plan` work; `on_device` tells whether what goes back stays there.
+    Attributes
+    ----------
+    plan : FramePlan
+        FFT and window of the transform.
+    on_device : bool
+        Whether results stay on the device of the kernels; otherwise they are copied to the host.
+    channels : ndarray, shape (channels, before + n + after)
+        The padded signal, on the device of the kernels.
+    frames : Frames or BinFrames
+        The frames, in the sample indices of `channels`.
+    lead : tuple of int
+        Shape of the signal without its time axis.
+    n : int
+        Number of samples without padding.
+    axis : int
+        Time axis of the signal.
+    before, after : int
+        Number of padded samples before and after the signal.
+    padding : str
+        Kind of padding.
+    first : int
+        Number of the first slice.
     """
 
     plan: FramePlan
@@ -62,12 +86,12 @@ class SignalLayout:
     first: int
 
     def to_public(self, spectra: AnyArray) -> AnyArray:
-        """(channels, frames, f_pts) -> (..., f_pts, frames) with frequency where time was."""
-        spectra = _given_back(self.plan, spectra, self.on_device)
+        """Return a transform of the engine with the axes of the user: frequency where time was, and time last."""
+        spectra = _on_device_or_host(self.plan, spectra, self.on_device)
         return spectra_to_public(spectra, self.lead, self.axis)
 
     def from_public(self, S: AnyArray, f_pts: int) -> AnyArray:
-        """Inverse of `to_public`, with a check of the shape."""
+        """Check the shape of a cotangent, and return it with the axes of the engine."""
         p_num = len(self.frames)
         expected = [*self.lead, p_num]
         expected.insert(self.axis, f_pts)
@@ -77,19 +101,33 @@ class SignalLayout:
         return np.swapaxes(np.moveaxis(S, self.axis, -2).reshape(-1, f_pts, p_num), -1, -2)
 
     def signal_like(self, channels: AnyArray | None) -> AnyArray | None:
-        """Bring a gradient in the channels, if there is one, to the shape of the signal."""
+        """Return a gradient with respect to the channels in the shape of the signal; None if there is none."""
         if channels is None:
             return None
         if self.padding != "zeros":
             folded = pad_adjoint(self.plan.kernels.to_host(channels), self.before, self.n, self.padding)
             channels = self.plan.kernels.asarray(folded) if self.on_device else folded
-        channels = _given_back(self.plan, channels, self.on_device)
+        channels = _on_device_or_host(self.plan, channels, self.on_device)
         return np.moveaxis(channels.reshape(*self.lead, self.n), -1, self.axis)
 
 
 @dataclass(frozen=True)
 class SpectraLayout:
-    """A checked transform as channels, its frames and samples, and the way back, as in `SignalLayout`."""
+    """A checked transform as channels, its frames and samples, and the conversion of results.
+
+    Attributes
+    ----------
+    plan, on_device, frames
+        As in `SignalLayout`.
+    channels : ndarray, shape (channels, frames, f_pts)
+        The transform, on the device of the kernels.
+    lead : tuple of int
+        Shape of the transform without the axes of frequency and time.
+    f_axis, t_axis : int
+        Axes of frequency and time.
+    span : Span
+        Samples to compute.
+    """
 
     plan: FramePlan
     on_device: bool
@@ -104,7 +142,7 @@ class SpectraLayout:
     def of(
         cls, plan: FramePlan, S: AnyArray, f_axis: int, t_axis: int, frames: Frames | BinFrames, span: Span
     ) -> SpectraLayout:
-        """Bring ``S`` to shape (channels, frames, f_pts)."""
+        """Lay out the transform ``S``."""
         on_device = is_device_array(S)
         channels, lead = spectra_to_channels(plan.kernels.xp.asarray(S), f_axis, t_axis)
         return cls(plan, on_device, channels, frames, lead, f_axis, t_axis, span)
@@ -114,12 +152,12 @@ class SpectraLayout:
         return synthesis_axis(self.lead, self.f_axis, self.t_axis)
 
     def to_public(self, x: AnyArray) -> AnyArray:
-        """(channels, samples) -> (..., samples) with time where frequency was."""
-        x = _given_back(self.plan, x, self.on_device)
+        """Return a signal of the engine with the axes of the user."""
+        x = _on_device_or_host(self.plan, x, self.on_device)
         return signal_to_public(x, self.lead, self.f_axis, self.t_axis)
 
     def from_public(self, x: AnyArray) -> AnyArray:
-        """Inverse of `to_public`, with a check of the shape."""
+        """Check the shape of a cotangent, and return it with the axes of the engine."""
         expected = list(self.lead)
         expected.insert(self._time_axis, self.span.k1 - self.span.k0)
         if x.shape != tuple(expected):
@@ -128,13 +166,13 @@ class SpectraLayout:
         return np.moveaxis(x, self._time_axis, -1).reshape(len(self.channels), self.span.k1 - self.span.k0)
 
     def spectra_like(self, spectra: AnyArray) -> AnyArray:
-        """Bring a gradient in the channels to the axes of the transform."""
-        spectra = _given_back(self.plan, spectra, self.on_device)
+        """Return a gradient with respect to the channels with the axes of the transform."""
+        spectra = _on_device_or_host(self.plan, spectra, self.on_device)
         moved = spectra.reshape(*self.lead, *spectra.shape[1:])
         return np.moveaxis(moved, (-2, -1), (self.t_axis, self.f_axis))
 
 
-def _given_back(plan: FramePlan, result: AnyArray, on_device: bool) -> AnyArray:
+def _on_device_or_host(plan: FramePlan, result: AnyArray, on_device: bool) -> AnyArray:
     return result if on_device else cast(AnyArray, plan.kernels.to_host(result))
 
 

@@ -1,16 +1,16 @@
-"""Parameters of an adaptive transform and the time and frequency axes that follow from them."""
+"""Parameters of an adaptive transform, and its time and frequency axes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, cast, get_args
+from typing import Any, Self, cast, get_args
 
 import numpy as np
 from scipy import fft as fft_lib
 
 from adaptstft import kernels
 from adaptstft.common.threads import count_workers
-from adaptstft.common.typing import AxesSequence, Backend, FFTMode, Float64Array, Scaling
+from adaptstft.common.typing import AxesSequence, Backend, FFTMode, Float64Array, IntArray, Scaling
 from adaptstft.common.validation import (
     as_index,
     as_positions,
@@ -26,12 +26,9 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.slices import HopSlices
 from adaptstft.windows import Window, resolve
 
-if TYPE_CHECKING:
-    from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
-
 
 class TransformGeometry:
-    """Base of `adaptstft.AdaptiveShortTimeFFT`: everything that does not touch a signal."""
+    """Base of `adaptstft.AdaptiveShortTimeFFT`: all that does not depend on a signal, but perhaps on its length."""
 
     def __init__(
         self,
@@ -96,11 +93,11 @@ class TransformGeometry:
         length = float(self._m_num) if self._win_length.ndim else float(self._win_length)
         return HopSlices(self._hop, length, self._window, self._m_num, self._window_offset)
 
-    # errors of a call name the class that users know
+    # a TypeError from a wrong call then names the public class
     __init__.__qualname__ = "AdaptiveShortTimeFFT.__init__"
 
     def _arguments(self) -> dict[str, Any]:
-        """Arguments that make this transform again."""
+        """Return the arguments of a constructor call that makes an equal transform."""
         return {
             "window": self._window,
             "win_length": self.win_length,
@@ -118,7 +115,7 @@ class TransformGeometry:
         }
 
     def remade(self, **changes: Any) -> Self:
-        """Return a transform that differs in the arguments given.
+        """Return a transform with some arguments changed.
 
         Parameters
         ----------
@@ -128,7 +125,7 @@ class TransformGeometry:
         Returns
         -------
         AdaptiveShortTimeFFT
-            The new transform; this one stays as it is.
+            The new transform; this one does not change.
 
         Examples
         --------
@@ -150,16 +147,11 @@ class TransformGeometry:
             if win_length.ndim
             else f"{float(win_length):g}"
         )
-        positions = f"hop={self._hop:g}" if self._positions is None else f"positions=<{self._positions.size} centres>"
+        positions = f"hop={self._hop:g}" if self._positions is None else f"positions=<{self._positions.size} positions>"
         return (
             f"AdaptiveShortTimeFFT({self._window.spec!r}, {lengths}, {positions}, fs={self._fs:g}, "
             f"fft_mode={self._fft_mode!r}, mfft={self._mfft}, scale_to={self._scaling!r})"
         )
-
-    def _repr_html_(self) -> str:
-        from adaptstft.display.html import transform_html
-
-        return transform_html(cast("AdaptiveShortTimeFFT", self))
 
     # ------------------------------------------------------------------ parameters
 
@@ -170,7 +162,7 @@ class TransformGeometry:
 
     @property
     def win_length(self) -> float | Float64Array:
-        """Window length in samples: a float, or an array with one for each slice, frequency or bin."""
+        """Window length in samples: a float, or an array with one length per slice, frequency or bin."""
         return float(self._win_length) if self._win_length.ndim == 0 else self._win_length.copy()
 
     @property
@@ -180,12 +172,12 @@ class TransformGeometry:
 
     @property
     def hop(self) -> float | None:
-        """Time between slices in samples; None if the transform was made from positions."""
+        """Distance between slices in samples; None if the transform was made from positions."""
         return self._hop
 
     @property
     def positions(self) -> Float64Array | None:
-        """Times of the slices in samples; None if the transform was made from a hop."""
+        """Positions of the slices in samples; None if the transform was made from a hop."""
         return None if self._positions is None else self._positions.copy()
 
     @property
@@ -205,7 +197,7 @@ class TransformGeometry:
 
     @property
     def onesided_fft(self) -> bool:
-        """Whether negative frequencies are left out."""
+        """Whether the transform has no negative frequencies."""
         return self._plan.onesided
 
     @property
@@ -220,7 +212,7 @@ class TransformGeometry:
 
     @property
     def m_num_mid(self) -> int:
-        """Centre index of those samples."""
+        """Index of the centre among the `m_num` samples."""
         return self._m_num // 2
 
     @property
@@ -230,17 +222,17 @@ class TransformGeometry:
 
     @property
     def phase_shift(self) -> int | None:
-        """Shift of the phase's origin in samples, as in SciPy."""
+        """Shift of the phase origin in samples, as in SciPy."""
         return self._phase_shift
 
     @property
     def window_offset(self) -> float:
-        """Centre of a slice's window relative to its time, in samples."""
+        """Offset of the window's centre from the position of its slice, in samples."""
         return self._window_offset
 
     @property
     def workers(self) -> int | None:
-        """Number of threads as given; None for all cores."""
+        """Number of threads, as passed to the constructor; None for all cores."""
         return self._workers
 
     @property
@@ -257,7 +249,7 @@ class TransformGeometry:
 
     @property
     def delta_f(self) -> float:
-        """Width of a frequency bin in Hz."""
+        """Distance between frequency bins in Hz."""
         return 1 / (self._mfft * self.T)
 
     @property
@@ -270,10 +262,11 @@ class TransformGeometry:
 
     @property
     def delta_t(self) -> float:
-        """Time between slices in seconds; a ValueError for a transform made from positions."""
+        """Time between slices in seconds; a transform made from positions raises a ValueError."""
         return self._need_hop("delta_t").hop * self.T
 
     def _need_hop(self, name: str) -> HopSlices:
+        """Return the slices of a transform with a hop; raise if it was made from positions."""
         if self._slices is None:
             raise ValueError(f"{name} is not defined for a transform made from positions: it has no hop")
         return self._slices
@@ -306,27 +299,29 @@ class TransformGeometry:
     @property
     def k_min(self) -> int:
         """First sample of the first slice, at most 0 for a transform with a hop."""
-        return int(self._slot_starts(0, self.p_min, self.p_min + 1)[0])
+        return int(self._first_samples(self.p_min, self.p_min + 1)[0])
 
     def k_max(self, n: int) -> int:
         """Return the sample after the last slice for a signal of `n` samples."""
         last = self.p_max(n)
-        return int(self._slot_starts(0, last - 1, last)[0]) + self._m_num
+        return int(self._first_samples(last - 1, last)[0]) + self._m_num
 
-    def _slot_starts(self, k_offset: int, p0: int, p1: int) -> Any:
-        centres = self._slice_positions(p0, p1) + self._window_offset - self._m_num / 2
-        return np.ceil(centres).astype(np.int64) + k_offset
+    def _first_samples(self, p0: int, p1: int) -> IntArray:
+        """Return the first of the `m_num` samples of each slice ``p0 <= p < p1``."""
+        starts = self._slice_positions(p0, p1) + self._window_offset - self._m_num / 2
+        return cast(IntArray, np.ceil(starts).astype(np.int64))
 
     @property
     def lower_border_end(self) -> tuple[int, int]:
-        """First sample and first slice that padding before the signal does not reach."""
+        """First sample and first slice that do not depend on the padding before the signal."""
         return self._need_hop("lower_border_end").lower_border_end
 
     def upper_border_begin(self, n: int) -> tuple[int, int]:
-        """Return the first sample and slice that padding after `n` samples reaches."""
+        """Return the first sample and the first slice that depend on the padding after `n` samples."""
         return self._need_hop("upper_border_begin").upper_border_begin(as_index("n", n, 1))
 
     def _slice_positions(self, p0: int, p1: int) -> Float64Array:
+        """Return the positions of slices ``p0 <= p < p1`` in samples."""
         if self._positions is not None:
             return self._positions[p0:p1]
         return np.arange(p0, p1) * cast(float, self._hop)
@@ -339,14 +334,15 @@ class TransformGeometry:
         n : int
             Number of samples of the signal.
         p0, p1 : int, optional
-            Range of slices; all that touch the signal by default.
+            Range of slices ``p0 <= p < p1``; by default all slices that touch the
+            signal.
         k_offset : int, optional
             Index of the sample at time 0.
 
         Returns
         -------
         ndarray of float64, shape (p1 - p0,)
-            Times of the slices' centres.
+            Positions of the slices, times the sampling interval.
         """
         k_offset = as_index("k_offset", k_offset)
         return self._slice_positions(*self.p_range(n, p0, p1)) * self.T + k_offset * self.T
@@ -361,15 +357,15 @@ class TransformGeometry:
         n : int
             Number of samples of the signal.
         axes_seq : {"tf", "ft"}, optional
-            Time or frequency first.
+            Order of the axes: time first (default) or frequency first.
         center_bins : bool, optional
-            Shift by half a bin, so that bins are centred on their values.
+            Shift by half a bin, so that each pixel is centred on its bin.
 
         Returns
         -------
         tuple of float
             ``(t0, t1, f0, f1)`` in s and Hz, or frequencies first. For a transform
-            made from positions a slice is as wide as they are apart on average.
+            made from positions, the width of a slice is their mean distance.
         """
         check_option("axes_seq", axes_seq, get_args(AxesSequence))
         if self._fft_mode == "twosided":
@@ -385,12 +381,12 @@ class TransformGeometry:
         return cast(tuple[float, float, float, float], tuple(float(v) for v in corners))
 
     def _frames(self, p0: int, p1: int, k_offset: int = 0) -> Frames | BinFrames:
-        """Frames of slices ``p0 <= p < p1`` in the sample indices of the signal."""
+        """Return the frames of slices ``p0 <= p < p1``; sample 0 of the signal has the index `k_offset`."""
         win_length = self._win_length
         if self._num_slice_lengths is not None:
             win_length = win_length[..., p0 - self.p_min : p1 - self.p_min]
         shift = -self.m_num_mid if self._phase_shift is None else self._phase_shift
-        # SciPy rolls the windowed samples before it pads them to mfft, so its shift wraps at m_num.
+        # SciPy rolls the windowed samples before it pads them to mfft, so its shift is periodic in m_num
         shift = (shift + self.m_num_mid) % self._m_num - self.m_num_mid
         positions = self._slice_positions(p0, p1) + k_offset
         if self.per_bin:
@@ -400,7 +396,7 @@ class TransformGeometry:
 
     @property
     def _num_slice_lengths(self) -> int | None:
-        """Number of slices that have lengths of their own; None if all have the same."""
+        """Number of window lengths along time; None if all slices have the same."""
         win_length = self._win_length
         return (
             None
@@ -409,16 +405,18 @@ class TransformGeometry:
         )
 
     def _plan_for(self, name: str, array: Any) -> FramePlan:
-        """Transform with the kernels that take an argument."""
+        """Return the plan with the kernels that can process `array`, the argument `name`."""
         backend, module = kernels.resolve_for(self._backend_asked, name, array)
         return self._plan if backend == self._backend else replace(self._plan, kernels=module)
 
     def _check_lengths(self, n: int) -> None:
-        own = self._num_slice_lengths
-        if own is not None and own != self.p_num(n):
+        """Raise unless the number of window lengths along time fits a signal of `n` samples."""
+        count = self._num_slice_lengths
+        if count is not None and count != self.p_num(n):
+            along = " along time" if self.per_bin else ""
             raise ValueError(
-                f"win_length has {own} entries{' along time' if self.per_bin else ''}, but a signal of {n} samples has "
-                f"p_num={self.p_num(n)} slices for hop={self._hop}, max_length={self._m_num}"
+                f"win_length has {count} entries{along}, but a signal of {n} samples has p_num={self.p_num(n)} slices "
+                f"for hop={self._hop}, max_length={self._m_num}"
             )
 
 

@@ -1,4 +1,4 @@
-"""The derivatives that the gradient methods of a transform return."""
+"""The gradient of a loss in the parameters and the data of a transform."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ __all__ = ["Gradient"]
 
 @dataclass(frozen=True)
 class Gradient:
-    """Derivatives of a real loss in the parameters of a transform.
+    """Derivatives of a real loss with respect to the parameters and the data of a transform.
 
-    Fields are None where they were not asked for or the transform has no such
-    parameter. `x` and `S` are CuPy arrays where the signal or transform is one.
+    A field is None if the derivative was not requested, or if the transform has no
+    such parameter. `x` and `S` are CuPy arrays if the signal or the transform is one.
 
     Attributes
     ----------
     win_length : ndarray of float64 or None
-        In the window length(s), of the shape of the transform's `win_length`.
+        With respect to the window lengths, in the shape of the transform's `win_length`.
     positions : ndarray of float64, shape (p_num,), or None
-        In the real centre of each slice, in samples.
+        With respect to the position of each slice in samples.
     hop : float or None
-        In the hop; None for a transform made from positions.
+        With respect to the hop; None for a transform made from positions.
     shape : ndarray of float64, shape (n_shape,), or None
-        In the shape parameters of the window; None if it has none.
+        With respect to the shape parameters of the window; None if it has none.
     x : ndarray or None
-        In the signal, of its shape: real for a real signal, otherwise
-        ``dC/dRe x + 1j dC/dIm x``. The weights that a criterion of local scope
-        takes from the signal are held fixed.
+        With respect to the signal, in its shape: real for a real signal, otherwise
+        ``dC/dRe x + 1j dC/dIm x``. A criterion of local scope computes weights from
+        the signal; they are constant in this derivative.
     S : ndarray or None
-        In the transform; from `AdaptiveShortTimeFFT.istft_vjp` only.
+        With respect to the transform; only from `AdaptiveShortTimeFFT.istft_vjp`.
 
     Examples
     --------
@@ -54,5 +54,5 @@ class Gradient:
 
 
 def hop_gradient(first: int, positions: Float64Array) -> float:
-    """Return the derivative in the hop, given that in the position of every slice from the one numbered `first` on."""
+    """Return the derivative with respect to the hop: the sum of ``p * dC/dt_p`` over slices ``p`` from `first` on."""
     return float((first + np.arange(positions.size)) @ positions)

@@ -1,4 +1,4 @@
-"""`scipy.signal.ShortTimeFFT` on the block engine: the same class, with fast loops."""
+"""The public class `ShortTimeFFT`: `scipy.signal.ShortTimeFFT` with the fast loops of this package."""
 
 from __future__ import annotations
 
@@ -16,48 +16,52 @@ from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array, IntArr
 from adaptstft.common.validation import as_inexact, as_workers
 from adaptstft.engine.padding import pad
 from adaptstft.engine.plan import FFTPlan
-from adaptstft.transforms.streaming import BlockProcessing, Engine
+from adaptstft.transforms.streaming.interface import BlockTransform
+from adaptstft.transforms.streaming.processing import BlockProcessing
 
 __all__ = ["ShortTimeFFT"]
 
 
 def _constructor(name: str) -> Any:
-    """Wrap one of SciPy's constructors: it also takes ``workers=`` and leaves the arrays passed to it alone."""
+    """Wrap a constructor of SciPy: it also takes ``workers=``, and copies the arrays passed to it."""
     original = getattr(_ScipyShortTimeFFT, name)
 
     def construct(cls: Any, *args: Any, workers: int | None = None, **keywords: Any) -> ShortTimeFFT:
-        args = tuple(_own(a) for a in args)
-        made: ShortTimeFFT = original.__func__(cls, *args, **{k: _own(v) for k, v in keywords.items()})
-        made.workers = workers
-        return made
+        args = tuple(_copied(argument) for argument in args)
+        sft: ShortTimeFFT = original.__func__(cls, *args, **{key: _copied(value) for key, value in keywords.items()})
+        sft.workers = workers
+        return sft
 
     wrapped: Any = functools.wraps(original.__func__)(construct)
     return classmethod(wrapped)
 
 
-def _own(value: Any) -> Any:
-    # SciPy freezes the arrays it is given; this class freezes copies.
+def _copied(value: Any) -> Any:
+    # SciPy makes window arrays read-only, so it gets copies
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
 class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
-    """`scipy.signal.ShortTimeFFT` with its loops over slices batched and on all cores.
+    """`scipy.signal.ShortTimeFFT` with batched slices on all cores.
 
-    Constructors, properties, methods and results are SciPy's, and so are the
-    errors, with these differences: a float32 or complex64 signal gives a complex64
-    transform, and a complex64 transform a float32 or complex64 signal; window
-    arrays passed in are copied and stay writeable; `istft` from a negative
-    `k0` reads no slices from beyond the ends of the transform. `stft_blocks` and
-    `istft_blocks` process long and live signals; they refuse NaN and infinite values.
+    Constructors, properties, methods, results and errors are those of SciPy, with
+    these differences:
+
+    - The transform of a float32 or complex64 signal is complex64. The inverse of a
+      complex64 transform is float32 or complex64.
+    - Window arrays are copied, so the caller's arrays stay writeable.
+    - `istft` with a negative `k0` does not read slices beyond the ends of the transform.
+    - `stft_blocks` and `istft_blocks` process long and live signals. They raise for NaN
+      and infinite values.
 
     Parameters
     ----------
     win, hop, fs, fft_mode, mfft, dual_win, scale_to, phase_shift
         As in `scipy.signal.ShortTimeFFT`.
     workers : int, optional
-        Number of threads; None (default) uses all cores, negative numbers count
-        back from that. Also taken by `from_window`, `from_dual` and
-        `from_win_equals_dual`.
+        Number of threads. None (default) uses all cores; negative numbers count
+        back from the number of cores. `from_window`, `from_dual` and
+        `from_win_equals_dual` take it too.
 
     See Also
     --------
@@ -86,7 +90,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         workers: int | None = None,
         **settings: Any,
     ) -> None:
-        super().__init__(_own(win), hop, fs, dual_win=_own(dual_win), **settings)
+        super().__init__(_copied(win), hop, fs, dual_win=_copied(dual_win), **settings)
         self.workers = workers
 
     from_window = _constructor("from_window")
@@ -107,12 +111,12 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
 
         return sampled_html(self)
 
-    def _spectra(self) -> FFTPlan:
+    def _fft_plan(self) -> FFTPlan:
         _, module = kernels.resolve("auto")
         return FFTPlan(self.mfft, self.fft_mode, self.scaling, module, count_workers(self.workers))
 
     def _column(self) -> int:
-        """Column of the FFT's input that the first sample of a slice goes to."""
+        """Return the index in the FFT input of the first sample of a slice."""
         if self.phase_shift is None:
             return 0
         return int(-((self.phase_shift + self.m_num_mid) % self.m_num) % self.mfft)
@@ -128,7 +132,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         padding: Padding = "zeros",
         axis: int = -1,
     ) -> ComplexArray:
-        """Short-time Fourier transform with a trend removed from each slice beforehand.
+        """Short-time Fourier transform, with the trend of each slice removed first.
 
         Parameters
         ----------
@@ -142,22 +146,22 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         """
         x = as_inexact("x", x)
         n = x.shape[axis]
-        refused = (
+        invalid = (
             (self.onesided_fft and np.iscomplexobj(x))
             or not (detr is None or callable(detr) or detr in ("linear", "constant"))
             or n < self.m_num - self.m_num_mid
             or padding not in get_args(Padding)
         )
-        if refused:  # SciPy says what is wrong
+        if invalid:  # SciPy raises the error
             return cast(
                 ComplexArray,
                 super().stft_detrend(x, detr, p0, p1, k_offset=k_offset, padding=padding, axis=axis),
             )
         p0, p1 = self.p_range(n, p0, p1)
         moved = np.moveaxis(x, axis, -1)
-        channels = np.ascontiguousarray(moved.reshape(_count(moved.shape[:-1]), n))
+        channels = np.ascontiguousarray(moved.reshape(_product(moved.shape[:-1]), n))
         starts = self._starts(p0, p1) + k_offset
-        channels, starts = _extended(channels, starts, self.m_num, padding)
+        channels, starts = _padded(channels, starts, self.m_num, padding)
         if detr is None:
             S = self._transform(channels, starts)
         else:
@@ -166,47 +170,47 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         return np.moveaxis(S, -2, axis if axis >= 0 else axis - 1)
 
     def _starts(self, p0: int, p1: int) -> IntArray:
-        """First samples of slices."""
+        """Return the first sample of each slice ``p0 <= p < p1``."""
         return cast(IntArray, np.arange(p0, p1, dtype=np.int64) * self.hop - self.m_num_mid)
 
     def _window_row(self, window: AnyArray, dtype: Any) -> AnyArray:
-        """Conform a window to the precision of a signal, as the one row that a block shares."""
+        """Return a window in the precision of a signal, as the one row that all slices share."""
         single = np.finfo(dtype).dtype == np.float32
         if np.iscomplexobj(window):
             return window[np.newaxis].astype(np.complex64 if single else np.complex128)
         return window[np.newaxis].astype(np.float32 if single else np.float64)
 
     def _transform(self, channels: AnyArray, starts: IntArray) -> AnyArray:
-        spectra = self._spectra()
+        plan = self._fft_plan()
         row = self._window_row(self.win.conj(), channels.dtype)
         dtype = np.result_type(channels.dtype, row.dtype)
-        out = np.empty((channels.shape[0], starts.size, spectra.f_pts), dtype=np.result_type(dtype, np.complex64))
-        ranges = block_ranges(starts.size, spectra.mfft)
+        out = np.empty((channels.shape[0], starts.size, plan.f_pts), dtype=np.result_type(dtype, np.complex64))
+        ranges = block_ranges(starts.size, plan.mfft)
 
         def work(i: int) -> None:
             part = slice(*ranges[i])
             place = _places(starts[part], self.m_num, self._column())
-            buffer = np.empty((place[0].size, spectra.mfft), dtype=dtype)
+            buffer = np.empty((place[0].size, plan.mfft), dtype=dtype)
             for channel, signal in enumerate(channels):
-                spectra.kernels.load_frames(signal, row, _ONE, *place, buffer)
-                out[channel, part] = spectra.store(spectra.fft(buffer))
+                plan.kernels.load_frames(signal, row, _ONE, *place, buffer)
+                out[channel, part] = plan.store(plan.fft(buffer))
 
-        run_blocks(len(ranges), work, spectra.workers)
+        run_blocks(len(ranges), work, plan.workers)
         return out
 
     def _transform_detrended(self, x: AnyArray, starts: IntArray, detr: Any) -> AnyArray:
         """Transform with `detr` applied to the samples of each slice, padding included."""
-        spectra = self._spectra()
+        plan = self._fft_plan()
         m = self.m_num
         before, after = max(0, -int(starts[0])), max(0, int(starts[-1]) + m - x.shape[-1])
         x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)])
         starts = starts + before
         row = self._window_row(self.win.conj(), x.dtype)
         dtype = np.result_type(x.dtype, row.dtype)
-        channels = _count(x.shape[:-1])
-        out = np.empty((channels, starts.size, spectra.f_pts), dtype=np.result_type(dtype, np.complex64))
-        columns = (self._column() + np.arange(m)) % spectra.mfft
-        ranges = block_ranges(starts.size * max(channels, 1), spectra.mfft)
+        channels = _product(x.shape[:-1])
+        out = np.empty((channels, starts.size, plan.f_pts), dtype=np.result_type(dtype, np.complex64))
+        columns = (self._column() + np.arange(m)) % plan.mfft
+        ranges = block_ranges(starts.size * max(channels, 1), plan.mfft)
         size = max(1, (ranges[0][1] - ranges[0][0]) // max(channels, 1))
         ranges = [(b, min(b + size, starts.size)) for b in range(0, starts.size, size)]
 
@@ -216,13 +220,13 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
                 slices = np.stack([detr(x[..., k : k + m]) for k in starts[part]], axis=-2)
             else:
                 slices = detrend(x[..., starts[part, None] + np.arange(m)], type=detr)
-            buffer = np.zeros((channels, slices.shape[-2], spectra.mfft), dtype=dtype)
+            buffer = np.zeros((channels, slices.shape[-2], plan.mfft), dtype=dtype)
             buffer[..., columns] = slices.reshape(channels, slices.shape[-2], m) * row
             for channel in range(channels):
-                out[channel, part] = spectra.store(spectra.fft(buffer[channel]))
+                out[channel, part] = plan.store(plan.fft(buffer[channel]))
 
-        # a function of the user's may not bear being called by several threads
-        run_blocks(len(ranges), work, 1 if callable(detr) else spectra.workers)
+        # a user function may not be thread-safe
+        run_blocks(len(ranges), work, 1 if callable(detr) else plan.workers)
         return out
 
     def istft(self, S: Any, k0: int = 0, k1: int | None = None, *, f_axis: int = -2, t_axis: int = -1) -> AnyArray:
@@ -241,36 +245,36 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         S = as_inexact("S", S)
         f, t = (a % S.ndim for a in (f_axis, t_axis))
         n_min = self.m_num - self.m_num_mid
-        refused = f_axis == t_axis or f == t or S.shape[f] != self.f_pts or S.shape[t] < self.p_num(n_min)
-        if not refused:
+        invalid = f_axis == t_axis or f == t or S.shape[f] != self.f_pts or S.shape[t] < self.p_num(n_min)
+        if not invalid:
             k_max = (S.shape[t] + self.p_min - 1) * self.hop + n_min
             end = k_max if k1 is None else k1
-            refused = not (self.k_min <= k0 < end <= k_max and end - k0 >= n_min)
-        if refused:  # SciPy says what is wrong
+            invalid = not (self.k_min <= k0 < end <= k_max and end - k0 >= n_min)
+        if invalid:  # SciPy raises the error
             return cast(AnyArray, super().istft(S, k0, k1, f_axis=f_axis, t_axis=t_axis))
         moved = np.moveaxis(S, (t, f), (-2, -1))
-        channels = moved.reshape(_count(moved.shape[:-2]), *moved.shape[-2:])
+        channels = moved.reshape(_product(moved.shape[:-2]), *moved.shape[-2:])
         x = self._synthesize(channels, k0, end).reshape(*moved.shape[:-2], end - k0)
         return np.moveaxis(x, -1, f if f < x.ndim else t)
 
     def _synthesize(self, S: AnyArray, k0: int, k1: int) -> AnyArray:
-        """Add the slices of S, shape (channels, slices, f_pts), that reach into ``k0 <= k < k1``."""
+        """Return the samples ``k0 <= k < k1`` of the inverse of S, shape (channels, slices, f_pts)."""
         S = S.astype(np.result_type(S.dtype, np.complex64), copy=False)
         out = np.zeros((S.shape[0], k1 - k0), dtype=S.real.dtype if self.onesided_fft else S.dtype)
-        first, last = self._first_into(k0), min(self.p_max(k1), S.shape[-2] + self.p_min)
+        first, last = self._first_contributing(k0), min(self.p_max(k1), S.shape[-2] + self.p_min)
         self._add_slices(S[:, first - self.p_min : last - self.p_min], self._starts(first, last), out, k0)
         return out
 
-    def _first_into(self, k0: int) -> int:
-        """First slice that reaches into the samples from `k0` on."""
+    def _first_contributing(self, k0: int) -> int:
+        """Return the first slice that contributes to the samples from `k0` on."""
         return int(max(self.p_min, k0 // self.hop + self.p_min))
 
     def _add_slices(self, S: AnyArray, starts: IntArray, out: AnyArray, k0: int) -> None:
-        """Add slices of S that begin at `starts` to `out`, shape (channels, samples), which begins at sample `k0`."""
-        spectra = self._spectra()
+        """Add slices of S with first samples `starts` to `out`, shape (channels, samples), which begins at `k0`."""
+        plan = self._fft_plan()
         dual = self._window_row(self.dual_win, S.dtype)
         k1 = k0 + out.shape[1]
-        ranges = block_ranges(starts.size, spectra.mfft)
+        ranges = block_ranges(starts.size, plan.mfft)
 
         def work(i: int) -> Any:
             part = slice(*ranges[i])
@@ -278,22 +282,22 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
             low, high = np.clip([place[0][0], place[0][-1] + self.m_num], k0, k1)
             stretch = np.zeros((S.shape[0], high - low), dtype=out.dtype)
             for channel in range(S.shape[0]):
-                y = spectra.inverse_fft(S[channel, part])
-                spectra.kernels.overlap_add(y, dual, _ONE, *place, low, stretch[channel])
+                y = plan.inverse_fft(S[channel, part])
+                plan.kernels.overlap_add(y, dual, _ONE, *place, low, stretch[channel])
             return low, high, stretch
 
         def merge(_: int, result: Any) -> None:
             low, high, stretch = result
             out[:, low - k0 : high - k0] += stretch
 
-        run_blocks(len(ranges), work, spectra.workers, merge)
+        run_blocks(len(ranges), work, plan.workers, merge)
 
-    def _block_engine(self) -> Engine:
-        return _SampledEngine(copy.copy(self))  # settings of SciPy's class can be changed in between
+    def _block_transform(self) -> BlockTransform:
+        return _SampledBlocks(copy.copy(self))  # a copy, as the user can change the settings between blocks
 
 
-class _SampledEngine:
-    """Block processing with a window and a dual window of samples."""
+class _SampledBlocks:
+    """Implementation of `BlockTransform` for a window and a dual window given by their samples."""
 
     p_stop: int | None = None
 
@@ -301,9 +305,9 @@ class _SampledEngine:
         self._sft = sft
         self.p_min: int = sft.p_min
         self.f_pts: int = sft.f_pts
-        self.slot: int = sft.m_num
+        self.m_num: int = sft.m_num
         self.onesided: bool = sft.onesided_fft
-        self._shortest = sft.m_num - sft.m_num_mid  # signals that SciPy accepts
+        self._shortest = sft.m_num - sft.m_num_mid  # length of the shortest signal that SciPy accepts
 
     def p_max(self, n: int) -> int:
         return int(self._sft.p_max(n))
@@ -321,43 +325,43 @@ class _SampledEngine:
         return int(self._sft._starts(p, p + 1)[0])
 
     def covered(self, p0: int, p1: int) -> tuple[int, int]:
-        return self.start(p0), self.start(p1 - 1) + self.slot
+        return self.start(p0), self.start(p1 - 1) + self.m_num
 
     def analyze(self, x: AnyArray, first: int, p0: int, p1: int) -> AnyArray:
         return self._sft._transform(x, self._sft._starts(p0, p1) - first)
 
     def check_synthesis(self, k0: int, k1: int | None, p_num: int | None) -> None:
-        _ = self._sft.dual_win  # raises where there is none
+        _ = self._sft.dual_win  # raises if there is none
         if k1 is not None and k1 - k0 < self._shortest:
             raise ValueError(f"{k0=}, {k1=}: at least half a window must lie between them, {self._shortest} samples")
         if p_num is not None and p_num < (least := self._sft.p_num(self._shortest)):
             raise ValueError(f"blocks have {p_num} slices, at least {least} are needed")
 
-    def used(self, k0: int, k1: int | None) -> tuple[int, int | None]:
-        return self._sft._first_into(k0), None if k1 is None else self.p_max(k1)
+    def contributing(self, k0: int, k1: int | None) -> tuple[int, int | None]:
+        return self._sft._first_contributing(k0), None if k1 is None else self.p_max(k1)
 
-    def add(self, spectra: AnyArray, p0: int, out: AnyArray, overlap: Float64Array, low: int) -> None:
+    def add_slices(self, spectra: AnyArray, p0: int, out: AnyArray, overlap: Float64Array, low: int) -> None:
         self._sft._add_slices(spectra, self._sft._starts(p0, p0 + spectra.shape[1]), out, low)
 
-    def finish(self, out: AnyArray, overlap: Float64Array, low: int, peak: float) -> None:
-        """Nothing to divide by: dual windows have seen to it."""
+    def normalize(self, out: AnyArray, overlap: Float64Array, low: int, peak: float) -> None:
+        """Do nothing: slices are added with dual windows, which are normalized."""
 
 
 _ONE = np.ones(1)
 
 
-def _count(shape: tuple[int, ...]) -> int:
+def _product(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape, dtype=int))
 
 
 def _places(starts: IntArray, m_num: int, column: int) -> tuple[IntArray, IntArray, IntArray]:
-    """First samples, numbers of samples and first columns of slices, as the kernels take them."""
+    """Return first samples, numbers of samples and first indices in the FFT input of slices, for the kernels."""
     return starts, np.full(starts.size, m_num), np.full(starts.size, column)
 
 
-def _extended(channels: AnyArray, starts: IntArray, m_num: int, padding: Padding) -> tuple[AnyArray, IntArray]:
-    """Extend the part of the signal that the slices touch as SciPy does; zeros need no copy."""
-    if padding == "zeros":
+def _padded(channels: AnyArray, starts: IntArray, m_num: int, padding: Padding) -> tuple[AnyArray, IntArray]:
+    """Return the padded part of the signal that the slices cover, and their first samples in it."""
+    if padding == "zeros":  # the kernels do that
         return channels, starts
     low, high, n = int(starts[0]), int(starts[-1]) + m_num, channels.shape[1]
     inner = channels[:, max(low, 0) : min(high, n)]

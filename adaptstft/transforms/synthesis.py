@@ -1,16 +1,15 @@
-"""The inverse half of the adaptive transform: from a transform to the signal, and what says whether that can be."""
+"""The inverse transform, its derivatives, dual windows and frame bounds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, cast, get_args, overload
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 
 from adaptstft.common.typing import AnyArray, Float64Array, Parameter
 from adaptstft.common.validation import (
-    as_direction,
     as_flag,
     as_index,
     as_inexact,
@@ -23,24 +22,24 @@ from adaptstft.engine import inverse
 from adaptstft.engine.bin_inverse import FrameOperator, InverseInfo, is_solvable
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import Frames
-from adaptstft.engine.jvp import Motion, synthesis_jvp
+from adaptstft.engine.jvp import synthesis_jvp
 from adaptstft.engine.operator import Span, frame_bounds, synthesis_vjp, synthesise
 from adaptstft.transforms.axes import SpectraLayout, check_axes
-from adaptstft.transforms.geometry import TransformGeometry
-from adaptstft.transforms.gradient import Gradient, hop_gradient
+from adaptstft.transforms.derivatives import WINDOW_PARAMETERS, ParameterDerivatives
+from adaptstft.transforms.gradient import Gradient
 
-#: Largest tolerance of an iterative inverse: directions that few windows see have a multiple of it.
-_LOOSEST = 1e-4
+#: Largest tolerance of an iterative inverse. The error of samples with little window energy is a multiple of it.
+_MAX_TOLERANCE = 1e-4
 
 
-class Synthesis(TransformGeometry):
-    """Base of `adaptstft.AdaptiveShortTimeFFT`: the inverse, frame bounds, dual windows and their gradient."""
+class Synthesis(ParameterDerivatives):
+    """Base of `adaptstft.AdaptiveShortTimeFFT`: from a transform to the signal."""
 
     @property
     def invertible(self) -> bool:
-        """Whether every sample between the first and the last slice's centre can be reconstructed.
+        """Whether all samples between the positions of the first and the last slice can be reconstructed.
 
-        For a transform with one window length and a hop this is so for every signal.
+        With one window length and a hop, the answer holds for signals of any length.
         """
         if self.per_bin:
             return self._bins_invertible()
@@ -52,30 +51,29 @@ class Synthesis(TransformGeometry):
         return bool(np.all(inverse.is_covered(overlap)))
 
     def _typical_slices(self) -> tuple[int, int, Float64Array]:
-        """Range of slices that stands for all, and the times between which every sample must be covered."""
+        """Return a range of slices that is representative, and the positions that its windows must cover."""
         if self._positions is not None:
             return 0, self._positions.size, self._positions
         p0 = self.p_min
-        own = self._num_slice_lengths
-        reach = int(np.ceil(self._m_num / cast(float, self._hop))) + 1
-        p1 = p0 + (2 * reach + 64 if own is None else own)
-        positions = self._slice_positions(p0, p1)
-        return (
-            p0,
-            p1,
-            positions[reach:-reach] if own is None else positions,
-        )  # away from the ends, where slices are missing
+        count = self._num_slice_lengths
+        if count is not None:
+            return p0, p0 + count, self._slice_positions(p0, p0 + count)
+        # slices missing before the first and after the last reduce the overlap near both ends
+        margin = int(np.ceil(self._m_num / cast(float, self._hop))) + 1
+        p1 = p0 + 2 * margin + 64
+        return p0, p1, self._slice_positions(p0, p1)[margin:-margin]
 
     def _bins_invertible(self) -> bool:
         p0, p1, positions = self._typical_slices()
         if self._positions is not None:
             low, high = int(np.ceil(positions[0])), int(np.floor(positions[-1])) + 1
-        else:  # all slices that touch the signal are there
+        else:  # the slices are all that touch the longest signal with p1 slices
             low, high = 0, self._need_hop("invertible").longest_signal(p1)
         operator = FrameOperator(self._plan, cast(BinFrames, self._frames(p0, p1)), low, max(high, low + 1))
         return is_solvable(operator)
 
     def _signal_frames(self, n: int) -> Frames | BinFrames:
+        """Return the frames of all slices for signals of `n` samples."""
         self._check_lengths(as_index("n", n, 1))
         return self._frames(*self.p_range(n))
 
@@ -91,16 +89,16 @@ class Synthesis(TransformGeometry):
         -------
         lower, upper : float
             Smallest and largest value of ``mfft * sum_p |w_p|**2`` over the
-            samples; with a window for each frequency or bin, the extreme
-            eigenvalues of the frame operator to 0.1 %, by Lanczos iterations
-            (the lower one is 0 if they cannot tell it from that).
-            The transform is invertible if the lower one is positive; their
-            ratio bounds how much noise the inverse can amplify.
+            samples. With one window per frequency or bin: the extreme eigenvalues
+            of the frame operator, to 0.1 %, by Lanczos iterations; the lower bound
+            is 0 if it is too small to be told from 0. The transform is invertible
+            if the lower bound is positive. The ratio of the bounds limits the
+            amplification of noise by the inverse.
         """
         return frame_bounds(self._plan, self._signal_frames(n), n)
 
     def windows(self, n: int) -> Float64Array:
-        """Sample the windows of all slices for signals of `n` samples.
+        """Sample the windows of all slices, for signals of `n` samples.
 
         Parameters
         ----------
@@ -110,13 +108,13 @@ class Synthesis(TransformGeometry):
         Returns
         -------
         ndarray of float64, shape (p_num, m_num)
-            Row ``p - p_min`` holds the window of slice ``p``, scaled, at the
+            Row ``p - p_min`` is the scaled window of slice ``p``, at the `m_num`
             samples from ``ceil(t_p + window_offset - m_num/2)`` on.
         """
         return self._window_rows(n, dual=False)
 
     def dual_windows(self, n: int) -> Float64Array:
-        """Canonical dual windows ``w_p / sum_p |w_p|**2`` for signals of `n` samples.
+        """Canonical dual windows ``w_p / sum_p |w_p|**2``, for signals of `n` samples.
 
         Parameters
         ----------
@@ -126,19 +124,19 @@ class Synthesis(TransformGeometry):
         Returns
         -------
         ndarray of float64, shape (p_num, m_num)
-            In the layout of `windows`.
+            Dual windows, at the same samples as in `windows`.
         """
         return self._window_rows(n, dual=True)
 
     def _window_rows(self, n: int, *, dual: bool) -> Float64Array:
         frames = self._signal_frames(n)
-        if isinstance(frames, BinFrames):
+        if self.per_bin:
             raise ValueError(
-                f"win_length has shape {self._win_length.shape}: slices have a window for each frequency, so none of "
-                "their own, and their duals are no windows; istft inverts the transform without them"
+                f"win_length has shape {self._win_length.shape}: a slice has a window for each frequency, not one "
+                "window, and dual windows do not exist; istft inverts the transform without them"
             )
-        starts = self._slot_starts(0, *self.p_range(n))
-        return inverse.dual_rows(self._plan, frames, starts, self._m_num, dual=dual)
+        starts = self._first_samples(*self.p_range(n))
+        return inverse.dual_rows(self._plan, cast(Frames, frames), starts, self._m_num, dual=dual)
 
     @overload
     def istft(
@@ -181,32 +179,32 @@ class Synthesis(TransformGeometry):
         maxiter: int | None = None,
         full_output: bool = False,
     ) -> AnyArray | tuple[AnyArray, InverseInfo]:
-        """Inverse transform: the exact signal, or the least-squares one if `S` was modified.
+        """Inverse transform: the exact signal, or the least-squares signal if `S` was modified.
 
         Parameters
         ----------
         S : array_like, shape (..., f_pts, p_num)
             Transform whose first slice is `p_min`.
         k0, k1 : int, optional
-            Range of samples to return; `k1` is the end of the last slice by
-            default (with positions and windows per bin, of its centre). Give
-            the signal's length to get the signal.
+            Range of samples ``k0 <= n < k1`` to return. By default `k1` is the end
+            of the last slice, or with positions and windows per bin its centre.
+            Pass the length of the signal to get the signal.
         f_axis, t_axis : int, optional
             Axes of frequency and time in `S`.
         n : int, optional
             Number of samples of the signal, which is zero outside ``0 ... n - 1``.
-            With a window for each slice nothing depends on it elsewhere. With one
-            for each frequency or bin all samples are solved for together, by
-            default those of the longest signal with as many slices; with
-            positions, `k1` is taken for the length unless several slices are
-            centred beyond it.
+            With one window per slice, samples inside do not depend on it. With one
+            per frequency or bin, all samples are the unknowns of one system of
+            equations. Their number is by default that of the longest signal with
+            as many slices; with positions it is `k1`, unless several slices have
+            their positions beyond `k1`.
         tol : float, optional
-            With a window for each frequency or bin, conjugate gradients go on
-            until a random signal that is solved for alongside has this relative
-            error: 1e-10 by default, 1e-6 for complex64, at most 1e-4. One window
-            for each slice inverts to rounding.
+            Relative error at which conjugate gradients stop, with one window per
+            frequency or bin. It is measured on a random signal, which is solved
+            for at the same time. 1e-10 by default, 1e-6 for complex64; at most
+            1e-4. With one window per slice the inverse is exact to rounding.
         maxiter : int, optional
-            Most iterations of these; 400 by default.
+            Largest number of iterations of the conjugate gradients; 400 by default.
         full_output : bool, optional
             Whether to return an `InverseInfo` as well.
 
@@ -221,18 +219,21 @@ class Synthesis(TransformGeometry):
         Raises
         ------
         ValueError
-            If samples in the range are covered by no window, or windows per bin
-            leave a signal undetermined; the message names the samples.
+            If no window covers some samples in the range, or windows per bin do not
+            determine the signal; the message names the samples.
         """
         full_output = as_flag("full_output", full_output)
         maxiter = None if maxiter is None else as_index("maxiter", maxiter, 1)
-        a = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
-        x, info = synthesise(a.plan, a.channels, a.frames, a.span, _tolerance(tol, a.channels), maxiter)
-        return (a.to_public(x), info) if full_output else a.to_public(x)
+        layout = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
+        x, info = synthesise(
+            layout.plan, layout.channels, layout.frames, layout.span, _tolerance(tol, layout.channels), maxiter
+        )
+        return (layout.to_public(x), info) if full_output else layout.to_public(x)
 
     def _spectra_layout(
         self, S: Any, k0: int, k1: int | None, f_axis: int, t_axis: int, n: int | None
     ) -> SpectraLayout:
+        """Check a transform and return its channels, its frames and the samples to return."""
         plan = self._plan_for("S", S)
         S = as_inexact("S", S, device=True)
         f_axis, t_axis = check_axes(S, f_axis, t_axis, self.f_pts)
@@ -253,10 +254,10 @@ class Synthesis(TransformGeometry):
         return SpectraLayout.of(plan, S, f_axis, t_axis, frames, span)
 
     def _signal_range(self, p_num: int, k0: int, k1: int, n: int | None) -> tuple[int, int]:
-        """Return the samples of every signal that `p_num` slices can be the transform of."""
+        """Return the range of samples outside which the signal is zero."""
         if n is not None and self.p_num(n) != p_num:
             raise ValueError(f"{n=}: a signal of that many samples has {self.p_num(n)} slices, S has {p_num}")
-        if not self.per_bin:  # every sample for itself
+        if not self.per_bin:  # each sample is solved for on its own
             return (k0, k1) if n is None else (max(k0, 0), max(min(k1, n), max(k0, 0) + 1))
         if n is not None:
             return 0, n
@@ -264,10 +265,9 @@ class Synthesis(TransformGeometry):
             return 0, self._slices.longest_signal(self.p_min + p_num)
         positions = cast(Float64Array, self._positions)
         first, last = self._frames(0, positions.size).covered()
-        whole = (
-            positions.size < 2 or k1 > positions[-2]
-        )  # with a slice or none centred beyond it, k1 is the signal's length
-        return max(0, first), k1 if whole else last
+        # k1 is the length of the signal if at most one slice has its position beyond it
+        is_length = positions.size < 2 or k1 > positions[-2]
+        return max(0, first), k1 if is_length else last
 
     def istft_vjp(
         self,
@@ -282,27 +282,27 @@ class Synthesis(TransformGeometry):
         n: int | None = None,
         tol: float | None = None,
     ) -> Gradient:
-        """Vector-Jacobian product: pull a cotangent of `istft` back to the transform and the parameters.
+        """Vector-Jacobian product: derivatives of a loss, from those with respect to `istft`.
 
         Parameters
         ----------
         S : array_like, shape (..., f_pts, p_num)
             Transform, as in `istft`.
         cotangent : array_like, shape of ``istft(S, k0, k1)``
-            Derivative of a real loss in the signal; ``dC/dRe x + 1j dC/dIm x``
-            in two-sided modes.
+            Derivatives of a real loss with respect to the signal;
+            ``dC/dRe x + 1j dC/dIm x`` in two-sided modes.
         wrt : tuple of str, optional
-            Which derivatives to compute, of ``"win_length"``, ``"positions"``,
-            ``"hop"``, ``"shape"`` and ``"S"``; all by default. That in `S` takes half
-            the time if it is the only one.
+            Names of the derivatives to compute: ``"win_length"``, ``"positions"``,
+            ``"hop"``, ``"shape"`` and ``"S"``. Default: all. ``"S"`` alone takes half
+            the time.
         k0, k1, f_axis, t_axis, n, tol
             As in `istft`.
 
         Returns
         -------
         Gradient
-            Derivatives of the loss, with that in the transform, of the shape of
-            `S` and in the convention of `vjp`, in the field ``S``.
+            Derivatives of the loss. The field ``S`` has the shape of `S`, with the
+            convention of the cotangent in `vjp`.
 
         Examples
         --------
@@ -315,21 +315,20 @@ class Synthesis(TransformGeometry):
         >>> gradient.S.shape == S.shape
         True
         """
-        names = (*(set(get_args(Parameter)) - {"x"}), "S")
-        chosen = set(names if wrt is None else wrt)
-        if not chosen <= set(names):
-            raise ValueError(f"{wrt=} must be a tuple of names among {tuple(sorted(names))}")
-        parameters = bool(chosen - {"S"})
-        if parameters:
-            self._window.check_tunable()
-        a = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
-        g = as_inexact("cotangent", cotangent, device=a.plan.kernels.xp is not np)
+        chosen = self._check_wrt(wrt, "S")
+        layout = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
+        g = as_inexact("cotangent", cotangent, device=layout.plan.kernels.xp is not np)
         check_finite("cotangent", g)
-        wanted = {"parameters": parameters, "shape": "shape" in chosen and bool(self._window.shape)}
-        tol = _tolerance(tol, a.channels)
-        back = synthesis_vjp(a.plan, a.channels, a.frames, a.span, a.from_public(g), tol, **wanted)
+        wanted = {
+            "parameters": bool(chosen & WINDOW_PARAMETERS),
+            "shape": "shape" in chosen and bool(self._window.shape),
+        }
+        tol = _tolerance(tol, layout.channels)
+        back = synthesis_vjp(
+            layout.plan, layout.channels, layout.frames, layout.span, layout.from_public(g), tol, **wanted
+        )
         gradient = self._gradient(chosen, self.p_min, back.win_length, back.positions, back.shape)
-        return replace(gradient, S=a.spectra_like(cast(AnyArray, back.data)) if "S" in chosen else None)
+        return replace(gradient, S=layout.spectra_like(cast(AnyArray, back.data)) if "S" in chosen else None)
 
     def istft_jvp(
         self,
@@ -343,21 +342,22 @@ class Synthesis(TransformGeometry):
         n: int | None = None,
         tol: float | None = None,
     ) -> AnyArray:
-        """Jacobian-vector product: the derivative of `istft` in a direction.
+        """Jacobian-vector product: the directional derivative of `istft`.
 
         Parameters
         ----------
         S : array_like, shape (..., f_pts, p_num)
             Transform, as in `istft`.
         tangents : mapping of str to array_like
-            The direction: how ``"S"`` moves, and as in `jvp` the parameters.
+            The direction, with the keys ``"S"``, ``"win_length"``, ``"positions"``,
+            ``"hop"`` and ``"shape"``, as in `jvp`.
         k0, k1, f_axis, t_axis, n, tol
             As in `istft`.
 
         Returns
         -------
         ndarray, shape of ``istft(S, k0, k1)``
-            How the signal moves.
+            ``d istft / d eps`` if parameters and transform change by ``eps * tangents``.
 
         Examples
         --------
@@ -372,57 +372,25 @@ class Synthesis(TransformGeometry):
         True
         """
         check_tangents(tangents, "S")
-        a = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
+        layout = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
         d_spectra = None
         if "S" in tangents:
             if np.shape(tangents["S"]) != np.shape(S):
                 raise ValueError(f"tangents['S'] has shape {np.shape(tangents['S'])}, but S has shape {np.shape(S)}")
-            d_spectra = self._spectra_layout(tangents["S"], k0, k1, f_axis, t_axis, n).channels.astype(a.channels.dtype)
-        motion = self._motion(tangents, self.p_min, a.channels.shape[1])
-        tol = _tolerance(tol, a.channels)
-        return a.to_public(synthesis_jvp(a.plan, a.channels, a.frames, a.span, d_spectra, motion, tol))
-
-    def _motion(self, tangents: Mapping[str, Any], first: int, p_num: int) -> Motion | None:
-        """Motion of slices from `first` on in the direction of `tangents`; None if no parameter moves."""
-        if not set(tangents) & {"win_length", "positions", "hop", "shape"}:
-            return None
-        self._window.check_tunable()
-        lengths = self._win_length.shape
-        win_length = as_direction("win_length", tangents.get("win_length", np.zeros(lengths)), lengths)
-        positions = as_direction("positions", tangents.get("positions", np.zeros(p_num)), (p_num,))
-        if "hop" in tangents:
-            if self._hop is None:
-                raise ValueError("tangents has 'hop', but a transform made from positions has no hop")
-            positions = positions + as_direction("hop", tangents["hop"], ()) * (first + np.arange(p_num))
-        n_shape = len(self._window.shape)
-        shape = as_direction("shape", tangents["shape"], (n_shape,)) if "shape" in tangents else np.zeros(0)
-        size = (p_num, self.f_pts) if self.per_bin else (p_num,)
-        return Motion(np.broadcast_to(win_length.T, size), positions, shape)
-
-    def _gradient(
-        self, chosen: set[str], first: int, win_length: Float64Array, positions: Float64Array, shape: Float64Array
-    ) -> Gradient:
-        """Gradient in the parameters that were chosen, from the derivatives of slices from `first` on."""
-        hop = None
-        if "hop" in chosen and self._hop is not None:
-            hop = hop_gradient(first, positions)
-        return Gradient(
-            win_length=self._length_gradients(win_length) if "win_length" in chosen else None,
-            positions=positions if "positions" in chosen else None,
-            hop=hop,
-            shape=shape if "shape" in chosen and self._window.shape else None,
+            d_spectra = self._spectra_layout(tangents["S"], k0, k1, f_axis, t_axis, n).channels.astype(
+                layout.channels.dtype
+            )
+        motion = self._motion(tangents, self.p_min, layout.channels.shape[1])
+        tol = _tolerance(tol, layout.channels)
+        return layout.to_public(
+            synthesis_jvp(layout.plan, layout.channels, layout.frames, layout.span, d_spectra, motion, tol)
         )
-
-    def _length_gradients(self, win_length: Float64Array) -> Float64Array:
-        """Bring derivatives of each frame (and bin) to the shape of `win_length`."""
-        if self._win_length.ndim < 2:
-            return np.asarray(win_length.sum()) if self._win_length.ndim == 0 else win_length
-        return win_length.T if self._num_slice_lengths is not None else win_length.sum(axis=0)[:, np.newaxis]
 
 
 def _tolerance(tol: float | None, spectra: AnyArray) -> float:
+    """Return the tolerance of an iterative inverse, by default that for the precision of the transform."""
     if tol is None:
         return 1e-6 if spectra.dtype == np.complex64 else 1e-10
-    if not check_positive("tol", tol) <= _LOOSEST:
-        raise ValueError(f"{tol=} must be a relative error, positive and at most {_LOOSEST:g}")
+    if not check_positive("tol", tol) <= _MAX_TOLERANCE:
+        raise ValueError(f"{tol=} must be a relative error, positive and at most {_MAX_TOLERANCE:g}")
     return float(tol)

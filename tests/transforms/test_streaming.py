@@ -376,7 +376,7 @@ def test_wav_files(width, channels, tmp_path, rng):
     with wave.open(str(path)) as file:
         file.setpos(50)
         assert_same(joined(transform.stft_blocks(file, axis=1)), transform.stft(x[:, 50:]))
-        with pytest.raises(ValueError, match="no samples from where it stands"):
+        with pytest.raises(ValueError, match="no samples after its current position"):
             transform.stft_blocks(file)
 
 

@@ -1,0 +1,1 @@
+"""Transforms and inverses of long and live signals, block by block."""

@@ -1,0 +1,103 @@
+"""Block processing of `AdaptiveShortTimeFFT`."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from adaptstft.common.device import to_host
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.engine import inverse
+from adaptstft.engine.bins import BinFrames
+from adaptstft.engine.frames import Frames, make_frames
+from adaptstft.engine.operator import analyse
+from adaptstft.engine.slices import HopSlices, ListedSlices
+from adaptstft.transforms.geometry import TransformGeometry
+from adaptstft.transforms.streaming.interface import BlockTransform
+
+
+def adaptive_blocks(sft: TransformGeometry) -> BlockTransform:
+    """Return the analysis and synthesis of ranges of slices of an adaptive transform."""
+    return _AdaptiveBlocks(sft)
+
+
+class _AdaptiveBlocks:
+    """Implementation of `BlockTransform` for an adaptive transform."""
+
+    def __init__(self, sft: TransformGeometry) -> None:
+        self._sft = sft
+        self._plan = sft._plan
+        self.p_min = sft.p_min
+        self.f_pts = sft.f_pts
+        self.m_num = sft.m_num
+        self.onesided = sft.onesided_fft
+        self._spans: HopSlices | ListedSlices
+        p_num = sft._num_slice_lengths if sft._positions is None else sft._positions.size
+        if sft._slices is None or p_num is not None:
+            self._spans = ListedSlices(self.p_min, self._widest_frames(self.p_min, self.p_min + cast(int, p_num)))
+            self.p_stop: int | None = self._spans.p_stop
+        else:
+            self._spans, self.p_stop = sft._slices, None
+
+    def _frames(self, p0: int, p1: int, first: int = 0) -> Frames | BinFrames:
+        """Return the frames of slices ``p0 <= p < p1`` of a signal that begins at sample `first`."""
+        return self._sft._frames(p0, p1).moved(-first)
+
+    def _widest_frames(self, p0: int, p1: int) -> Frames:
+        """Return frames with the longest window of each slice ``p0 <= p < p1``."""
+        frames = self._frames(p0, p1)
+        if isinstance(frames, Frames):
+            return frames
+        positions = frames.centre - self._plan.window_offset
+        return make_frames(
+            frames.win_length.max(axis=1), positions, mfft=self._plan.mfft, window_offset=self._plan.window_offset
+        )
+
+    def p_max(self, n: int) -> int:
+        return self._sft.p_max(n)
+
+    def check_length(self, n: int, *, final: bool) -> None:
+        if final or (self.p_stop is not None and self._sft.p_max(n) > self.p_stop):
+            self._sft._check_lengths(n)
+
+    def complete(self, n: int) -> int:
+        return self._spans.complete(n)
+
+    def start(self, p: int) -> int | None:
+        return self._spans.start(p)
+
+    def covered(self, p0: int, p1: int) -> tuple[int, int]:
+        return self._frames(p0, p1).covered()
+
+    def analyze(self, x: AnyArray, first: int, p0: int, p1: int) -> AnyArray:
+        return np.asarray(to_host(analyse(self._plan, self._plan.kernels.asarray(x), self._frames(p0, p1, first))))
+
+    def check_synthesis(self, k0: int, k1: int | None, p_num: int | None) -> None:
+        if self._sft.per_bin:
+            raise ValueError(
+                f"win_length has shape {self._sft._win_length.shape}: with a window for each frequency every sample "
+                "depends on all slices: blocks cannot be inverted one by one; concatenate them and call istft"
+            )
+        if self.p_stop is not None and p_num is not None and p_num != self.p_stop - self.p_min:
+            raise ValueError(f"blocks have {p_num} slices, but the transform has {self.p_stop - self.p_min}")
+
+    def contributing(self, k0: int, k1: int | None) -> tuple[int, int | None]:
+        return self.p_min, self.p_stop
+
+    def add_slices(self, spectra: AnyArray, p0: int, out: AnyArray, overlap: Float64Array, low: int) -> None:
+        frames = cast(Frames, self._frames(p0, p0 + spectra.shape[1]))
+        xp = self._plan.kernels.xp
+        if xp is np:
+            inverse.add_synthesis(self._plan, spectra, frames, out, low)
+            inverse.add_overlap(self._plan, frames, overlap, low)
+            return
+        device_out, device_overlap = xp.zeros(out.shape, out.dtype), xp.zeros(overlap.shape)
+        inverse.add_synthesis(self._plan, self._plan.kernels.asarray(spectra), frames, device_out, low)
+        inverse.add_overlap(self._plan, frames, device_overlap, low)
+        out += to_host(device_out)
+        overlap += to_host(device_overlap)
+
+    def normalize(self, out: AnyArray, overlap: Float64Array, low: int, peak: float) -> None:
+        inverse.check_covered(overlap, low, peak)
+        inverse.normalize(out, overlap)
