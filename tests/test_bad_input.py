@@ -167,7 +167,7 @@ def test_flags_are_no_numbers(name, flag):
 
 def test_variables_of_autograd_are_no_settings():
     loss = autograd.grad(lambda fs: autograd_stft(np.ones(99), 20.0, mfft=32, hop=5, fs=fs).real.sum())
-    with pytest.raises(TypeError, match=r"^fs is a variable that is differentiated in, but must be a plain number"):
+    with pytest.raises(TypeError, match=r"^fs is a variable of automatic differentiation, but must be a plain number"):
         loss(2.0)
 
 

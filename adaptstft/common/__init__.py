@@ -1,1 +1,1 @@
-"""What any program needs: checks of arguments, threads, progress, text."""
+"""Tools without signal processing: argument checks, types, threads, progress bars, text."""

@@ -1,4 +1,4 @@
-"""CuPy arrays in arguments, without importing CuPy."""
+"""Recognition of CuPy arrays without an import of CuPy."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 
 def is_device_array(a: Any) -> bool:
-    """Whether something is an array of CuPy's."""
+    """Return True if `a` is a CuPy array."""
     return type(a).__module__.partition(".")[0] == "cupy" and hasattr(a, "get")
 
 
 def to_host(a: Any) -> Any:
-    """Bring a CuPy array to the host; anything else stays as it is."""
+    """Copy a CuPy array to a NumPy array; return any other object unchanged."""
     return a.get() if is_device_array(a) else a

@@ -1,4 +1,4 @@
-"""Optional dependencies, which come with extras of the package."""
+"""Import of optional dependencies."""
 
 from __future__ import annotations
 
@@ -7,9 +7,26 @@ from typing import Any
 
 
 def require(module: str, *, extra: str, package: str = "") -> Any:
-    """Import an optional module, or say which command installs it.
+    """Import an optional module.
 
-    `package` is what has it, by default what it is called.
+    Parameters
+    ----------
+    module : str
+        Name of the module, such as ``"numba.cuda"``.
+    extra : str
+        Extra of this package that installs it.
+    package : str
+        Name of the package that contains the module, by default the first part of `module`.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    ImportError
+        If the module is missing; the message has the pip command that installs it.
     """
     try:
         return importlib.import_module(module)

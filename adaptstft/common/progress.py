@@ -1,4 +1,4 @@
-"""A progress bar for work that takes a while: on standard error, or under the cell of a notebook."""
+"""Progress bar for long work, on standard error or in the output of a notebook cell."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import threading
 import time
 from typing import Any, Protocol
 
+#: Time in seconds before a bar is shown.
 _DELAY = 2.0
+#: Width of the bar in characters.
 _WIDTH = 24
 
 
 class _Display(Protocol):
-    """Where a bar is drawn."""
+    """Place where a bar is drawn."""
 
     def draw(self, fraction: float | None, text: str) -> None: ...
 
@@ -39,22 +41,22 @@ class _Line:
 
 
 class _Cell:
-    """One output of a notebook's cell, which is replaced with each drawing."""
+    """One output of a notebook cell; each drawing replaces it."""
 
     def __init__(self, display: Any) -> None:
         self._display = display
         self._handle: Any = None
 
     def draw(self, fraction: float | None, text: str) -> None:
-        """Show the bar, or replace it."""
-        # a browser's own element: it follows light and dark themes, and screen readers know it
+        """Show the bar, or replace the one before."""
+        # the HTML element follows light and dark themes, and screen readers support it
         bar, percent = "", ""
         if fraction is not None:
             bar, percent = f"<progress max='1' value='{fraction:.3f}'></progress> ", f"{100 * fraction:.0f} % "
         self._show({"text/html": f"<div>{bar}{percent}{html.escape(text)}</div>", "text/plain": percent + text})
 
     def clear(self) -> None:
-        """Leave an empty output: front ends cannot take one away without the others of the cell."""
+        """Empty the output: front ends cannot remove one output of a cell and keep the others."""
         self._show({"text/html": "", "text/plain": ""})
 
     def _show(self, data: dict[str, str]) -> None:
@@ -65,8 +67,8 @@ class _Cell:
 
 
 def _find_display() -> _Display:
-    """Find out whether this runs in the kernel of a notebook, which has a display, or in a terminal."""
-    ipython: Any = sys.modules.get("IPython")  # where it is not imported there is no kernel
+    """Return the output of the notebook cell if this process is a notebook kernel, otherwise standard error."""
+    ipython: Any = sys.modules.get("IPython")  # a notebook kernel has imported it
     shell = None if ipython is None else ipython.get_ipython()
     if getattr(shell, "kernel", None) is None:
         return _Line()
@@ -74,7 +76,7 @@ def _find_display() -> _Display:
 
 
 class Progress:
-    """Shows a bar once the work has taken about two seconds; silent unless enabled."""
+    """Progress bar that is shown after two seconds of work, if it is enabled."""
 
     def __init__(self, enabled: bool) -> None:
         self._enabled = enabled
@@ -84,11 +86,11 @@ class Progress:
         self._lock = threading.Lock()
 
     def update(self, fraction: float, text: str) -> None:
-        """Redraw the bar at a fraction of the work, at most ten times a second."""
+        """Show the fraction of the work that is done, from 0 to 1; the bar is redrawn at most ten times a second."""
         self._draw(min(max(fraction, 0.0), 1.0), text)
 
     def tell(self, text: str) -> None:
-        """Redraw the line, for work of which nobody knows how much there is."""
+        """Show a text without a bar, for work of unknown size."""
         self._draw(None, text)
 
     def _draw(self, fraction: float | None, text: str) -> None:

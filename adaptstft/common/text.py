@@ -1,4 +1,4 @@
-"""Window lengths, hops and durations as text."""
+"""Text for window lengths, hops and durations, with units."""
 
 from __future__ import annotations
 
@@ -11,19 +11,32 @@ from adaptstft.common.typing import Float64Array
 
 
 def count_things(things: Sized, name: str) -> str:
-    """Return the number and the name of things, in the singular or plural."""
+    """Return a count with its noun in the singular or plural: ``"1 frame"``, ``"3 frames"``."""
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
 def describe_window(window: Any) -> str:
-    """Name of a window and its shape parameters."""
+    """Return the name of a window and its shape parameters: ``"kaiser (8.6)"``."""
     if not window.shape:
         return str(window.name)
     return f"{window.name} ({', '.join(f'{v:.4g}' for v in window.shape)})"
 
 
 def describe_lengths(win_length: Any, fs: float) -> str:
-    """Window length in samples and seconds, or the range of several."""
+    """Return window lengths as text.
+
+    Parameters
+    ----------
+    win_length : float or ndarray
+        Window length or lengths in samples.
+    fs : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    str
+        One length in samples and as a duration, or the range and the median of several.
+    """
     if np.ndim(win_length) == 0:
         return f"{win_length:.2f} samples = {describe_duration(win_length / fs)}"
     low, mid, high = np.quantile(win_length, [0, 0.5, 1])
@@ -31,7 +44,23 @@ def describe_lengths(win_length: Any, fs: float) -> str:
 
 
 def describe_hops(positions: Float64Array | None, hop: float | None, fs: float) -> str:
-    """Time between frames in samples and seconds, or its range, and the number of frames if it is fixed."""
+    """Return the hop between frames as text.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (p_num,), or None
+        Frame positions in samples. None if the number of frames depends on the signal.
+    hop : float or None
+        Constant hop in samples. None takes it from `positions`.
+    fs : float
+        Sampling rate in Hz.
+
+    Returns
+    -------
+    str
+        The hop in samples and as a duration, or the range and the mean of varying hops, and the number of
+        frames if `positions` is given.
+    """
     frames = "" if positions is None else f"; {count_things(positions, 'frame')}"
     spacing = np.diff([] if positions is None else positions)
     if spacing.size and np.ptp(spacing) > 1e-9 * spacing.mean():
@@ -42,7 +71,7 @@ def describe_hops(positions: Float64Array | None, hop: float | None, fs: float) 
 
 
 def describe_span(seconds: float) -> str:
-    """Length of recordings, which may be hours."""
+    """Return the duration of a recording as text, also in minutes or hours."""
     for unit, size in (("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.3g} {unit}"
@@ -50,7 +79,7 @@ def describe_span(seconds: float) -> str:
 
 
 def describe_duration(seconds: float) -> str:
-    """Time in the unit that suits it."""
+    """Return a duration as text, in s, ms, us or ns."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.4g} {unit}"

@@ -1,9 +1,9 @@
-"""Blocks of frames on the threads of one shared pool.
+"""Work on blocks of frames, on the threads of one shared pool.
 
-Kernels and FFTs release the interpreter lock, so that plain threads use all
-cores. Frames are divided into blocks by the size of the transform alone, and
-results are merged in the order of the blocks: they do not depend on the number
-of workers.
+Kernels and FFTs release Python's global interpreter lock, so that threads use all
+cores. The division into blocks depends only on the size of the transform, and
+results are merged in the order of the blocks. Results therefore do not depend on
+the number of workers.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 
-#: Elements of the FFT's input for one block in single precision, half of it in double precision: the arrays of a
-#: block stay in a core's cache, and its work outweighs the interpreter's share.
+#: Elements of the FFT input for one block in single precision; half as many in double precision. The arrays of a
+#: block stay in the cache of a core, and the time in Python is small compared with the time in kernels.
 BLOCK_ELEMENTS = 1 << 17
 
 _pool_lock = threading.Lock()
@@ -26,7 +26,7 @@ _pool: ThreadPoolExecutor | None = None
 
 
 def _forget_pool() -> None:
-    # The threads of a pool do not survive a fork, and its lock may have been held.
+    # After a fork the child has no threads, and the lock may have been taken by a thread of the parent.
     global _pool, _pool_lock
     _pool, _pool_lock = None, threading.Lock()
 
@@ -36,6 +36,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def _shared_pool() -> ThreadPoolExecutor:
+    """Return the pool of the process; the first call makes it."""
     global _pool
     with _pool_lock:
         if _pool is None:
@@ -44,7 +45,18 @@ def _shared_pool() -> ThreadPoolExecutor:
 
 
 def count_workers(workers: int | None) -> int:
-    """Return the number of threads for ``workers=``: all usable cores for None."""
+    """Return the number of threads for an argument ``workers``.
+
+    Parameters
+    ----------
+    workers : int or None
+        Number of threads. None is one for each usable core; negative numbers count back from all cores, -1 is all.
+
+    Returns
+    -------
+    int
+        Number of threads, at least 1.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if workers is None:
         return cores
@@ -52,10 +64,22 @@ def count_workers(workers: int | None) -> int:
 
 
 def block_ranges(n_frames: int, mfft: int, elements: int = BLOCK_ELEMENTS) -> list[tuple[int, int]]:
-    """Divide frames into equal blocks whose FFT input has a number of elements: by default what fits a core's cache.
+    """Divide frames into blocks of equal size.
 
-    Unless one block will do, their number is a multiple of four, so that the usual numbers of workers
-    get equal parts.
+    Parameters
+    ----------
+    n_frames : int
+        Number of frames.
+    mfft : int
+        FFT length.
+    elements : int
+        Most elements of the FFT input in one block, by default as many as fit in the cache of a core.
+
+    Returns
+    -------
+    list of (int, int)
+        First frame of each block, and the frame after its last one. The number of blocks is one or a multiple of
+        four, so that two or four workers get equal parts.
     """
     n_blocks = -(-n_frames // max(1, elements // mfft))
     if n_blocks > 1:
@@ -65,7 +89,7 @@ def block_ranges(n_frames: int, mfft: int, elements: int = BLOCK_ELEMENTS) -> li
 
 
 class _Run:
-    """One pass over the blocks, shared by the threads that work on it."""
+    """State of one call of `run_blocks`, shared by its threads."""
 
     def __init__(self, n: int, work: Callable[[int], Any], merge: Callable[[int, Any], None] | None) -> None:
         self.n, self.work, self.merge = n, work, merge
@@ -75,6 +99,7 @@ class _Run:
         self.turn = threading.Condition()
 
     def _claim(self) -> int | None:
+        """Return the next block, or None if no block is left or a thread has failed."""
         with self.turn:
             if self.error is not None or self.claimed >= self.n:
                 return None
@@ -82,6 +107,7 @@ class _Run:
             return self.claimed - 1
 
     def loop(self) -> None:
+        """Work on blocks until none is left."""
         try:
             while (block := self._claim()) is not None:
                 result = self.work(block)
@@ -93,7 +119,7 @@ class _Run:
                 self.turn.notify_all()
 
     def _merge_in_turn(self, block: int, result: Any) -> None:
-        # Earlier blocks are all in the hands of running threads, so the wait always ends.
+        # Running threads have taken all earlier blocks, so the wait always ends.
         with self.turn:
             self.turn.wait_for(lambda: self.merged == block or self.error is not None)
             if self.error is None:
@@ -109,19 +135,24 @@ def run_blocks(
     workers: int,
     merge: Callable[[int, _Result], None] | None = None,
 ) -> None:
-    """Call ``work(block)`` for ``n`` blocks on several threads.
+    """Call ``work(block)`` for each of ``n`` blocks on several threads.
 
     Parameters
     ----------
     n : int
         Number of blocks.
     work : callable
-        Called once a block, in any order; it writes to places of its own or
-        returns something for `merge`.
+        Called once for each block, in any order and concurrently. Different blocks
+        must write to different memory, or return results for `merge`.
     workers : int
-        Number of threads, the caller's among them.
+        Number of threads, including the calling thread.
     merge : callable, optional
-        ``merge(block, result)``, called in the order of the blocks, one at a time.
+        ``merge(block, result)``, called in the order of the blocks, one call at a time.
+
+    Raises
+    ------
+    BaseException
+        The first error of `work` or `merge`; blocks that have not begun are skipped.
     """
     run = _Run(n, work, merge)
     helpers = min(workers, n) - 1

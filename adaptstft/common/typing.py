@@ -1,4 +1,4 @@
-"""Type aliases, which also serve as the lists of legal option values."""
+"""Type aliases. The ``Literal`` aliases are also the lists of legal option values for run-time checks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 ComplexArray: TypeAlias = NDArray[np.complexfloating[Any, Any]]
-#: Arrays that are float64; NumPy types arithmetic on them more loosely.
+#: Arrays of float64. The type is wider because NumPy's types lose the precision in arithmetic.
 Float64Array: TypeAlias = NDArray[np.floating[Any]]
 IntArray: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]

@@ -1,7 +1,8 @@
-"""All argument checks, and the messages that users read.
+"""Checks of arguments that several public functions have, with their error messages.
 
-Every check raises before any work is done and names the argument, its value
-and the legal range. Nothing the caller passed is changed.
+Functions ``check_*`` raise an error for an illegal value, functions ``as_*`` also return the
+value in its internal form. Messages name the argument, its value and the legal range.
+No function changes its arguments.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import numpy as np
 from adaptstft.common.device import is_device_array
 from adaptstft.common.typing import AnyArray, Float64Array
 
+#: Samples of a long signal that are checked at once, so that temporary arrays stay small.
 _CHUNK = 1 << 20
 
 
 def show(value: Any) -> str:
-    """Show a value of the user's in a message: large arrays by their shape, NumPy's scalars as Python's."""
+    """Return the text of a value for a message: large arrays as their shape, NumPy scalars as Python numbers."""
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         return repr(value.item())
     if isinstance(value, np.ndarray) and value.size > 6:
@@ -29,14 +31,14 @@ def show(value: Any) -> str:
 
 
 def check_option(name: str, value: Any, options: Sequence[Any]) -> None:
-    """Require `value` to be one of a few."""
+    """Require `value` to be one of `options`."""
     if not any(value is option or (isinstance(value, str) and value == option) for option in options):
         raise ValueError(f"{name}={show(value)} must be one of {', '.join(repr(o) for o in options)}")
 
 
 def as_real(name: str, value: Any) -> float:
     """Return a finite real number as a Python float."""
-    _refuse_traced(name, value)
+    _refuse_variable(name, value)
     try:
         array = np.asarray(value)
         if array.ndim != 0 or array.dtype.kind not in "iuf":
@@ -49,17 +51,17 @@ def as_real(name: str, value: Any) -> float:
     return number
 
 
-def _refuse_traced(name: str, value: Any) -> None:
-    """Refuse what a framework differentiates in: as a setting it would count as a constant."""
+def _refuse_variable(name: str, value: Any) -> None:
+    """Raise a TypeError for a variable of automatic differentiation, which would be used as a constant."""
     if type(value).__module__.partition(".")[0] == "autograd" or getattr(value, "requires_grad", False) is True:
         raise TypeError(
-            f"{name} is a variable that is differentiated in, but must be a plain number: only signals, window "
-            "lengths, hops, positions and shapes of windows have derivatives"
+            f"{name} is a variable of automatic differentiation, but must be a plain number: derivatives exist only "
+            "for signals, window lengths, hops, positions and window shapes"
         )
 
 
 def as_numbers(values: Any) -> Float64Array:
-    """Return real numbers as an array of any shape; neither text nor True is one, which the caller's message says."""
+    """Return real numbers as an array of any shape; text and booleans raise a TypeError."""
     array = np.asarray(values)
     if array.dtype.kind not in "iuf" or any(isinstance(v, bool | np.bool_) for v in np.asarray(values, object).flat):
         raise TypeError(f"{show(values)} must be real numbers")
@@ -75,7 +77,7 @@ def check_positive(name: str, value: Any, unit: str = "") -> float:
 
 
 def as_positives(name: str, values: Any, count: int) -> tuple[float, ...]:
-    """Return `count` positive numbers, all one if there are none."""
+    """Return `count` positive numbers; all are 1 if `values` is None."""
     if values is None:
         return (1.0,) * count
     numbers = np.asarray(values, dtype=object).ravel().tolist()
@@ -85,8 +87,8 @@ def as_positives(name: str, values: Any, count: int) -> tuple[float, ...]:
 
 
 def as_index(name: str, value: Any, low: int | None = None) -> int:
-    """Return an integer, at least `low` if that is given."""
-    _refuse_traced(name, value)
+    """Return an integer, at least `low` if `low` is given."""
+    _refuse_variable(name, value)
     try:
         if isinstance(value, bool | np.bool_):
             raise TypeError
@@ -99,14 +101,14 @@ def as_index(name: str, value: Any, low: int | None = None) -> int:
 
 
 def as_flag(name: str, value: Any) -> bool:
-    """Return True or False; nothing else counts as either."""
+    """Return a boolean; other types raise a TypeError."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}={value!r} must be True or False")
     return bool(value)
 
 
 def as_workers(workers: Any) -> int | None:
-    """Check ``workers=``: None, or an integer other than 0 (negative counts back from all cores)."""
+    """Return the number of workers: None, or an integer other than 0; negative numbers count back from all cores."""
     if workers is None:
         return None
     number = as_index("workers", workers)
@@ -116,30 +118,30 @@ def as_workers(workers: Any) -> int | None:
 
 
 def as_axis(axis: Any, ndim: int) -> int:
-    """Return an axis of an array of `ndim` dimensions as a number from 0 on."""
+    """Return the axis of an array of `ndim` dimensions as a number from 0 to ``ndim - 1``."""
     number = as_index("axis", axis)
     if not -ndim <= number < ndim:
         raise ValueError(f"{axis=} must lie in [{-ndim}, {ndim - 1}] for an array of {ndim} dimensions")
     return number % ndim
 
 
-def check_axis_of_names(name: str, values: Any, axis: Any) -> None:
-    """Require an array of xarray's to have its dimension of time where it is looked for."""
+def _check_time_dimension(name: str, values: Any, axis: Any) -> None:
+    """Require that `axis` of an xarray object with several dimensions is its time dimension."""
     dims = getattr(values, "dims", ())
     if type(values).__module__.partition(".")[0] != "xarray" or len(dims) < 2:
         return
-    found = dims[as_axis(axis, len(dims))]
-    if found != "time":
+    dimension = dims[as_axis(axis, len(dims))]
+    if dimension != "time":
         raise ValueError(
-            f"{name} is a {type(values).__name__} of dimensions {tuple(dims)}, and {axis=} is {found!r}: the functions "
-            f"of adaptstft.xarray find time by its name (dim='time'); an array without names is {name}.values"
+            f"{name} is a {type(values).__name__} of dimensions {tuple(dims)}, and {axis=} is {dimension!r}: use the "
+            f"functions of adaptstft.xarray, which find the time axis by name (dim='time'), or pass {name}.values"
         )
 
 
 def as_inexact(name: str, values: Any, *, device: bool = False) -> AnyArray:
-    """Return an array of float32/64 or complex64/128 in native byte order; a copy only if needed.
+    """Return an array of float32, float64, complex64 or complex128 in native byte order, copied only if needed.
 
-    CuPy arrays stay such where `device` allows them.
+    CuPy arrays raise a TypeError unless `device` is True, and stay CuPy arrays.
     """
     if is_device_array(values) and not device:
         raise TypeError(f"{name} is a CuPy array, which this function does not take: pass {name}.get()")
@@ -162,22 +164,26 @@ def as_inexact(name: str, values: Any, *, device: bool = False) -> AnyArray:
 
 
 def check_finite(name: str, array: AnyArray) -> None:
-    """Raise if any entry is NaN or infinite, saying how many and where the first is."""
+    """Require finite entries; the message has the number of others and the index of the first."""
     quick = array
     if not is_device_array(array):
-        quick = array.transpose(np.argsort(array.strides)[::-1])  # a transform is transposed: flattened it were a copy
+        quick = array.transpose(
+            np.argsort(array.strides)[::-1]
+        )  # in memory order, so that `reshape` makes no copy of a transposed transform
     if _first_bad(quick.reshape(-1))[0]:
         bad, first = _first_bad(array.reshape(-1))
-        where = tuple(int(i) for i in np.unravel_index(first, array.shape))
-        place = where[0] if len(where) == 1 else where
-        raise ValueError(f"{name} has {bad} NaN or infinite values of {array.size}, the first at index {place}")
+        indices = tuple(int(i) for i in np.unravel_index(first, array.shape))
+        index = indices[0] if len(indices) == 1 else indices
+        raise ValueError(f"{name} has {bad} NaN or infinite values of {array.size}, the first at index {index}")
 
 
 def _first_bad(flat: AnyArray) -> tuple[int, int]:
-    """Count the entries that are not finite, and find the first."""
+    """Return the number of entries that are not finite, and the index of the first, or -1."""
     bad, first = 0, -1
-    chunk = flat.size if is_device_array(flat) else _CHUNK  # the answer takes longer than the question there
-    for low in range(0, flat.size, chunk or 1):  # in pieces: a mask of a long recording is large itself
+    chunk = (
+        flat.size if is_device_array(flat) else _CHUNK
+    )  # one result to copy from a device
+    for low in range(0, flat.size, chunk or 1):  # the mask of a long recording would be large
         mask = ~np.isfinite(flat[low : low + chunk])
         if mask.any():
             first = low + int(mask.argmax()) if first < 0 else first
@@ -186,18 +192,18 @@ def _first_bad(flat: AnyArray) -> tuple[int, int]:
 
 
 def check_finite_stretch(name: str, channels: AnyArray, first: int) -> None:
-    """Raise if a stretch of a signal, shape (channels, m), that begins at sample `first` has NaN or infinite values."""
+    """Require finite samples in a segment of a signal, shape (channels, m), that begins at sample `first`."""
     finite = np.isfinite(channels)
     if not finite.all():
-        at = first + int((~finite).any(axis=0).argmax())
+        bad = first + int((~finite).any(axis=0).argmax())
         raise ValueError(
             f"{name} has {int(np.sum(~finite))} NaN or infinite values among its samples {first} to "
-            f"{first + channels.shape[1] - 1}, the first at sample {at}"
+            f"{first + channels.shape[1] - 1}, the first at sample {bad}"
         )
 
 
 def check_real(name: str, array: AnyArray) -> None:
-    """Require real numbers, for a one-sided spectrum."""
+    """Require real numbers, as one-sided spectra do."""
     if np.iscomplexobj(array):
         raise ValueError(
             f"{name} is complex, which a one-sided spectrum cannot represent: use fft_mode 'twosided' or 'centered'"
@@ -207,22 +213,29 @@ def check_real(name: str, array: AnyArray) -> None:
 def as_signal(
     x: Any, axis: Any = -1, *, name: str = "x", onesided: bool = False, device: bool = False
 ) -> tuple[AnyArray, int]:
-    """Return a signal with time on its last axis, and the number of the axis that was time.
+    """Return a signal with time on its last axis, and the number of its time axis before.
 
     Parameters
     ----------
     x : array_like
-        Any real or complex numbers.
+        Real or complex numbers.
     axis : int
-        The axis of time.
+        Time axis.
     name : str
-        Name of the argument, for messages.
+        Name of the argument in messages.
     onesided : bool
-        Whether a complex signal is refused.
+        If True, a complex signal raises a ValueError.
     device : bool
-        Whether a CuPy array is accepted.
+        If True, CuPy arrays are accepted.
+
+    Returns
+    -------
+    ndarray, shape (..., n)
+        The signal as floating-point or complex numbers; a view if possible.
+    int
+        Time axis of `x`, from 0 to ``ndim - 1``.
     """
-    check_axis_of_names(name, x, axis)
+    _check_time_dimension(name, x, axis)
     array = as_inexact(name, x, device=device)
     if array.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got the scalar {x!r}")
@@ -236,15 +249,15 @@ def as_signal(
 
 
 def check_sample_range(k0: int, k1: int, low: int, high: int, p_num: int) -> None:
-    """Require ``low <= k0 < k1 <= high``, where `p_num` slices reach from sample `low` to `high`."""
+    """Require ``low <= k0 < k1 <= high``, the samples that `p_num` slices cover."""
     if not low <= k0 < k1 <= high:
         raise ValueError(f"{k0=}, {k1=}: {low} <= k0 < k1 <= {high} does not hold for {p_num} slices")
 
 
 def check_not_silent(x: AnyArray, name: str = "x") -> float:
-    """Return the largest magnitude of a signal, which must not be zero."""
+    """Return the largest magnitude of a signal, which must be greater than zero."""
     flat = x.reshape(-1)
-    chunk = flat.size if is_device_array(x) else _CHUNK  # in pieces: magnitudes of a long recording are large
+    chunk = flat.size if is_device_array(x) else _CHUNK  # the magnitudes of a long recording would be large
     peak = max(_largest(flat[low : low + chunk]) for low in range(0, flat.size, chunk))
     if peak == 0:
         raise ValueError(f"{name} is silent: all {x.size} samples are zero, so no window is better than another")
@@ -252,23 +265,23 @@ def check_not_silent(x: AnyArray, name: str = "x") -> float:
 
 
 def _largest(x: AnyArray) -> float:
-    """Largest magnitude of the real and imaginary parts."""
+    """Return the largest magnitude of the real and imaginary parts."""
     parts = (x.real, x.imag) if np.iscomplexobj(x) else (x,)
     return float(max(np.abs(part).max() for part in parts))
 
 
 def as_win_length(win_length: Any) -> Float64Array:
-    """Return window lengths in samples as an array: one number, one for each frame, or for each bin."""
+    """Return window lengths in samples as an array: one length, one for each frame, or one for each bin."""
     array = np.asarray(win_length)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{win_length=} must be a real number or an array of them")
     if array.ndim > 2:
         raise ValueError(
-            f"win_length has shape {array.shape}: it must be one number, a 1-D array with one length for each slice, "
+            f"win_length has shape {array.shape}: it must be one number, a 1-D array with one length for each frame, "
             "or of shape (f_pts, 1) or (f_pts, p_num) with one for each frequency or each bin"
         )
     if array.size == 0:
-        raise ValueError("win_length is empty: it must be one number or have one length for each slice")
+        raise ValueError("win_length is empty: it must be one number or have one length for each frame")
     array = array.astype(float)
     bad = ~(np.isfinite(array) & (array >= 1))
     if np.any(bad):
@@ -277,14 +290,14 @@ def as_win_length(win_length: Any) -> Float64Array:
 
 
 def check_tangents(tangents: Any, data: str) -> None:
-    """Require a mapping that names what moves: parameters of a transform, or its `data`."""
+    """Require a mapping from names of parameters of a transform, or of its input `data`, to directions."""
     names = (data, "win_length", "positions", "hop", "shape")
     if not isinstance(tangents, Mapping) or not tangents or not set(tangents) <= set(names):
         raise ValueError(f"tangents={show(tangents)} must be a mapping with some of the keys {names}")
 
 
 def as_direction(name: str, direction: Any, shape: tuple[int, ...]) -> Float64Array:
-    """Return the direction in which a parameter of a given shape moves."""
+    """Return the direction of a directional derivative in a parameter of the given shape."""
     array = np.asarray(direction)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"tangents[{name!r}]={show(direction)} must be real numbers")
@@ -295,7 +308,7 @@ def as_direction(name: str, direction: Any, shape: tuple[int, ...]) -> Float64Ar
 
 
 def as_positions(positions: Any) -> Float64Array:
-    """Return frame centres in samples, not decreasing."""
+    """Return frame positions in samples, which must not decrease."""
     array = np.asarray(positions)
     if array.dtype.kind not in "iuf":
         raise TypeError(f"{positions=} must be real numbers")
@@ -313,7 +326,7 @@ def as_positions(positions: Any) -> Float64Array:
 
 
 def as_bounds(name: str, bounds: Any, low: float, unit: str = "samples") -> tuple[float, float]:
-    """Return a pair ``(low, high)`` of numbers that do not cross."""
+    """Return a pair ``(lower, upper)`` of bounds, both at least `low`."""
     try:
         lower, upper = bounds
     except (TypeError, ValueError):

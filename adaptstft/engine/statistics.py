@@ -183,7 +183,7 @@ class _Fused:
         place = (block.win_length, block.lead, block.start, block.count, block.offset)
         buffer = blocks.scratch("frames", (n, plan.mfft), x.dtype)
         table = (series.value, series.derivative, series.plateau)
-        plan.kernels.tuned_frames(x, *table, *place, *self.scaling, buffer, scales, energy)
+        plan.kernels.load_frames_and_energy_gradient(x, *table, *place, *self.scaling, buffer, scales, energy)
         spectra = plan.fft(buffer)
         for k in self.energies:
             gradients[k] += energy
@@ -195,7 +195,7 @@ class _Fused:
             terms = (some.exponents, some.logs, chosen)
             plan.kernels.statistics_and_cotangent(spectra, *self.bin_layout, *terms, out, growth, g)
             y = plan.adjoint_fft(g)
-            plan.kernels.tuned_gradients(y, x, series.derivative, series.plateau, *place, scales, growth, gradients[k])
+            plan.kernels.window_gradient(y, x, series.derivative, series.plateau, *place, scales, growth, gradients[k])
 
 
 def _sum_with_rows(

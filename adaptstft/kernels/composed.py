@@ -1,4 +1,4 @@
-"""What Numba's kernels do in one pass for the sake of its caches, composed from the kernels of another backend."""
+"""The fused kernels of the Numba backend, composed of the single kernels of another backend."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ def statistics_and_cotangent(
     logs: Any,
     chosen: int,
     out: Float64Array,
-    growth: Float64Array,
+    log_scale_derivative: Float64Array,
     adjoint: Any,
 ) -> None:
-    """Do as `statistics`, and write the cotangent of the `chosen` one; `adjoint` may be the spectra.
+    """Add the sums of `statistics` to `out`, and write the cotangent of sum `chosen` to `adjoint`.
 
-    `growth` becomes that one's derivative in the logarithm of each frame's scale.
+    `log_scale_derivative` gets the derivative of the chosen sum in the logarithm of each frame's scale.
+    `adjoint` may be `spectra`.
     """
     kernels.statistics(spectra, gain, mirrored, even, exponents, logs, out)
     one = slice(chosen, chosen + 1)
@@ -34,16 +35,16 @@ def statistics_and_cotangent(
     before = spectra.copy()
     kernels.cotangent(spectra, gain, mirrored, even, exponents[one], logs[one], ones, adjoint)
     terms = adjoint.real.astype(float) * before.real + adjoint.imag.astype(float) * before.imag
-    if mirrored:  # what the inverse FFT counts twice
+    if mirrored:  # the inverse FFT counts these bins twice
         terms[:, 1 : -1 if even else None] *= 2
-    growth[:] = kernels.to_host(terms.sum(axis=1))
+    log_scale_derivative[:] = kernels.to_host(terms.sum(axis=1))
 
 
-def tuned_frames(
+def load_frames_and_energy_gradient(
     kernels: ModuleType,
     x: Any,
     value: Any,
-    gradient: Any,
+    derivative: Any,
     plateau: float,
     theta: Float64Array,
     lead: Float64Array,
@@ -60,19 +61,19 @@ def tuned_frames(
     scales: Float64Array,
     energy: Float64Array,
 ) -> None:
-    """Write windowed frames into the rows of the FFT's input, and what follows from their windows alone.
+    """Write windowed frames to the rows of the FFT input, and compute the gradient of their energy.
 
-    ``scales[:, b]`` becomes the scale of window ``b`` and its derivative in the length. To ``energy[:, b]`` the
-    derivatives of the frame's energy ``sum |S|**2`` in the window's length and centre are added.
+    ``scales[:, b]`` gets the scale of window ``b`` and its derivative in the window length. The derivatives of the
+    energy ``sum |S|**2`` of frame ``b`` in the window length and centre are added to ``energy[:, b]``.
     """
     w, dw = kernels.xp.empty((2, theta.size, int(count.max(initial=1))), value.dtype)
-    kernels.window_rows(value, gradient, plateau, theta, lead, count, w, dw)
+    kernels.window_rows(value, derivative, plateau, theta, lead, count, w, dw)
     scales[0], scales[1] = amplitude, 0.0
     if scaling:
-        sum_lead = np.ceil(origin - theta / 2) - origin  # the sums are those of a frame at an integer time
+        sum_lead = np.ceil(origin - theta / 2) - origin  # the scale is defined by a frame at an integer position
         size = (np.ceil(origin + theta / 2) - origin - sum_lead).astype(np.int64)
         rows = kernels.xp.empty((2, theta.size, int(size.max(initial=1))), value.dtype)
-        kernels.window_rows(value, gradient, plateau, theta, sum_lead, size, *rows)
+        kernels.window_rows(value, derivative, plateau, theta, sum_lead, size, *rows)
         sums = np.empty((4, theta.size))
         kernels.row_sums(*rows, theta, sum_lead, size, sums)
         magnitude = scaling == 1
@@ -88,15 +89,15 @@ def tuned_frames(
             edges[1] = out[:, ::2].sum(axis=1, dtype=float) - out[:, 1::2].sum(axis=1, dtype=float)
     y = kernels.xp.empty(out.shape, out.dtype)
     kernels.energy_cotangent(x, w, scales[0].copy(), *place, edges, gain, mfft, onesided, y)
-    a0, a1, a2 = reduced(kernels, y, x, w, dw, theta, lead, *place)
+    a0, a1, a2 = _frame_sums(kernels, y, x, w, dw, theta, lead, *place)
     energy += scales[1] * a0 - scales[0] / theta * a1, -scales[0] / theta * a2
 
 
-def tuned_gradients(
+def window_gradient(
     kernels: ModuleType,
     y: Any,
     x: Any,
-    gradient: Any,
+    derivative: Any,
     plateau: float,
     theta: Float64Array,
     lead: Float64Array,
@@ -104,21 +105,22 @@ def tuned_gradients(
     count: IntArray,
     offset: IntArray,
     scales: Float64Array,
-    growth: Float64Array,
+    log_scale_derivative: Float64Array,
     out: Float64Array,
 ) -> None:
-    """Add the derivatives of a loss in the lengths and centres of the windows, from its adjoint frames, to `out`.
+    """Add the derivatives of a loss in the window lengths and centres, given its adjoint frames `y`, to `out`.
 
-    `growth` is the derivative in the logarithm of each frame's scale, `scales` what `tuned_frames` found.
+    `log_scale_derivative` is the derivative of the loss in the logarithm of each frame's scale; `scales` are the
+    scales from `load_frames_and_energy_gradient`.
     """
-    w, dw = kernels.xp.zeros((2, theta.size, int(count.max(initial=1))), gradient.dtype)
-    kernels.window_rows(gradient, gradient, plateau, theta, lead, count, w, dw)  # only the derivative is of use here
-    _, a1, a2 = reduced(kernels, y, x, w, dw, theta, lead, start, count, offset)
-    out += scales[1] / scales[0] * growth - scales[0] / theta * a1, -scales[0] / theta * a2
+    w, dw = kernels.xp.zeros((2, theta.size, int(count.max(initial=1))), derivative.dtype)
+    kernels.window_rows(derivative, derivative, plateau, theta, lead, count, w, dw)  # `w` is not used
+    _, a1, a2 = _frame_sums(kernels, y, x, w, dw, theta, lead, start, count, offset)
+    out += scales[1] / scales[0] * log_scale_derivative - scales[0] / theta * a1, -scales[0] / theta * a2
 
 
-def reduced(kernels: ModuleType, y: Any, x: Any, w: Any, dw: Any, theta: Float64Array, *place: Any) -> Float64Array:
-    """Return what `reduce_frames` sums."""
+def _frame_sums(kernels: ModuleType, y: Any, x: Any, w: Any, dw: Any, theta: Float64Array, *place: Any) -> Float64Array:
+    """Return the sums of `reduce_frames`."""
     sums = np.zeros((3, theta.size))
     kernels.reduce_frames(y, x, w, dw, theta, *place, sums)
     return sums

@@ -1,4 +1,4 @@
-"""Halves of frames: the samples on both sides of a centre, as the kernels for windows per bin take them."""
+"""Halves of frames: sample indices and distances on both sides of each centre, for windows that differ by bin."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from adaptstft.common.typing import Float64Array, IntArray
 
 @dataclass(frozen=True)
 class Halves:
-    """Samples of frames on both sides of their centres, in rows that lead away from it.
+    """Samples of frames on both sides of their centres; sample ``i`` of a half is ``i`` samples farther out.
 
     Attributes
     ----------
     first : ndarray of int64, shape (2, frames)
-        Index of the first sample of the right and the left half; the same where the centre is a sample,
-        which then belongs to the right half.
+        Index of the first sample of the right and of the left half. Both are the same if a sample is on the
+        centre; this sample belongs to the right half.
     leads : ndarray of float64, shape (2, frames)
-        Distance of that sample from the centre.
+        Distance of the first sample from the centre.
     bases : ndarray of float64, shape (2, frames)
-        How far it lies after the origin of the phase.
+        Position of the first sample relative to the origin of the phase.
     width : int
         Number of samples of a half.
     """
@@ -33,7 +33,7 @@ class Halves:
 
     @classmethod
     def of(cls, centre: Float64Array, origin: Float64Array, longest: float) -> Halves:
-        """Divide frames at their centres; `origin` is where their phases count from, `longest` the longest window."""
+        """Divide frames at their centres; `origin` is the origin of the phase, `longest` the longest window length."""
         right = np.ceil(centre)
         lead = right - centre
         left = np.where(lead == 0, right, right - 1)

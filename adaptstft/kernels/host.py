@@ -1,4 +1,4 @@
-"""Arrays and FFTs of the backends that run on the host."""
+"""Arrays and FFTs of the backends that run on the host: NumPy and SciPy."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from adaptstft.common.typing import AnyArray
 __all__ = ["BLOCK_ELEMENTS", "BLOCK_SAMPLES", "WORKERS", "asarray", "fft", "to_host", "xp"]
 
 xp = np
-#: Samples of the halves of one block's frames with windows per bin: they stay in a core's cache while all bins
-#: pass over them.
+#: Samples in the halves of one block of frames, for windows that differ from bin to bin: few enough to stay in a
+#: core's cache while the sums of all bins are computed.
 BLOCK_SAMPLES = 1 << 15
+#: Number of threads: None for the number that the caller sets.
 WORKERS: int | None = None
 
 
 def asarray(a: Any, dtype: Any = None) -> AnyArray:
-    """Return a contiguous array; no copy if it is one."""
+    """Return a contiguous array, without a copy if `a` is contiguous."""
     return np.ascontiguousarray(a, dtype=dtype)
 
 
 def to_host(a: AnyArray) -> AnyArray:
-    """Return the array, which is on the host."""
+    """Return `a`, which is on the host."""
     return a

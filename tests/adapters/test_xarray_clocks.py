@@ -111,7 +111,7 @@ def test_a_rate_that_contradicts_the_coordinate_is_an_error():
 def test_functions_for_arrays_do_not_misread_the_axes(rng):
     x = xarray.DataArray(rng.standard_normal((600, 3)), dims=["time", "sensor"])
     sft = AdaptiveShortTimeFFT("hann", 64.0, 16.0, 500.0)
-    message = r"x is a DataArray of dimensions \('time', 'sensor'\), and axis=-1 is 'sensor': .*adaptstft\.xarray find"
+    message = r"x is a DataArray of dimensions \('time', 'sensor'\), and axis=-1 is 'sensor': use .* adaptstft\.xarray"
     for function in (
         lambda **axis: adaptstft.optimize(x, 500.0, **axis).win_length,
         lambda **axis: sft.stft(x, **axis),

@@ -1,4 +1,4 @@
-"""Progress bars: where they are drawn, and what is left when the work is done."""
+"""Progress bars: where they are drawn, and their removal at the end of the work."""
 
 import sys
 from types import ModuleType, SimpleNamespace
@@ -13,15 +13,15 @@ CHIRP = np.cos(0.001 * np.arange(600.0) ** 2)
 CELL = """
 import numpy as np
 import adaptstft
-from adaptstft import _progress
-_progress._DELAY = 0.0
+from adaptstft.common import progress
+progress._DELAY = 0.0
 print("before")
 adaptstft.optimize(np.cos(0.001 * np.arange(600.0) ** 2), 100.0, workers=1, progress=True).win_length
 """
 
 
 class Kernel:
-    """What a kernel keeps of its displays: the contents of each, one after another."""
+    """Fake IPython kernel that records the contents of each display, in order."""
 
     def __init__(self):
         self.shown = []
@@ -41,8 +41,8 @@ class Kernel:
         return update
 
 
-def pretend(monkeypatch, shell):
-    """Make this process look like one in which IPython runs, and return what would be displayed."""
+def fake_ipython(monkeypatch, shell):
+    """Install a fake IPython with a given shell, and return its kernel, which records the displays."""
     kernel = Kernel()
     ipython, display = ModuleType("IPython"), ModuleType("IPython.display")
     ipython.get_ipython, ipython.display, display.display = (lambda: shell), display, kernel.display
@@ -52,14 +52,14 @@ def pretend(monkeypatch, shell):
 
 
 @pytest.fixture
-def at_once(monkeypatch):
-    """Draw from the start, and every time."""
+def no_delay(monkeypatch):
+    """Draw without delay and at each update."""
     monkeypatch.setattr("adaptstft.common.progress._DELAY", 0.0)
     monkeypatch.setattr("adaptstft.common.progress.time.monotonic", iter(range(10**6)).__next__)
 
 
-def test_in_a_notebook_one_output_is_replaced(monkeypatch, capsys, at_once):
-    kernel = pretend(monkeypatch, SimpleNamespace(kernel=object()))
+def test_in_a_notebook_one_output_is_replaced(monkeypatch, capsys, no_delay):
+    kernel = fake_ipython(monkeypatch, SimpleNamespace(kernel=object()))
     adaptstft.optimize(CHIRP, 100.0, workers=1, progress=True)
     (shown,) = kernel.shown
     assert len(shown) > 3
@@ -67,13 +67,13 @@ def test_in_a_notebook_one_output_is_replaced(monkeypatch, capsys, at_once):
     assert values == sorted(values)
     assert 0 <= values[0] < values[-1] <= 1
     percents = [int(data["text/plain"].partition(" %")[0]) for data in shown[:-1]]
-    np.testing.assert_allclose(percents, 100 * np.array(values), atol=0.6)  # rounded to 1, and to 0.1
+    np.testing.assert_allclose(percents, 100 * np.array(values), atol=0.6)  # the texts are rounded to 1 % and to 0.001
     assert shown[-1] == {"text/html": "", "text/plain": ""}
     assert capsys.readouterr().err == ""
 
 
-def test_text_in_a_notebook_is_escaped(monkeypatch, at_once):
-    kernel = pretend(monkeypatch, SimpleNamespace(kernel=object()))
+def test_text_in_a_notebook_is_escaped(monkeypatch, no_delay):
+    kernel = fake_ipython(monkeypatch, SimpleNamespace(kernel=object()))
     bar = Progress(True)
     bar.update(2.0, "a < b")
     bar.tell("c & d")
@@ -86,8 +86,8 @@ def test_text_in_a_notebook_is_escaped(monkeypatch, at_once):
 
 
 @pytest.mark.parametrize("shell", [None, SimpleNamespace()], ids=["no_shell", "terminal"])
-def test_elsewhere_it_is_a_line_on_standard_error(monkeypatch, capsys, at_once, shell):
-    kernel = pretend(monkeypatch, shell)
+def test_in_a_terminal_it_is_a_line_on_standard_error(monkeypatch, capsys, no_delay, shell):
+    kernel = fake_ipython(monkeypatch, shell)
     bar = Progress(True)
     bar.update(0.5, "half")
     bar.close()
@@ -95,8 +95,8 @@ def test_elsewhere_it_is_a_line_on_standard_error(monkeypatch, capsys, at_once, 
     assert kernel.shown == []
 
 
-def test_nothing_is_shown_unless_asked_for_and_slow(monkeypatch, capsys):
-    kernel = pretend(monkeypatch, SimpleNamespace(kernel=object()))
+def test_nothing_is_shown_for_short_work_or_if_disabled(monkeypatch, capsys):
+    kernel = fake_ipython(monkeypatch, SimpleNamespace(kernel=object()))
     for enabled in (True, False):
         bar = Progress(enabled)
         bar.update(0.5, "half")
@@ -109,8 +109,8 @@ def test_nothing_is_shown_unless_asked_for_and_slow(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_bar_goes_away_when_the_work_fails(monkeypatch, at_once):
-    kernel = pretend(monkeypatch, SimpleNamespace(kernel=object()))
+def test_bar_is_removed_if_the_work_fails(monkeypatch, no_delay):
+    kernel = fake_ipython(monkeypatch, SimpleNamespace(kernel=object()))
 
     def fail(intermediate_result):
         raise RuntimeError("mine")
@@ -120,7 +120,7 @@ def test_bar_goes_away_when_the_work_fails(monkeypatch, at_once):
     assert kernel.shown[0][-1] == {"text/html": "", "text/plain": ""}
 
 
-@pytest.mark.filterwarnings("default")  # those of the kernel's client are not ours
+@pytest.mark.filterwarnings("default")  # warnings of the notebook client
 def test_in_a_kernel():
     nbclient = pytest.importorskip("nbclient", reason="kernels need the extra 'notebooks'")
     pytest.importorskip("ipykernel", reason="kernels need the extra 'notebooks'")

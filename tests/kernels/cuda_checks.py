@@ -1,7 +1,7 @@
-"""Checks of the CUDA backend against the one in NumPy, on a device or in Numba's simulator.
+"""Comparison of the CUDA backend with the NumPy backend, on a device or in Numba's simulator.
 
-``test_cuda.py`` runs this file in a process of its own, with ``NUMBA_ENABLE_CUDASIM=1`` set and, where there is a
-device, without. In the simulator arrays are those of ``strict_arrays.py``, which refuse what CuPy refuses.
+``test_cuda.py`` runs this file in a separate process, with ``NUMBA_ENABLE_CUDASIM=1`` and, if there is a
+device, also without. The simulator uses the arrays of ``strict_arrays.py``, which raise errors where CuPy does.
 """
 
 import sys
@@ -13,12 +13,12 @@ import pytest
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT, criteria, windows
 from adaptstft.engine.bins import BinFrames
-from adaptstft.kernels import plain as _numpy
+from adaptstft.kernels import plain
 
 MFFT = 12
 N = 20
-#: Frames that end before the signal, stick out of it on both sides, lie within it, and begin behind it; in no order,
-#: which positions with lengths of their own do not keep.
+#: Frames that end before the signal, reach over each of its ends, are inside it, and begin after it. They are not in
+#: order, as frames of different lengths may be.
 START = np.array([-15, -3, -5, 11, 3, 16, 2, 25])
 COUNT = np.array([9, 5, 12, 8, 12, 10, 7, 4])
 OFFSET = np.array([0, 11, 7, 3, 10, 0, 6, 9])
@@ -26,17 +26,17 @@ OFFSET = np.array([0, 11, 7, 3, 10, 0, 6, 9])
 
 @pytest.fixture
 def cuda(monkeypatch):
-    """The kernels and a function that brings arrays to where they work."""
+    """The module of CUDA kernels, in the simulator on strict arrays."""
     from adaptstft import kernels
-    from adaptstft.kernels.cuda import arrays as _cuda_arrays
+    from adaptstft.kernels.cuda import arrays as cuda_arrays
 
     module = kernels.resolve("cuda")[1]
-    if _cuda_arrays.SIMULATED:
+    if cuda_arrays.SIMULATED:
         import strict_arrays
 
-        strict_arrays.install(monkeypatch, _cuda_arrays, module)
+        strict_arrays.install(monkeypatch, cuda_arrays, module)
         interval = sys.getswitchinterval()
-        sys.setswitchinterval(2e-4)  # every thread of the simulated device is one of the host
+        sys.setswitchinterval(2e-4)  # the simulator runs each thread of the device on a thread of the host
         yield module
         sys.setswitchinterval(interval)
     else:
@@ -55,7 +55,7 @@ def dtype(request, real):
 
 @pytest.fixture(params=["one row", "rows"])
 def rows(request, rng, real):
-    """A window and its derivative, one row a frame or one for all, with their scale."""
+    """A window and its derivative, one row for each frame or one for all frames, and their scale."""
     shape = (1 if request.param == "one row" else START.size, int(COUNT.max()))
     w, dw = rng.standard_normal((2, *shape)).astype(real)
     return w, dw, rng.uniform(0.5, 2, shape[0])
@@ -67,9 +67,9 @@ def numbers(rng, dtype, *shape):
 
 
 def compare(module, name, arrays, out, *, on_host=(), out_on_host=()):
-    """Call a kernel of both backends; `arrays` are its arguments, `out` those that it changes."""
+    """Compare a kernel of both backends; `arrays` are its inputs, `out` its outputs."""
     expected = [a.copy() for a in out]
-    getattr(_numpy, name)(*arrays, *expected)
+    getattr(plain, name)(*arrays, *expected)
     single = any(getattr(a, "dtype", None) in (np.float32, np.complex64) for a in (*arrays, *out))
     on_device = [module.asarray(a) if isinstance(a, np.ndarray) and a.dtype != np.int64 else a for a in arrays]
     on_device = [arrays[i] if i in on_host else a for i, a in enumerate(on_device)]
@@ -88,9 +88,9 @@ def test_windows(degree, plateau, real, cuda, rng):
     win_length = np.array([7.3, 4.0, 9.9])
     lead = np.array([-3.2, -2.0, -4.95])
     count = np.array([7, 4, 10])
-    value, slope = rng.standard_normal((2, degree + 1))
+    value, derivative = rng.standard_normal((2, degree + 1))
     w, dw = np.zeros((2, 3, 11), real)
-    compare(cuda, "window_rows", (value, slope, plateau, win_length, lead, count), (w, dw), on_host=(0, 1, 3, 4))
+    compare(cuda, "window_rows", (value, derivative, plateau, win_length, lead, count), (w, dw), on_host=(0, 1, 3, 4))
     compare(cuda, "polynomial_rows", (value, plateau, win_length, lead, count), (w,), on_host=(0, 2, 3))
     w, dw = rng.standard_normal((2, 3, 11)).astype(real)
     compare(cuda, "row_sums", (w, dw, win_length, lead, count), (np.ones((4, 3)),), on_host=(2, 3))
@@ -118,18 +118,25 @@ def test_between_signal_and_frames(dtype, rows, cuda, rng):
 @pytest.mark.parametrize(("scaling", "origin"), [(0, 0.0), (1, 0.0), (2, 0.3)])
 @pytest.mark.parametrize("onesided", [True, False])
 @pytest.mark.parametrize("mfft", [MFFT, MFFT + 1])
-def test_what_other_backends_fuse(mfft, onesided, scaling, origin, dtype, real, cuda, rng):
+def test_fused_kernels(mfft, onesided, scaling, origin, dtype, real, cuda, rng):
     if onesided and dtype.kind == "c":
         return
-    value, slope = rng.uniform(0.5, 1, (2, 5)).astype(real)
+    value, derivative = rng.uniform(0.5, 1, (2, 5)).astype(real)
     win_length, lead = COUNT - 0.3, -COUNT / 2 + 0.1
     x, frames = numbers(rng, dtype, N), numbers(rng, dtype, START.size, mfft)
     scales, sums = rng.uniform(1, 2, (2, START.size)), rng.standard_normal((2, START.size))
     place = (win_length, lead, START, COUNT, OFFSET)
-    arguments = (x, value, slope, 0.1, *place, scaling, 0.5, 3.0, origin, 2.0, onesided)
-    compare(cuda, "tuned_frames", arguments, (frames, scales, sums), on_host=(1, 2, 4, 5), out_on_host=(1, 2))
-    arguments = (frames, x, slope, 0.1, *place, scales, sums[0])
-    compare(cuda, "tuned_slopes", arguments, (sums,), on_host=(2, 4, 5, 9, 10), out_on_host=(0,))
+    arguments = (x, value, derivative, 0.1, *place, scaling, 0.5, 3.0, origin, 2.0, onesided)
+    compare(
+        cuda,
+        "load_frames_and_energy_gradient",
+        arguments,
+        (frames, scales, sums),
+        on_host=(1, 2, 4, 5),
+        out_on_host=(1, 2),
+    )
+    arguments = (frames, x, derivative, 0.1, *place, scales, sums[0])
+    compare(cuda, "window_gradient", arguments, (sums,), on_host=(2, 4, 5, 9, 10), out_on_host=(0,))
 
 
 @pytest.mark.parametrize("onesided", [True, False])
@@ -148,7 +155,7 @@ def test_sums_may_be_on_the_host(cuda, rng):
     spectra = numbers(rng, np.dtype(complex), 5, 7)
     out, expected = np.ones((2, 2, 5))
     arguments = (1.0, False, False, np.array([1.0, 0.5]), np.array([False, True]))
-    _numpy.statistics(spectra, *arguments, expected)
+    plain.statistics(spectra, *arguments, expected)
     cuda.statistics(cuda.asarray(spectra), *arguments, out)
     np.testing.assert_allclose(out, expected, rtol=1e-12)
 
@@ -172,23 +179,23 @@ def test_bins(bins, mirrored, even, real, cuda, rng):
     delta = np.array([0.3, 0.0, -0.5, 0.1, 0.49])
     for sign in (1.0, -1.0):
         expected, found = spectra.copy(), cuda.asarray(spectra.copy())
-        _numpy.rotate(expected, delta, mfft, mirrored, sign)
+        plain.rotate(expected, delta, mfft, mirrored, sign)
         cuda.rotate(found, delta, mfft, mirrored, sign)
         np.testing.assert_allclose(cuda.to_host(found), expected, rtol=0, atol=1e-5 if real == np.float32 else 1e-12)
     g = numbers(rng, spectra.dtype, 5, bins)
-    compare(cuda, "phase_slope", (g, spectra, mfft, mirrored), (np.ones(5),))
+    compare(cuda, "phase_gradient", (g, spectra, mfft, mirrored), (np.ones(5),))
 
 
 # ---------------------------------------------------------------------------------------
 # Windows that differ from bin to bin
 
-#: Centres between samples, in the middle of two and on one, before, within and behind the signal, in no order.
+#: Centres between samples, midway between two samples and on a sample; before, in and after the signal, not in order.
 CENTRE = np.array([3.3, 2.0, 8.5, -4.0, 26.5, 19.0])
 
 
 @pytest.fixture
 def bin_frames(rng):
-    """Frames some of whose windows end on samples, and some have more samples than pass between look-ups of phasors."""
+    """Frames where some windows end on samples, and some are longer than the interval of phasors from the table."""
     win_length = rng.uniform(4, 12, (CENTRE.size, 18))
     win_length[:, ::3] = np.round(win_length[:, ::3])
     win_length[:, 5] += 28
@@ -215,7 +222,7 @@ def bell(u):
     return anp.cos(2 * u) ** 2
 
 
-# windows that jump at their ends, one with a plateau, and one that is no polynomial
+# windows that jump at their ends, one with a plateau, and one without a polynomial series
 @pytest.mark.parametrize(
     ("window", "n_rows"),
     [(("gaussian", 2.0), 1), ("hamming", 2), (("tukey", 0.4), 3), (("gaussian", 2.0), 4), (bell, 3)],
@@ -224,7 +231,7 @@ def test_sums_over_samples(window, n_rows, bin_frames, cuda, rng):
     window = windows.resolve(window)
     halves, win_length = bin_frames.halves(), np.ascontiguousarray(bin_frames.win_length[:, :9])
     right, left = numbers(rng, np.dtype(float), 2, 2, CENTRE.size, halves.width)
-    left[:, halves.leads[0] == 0, 0] = right[:, halves.leads[0] == 0, 0]  # as sum and difference with nothing
+    left[:, halves.leads[0] == 0, 0] = right[:, halves.leads[0] == 0, 0]  # a sum and a difference with zero
     first, mfft = {1: (0, 17), 2: (-4, 9), 3: (-5, 10), 4: (0, 16)}[n_rows]
     arrays = (window, right, left, halves, win_length, first + np.arange(9), phasor_table(mfft))
     sums = numbers(rng, np.dtype(complex), n_rows, 2, *win_length.shape)
@@ -242,14 +249,16 @@ def test_sums_over_bins(window, first, mfft, bin_frames, cuda, rng):
     window, halves = windows.resolve(window), bin_frames.halves()
     rows = numbers(rng, np.dtype(float), 2, 2, CENTRE.size, halves.width)
     g = numbers(rng, np.dtype(complex), 2, *bin_frames.win_length.shape)
-    bins = np.arange(18) if first >= 0 else np.roll(first + np.arange(18), first)  # modulo mfft they follow each other
+    bins = np.arange(18) if first >= 0 else np.roll(first + np.arange(18), first)  # consecutive modulo mfft
     arrays = (window, g, halves, bin_frames.win_length, bins, phasor_table(mfft))
-    joined = np.zeros((2, 2, 80))  # what rows hold of a sample on the centre is for their sum to say
-    for module, out in zip((cuda, _numpy), joined, strict=True):
+    joined = np.zeros(
+        (2, 2, 80)
+    )  # how a sample on the centre is divided between the rows does not matter, only their sum
+    for module, out in zip((cuda, plain), joined, strict=True):
         on_device = [module.asarray(a) if isinstance(a, np.ndarray) and a.dtype != np.int64 else a for a in arrays]
         right, left = (module.asarray(row.copy()) for row in rows)
         module.bin_adjoint(*on_device, right, left)
-        _numpy.join_halves(module.to_host(right), module.to_host(left), halves, -30, True, out)
+        plain.join_halves(module.to_host(right), module.to_host(left), halves, -30, True, out)
     np.testing.assert_allclose(*joined, rtol=0, atol=1e-12 * abs(joined).max())
     gain = rng.uniform(0.5, 2, bin_frames.win_length.shape)
     compare(cuda, "bin_energy", (window, gain, halves, bin_frames.win_length), tuple(rows[:, 0]))
@@ -264,7 +273,7 @@ def test_basis_transforms(real, cuda, rng):
     own[...] = cuda.asarray(basis)
     found = cuda.asarray(out.copy())
     cuda.combine_basis(own, cuda.asarray(table), place, found)
-    _numpy.combine_basis(basis, table, place, out)
+    plain.combine_basis(basis, table, place, out)
     np.testing.assert_allclose(cuda.to_host(found), out, rtol=0, atol=(1e-4 if real == np.float32 else 1e-12))
 
 
@@ -275,7 +284,7 @@ LENGTH = 40
 
 
 def transforms(rng, **settings):
-    """The same transform on both backends: frames of several lengths that stick out of the signal on both ends."""
+    """The same transform on both backends; frames of several lengths reach over both ends of the signal."""
     positions = np.array([-1.3, 4.0, 9.7, 16.2, 23.6, 33.0, 41.2])
     defaults = {
         "window": "hann",
@@ -290,7 +299,7 @@ def transforms(rng, **settings):
 
 
 def on_host(module, found, wanted_on_device):
-    """Bring an array to the host that must, or must not, be on the device."""
+    """Return an array on the host, after a check of whether it is on the device."""
     if module.xp is not np:
         assert isinstance(found, module.xp.ndarray) == wanted_on_device
     return module.to_host(found)
@@ -326,7 +335,7 @@ def test_transforms_and_their_gradients(fft_mode, mfft, on_device, cuda, rng):
     S = other.stft(x)
     assert_close(cuda, one.stft(put(x)), S, on_device)
     assert_close(cuda, one.spectrogram(put(x), put(x[::-1])), other.spectrogram(x, x[::-1]), on_device)
-    S = S + numbers(rng, np.dtype(complex), *S.shape)  # no transform of any signal
+    S = S + numbers(rng, np.dtype(complex), *S.shape)  # not the transform of any signal
     y = other.istft(S, 2, 39)
     assert_close(cuda, one.istft(put(S), 2, 39), y, on_device)
     G, g = numbers(rng, np.dtype(complex), *S.shape), numbers(rng, dtype, *y.shape)
@@ -335,7 +344,7 @@ def test_transforms_and_their_gradients(fft_mode, mfft, on_device, cuda, rng):
 
 
 def bin_transforms(rng, fft_mode="onesided", mfft=8, **settings):
-    """The same transform with a window for each bin on both backends; centres on samples and between them."""
+    """The same transform on both backends with one window length for each bin; centres on and between samples."""
     positions = np.array([-1.0, 1.3, 3.0, 5.0, 7.7, 10.0])
     f_pts = mfft if fft_mode in ("twosided", "centered") else mfft // 2 + 1
     lengths = rng.uniform(6, 7, (f_pts, positions.size))
@@ -355,7 +364,7 @@ def test_windows_per_bin(fft_mode, mfft, on_device, cuda, rng):
     put = cuda.xp.asarray if on_device else np.asarray
     S = other.stft(x)
     assert_close(cuda, one.spectrogram(put(x)), other.spectrogram(x), on_device)
-    S = S + numbers(rng, np.dtype(complex), *S.shape)  # no transform of any signal
+    S = S + numbers(rng, np.dtype(complex), *S.shape)  # not the transform of any signal
     y = other.istft(S, 0, 10, tol=1e-4)
     assert_close(cuda, one.istft(put(S), 0, 10, tol=1e-4), y, on_device)
     G, g = numbers(rng, np.dtype(complex), *S.shape), numbers(rng, dtype, *y.shape)
@@ -381,10 +390,10 @@ def test_directional_derivatives_and_the_power(fft_mode, on_device, per_bin, cud
     call = {"k0": 2, "k1": n - 1, "tol": 1e-4}
     expected = other.istft_jvp(S, tangents | {"S": 1j * S}, **call)
     assert_close(cuda, one.istft_jvp(put(S), tangents | {"S": put(1j * S)}, **call), expected, on_device, 1e-9)
-    P, pull_back = other.spectrogram_and_vjp(x)
-    found, pull_found = one.spectrogram_and_vjp(put(x))
+    P, vjp_other = other.spectrogram_and_vjp(x)
+    found, vjp_cuda = one.spectrogram_and_vjp(put(x))
     assert_close(cuda, found, P, on_device)
-    assert_gradients_agree(cuda, pull_found(put(P)), pull_back(P), on_device)
+    assert_gradients_agree(cuda, vjp_cuda(put(P)), vjp_other(P), on_device)
 
 
 def test_windows_per_bin_in_blocks_and_channels(cuda, rng, monkeypatch):
@@ -409,7 +418,7 @@ def test_energies_of_bins_stay_on_the_device(cuda, rng, monkeypatch):
     found = one.value_and_grad(cuda.xp.asarray(x), criterion, wrt=("win_length",))
     expected = other.value_and_grad(x, criterion, wrt=("win_length",))
     assert found[0] == pytest.approx(expected[0], rel=1e-10)
-    # parameters, their slopes and sums of windows come to the host, whatever the channels; not the plane of each
+    # only parameters, their derivatives and sums of windows are copied to the host, not the plane of each channel
     assert 0 < max(sizes) < len(x) * other.win_length.size
 
 
@@ -433,7 +442,7 @@ def test_single_precision_channels_and_padding(on_device, cuda, rng):
     S = other.stft(x, axis=0, padding="odd")
     assert_close(cuda, one.stft(put(x), axis=0, padding="odd"), S, on_device, 1e-5)
     G = numbers(rng, S.dtype, *S.shape)
-    found = one.vjp(put(x), G, axis=0, padding="odd")  # the cotangent is on the host either way
+    found = one.vjp(put(x), G, axis=0, padding="odd")  # the cotangent is on the host in both cases
     assert_gradients_agree(cuda, found, other.vjp(x, G, axis=0, padding="odd"), on_device, 1e-4)
     y = other.istft(S, 0, LENGTH, f_axis=0)
     assert_close(cuda, one.istft(put(S), 0, LENGTH, f_axis=0), y, on_device, 1e-5)
@@ -453,7 +462,7 @@ def test_one_window_for_all_frames(cuda, rng):
     assert_gradients_agree(cuda, gradient, other_gradient, False)
 
 
-def test_windows_that_are_no_polynomials(cuda, rng):
+def test_windows_without_a_polynomial_series(cuda, rng):
     one, other = transforms(rng, window=lambda u: anp.exp(-8 * u**2) * anp.cos(np.pi * u), scale_to="magnitude")
     x = numbers(rng, np.dtype(float), LENGTH)
     found, expected = one.value_and_grad(x, "shannon"), other.value_and_grad(x, "shannon")
@@ -498,7 +507,7 @@ def test_optimize(cuda, monkeypatch):
     found = adaptstft.optimize(x, 1.0, backend="cuda", **settings)
     expected = adaptstft.optimize(x, 1.0, backend="numpy", **settings)
     assert found.backend == "cuda"
-    assert sum(np.shape(a) == (1, 64) for a in uploads) == 1  # the signal is brought there once
+    assert sum(np.shape(a) == (1, 64) for a in uploads) == 1  # the signal is copied to the device once
     np.testing.assert_allclose(found.win_length, expected.win_length, rtol=1e-6)
     np.testing.assert_allclose(found.positions, expected.positions, rtol=0, atol=1e-6)
     assert found.fun == pytest.approx(expected.fun, rel=1e-9)

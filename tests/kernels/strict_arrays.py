@@ -1,7 +1,7 @@
-"""A stand-in for CuPy in Numba's simulator: NumPy arrays that refuse what CuPy's arrays refuse.
+"""Replacement for CuPy in Numba's simulator: NumPy arrays that raise errors where CuPy arrays do.
 
-No implicit way to the host, no arithmetic or assignment that mixes them with NumPy arrays, and only those
-methods and functions that CuPy has.
+These arrays are not copied to the host implicitly, cannot be mixed with NumPy arrays in arithmetic or assignment, and
+have only methods and functions that CuPy has.
 """
 
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ _FUNCTIONS = (
 
 
 def _down(value):
-    """The NumPy array within; a NumPy array proper has no business here."""
+    """Return the wrapped NumPy array; raise an error for a plain NumPy array."""
     if isinstance(value, np.ndarray):
         raise TypeError(f"Unsupported type {np.ndarray}: an array on the host among those on the device")
     if isinstance(value, tuple | list):
@@ -28,6 +28,7 @@ def _down(value):
 
 
 def _up(value):
+    """Wrap a NumPy array."""
     return ndarray(value) if isinstance(value, np.ndarray | np.generic) else value
 
 
@@ -126,10 +127,10 @@ fft = SimpleNamespace(
 
 
 def install(monkeypatch, arrays, kernels):
-    """Make the modules of the simulated backend work on these arrays."""
+    """Replace the arrays and FFTs of the CUDA backend by those of this module."""
     monkeypatch.setattr(arrays, "xp", xp)
     monkeypatch.setattr(kernels, "xp", xp)
     monkeypatch.setattr(arrays, "_fft", fft)
-    for name in ("fft", "ifft", "rfft", "fftshift", "ifftshift"):  # irfft is a function of the package
+    for name in ("fft", "ifft", "rfft", "fftshift", "ifftshift"):  # the package has its own irfft
         monkeypatch.setattr(arrays.fft, name, getattr(fft, name))
     monkeypatch.setattr(arrays, "_view", lambda a: a._data if isinstance(a, ndarray) else a)

@@ -1,4 +1,4 @@
-"""The CUDA backend: what it says where it cannot run, and its checks in Numba's simulator and on a device."""
+"""The CUDA backend: its error messages if it cannot run, and its checks in Numba's simulator and on a device."""
 
 import importlib.util
 import os
@@ -15,7 +15,7 @@ import adaptstft
 from adaptstft import AdaptiveShortTimeFFT, kernels
 
 CHECKS = Path(__file__).parent / "cuda_checks.py"
-#: A class of this module's name is all that the package looks at before it needs CuPy itself.
+#: The package recognises CuPy arrays by the module name of their class.
 CupyArray = type("ndarray", (), {"__module__": "cupy", "get": lambda self: np.ones(8), "shape": (8,)})
 
 
@@ -77,7 +77,7 @@ def test_other_backends_refuse_cupy_arrays(backend):
         adaptstft.optimize(CupyArray(), 1.0, backend=backend)
 
 
-def test_functions_that_take_no_cupy_arrays_say_so():
+def test_functions_without_cupy_support_raise():
     sft = adaptstft.ShortTimeFFT(np.ones(4), 2, 1.0)
     with pytest.raises(TypeError, match=r"x is a CuPy array, which this function does not take: pass x.get\(\)"):
         sft.stft(CupyArray())
@@ -85,7 +85,7 @@ def test_functions_that_take_no_cupy_arrays_say_so():
         AdaptiveShortTimeFFT("hann", 4, 2, 1.0).vjp(np.ones(8), CupyArray())
 
 
-def test_a_transform_keeps_the_backend_that_was_asked_for():
+def test_a_transform_keeps_its_backend_argument():
     transform = AdaptiveShortTimeFFT("hann", 4, 2, 1.0)
     assert transform.backend == transform.remade(hop=3).backend == "numba"
     assert transform.remade(backend="numpy").remade(hop=3).backend == "numpy"

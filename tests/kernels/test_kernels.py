@@ -1,15 +1,19 @@
-"""The compiled kernels where they are written out by hand: logarithms, polynomials, fused passes, mirror images."""
+"""Kernels of the Numba backend compared with NumPy: logarithms, polynomials, fused kernels, symmetry; and exports."""
+
+import ast
+import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from adaptstft.kernels import cpu as _numba
-from adaptstft.kernels import plain as _numpy
+from adaptstft.kernels import cpu, plain
 from adaptstft.kernels.cpu.logarithm import logs_or_zero
 from adaptstft.windows import resolve, window
 from adaptstft.windows.chebyshev import SIZES
 
-BACKENDS = pytest.mark.parametrize("kernels", [_numba, _numpy], ids=["numba", "numpy"])
+KERNELS = Path(cpu.__file__).parents[1]
+BACKENDS = pytest.mark.parametrize("kernels", [cpu, plain], ids=["numba", "numpy"])
 
 
 def logs(x):
@@ -40,7 +44,7 @@ def test_logarithms_are_accurate(x):
     assert in_ulps(x).max() < 2
 
 
-def test_logarithms_of_what_is_no_positive_number():
+def test_logarithms_of_numbers_that_are_not_positive_are_zero():
     np.testing.assert_array_equal(logs([1.0, 0.0, -0.0, -1.0, np.nan, np.inf]), [0, 0, 0, 0, 0, np.inf])
 
 
@@ -49,7 +53,7 @@ MIXED = (np.array([1.0, 1.0, 0.5, 2.0, 3.0, 1.7, 0.7]), np.array([False, True, F
 
 
 def silent_bins(dtype):
-    """Spectra with zeros, and with values whose squares are subnormal or vanish."""
+    """Spectra with zeros, and with values whose squares are subnormal or zero."""
     rng = np.random.default_rng(3)
     spectra = rng.standard_normal((4, 9)) + 1j * rng.standard_normal((4, 9))
     spectra[:, [0, -1]] = spectra[:, [0, -1]].real
@@ -63,8 +67,8 @@ def silent_bins(dtype):
 @pytest.mark.parametrize(("exponents", "logs"), [SHANNON, MIXED], ids=["shannon", "mixed"])
 def test_backends_agree_on_silent_bins(exponents, logs, dtype):
     spectra, layout = silent_bins(dtype), (2.0, True, True)
-    found = []
-    for kernels in (_numba, _numpy):
+    results = []
+    for kernels in (cpu, plain):
         sums = np.zeros((exponents.size, 4))
         kernels.statistics(spectra, *layout, exponents, logs, sums)
         g = np.empty((exponents.size, *spectra.shape), dtype)
@@ -73,44 +77,44 @@ def test_backends_agree_on_silent_bins(exponents, logs, dtype):
             kernels.cotangent(spectra, *layout, exponents[one], logs[one], np.ones((1, 4)), g[k])
         assert np.all(np.isfinite(sums)) and np.all(np.isfinite(g))
         assert np.all(sums[:, 1] == 0) and np.all(g[:, 1] == 0) and np.all(g[:, 0, 2:5] == 0)
-        found.append((sums, g))
+        results.append((sums, g))
     eps = np.finfo(dtype).eps
-    for numba, numpy in zip(*found, strict=True):
+    for numba, numpy in zip(*results, strict=True):
         np.testing.assert_allclose(numba, numpy, rtol=20 * eps, atol=20 * eps)
 
 
 @BACKENDS
 @pytest.mark.parametrize("chosen", range(len(MIXED[0])))
-def test_statistics_and_cotangent_are_those_of_the_single_passes(kernels, chosen):
+def test_statistics_and_cotangent_equals_the_single_kernels(kernels, chosen):
     spectra, layout, (exponents, logs) = silent_bins(complex), (2.0, True, True), MIXED
-    sums, both, growth = *np.zeros((2, exponents.size, 4)), np.empty(4)
+    sums, both, derivative = *np.zeros((2, exponents.size, 4)), np.empty(4)
     expected, g = np.empty((2, *spectra.shape), complex)
     one = slice(chosen, chosen + 1)
     kernels.statistics(spectra, *layout, exponents, logs, sums)
     kernels.cotangent(spectra, *layout, exponents[one], logs[one], np.ones((1, 4)), expected)
-    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, growth, g)
+    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, derivative, g)
     np.testing.assert_allclose(both, sums, rtol=1e-13)
     np.testing.assert_allclose(g, expected, rtol=1e-13)
-    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, growth, spectra)  # in place
+    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, derivative, spectra)  # in place
     np.testing.assert_allclose(spectra, g, rtol=1e-13)
 
 
 @BACKENDS
 @pytest.mark.parametrize(("mirrored", "even"), [(True, True), (True, False), (False, True)])
 @pytest.mark.parametrize("chosen", range(len(MIXED[0])))
-def test_growth_is_the_derivative_in_the_logarithm_of_the_scale(kernels, chosen, mirrored, even):
+def test_derivative_in_the_logarithm_of_the_scale(kernels, chosen, mirrored, even):
     rng = np.random.default_rng(6)
     spectra = rng.standard_normal((3, 9)) + 1j * rng.standard_normal((3, 9))
-    growth, grown, g, step = np.empty(3), np.empty((3, 3)), np.empty_like(spectra), 1e-5
+    derivative, derivatives, g, step = np.empty(3), np.empty((3, 3)), np.empty_like(spectra), 1e-5
     sums = np.zeros((3, len(MIXED[0]), 3))
     for i, factor in enumerate((1.0, np.exp(step), np.exp(-step))):
         layout = (2.0 if mirrored else 1.0, mirrored, even)
-        kernels.statistics_and_cotangent(spectra * factor, *layout, *MIXED, chosen, sums[i], growth, g)
-        grown[i] = growth
-    np.testing.assert_allclose(grown[0], (sums[1, chosen] - sums[2, chosen]) / (2 * step), rtol=1e-7)
+        kernels.statistics_and_cotangent(spectra * factor, *layout, *MIXED, chosen, sums[i], derivative, g)
+        derivatives[i] = derivative
+    np.testing.assert_allclose(derivatives[0], (sums[1, chosen] - sums[2, chosen]) / (2 * step), rtol=1e-7)
 
 
-#: Frames that stick out of a signal of 40 samples on both sides, lie within it, share a window, and miss it.
+#: Frames that reach over the ends of a signal of 40 samples, are inside it, have the same window, and are outside it.
 START, COUNT, OFFSET = (
     np.array([-3, 5, 12, 20, 30, 45]),
     np.array([9, 16, 15, 15, 14, 9]),
@@ -120,12 +124,14 @@ THETA = np.array([9.3, 16.0, 15.2, 15.2, 13.7, 9.1])
 LEAD = np.array([-4.5, -8.0, -7.3, -7.3, -6.8, -4.4])
 
 
-def tuned(kernels, x, mfft, onesided, scaling, origin, gain):
-    """Frames, scales and derivatives of the energy by the fused kernel."""
+def fused(kernels, x, mfft, onesided, scaling, origin, gain):
+    """Frames, scales and derivatives of the energy from the fused kernel."""
     series = resolve("hann").series_in(x.real.dtype)
     out, scales, energy = np.full((6, mfft), np.nan, x.dtype), np.empty((2, 6)), np.ones((2, 6))
     table, place = (series.value, series.derivative, series.plateau), (THETA, LEAD, START, COUNT, OFFSET)
-    kernels.tuned_frames(x, *table, *place, scaling, 0.5, 3.0, origin, gain, onesided, out, scales, energy)
+    kernels.load_frames_and_energy_gradient(
+        x, *table, *place, scaling, 0.5, 3.0, origin, gain, onesided, out, scales, energy
+    )
     return out, scales, energy - 1
 
 
@@ -135,20 +141,20 @@ def tuned(kernels, x, mfft, onesided, scaling, origin, gain):
 )
 @pytest.mark.parametrize("gain", [1.0, 2.0, 4.0])
 @pytest.mark.parametrize(("scaling", "origin"), [(0, 0.0), (1, 0.0), (2, 0.3), (1, -0.2)])
-def test_fused_frames_and_slopes_are_those_of_the_single_passes(mfft, onesided, dtype, gain, scaling, origin):
+def test_fused_kernels_equal_the_single_kernels(mfft, onesided, dtype, gain, scaling, origin):
     rng = np.random.default_rng(4)
     x, y = rng.standard_normal(40).astype(dtype), rng.standard_normal((6, mfft)).astype(dtype)
     if np.iscomplexobj(x):
         x, y = x + (1j * rng.standard_normal(40)).astype(dtype), y * np.exp(1j * np.arange(mfft)).astype(dtype)
     rtol = 1e-11 if np.finfo(dtype).dtype == np.float64 else 3e-5
-    found, expected = (tuned(kernels, x, mfft, onesided, scaling, origin, gain) for kernels in (_numba, _numpy))
-    for one, other in zip(found, expected, strict=True):
+    result, expected = (fused(kernels, x, mfft, onesided, scaling, origin, gain) for kernels in (cpu, plain))
+    for one, other in zip(result, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=rtol * abs(other).max())
-    series, growth = resolve("hann").series_in(x.real.dtype), rng.standard_normal(6)
-    place = (THETA, LEAD, START, COUNT, OFFSET, expected[1], growth)
+    series, log_scale_derivative = resolve("hann").series_in(x.real.dtype), rng.standard_normal(6)
+    place = (THETA, LEAD, START, COUNT, OFFSET, expected[1], log_scale_derivative)
     gradients = np.zeros((2, 2, 6))
-    for kernels, out in zip((_numba, _numpy), gradients, strict=True):
-        kernels.tuned_gradients(y, x, series.derivative, series.plateau, *place, out)
+    for kernels, out in zip((cpu, plain), gradients, strict=True):
+        kernels.window_gradient(y, x, series.derivative, series.plateau, *place, out)
     np.testing.assert_allclose(gradients[0], gradients[1], rtol=0, atol=rtol * abs(gradients[1]).max())
 
 
@@ -161,7 +167,7 @@ def test_energy_and_its_derivative_in_the_length(mfft, onesided, gain):
     for win_length in (THETA, THETA + step, THETA - step):
         out, scales, gradients = np.empty((6, mfft)), np.empty((2, 6)), np.zeros((2, 6))
         place = (win_length, LEAD, START, COUNT, OFFSET)
-        _numba.tuned_frames(x, *table, *place, 0, 1.0, 1.0, 0.0, gain, onesided, out, scales, gradients)
+        cpu.load_frames_and_energy_gradient(x, *table, *place, 0, 1.0, 1.0, 0.0, gain, onesided, out, scales, gradients)
         power = np.abs(np.fft.rfft(out) if onesided else np.fft.fft(out)) ** 2
         if onesided:
             power[:, 1 : -1 if mfft % 2 == 0 else None] *= gain
@@ -173,18 +179,18 @@ def test_energy_and_its_derivative_in_the_length(mfft, onesided, gain):
 @BACKENDS
 @pytest.mark.parametrize("first", [-8.0, -8.5, -7.7])
 @pytest.mark.parametrize("size", [3, *SIZES])
-def test_mirrored_samples_and_every_number_of_coefficients(kernels, first, size):
-    value, gradient = np.random.default_rng(5).uniform(-1, 1, (2, size))
+def test_symmetric_rows_and_every_number_of_coefficients(kernels, first, size):
+    value, derivative = np.random.default_rng(5).uniform(-1, 1, (2, size))
     win_length, lead, count = np.array([17.1, 40.0]), np.array([first, first]), np.array([17, 30])
-    w, dw, only = np.full((3, 2, 33), np.nan)
-    kernels.window_rows(value, gradient, 0.05, win_length, lead, count, w, dw)
-    kernels.polynomial_rows(value, 0.05, win_length, lead, count, only)
+    w, dw, symmetric = np.full((3, 2, 33), np.nan)
+    kernels.window_rows(value, derivative, 0.05, win_length, lead, count, w, dw)
+    kernels.polynomial_rows(value, 0.05, win_length, lead, count, symmetric)
     for b in range(2):
         side = lead[b] + np.arange(count[b])
         y = np.maximum(np.abs(side / win_length[b]) - 0.05, 0) * 4 / 0.9 - 1
-        expected = [np.polyval(value[::-1], y), np.polyval(gradient[::-1], y) * np.sign(side)]
+        expected = [np.polyval(value[::-1], y), np.polyval(derivative[::-1], y) * np.sign(side)]
         np.testing.assert_allclose([w[b, : count[b]], dw[b, : count[b]]], expected, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(only[b, : count[b]], expected[0], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(symmetric[b, : count[b]], expected[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("spec", ["hann", "blackman", "nuttall", "gaussian", "kaiser", ("tukey", 0.3)])
@@ -212,3 +218,31 @@ def test_series_of_named_windows_are_fitted_once(monkeypatch):
     before = len(window._fits)
     assert resolve(lambda u: 1 - 2 * u**2).series is not None
     assert len(window._fits) == before
+
+
+def exported_names(package):
+    """Names that a backend's ``__init__`` defines for the engine, read from its source, which needs no device."""
+    tree = ast.parse((KERNELS / package / "__init__.py").read_text(encoding="utf-8"))
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module.startswith(f"adaptstft.kernels.{package}"):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "adaptstft.kernels.host":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets}
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_backends_export_the_same_names():
+    names = exported_names("cpu")
+    assert len(names) > 30
+    assert exported_names("plain") == names
+    assert exported_names("cuda") == names
+
+
+@pytest.mark.parametrize("name", sorted(exported_names("cpu")))
+def test_backends_take_the_same_arguments(name):
+    numba, numpy = getattr(cpu, name), getattr(plain, name)
+    if callable(numba):
+        assert list(inspect.signature(numba).parameters) == list(inspect.signature(numpy).parameters)

@@ -22,10 +22,10 @@ import strict_arrays
 from notebook_runs import code_cells
 
 from adaptstft import kernels
-from adaptstft.kernels import _cuda_arrays
+from adaptstft.kernels.cuda import arrays
 
 matplotlib.use("Agg")
-strict_arrays.install(pytest.MonkeyPatch(), _cuda_arrays, kernels.resolve("cuda")[1])
+strict_arrays.install(pytest.MonkeyPatch(), arrays, kernels.resolve("cuda")[1])
 stream = SimpleNamespace(synchronize=lambda: None)
 sys.modules["cupy"] = SimpleNamespace(
     ndarray=strict_arrays.ndarray,

@@ -1,4 +1,4 @@
-"""All that the Numba backend has: its arrays, and the kernels for frames and for bins."""
+"""The Numba backend: its arrays and its kernels."""
 
 # ruff: noqa: F401
 from adaptstft.kernels.cpu.bins import (
@@ -12,21 +12,25 @@ from adaptstft.kernels.cpu.bins import (
     split_halves,
 )
 from adaptstft.kernels.cpu.frames import (
-    bin_cotangent,
-    cotangent,
     energy_cotangent,
     load_frames,
     overlap_add,
-    phase_gradient,
-    polynomial_rows,
     reduce_frames,
     reduce_rows,
+    window_energy,
+)
+from adaptstft.kernels.cpu.fused import load_frames_and_energy_gradient, window_gradient
+from adaptstft.kernels.cpu.spectra import (
+    bin_cotangent,
+    cotangent,
+    phase_gradient,
     rotate,
-    row_sums,
     statistics,
     statistics_and_cotangent,
-    window_energy,
+)
+from adaptstft.kernels.cpu.windows import (
+    polynomial_rows,
+    row_sums,
     window_rows,
 )
-from adaptstft.kernels.cpu.fused import tuned_frames, tuned_gradients
 from adaptstft.kernels.host import BLOCK_ELEMENTS, BLOCK_SAMPLES, WORKERS, asarray, fft, to_host, xp

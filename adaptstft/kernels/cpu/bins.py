@@ -1,10 +1,12 @@
-"""Numba kernels for windows that differ from bin to bin: sums over each bin's own support.
+"""Numba kernels for windows that differ from bin to bin: one sum over the window support for each bin.
 
-A frame is divided at its centre into a right half, whose samples move away
-from it at distances ``right_lead + i``, and a left half at ``left_lead + i``.
-Where the centre falls on a sample, both halves have the same windows, and
-their sum and difference are taken with the cosine and the sine alone: half the
-work. The caller lays the samples out in rows (`adaptstft.kernels.halves.Halves`).
+A frame is divided at its centre into a right half, with samples at the distances
+``leads[0] + i`` from the centre, and a left half, with samples at ``leads[1] + i``
+(`adaptstft.kernels.halves.Halves`). If a sample is on the centre, both halves have
+the same window samples. The frame is then folded: the kernels multiply the sum of both
+halves by the cosine and the difference by the sine, which is half the work.
+
+Windows without a polynomial series are sampled in Python, by the NumPy kernels.
 """
 
 from __future__ import annotations
@@ -15,21 +17,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaptstft.common.typing import ComplexArray, Float64Array, IntArray
-from adaptstft.kernels.cpu.frames import _kernel, _polynomial
-from adaptstft.kernels.plain import bins as _numpy_bins
+from adaptstft.kernels.cpu.jit import kernel
+from adaptstft.kernels.cpu.windows import polynomial
+from adaptstft.kernels.plain import bins as _plain
 
 if TYPE_CHECKING:
     from adaptstft.kernels.halves import Halves
     from adaptstft.windows import Window
 
-empty_basis, join_halves, split_halves = _numpy_bins.empty_basis, _numpy_bins.join_halves, _numpy_bins.split_halves
+empty_basis, join_halves, split_halves = _plain.empty_basis, _plain.join_halves, _plain.split_halves
 
+#: Number of fine phasors; each coarse phasor is multiplied by all of them.
 _FINE = 32
 
 
-@_kernel
+@kernel
 def _twiddles(k, mfft, table, cos, sin):  # type: ignore[no-untyped-def]
-    """Write ``cos`` and ``sin`` of ``2 pi k i / mfft``: products of exact coarse and fine factors."""
+    """Write the cosine and sine of ``2 pi k i / mfft``, as products of coarse and fine phasors from `table`."""
     size = cos.size
     fine = np.empty((2, _FINE))
     for j in range(_FINE):
@@ -46,34 +50,35 @@ def _twiddles(k, mfft, table, cos, sin):  # type: ignore[no-untyped-def]
             sin[first + j] = s * fine[0, j] + c * fine[1, j]
 
 
-@_kernel
-def _half_rows(theta, lead, count, plateau, value, gradient, shapes, n_rows, y, rows):  # type: ignore[no-untyped-def]
-    """Windows of one half and what is asked of ``omega' |u|``, ``omega'`` and the shape derivatives."""
+@kernel
+def _half_rows(theta, lead, count, plateau, value, derivative, shapes, n_rows, y, rows):  # type: ignore[no-untyped-def]
+    """Write the first `n_rows` rows of ``omega``, ``omega' |u|``, ``omega'`` and the shape derivatives of one half."""
     step = 1.0 / theta
     stretch = 4.0 / (1.0 - 2.0 * plateau)
     for i in range(count):
         y[i] = max((lead + i) * step - plateau, 0.0) * stretch - 1.0
-    _polynomial(value, y[:count], rows[0, :count])
+    polynomial(value, y[:count], rows[0, :count])
     if n_rows > 1:
-        _polynomial(gradient, y[:count], rows[2, :count])
-        if lead == 0.0:  # no side, no slope
+        polynomial(derivative, y[:count], rows[2, :count])
+        if lead == 0.0:  # the derivative of an even function at its centre
             rows[2, 0] = 0.0
         for i in range(count):
             rows[1, i] = rows[2, i] * ((lead + i) * step)
     for j in range(n_rows - 3):
-        _polynomial(shapes[j], y[:count], rows[3 + j, :count])
+        polynomial(shapes[j], y[:count], rows[3 + j, :count])
 
 
-@_kernel
+@kernel
 def _counts(theta, lead):  # type: ignore[no-untyped-def]
-    """Count the samples at distances ``lead + i`` below, and up to, half the window length."""
+    """Count the samples at distances ``lead + i`` less than, and at most, half the window length."""
     room = theta / 2 - lead
     below = max(math.ceil(room), 0)
     return below, max(math.floor(room) + 1, 0)
 
 
-@_kernel
+@kernel
 def _add_scale_sums(rows, n_rows, first, last, out):  # type: ignore[no-untyped-def]
+    """Add the sums of `scale_sums` over the samples from `first` to `last` of one half."""
     w, dw_u, w2, w_dw_u = 0.0, 0.0, 0.0, 0.0
     for i in range(first, last):
         w += rows[0, i]
@@ -95,9 +100,9 @@ def _add_scale_sums(rows, n_rows, first, last, out):  # type: ignore[no-untyped-
         out[5 + 2 * j] += s_w
 
 
-@_kernel
+@kernel
 def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-def]
-    plateau, value, gradient, shapes = series
+    plateau, value, derivative, shapes = series
     width = int(theta.max() / 2) + 2
     y = np.empty(width)
     rows = np.empty((max(n_rows, 3), width))
@@ -105,13 +110,14 @@ def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-d
         for half in range(2):
             below, up_to = _counts(theta[b], leads[half])
             if half == 0 or leads[1] != leads[0]:
-                _half_rows(theta[b], leads[half], up_to, plateau, value, gradient, shapes, n_rows, y, rows)
+                _half_rows(theta[b], leads[half], up_to, plateau, value, derivative, shapes, n_rows, y, rows)
             first = 1 if half == 1 and leads[0] == 0.0 else 0
             _add_scale_sums(rows, n_rows, first, up_to if half == 1 else below, out[b])
 
 
-@_kernel
+@kernel
 def _pair_sums(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
+    """Return the sums of ``w a cos`` and ``w b sin``."""
     s, t = 0.0, 0.0
     for i in range(w.size):
         s += float(w[i] * (a[i] * cos[i]))
@@ -119,9 +125,9 @@ def _pair_sums(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
     return s, t
 
 
-@_kernel
+@kernel
 def _turn(k, distance, mfft):  # type: ignore[no-untyped-def]
-    """``exp(-2j pi k distance / mfft)`` for a real distance; its integer part is reduced before."""
+    """Return ``exp(-2j pi k distance / mfft)``; the integer part of ``k * distance`` is reduced modulo `mfft`."""
     if distance == 0.0:
         return 1.0 + 0.0j
     whole = math.floor(distance)
@@ -129,11 +135,11 @@ def _turn(k, distance, mfft):  # type: ignore[no-untyped-def]
     return complex(math.cos(angle), math.sin(angle))
 
 
-@_kernel
+@kernel
 def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_rows, out, scale_sums):  # type: ignore[no-untyped-def]
-    plateau, value, gradient, shapes = series
+    plateau, value, derivative, shapes = series
     channels, frames, width = right.shape
-    # in the precision of the samples; sums are in double precision
+    # products are in the precision of the samples, sums in double precision
     dtype = right.dtype
     cos, sin, y = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
     rows = np.empty((max(n_rows, 3), width), dtype)
@@ -150,7 +156,7 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                 count = up_to if folded or half == 1 else below
                 fresh = not (th == known and lead == known_lead)
                 if fresh:
-                    _half_rows(th, lead, up_to, plateau, value, gradient, shapes, n_rows, y, rows)
+                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, n_rows, y, rows)
                     known, known_lead = th, lead
                 if scale_sums.size:
                     if folded and not fresh:
@@ -164,10 +170,10 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                     row = rows[m]
                     for c in range(channels):
                         if folded:
-                            # `right` holds the sums of both halves here and `left` the differences
+                            # `right` is the sum of both halves here, and `left` the difference
                             a, b = (right[c, p], left[c, p]) if m != 2 else (left[c, p], right[c, p])
                             s, t = _pair_sums(row[:below], a[:below], b[:below], cos[:below], sin[:below])
-                            if count > below:  # a sample on the left end of the support
+                            if count > below:  # a sample on the left end of the half-open support
                                 x = 0.5 * (right[c, p, below] - left[c, p, below]) * row[below]
                                 s += (x if m != 2 else -x) * cos[below]
                                 t += (-x if m != 2 else x) * sin[below]
@@ -182,22 +188,24 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                             out[m, c, p, q] += complex(s, t) * (turn if m != 2 else -turn)
 
 
-@_kernel
+@kernel
 def _add_pair(w, s, t, cos, sin, even, odd):  # type: ignore[no-untyped-def]
+    """Add the adjoint of `_pair_sums` for a folded frame."""
     for i in range(w.size):
         even[i] += w[i] * (s * cos[i])
         odd[i] -= w[i] * (t * sin[i])
 
 
-@_kernel
+@kernel
 def _add_wave(w, s, t, cos, sin, out):  # type: ignore[no-untyped-def]
+    """Add the adjoint of `_pair_sums` for one half."""
     for i in range(w.size):
         out[i] += w[i] * (s * cos[i] + t * sin[i])
 
 
-@_kernel
+@kernel
 def _bin_adjoint(g, leads, bases, theta, bins, mfft, table, series, right, left):  # type: ignore[no-untyped-def]
-    plateau, value, gradient, shapes = series
+    plateau, value, derivative, shapes = series
     channels, frames, width = right.shape
     cos, sin, y = np.empty(width), np.empty(width), np.empty(width)
     rows = np.empty((3, width))
@@ -213,7 +221,7 @@ def _bin_adjoint(g, leads, bases, theta, bins, mfft, table, series, right, left)
                 below, up_to = _counts(th, lead)
                 count = up_to if folded or half == 1 else below
                 if not (th == known and lead == known_lead):
-                    _half_rows(th, lead, up_to, plateau, value, gradient, shapes, 1, y, rows)
+                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, 1, y, rows)
                     known, known_lead = th, lead
                 turn = _turn(k, -bases[half, p], mfft)
                 for c in range(channels):
@@ -232,9 +240,9 @@ def _bin_adjoint(g, leads, bases, theta, bins, mfft, table, series, right, left)
                         _add_wave(rows[0, :count], s, t, cos[:count], sin[:count], b[:count])
 
 
-@_kernel
+@kernel
 def _bin_energy(gain, leads, theta, series, right, left):  # type: ignore[no-untyped-def]
-    plateau, value, gradient, shapes = series
+    plateau, value, derivative, shapes = series
     frames, width = right.shape
     y = np.empty(width)
     rows = np.empty((3, width))
@@ -245,23 +253,19 @@ def _bin_energy(gain, leads, theta, series, right, left):  # type: ignore[no-unt
             for q in range(theta.shape[1]):
                 below, up_to = _counts(theta[p, q], lead)
                 count = below if half == 0 else up_to
-                _half_rows(theta[p, q], lead, count, plateau, value, gradient, shapes, 1, y, rows)
+                _half_rows(theta[p, q], lead, count, plateau, value, derivative, shapes, 1, y, rows)
                 for i in range(1 if half == 1 and lead == 0.0 else 0, count):
                     target[i] += gain[p, q] * rows[0, i] * rows[0, i]
 
 
-# ---------------------------------------------------------------------------------------
-# What the engine calls; windows that are no polynomials are sampled in Python, as in the other backend
-
-
 def scale_sums(window: Window, theta: Float64Array, leads: Float64Array, n_rows: int, out: Float64Array) -> None:
-    """Sum the windows at integer times, from which their scale follows, for each of `theta`.
+    """Add the sums of the window samples, from which the scale of the window follows, for each length in `theta`.
 
-    ``out[b]`` gets the sums of ``w``, ``w' u``, ``w**2``, ``w w' u``, then for each shape parameter those
-    of the derivative and of its product with ``w``; `leads` as in `adaptstft.kernels.halves.Halves`.
+    ``out[b]`` gets the sums of ``w``, ``w' u``, ``w**2`` and ``w w' u``, then for each shape parameter the sums
+    of the derivative of ``w`` and of its product with ``w``. `leads` is as in `adaptstft.kernels.halves.Halves`.
     """
     if window.series is None:
-        _numpy_bins.scale_sums(window, theta, leads, n_rows, out)
+        _plain.scale_sums(window, theta, leads, n_rows, out)
     else:
         _scale_sums(theta, leads, _series(window), n_rows, out)
 
@@ -277,14 +281,14 @@ def bin_sums(
     out: ComplexArray,
     scale_sums: Float64Array,
 ) -> None:
-    """Sum each bin's windowed samples against its phasor, for the window and its derivatives.
+    """Write the sum of windowed samples times phasor of each bin, for the window and its derivatives.
 
-    ``out[m, c, p, q]`` gets ``sum_n row_m(n) x[n] exp(-2j pi k_q (n - origin_p) / mfft)`` with the rows
-    ``omega``, ``omega' u``, ``omega'`` and the shape derivatives, as many as `out` has room for.
-    `scale_sums`, unless empty, gets the sums of the same windows, see `scale_sums`.
+    ``out[m, c, p, q]`` is ``sum_n row_m(n) x[n] exp(-2j pi k_q (n - origin_p) / mfft)``, where the first ``len(out)``
+    rows of ``omega``, ``omega' u``, ``omega'`` and the shape derivatives are computed. `scale_sums`, unless empty,
+    gets the sums of the same windows, see the function `scale_sums`.
     """
     if window.series_in(right.dtype) is None:
-        _numpy_bins.bin_sums(window, right, left, halves, theta, bins, table, out, scale_sums)
+        _plain.bin_sums(window, right, left, halves, theta, bins, table, out, scale_sums)
         return
     place = (halves.leads, halves.bases)
     common = (bins, table.shape[1], table, _series(window, right.dtype), out.shape[0])
@@ -301,9 +305,9 @@ def bin_adjoint(
     right: Float64Array,
     left: Float64Array,
 ) -> None:
-    """Adjoint of the first row of `bin_sums`: add the bins to the halves of their frames."""
+    """Add the adjoint of the first row of `bin_sums`, applied to `g`, to the halves of the frames."""
     if window.series is None:
-        _numpy_bins.bin_adjoint(window, g, halves, theta, bins, table, right, left)
+        _plain.bin_adjoint(window, g, halves, theta, bins, table, right, left)
         return
     _bin_adjoint(g, halves.leads, halves.bases, theta, bins, table.shape[1], table, _series(window), right, left)
 
@@ -311,24 +315,25 @@ def bin_adjoint(
 def bin_energy(
     window: Window, gain: Float64Array, halves: Halves, theta: Float64Array, right: Float64Array, left: Float64Array
 ) -> None:
-    """Add ``gain[p, q] omega**2`` of every bin to the halves of its frame, both halves as they are."""
+    """Add ``gain[p, q] * omega**2`` of each bin to the halves of its frame; halves are not folded here."""
     if window.series is None:
-        _numpy_bins.bin_energy(window, gain, halves, theta, right, left)
+        _plain.bin_energy(window, gain, halves, theta, right, left)
         return
     _bin_energy(gain, halves.leads, theta, _series(window), right, left)
 
 
 def _series(window: Window, dtype: Any = np.float64) -> Any:
+    """Return the polynomials of a window as the kernels take them."""
     series = window.series_in(dtype)
     assert series is not None
     return series.plateau, series.value, series.derivative, series.shape_rows.astype(series.value.dtype)
 
 
-@_kernel
+@kernel
 def combine_basis(basis, table, place, out):  # type: ignore[no-untyped-def]
-    """Combine basis transforms, ``basis[c, p, q, :, r]``, with cubic B-splines of `table` at ``place[p, q]``.
+    """Combine basis transforms ``basis[c, p, q, :, r]`` with the cubic B-splines of `table` at ``place[p, q]``.
 
-    ``out[0]`` gets the transform and ``out[1]`` its derivative in the place.
+    ``out[0]`` gets the transform, and ``out[1]`` its derivative in `place`.
     """
     single = table.dtype.type
     for p in range(place.shape[0]):
@@ -342,7 +347,7 @@ def combine_basis(basis, table, place, out):  # type: ignore[no-untyped-def]
                 single(2 / 3 - s * s + s * s * s / 2),
                 single(t * t * t / 6),
             )
-            gradients = (
+            derivatives = (
                 single(-s * s / 2),
                 single(-2 * t + 1.5 * t * t),
                 single(2 * s - 1.5 * s * s),
@@ -350,24 +355,24 @@ def combine_basis(basis, table, place, out):  # type: ignore[no-untyped-def]
             )
             rows = (table[cell - 1], table[cell], table[cell + 1], table[cell + 2])
             for c in range(basis.shape[0]):
-                a, b, da, db = _combined(rows, values, gradients, basis[c, p, q, 0], basis[c, p, q, 1])
+                a, b, da, db = _combined(rows, values, derivatives, basis[c, p, q, 0], basis[c, p, q, 1])
                 out[0, c, p, q] = complex(a, b)
                 out[1, c, p, q] = complex(da, db)
 
 
-@_kernel
-def _combined(rows, values, gradients, re, im):  # type: ignore[no-untyped-def]
-    """Sum both parts of the basis with the blended rows, and with their slopes, in the table's precision."""
+@kernel
+def _combined(rows, values, derivatives, re, im):  # type: ignore[no-untyped-def]
+    """Sum the real and imaginary parts of the basis times the spline values and derivatives, in the table precision."""
     r0, r1, r2, r3 = rows
     v0, v1, v2, v3 = values
-    s0, s1, s2, s3 = gradients
+    s0, s1, s2, s3 = derivatives
     zero = re.dtype.type(0)
     a, b, da, db = zero, zero, zero, zero
     for j in range(re.size):
         value = v0 * r0[j] + v1 * r1[j] + v2 * r2[j] + v3 * r3[j]
-        gradient = s0 * r0[j] + s1 * r1[j] + s2 * r2[j] + s3 * r3[j]
+        derivative = s0 * r0[j] + s1 * r1[j] + s2 * r2[j] + s3 * r3[j]
         a += value * re[j]
         b += value * im[j]
-        da += gradient * re[j]
-        db += gradient * im[j]
+        da += derivative * re[j]
+        db += derivative * im[j]
     return a, b, da, db

@@ -1,4 +1,4 @@
-"""All that the CUDA backend has: its arrays, and the kernels for frames and for bins."""
+"""The CUDA backend: its arrays and its kernels."""
 
 # ruff: noqa: F401
 
@@ -20,23 +20,27 @@ from adaptstft.kernels.cuda.bins import (
     split_halves,
 )
 from adaptstft.kernels.cuda.frames import (
-    bin_cotangent,
-    cotangent,
     energy_cotangent,
     load_frames,
     overlap_add,
-    phase_gradient,
-    polynomial_rows,
     reduce_frames,
     reduce_rows,
-    rotate,
-    row_sums,
-    statistics,
     window_energy,
+)
+from adaptstft.kernels.cuda.spectra import (
+    bin_cotangent,
+    cotangent,
+    phase_gradient,
+    rotate,
+    statistics,
+)
+from adaptstft.kernels.cuda.windows import (
+    polynomial_rows,
+    row_sums,
     window_rows,
 )
 
-_HERE = sys.modules[__name__]
-statistics_and_cotangent = partial(_composed.statistics_and_cotangent, _HERE)
-tuned_frames = partial(_composed.tuned_frames, _HERE)
-tuned_gradients = partial(_composed.tuned_gradients, _HERE)
+_MODULE = sys.modules[__name__]
+load_frames_and_energy_gradient = partial(_composed.load_frames_and_energy_gradient, _MODULE)
+statistics_and_cotangent = partial(_composed.statistics_and_cotangent, _MODULE)
+window_gradient = partial(_composed.window_gradient, _MODULE)

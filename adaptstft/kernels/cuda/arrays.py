@@ -1,7 +1,8 @@
-"""Arrays on a CUDA device: CuPy holds them and takes their FFTs, and Numba's kernels are launched on them.
+"""Arrays and FFTs on a CUDA device, and launches of kernels.
 
-Launches go to CuPy's current stream, which orders them with CuPy's own work. In Numba's simulator
-(``NUMBA_ENABLE_CUDASIM=1``) NumPy and SciPy stand in for CuPy.
+CuPy allocates the arrays and computes the FFTs. Numba kernels are launched on CuPy's current stream, so that
+they run in order with CuPy's own kernels. In Numba's simulator (``NUMBA_ENABLE_CUDASIM=1``) NumPy and SciPy
+replace CuPy.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ else:
 
     xp = cupy
 
-#: Elements of the FFT's input for one block: enough to fill a device, little next to its memory.
+#: Elements of the FFT input for one block of frames: enough to occupy a device, and little of its memory.
 BLOCK_ELEMENTS = 1 << 24
-#: Samples of the halves of one block's frames with windows per bin.
+#: Samples in the halves of one block of frames, for windows that differ from bin to bin.
 BLOCK_SAMPLES = 1 << 20
-#: A device runs one block after the other; further threads of the host would wait.
+#: Threads of the host. A device runs one block of frames after the other, so more threads would wait.
 WORKERS: int | None = 1
 
-#: Threads of a block. The simulator starts a thread of the host for every one of them.
+#: Threads in a CUDA block. The simulator starts one thread of the host for each of them.
 _THREADS = 4 if SIMULATED else 256
-#: Fewer blocks leave a device idle, which Numba warns of; those beyond the work end at once.
+#: Least number of CUDA blocks: Numba warns if a launch has fewer. Blocks without work end at once.
 _LEAST_BLOCKS = 1 if SIMULATED else 128
-#: Limit of either dimension of a grid; blocks stride over what is beyond.
+#: Most CUDA blocks in each dimension of a grid; kernels loop if there are more rows or columns.
 _MOST_BLOCKS = 2 if SIMULATED else 65535
 
 
@@ -51,7 +52,7 @@ def to_host(a: Any) -> AnyArray:
 
 
 def _irfft(spectra: Any, n: int, axis: int = -1, norm: str | None = None) -> Any:
-    # These bins count as real for pocketfft; of cuFFT that is not known for every length.
+    # pocketfft ignores the imaginary parts of these two bins; cuFFT may not for every length.
     real = spectra.copy()
     real[..., 0] = real[..., 0].real
     if n % 2 == 0:
@@ -65,7 +66,7 @@ fft = SimpleNamespace(
 
 
 def upload(*arrays: Any) -> list[Any]:
-    """Bring small arrays of numbers to the device as float64 or int64, those on the host in one transfer."""
+    """Copy the NumPy arrays among `arrays` to the device in one transfer, as float64 or int64."""
     host = [a for a in arrays if isinstance(a, np.ndarray)]
     if not host:
         return list(arrays)
@@ -76,15 +77,17 @@ def upload(*arrays: Any) -> list[Any]:
 
 
 def _word(a: AnyArray) -> Any:
+    """Return the type in which an array is copied."""
     return np.float64 if a.dtype.kind == "f" else np.int64
 
 
 def _unpack(packed: Any, a: AnyArray, end: int) -> Any:
+    """Return the part of `packed` that is the copy of `a` and ends at word `end`."""
     return packed[end - a.size : end].view(_word(a)).reshape(a.shape)
 
 
 def over_elements(kernel: Any, rows: int, columns: int, *arguments: Any) -> None:
-    """Run one thread for each element of an output with `columns` neighbours in memory."""
+    """Launch a kernel with one thread for each element of an output of `rows` rows and `columns` columns."""
     if rows and columns:
         high = min(rows, _MOST_BLOCKS)
         wide = min(-(-columns // _THREADS), _MOST_BLOCKS)
@@ -92,20 +95,23 @@ def over_elements(kernel: Any, rows: int, columns: int, *arguments: Any) -> None
 
 
 def over_rows(kernel: Any, grid: tuple[int, int], out: Any, *arguments: Any) -> None:
-    """Run one block for each row and sum, and add the sums to `out`, an array on the device or the host."""
-    found = xp.empty(out.shape)
+    """Launch a kernel with one CUDA block for each (row, sum) of `grid`, and add the sums to `out`.
+
+    `out` is an array on the device or on the host.
+    """
+    totals = xp.empty(out.shape)
     rows, sums = grid
-    _launch(kernel, (max(min(rows, _MOST_BLOCKS), _LEAST_BLOCKS), sums), (*arguments, found))
-    out += to_host(found) if isinstance(out, np.ndarray) else found
+    _launch(kernel, (max(min(rows, _MOST_BLOCKS), _LEAST_BLOCKS), sums), (*arguments, totals))
+    out += to_host(totals) if isinstance(out, np.ndarray) else totals
 
 
 def _launch(kernel: Any, grid: tuple[int, int], arguments: tuple[Any, ...]) -> None:
-    # with a float64 of shared memory a thread, for sums over a block
+    # each thread has one float64 of shared memory, for sums over a block
     kernel[grid, (_THREADS, 1), _stream(), 8 * _THREADS](*[_view(a) for a in arguments])
 
 
 def _view(a: Any) -> Any:
-    # Numba makes such a view by itself, but waits for CuPy's stream to run dry first
+    # Numba would make this view itself, but would first wait until CuPy's stream is idle.
     return cuda.as_cuda_array(a, sync=False) if isinstance(a, xp.ndarray) and not SIMULATED else a
 
 

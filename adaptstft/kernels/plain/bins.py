@@ -1,4 +1,4 @@
-"""NumPy version of the kernels for windows that differ from bin to bin, with the same functions."""
+"""NumPy kernels for windows that differ from bin to bin: one sum over the window support for each bin."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ if TYPE_CHECKING:
 
 
 def _half_index(halves: Halves, low: int, high: int) -> tuple[IntArray, Any]:
-    """Return the indices of both halves' samples, and which of them are in ``low <= n < high`` and count."""
+    """Return the sample indices of both halves, and a mask of those that are used in ``low <= n < high``."""
     i = np.arange(halves.width)
     index = np.array([halves.first[0][:, None] + i, halves.first[1][:, None] - i])
     inside = (index >= low) & (index < high)
-    inside[1, halves.leads[0] == 0, 0] = False  # the centre is counted once
+    inside[1, halves.leads[0] == 0, 0] = False  # a sample on the centre belongs to the right half
     return index, inside
 
 
 def split_halves(x: Float64Array, halves: Halves, right: Float64Array, left: Float64Array) -> None:
-    """Fill rows (channels, frames, width) with both halves of frames, or their sums and differences around a sample."""
+    """Write both halves of all frames to `right` and `left`, shape (channels, frames, width).
+
+    A frame with a sample on its centre is folded: `right` gets the sums of both halves, and `left` the differences.
+    """
     n = x.shape[-1]
     index, inside = _half_index(halves, 0, n)
     samples = np.where(inside, x[:, np.clip(index, 0, n - 1)], 0.0)
@@ -35,9 +38,10 @@ def split_halves(x: Float64Array, halves: Halves, right: Float64Array, left: Flo
 def join_halves(
     right: Float64Array, left: Float64Array, halves: Halves, low: int, folded: bool, out: Float64Array
 ) -> None:
-    """Add rows of both halves to a stretch of the signal, shape (channels, samples), that begins at index `low`.
+    """Add the samples of both halves to `out`, a part of the signal, shape (channels, samples), from sample `low` on.
 
-    With `folded` this is the adjoint of `split_halves`, otherwise all rows are those of a half.
+    If `folded` is True, frames with a sample on the centre have the sums and differences of `split_halves` in their
+    rows, and this is its adjoint. Otherwise all rows are the samples of one half.
     """
     if folded:
         at = halves.leads[0][:, None] == 0
@@ -52,10 +56,10 @@ def join_halves(
 def _half_rows(
     window: Window, theta: Float64Array, lead: float, width: int, n_rows: int, *, left: bool
 ) -> Float64Array:
-    """Rows (n_rows, bins, width) of one half: zero beyond the support, which is closed on the left."""
+    """Return the rows of one half, shape (n_rows, bins, width); the support includes its left end only."""
     i = np.arange(width)
     distance = lead + i
-    room = theta[:, None] / 2 - lead  # rounded as in the Numba version
+    room = theta[:, None] / 2 - lead  # the same rounding as in the Numba backend
     inside = i <= room if left else i < room
     if left and lead == 0:
         inside[:, 0] = False
@@ -66,7 +70,7 @@ def _half_rows(
 
 
 def scale_sums(window: Window, theta: Float64Array, leads: Float64Array, n_rows: int, out: Float64Array) -> None:
-    """Sum the windows at integer times, see the Numba version."""
+    """Add the sums of the window samples, see the Numba backend."""
     width = int(theta.max() / 2) + 2
     for half in range(2):
         rows = _half_rows(window, theta, leads[half], width, n_rows, left=half == 1)
@@ -74,6 +78,7 @@ def scale_sums(window: Window, theta: Float64Array, leads: Float64Array, n_rows:
 
 
 def _add_scale_sums(rows: Float64Array, out: Float64Array) -> None:
+    """Add the sums of `scale_sums` over one half."""
     w = rows[0]
     out[:, 0] += w.sum(axis=1)
     out[:, 2] += (w**2).sum(axis=1)
@@ -86,19 +91,19 @@ def _add_scale_sums(rows: Float64Array, out: Float64Array) -> None:
 
 
 def _phasors(bins: IntArray, width: int, table: Float64Array) -> AnyArray:
-    """``exp(2j pi k i / mfft)``, shape (bins, width)."""
+    """Return ``exp(2j pi k i / mfft)``, shape (bins, width)."""
     place = np.outer(bins, np.arange(width)) % table.shape[1]
     return np.asarray(table[0][place] + 1j * table[1][place])
 
 
 def _turn(bins: IntArray, distance: float, mfft: int) -> AnyArray:
-    """``exp(-2j pi k distance / mfft)``; the integer part of the distance is reduced before."""
+    """Return ``exp(-2j pi k distance / mfft)``; the integer part of ``k * distance`` is reduced modulo `mfft`."""
     whole = int(np.floor(distance))
     return np.asarray(np.exp(-2j * np.pi * ((bins * whole) % mfft + bins * (distance - whole)) / mfft))
 
 
 def _plain_halves(right: Float64Array, left: Float64Array, folded: Any) -> tuple[Float64Array, Float64Array]:
-    """Return the samples of both halves of one frame, from their sums and differences where it is folded."""
+    """Return the samples of both halves of one frame, unfolded if `folded`."""
     return ((right + left) / 2, (right - left) / 2) if folded else (right, left)
 
 
@@ -113,7 +118,7 @@ def bin_sums(
     out: ComplexArray,
     scale_sums: Float64Array,
 ) -> None:
-    """Sum each bin's windowed samples against its phasor, see the Numba version."""
+    """Write the sum of windowed samples times phasor of each bin, see the Numba backend."""
     width, mfft = right.shape[2], table.shape[1]
     waves = _phasors(bins, width, table)
     for p in range(theta.shape[0]):
@@ -137,7 +142,7 @@ def bin_adjoint(
     right: Float64Array,
     left: Float64Array,
 ) -> None:
-    """Adjoint of the first row of `bin_sums`, see the Numba version."""
+    """Add the adjoint of the first row of `bin_sums` to the halves, see the Numba backend."""
     width, mfft = right.shape[2], table.shape[1]
     waves = _phasors(bins, width, table)
     for p in range(theta.shape[0]):
@@ -155,7 +160,7 @@ def bin_adjoint(
 def bin_energy(
     window: Window, gain: Float64Array, halves: Halves, theta: Float64Array, right: Float64Array, left: Float64Array
 ) -> None:
-    """Add ``gain[p, q] omega**2`` of every bin to the halves of its frame, both halves as they are."""
+    """Add ``gain[p, q] * omega**2`` of each bin to the halves of its frame; halves are not folded here."""
     for p in range(theta.shape[0]):
         for half, target in enumerate((right, left)):
             rows = _half_rows(window, theta[p], halves.leads[half, p], right.shape[1], 1, left=half == 1)
@@ -163,18 +168,18 @@ def bin_energy(
 
 
 def empty_basis(channels: int, frames: int, bins: int, rank: int, dtype: Any) -> AnyArray:
-    """Make an array for basis transforms, of which the parts of one bin are combined together."""
+    """Return an array for basis transforms, with the real and imaginary parts of one bin side by side."""
     return np.empty((channels, frames, bins, 2, rank), dtype)
 
 
 def combine_basis(basis: AnyArray, table: AnyArray, place: Float64Array, out: ComplexArray) -> None:
-    """Combine basis transforms with cubic B-splines of `table`, see the Numba version."""
+    """Combine basis transforms with the cubic B-splines of `table`, see the Numba backend."""
     cell = np.clip(np.floor(place).astype(int), 1, len(table) - 3)
     t = (place - cell)[..., None]
     s = 1 - t
     values = (s**3 / 6, 2 / 3 - t**2 + t**3 / 2, 2 / 3 - s**2 + s**3 / 2, t**3 / 6)
-    gradients = (-(s**2) / 2, -2 * t + 1.5 * t**2, 2 * s - 1.5 * s**2, t**2 / 2)
-    for m, weights in enumerate((values, gradients)):
+    derivatives = (-(s**2) / 2, -2 * t + 1.5 * t**2, 2 * s - 1.5 * s**2, t**2 / 2)
+    for m, weights in enumerate((values, derivatives)):
         rows = sum(w * table[cell + j - 1] for j, w in enumerate(weights))
         re, im = np.einsum("pqr,cpqir->icpq", rows, basis)
         out[m] = re + 1j * im

@@ -1,0 +1,146 @@
+"""Numba kernels for windows: polynomials at the samples of frames, and sums of window samples."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from adaptstft.kernels.cpu.jit import kernel
+
+
+@kernel
+def window_rows(value, derivative, plateau, theta, lead, count, w, dw):  # type: ignore[no-untyped-def]
+    """Evaluate a window and its derivative in ``u``, one row for each frame."""
+    y = np.empty(w.shape[1], value.dtype)
+    for b in range(theta.size):
+        window_and_derivative(value, derivative, plateau, theta[b], lead[b], y, w[b, : count[b]], dw[b, : count[b]])
+
+
+@kernel
+def window_and_derivative(value, derivative, plateau, theta, lead, y, w, dw):  # type: ignore[no-untyped-def]
+    """Evaluate one window and its derivative in ``u``; `y` is scratch space."""
+    n = _count_distinct(lead, w.size)
+    _taper_position(plateau, theta, lead, y[:n])
+    polynomial(value, y[:n], w[:n])
+    _mirror(lead, n, w.size, 1, w)
+    _odd_row(derivative, lead, n, y, dw)
+
+
+@kernel
+def window_derivative(derivative, plateau, theta, lead, y, dw):  # type: ignore[no-untyped-def]
+    """Evaluate only the derivative in ``u`` of one window; `y` is scratch space."""
+    n = _count_distinct(lead, dw.size)
+    _taper_position(plateau, theta, lead, y[:n])
+    _odd_row(derivative, lead, n, y, dw)
+
+
+@kernel
+def _odd_row(derivative, lead, n, y, dw):  # type: ignore[no-untyped-def]
+    """Evaluate an odd function of ``u`` at the first `n` samples, and fill the others by symmetry."""
+    polynomial(derivative, y[:n], dw[:n])
+    before = min(max(math.ceil(-lead), 0), n)
+    for i in range(before):
+        dw[i] = -dw[i]
+    if before < n and lead + before == 0:
+        dw[before] = 0
+    _mirror(lead, n, dw.size, -1, dw)
+
+
+@kernel
+def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ignore[no-untyped-def]
+    """Evaluate one polynomial in ``|u|``, one row for each frame."""
+    y = np.empty(out.shape[1], coefficients.dtype)
+    for b in range(theta.size):
+        n = _count_distinct(lead[b], count[b])
+        _taper_position(plateau, theta[b], lead[b], y[:n])
+        polynomial(coefficients, y[:n], out[b, :n])
+        _mirror(lead[b], n, count[b], 1, out[b])
+
+
+@kernel
+def _count_distinct(lead, count):  # type: ignore[no-untyped-def]
+    """Count the samples to evaluate: those up to the centre if the others are their mirror images, otherwise all."""
+    mirrored = 2.0 * lead == math.floor(2.0 * lead) and count <= 1.0 - 2.0 * lead
+    return min(count, math.floor(-lead) + 1) if mirrored else count
+
+
+@kernel
+def _mirror(lead, n, count, sign, row):  # type: ignore[no-untyped-def]
+    """Fill ``row[n:count]`` by symmetry: sample ``i`` is the mirror image of sample ``-2 * lead - i``."""
+    if n < count:
+        end = int(-2.0 * lead) + 1
+        _reverse(row[end - count : end - n], sign, row[n:count])
+
+
+@kernel
+def _reverse(source, sign, out):  # type: ignore[no-untyped-def]
+    for i in range(out.size):
+        out[i] = sign * source[np.uint64(out.size - 1 - i)]  # unsigned: no test for negative indices
+
+
+@kernel
+def _taper_position(plateau, theta, lead, y):  # type: ignore[no-untyped-def]
+    """Compute the argument of the window polynomials at each sample: -1 on the plateau, 1 at the window ends."""
+    step = 1.0 / theta
+    stretch = 4.0 / (1.0 - 2.0 * plateau)
+    for i in range(y.size):
+        y[i] = max(abs((lead + i) * step) - plateau, 0.0) * stretch - 1.0
+
+
+def _horner(size):  # type: ignore[no-untyped-def]
+    """Return a kernel that evaluates polynomials of `size` coefficients.
+
+    With a constant number of terms LLVM unrolls the inner loop and vectorises the outer one.
+    """
+
+    @kernel
+    def evaluate(c, y, p):  # type: ignore[no-untyped-def]
+        for i in range(y.size):
+            v = c[size - 1]
+            for k in range(size - 2, -1, -1):
+                v = v * y[i] + c[k]
+            p[i] = v
+
+    return evaluate
+
+
+_horner12, _horner17, _horner22, _horner28 = _horner(12), _horner(17), _horner(22), _horner(28)
+
+
+@kernel
+def polynomial(c, y, p):  # type: ignore[no-untyped-def]
+    """Evaluate the polynomial with coefficients `c`, lowest power first, at `y`."""
+    if c.size == 12:
+        _horner12(c, y, p)
+    elif c.size == 17:
+        _horner17(c, y, p)
+    elif c.size == 22:
+        _horner22(c, y, p)
+    elif c.size == 28:
+        _horner28(c, y, p)
+    else:
+        for i in range(y.size):
+            v = c[c.size - 1]
+            for k in range(c.size - 2, -1, -1):
+                v = v * y[i] + c[k]
+            p[i] = v
+
+
+@kernel
+def row_sums(w, dw, theta, lead, count, out):  # type: ignore[no-untyped-def]
+    """Write the sums of ``w``, ``dw * u``, ``w**2`` and ``w * dw * u`` over row ``b`` to ``out[:, b]``."""
+    for b in range(theta.size):
+        s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+        step = 1.0 / theta[b]
+        for i in range(count[b]):
+            v = float(w[b, i])
+            du = float(dw[b, i]) * (lead[b] + i) * step
+            s0 += v
+            s1 += du
+            s2 += v * v
+            s3 += v * du
+        out[0, b] = s0
+        out[1, b] = s1
+        out[2, b] = s2
+        out[3, b] = s3
