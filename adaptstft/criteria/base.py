@@ -1,4 +1,4 @@
-"""What a criterion is: a scope, and for most of them a function of sums over it."""
+"""Base classes of the criteria: `Criterion` has a scope, `Additive` is a function of sums over the scope."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Criterion:
     Parameters
     ----------
     scope : {"global", "frame", "local"}, optional
-        What one normalisation extends over. None leaves the choice to the
-        caller: `adaptstft.optimize` takes ``"local"`` where lengths or
-        positions vary, in time or with frequency, everything else takes ``"global"``.
+        Bins that share one normalisation: all bins, those of a frame, or those
+        of a smooth neighbourhood in time. If None, `adaptstft.optimize` takes
+        ``"local"`` if window lengths or positions vary, in time or with
+        frequency; everything else takes ``"global"``.
     width : float, optional
-        Duration in seconds of a neighbourhood, which makes the scope
-        ``"local"``. None leaves the choice to the caller.
+        Duration of a neighbourhood in seconds. It implies scope ``"local"``.
+        If None, the function that evaluates the criterion chooses it.
     bands : int, optional
-        Number of smooth bands of frequencies that each neighbourhood is divided
-        into, which also makes the scope ``"local"``; only for a window length
-        for each frequency or bin. None: every neighbourhood has all frequencies,
-        or the choice is left to the caller.
+        Number of smooth frequency bands of each neighbourhood. It implies scope
+        ``"local"``, and needs a window length for each frequency or bin. If None,
+        neighbourhoods have all frequencies, or `adaptstft.optimize` chooses.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class Criterion:
 
     @property
     def in_nats(self) -> bool:
-        """Whether the value is a logarithm, so that differences are relative changes."""
+        """Whether the value is a logarithm, whose differences are relative changes."""
         return True
 
     def __post_init__(self) -> None:
@@ -59,12 +59,12 @@ class Criterion:
         if self.width is not None:
             check_positive("width", self.width, "s")
             if self.scope not in (None, "local"):
-                raise ValueError(f"width={self.width!r} belongs to scope='local', got scope={self.scope!r}")
+                raise ValueError(f"width={self.width!r} needs scope='local', got scope={self.scope!r}")
             object.__setattr__(self, "scope", "local")
         if self.bands is not None:
             object.__setattr__(self, "bands", as_index("bands", self.bands, 1))
             if self.scope not in (None, "local"):
-                raise ValueError(f"bands={self.bands!r} belongs to scope='local', got scope={self.scope!r}")
+                raise ValueError(f"bands={self.bands!r} needs scope='local', got scope={self.scope!r}")
             object.__setattr__(self, "scope", "local")
 
     def with_scope(self, scope: Scope, width: float | None = None, bands: int | None = None) -> Criterion:
@@ -72,12 +72,12 @@ class Criterion:
         return replace(self, scope=scope, width=width, bands=bands)
 
     def settings(self) -> dict[str, Any]:
-        """Return its name and the values of its fields, all that makes it what it is."""
+        """Return the name and the fields, from which the same criterion can be made again."""
         return {"name": self.name, **{field.name: getattr(self, field.name) for field in fields(self)}}
 
 
 class Additive(Criterion, ABC):
-    """A function ``combine`` of sums of ``E**a`` or ``E**a log E``, ``E = |S|**2``.
+    """Base class of criteria that are a function of sums of ``E**a`` or ``E**a log E``, ``E = |S|**2``.
 
     Examples
     --------
@@ -89,17 +89,17 @@ class Additive(Criterion, ABC):
     @property
     @abstractmethod
     def statistics(self) -> Statistics:
-        """The sums it is a function of, ``sum P`` first."""
+        """The sums; the first is ``sum P``."""
 
     @abstractmethod
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Value for each group of bins, and its slopes in the sums and the number of bins."""
+        """Return the value for each group, and its derivatives with respect to the sums and the number of bins."""
 
-    #: Whether the value depends on the number of bins, see ``adaptstft.criteria.scopes.reduce_sums``.
+    #: Whether the value depends on the number of bins, see ``adaptstft.criteria.scopes.GroupedSums``.
     spread: ClassVar[bool] = False
 
     def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
-        """Value over all frames and slopes, from the sums of each frame.
+        """Return the value over all frames and its derivatives, from the sums of each frame.
 
         Parameters
         ----------
@@ -113,7 +113,7 @@ class Additive(Criterion, ABC):
         Returns
         -------
         Reduction
-            Value and slopes.
+            Value and derivatives.
         """
         if self.scope == "frame":
             mean = reduce_sums(self.each_frame, "frame", totals, counts, view)
@@ -121,13 +121,13 @@ class Additive(Criterion, ABC):
         return reduce_sums(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
 
     def each_frame(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Return what scope ``"frame"`` takes the mean of: value and slopes for each frame, as `combine`."""
+        """Return the values whose mean is taken in scope ``"frame"``, and their derivatives as in `combine`."""
         return self.combine(sums)
 
     def frame_terms(self, totals: Float64Array, counts: Float64Array) -> Float64Array:
-        """Return what each frame contributes to scope ``"frame"``, from the sums of each; less is better."""
+        """Return the contribution of each frame to scope ``"frame"`` from its sums; smaller is better."""
         return np.asarray(np.sign(self.of_mean(1.0)[1]) * self.each_frame(Sums(totals, counts))[0])
 
     def of_mean(self, mean: float) -> tuple[float, float]:
-        """Value of scope ``"frame"`` for that mean, and its slope."""
+        """Return the value in scope ``"frame"`` for the mean of `each_frame`, and its derivative."""
         return mean, 1.0

@@ -1,4 +1,4 @@
-"""Several criteria combined into one."""
+"""Weighted sums of criteria."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ Rule = Literal["weighted", "min-norm"]
 
 @dataclass(frozen=True)
 class Combined(Additive):
-    """Several criteria as one: their weighted sum.
+    """Weighted sum of several criteria.
 
     Parameters
     ----------
     parts : sequence of Criterion or str
-        Criteria without scopes of their own. Gini's and callables, which are not
-        made of sums, are not among them; a callable can add up what it likes itself.
+        Criteria whose scope is None. `Gini` and user functions are not possible, because
+        they are not functions of sums.
     weights : sequence of float, optional
         Positive weight of each part, 1 by default.
     rule : {"weighted", "min-norm"}, optional
-        How descents of `adaptstft.optimize` trade the parts off. They minimise the weighted sum, or
-        follow the shortest vector in the convex hull of the parts' gradients [1]_, a
-        direction in which no part grows: every descent then ends with no weighted part higher than
-        where it began and, unless a limit stops it, where no direction improves all of them.
-        Starts are compared by the weighted sum with either.
+        Direction of the descents of `adaptstft.optimize`. ``"weighted"`` minimises the weighted sum.
+        ``"min-norm"`` follows the shortest vector in the convex hull of the gradients of the weighted
+        parts [1]_, a direction in which no part grows. So every descent ends with no part larger than at
+        its start, and, if no limit stops it, at a point where no direction improves all parts.
+        With both rules, the results of several starts are compared by the weighted sum.
     scope, width, bands
         As in `Criterion`, for all parts.
 
@@ -62,23 +62,25 @@ class Combined(Additive):
         parts = [resolve(part) for part in self.parts]
         for part in parts:
             if not isinstance(part, Additive) or isinstance(part, Combined):
-                raise ValueError(f"{part!r} cannot be combined: it is no function of sums over the spectrogram")
+                raise ValueError(f"{part!r} cannot be combined: it is not a function of sums over the spectrogram")
             if part.scope is not None:
-                raise ValueError(f"{part!r} has a scope of its own; give the combination one")
+                raise ValueError(f"{part!r} has its own scope; set the scope of the combination instead")
         if len({part.spread for part in parts if isinstance(part, Additive)}) > 1:
-            raise ValueError(f"parts={self.parts!r}: 'hoyer' counts bins in another way and combines with none")
+            raise ValueError(
+                f"parts={self.parts!r}: 'hoyer' cannot be combined with others, it depends on the number of bins"
+            )
         object.__setattr__(self, "parts", tuple(parts))
         object.__setattr__(self, "weights", as_positives("weights", self.weights, len(parts)))
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """Formula of the sum."""
+        """The sum as a formula."""
         terms = zip(self._weights, self.parts, strict=True)
         return " + ".join(part.name if w == 1 else f"{w:g} {part.name}" for w, part in terms)
 
     @property
     def spread(self) -> bool:  # type: ignore[override]
-        """Whether the value is a measure of the number of bins itself."""
+        """Whether the value depends on the number of bins."""
         return bool(self.parts[0].spread)
 
     @property
@@ -90,11 +92,11 @@ class Combined(Additive):
         return tuple(self.weights or ())
 
     def scoped(self) -> list[Additive]:
-        """Return the parts with the scope of the whole."""
+        """Return the parts with the scope of the combination."""
         return [replace(part, scope=self.scope, width=self.width, bands=self.bands) for part in self.parts]
 
     def weighted_parts(self) -> list[Combined]:
-        """Return the terms of the sum, each on its own."""
+        """Return each term of the sum as a criterion."""
         pairs = zip(self.parts, self._weights, strict=True)
         return [replace(self, parts=(part,), weights=(weight,), rule="weighted") for part, weight in pairs]
 
@@ -103,46 +105,46 @@ class Combined(Additive):
         return Statistics.of(*dict.fromkeys(term for part in self.parts for term in part.statistics.pairs))
 
     def _rows(self, part: Additive) -> list[int]:
-        """Which of the statistics are those of a part."""
+        """Return the indices of the statistics of a part."""
         return [self.statistics.pairs.index(term) for term in part.statistics.pairs]
 
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
-        value, d_count = np.zeros(sums.totals.shape[1:]), np.zeros(sums.totals.shape[1:])
-        gradients = np.zeros_like(sums.totals)
+        value, by_count = np.zeros(sums.totals.shape[1:]), np.zeros(sums.totals.shape[1:])
+        by_totals = np.zeros_like(sums.totals)
         for weight, part in zip(self._weights, self.parts, strict=True):
             rows = self._rows(part)
-            one, d_one, d_n = part.combine(replace(sums, totals=sums.totals[rows]))
-            value, d_count = value + weight * one, d_count + weight * d_n
-            gradients[rows] += weight * d_one
-        return value, gradients, d_count
+            part_value, part_by_totals, part_by_count = part.combine(replace(sums, totals=sums.totals[rows]))
+            value, by_count = value + weight * part_value, by_count + weight * part_by_count
+            by_totals[rows] += weight * part_by_totals
+        return value, by_totals, by_count
 
     def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
         frames = np.zeros(totals.shape[1])
-        out = Reduction(0.0, np.zeros_like(totals), frames, frames)
+        total = Reduction(0.0, np.zeros_like(totals), frames, frames)
         for weight, part in zip(self._weights, self.scoped(), strict=True):
             rows = self._rows(part)
-            one = part.reduce(totals[rows], counts, view)
-            gradients = out.totals
-            gradients[rows] += weight * one.totals
-            out = Reduction(
-                out.value + weight * one.value,
-                gradients,
-                out.weights + weight * one.weights,
-                out.positions + weight * one.positions,
+            reduced = part.reduce(totals[rows], counts, view)
+            by_totals = total.totals
+            by_totals[rows] += weight * reduced.totals
+            total = Reduction(
+                total.value + weight * reduced.value,
+                by_totals,
+                total.weights + weight * reduced.weights,
+                total.positions + weight * reduced.positions,
             )
-        return out
+        return total
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"name": "combined", "parts": [part.settings() for part in self.parts]}
 
 
 def from_settings(settings: dict[str, Any]) -> Criterion:
-    """Make the criterion whose ``settings()`` these are.
+    """Make a criterion from its ``settings()``.
 
     Parameters
     ----------
     settings : dict
-        A name and the values of the fields.
+        The name and the fields of the criterion.
 
     Returns
     -------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,27 +10,7 @@ import numpy as np
 from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.criteria import Additive, Criterion, Gini, UserLoss
-from adaptstft.criteria.scopes import FrameView
-
-
-@dataclass(frozen=True)
-class EnergyGradients:
-    """Value of a criterion and its slopes.
-
-    Attributes
-    ----------
-    value : float
-        The criterion.
-    energy : ndarray, shape (channels, frames, f_pts)
-        Slope in ``|S|**2`` of every bin, on the device if that is where it was computed.
-    weights, positions : ndarray, shape (frames,)
-        Slopes in the weights and positions of the frames.
-    """
-
-    value: float
-    energy: AnyArray
-    weights: Float64Array
-    positions: Float64Array
+from adaptstft.criteria.scopes import EnergyGradients, FrameView
 
 
 def energy_gradients(
@@ -52,8 +31,7 @@ def energy_gradients(
         return _additive_gradients(criterion, energy, view, asarray)
     energy = to_host(energy)
     if isinstance(criterion, Gini):
-        dense = criterion.reduce_dense(energy, view)
-        return EnergyGradients(dense.value, dense.power, dense.weights, dense.positions)
+        return criterion.reduce_dense(energy, view)
     if not isinstance(criterion, UserLoss):
         raise TypeError(f"{criterion!r} is neither additive nor known to be evaluated as a whole")
     channels, frames, f_pts = energy.shape

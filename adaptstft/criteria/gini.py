@@ -1,8 +1,9 @@
-"""The Gini index, which is not a function of sums over frames."""
+"""The Gini index, a criterion that is not a function of sums over bins."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,32 +11,14 @@ import numpy as np
 from adaptstft.common.typing import Float64Array
 from adaptstft.common.validation import check_positive
 from adaptstft.criteria.base import Criterion
-from adaptstft.criteria.scopes import FrameView
-
-
-@dataclass(frozen=True)
-class DenseReduction:
-    """Value and slopes of a criterion that needs the whole spectrogram.
-
-    Attributes
-    ----------
-    value : float
-        The criterion.
-    power : ndarray, shape (channels, frames, f_pts)
-        Slope in ``|S|**2`` of every bin.
-    weights, positions : ndarray, shape (frames,)
-        Slopes in the weights and positions of the frames.
-    """
-
-    value: float
-    power: Float64Array
-    weights: Float64Array
-    positions: Float64Array
+from adaptstft.criteria.scopes import EnergyGradients, FrameView, check_any_counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gini(Criterion):
-    """Minus the Gini index of the spectrogram. It sorts, so it holds ``|S|**2``, on the host.
+    """Minus the Gini index of the spectrogram.
+
+    It sorts the values, so the whole spectrogram is kept in memory, on the host.
 
     Parameters
     ----------
@@ -66,21 +49,63 @@ class Gini(Criterion):
         super().__post_init__()
         check_positive("power", self.power)
         if self.bands is not None:
-            raise ValueError(f"bands={self.bands}: the Gini index is not a function of sums that bands could divide")
+            raise ValueError(f"bands={self.bands}: the Gini index has no bands, because it is not a function of sums")
 
-    def reduce_dense(self, energy: Float64Array, view: FrameView) -> DenseReduction:
-        """Value over all frames and slopes, from ``|S|**2``, shape (channels, frames, f_pts)."""
+    def reduce_dense(self, energy: Float64Array, view: FrameView) -> EnergyGradients:
+        """Return the value over all frames and its derivatives from ``|S|**2``, shape (channels, frames, f_pts)."""
         p = energy ** (self.power / 2)
-        value, gradient, weights, positions = view.average_groups(p, self.scope or "global", _gini)
-        # the slope at E = 0 belongs to a bin whose cotangent vanishes with S
+        average = _average_groups(_gini, p, self.scope or "global", view)
+        # where E = 0, the derivative may be infinite; it is set to zero, as the cotangent has the factor S
         inner = np.where(energy > 0, energy, 1.0) ** (self.power / 2 - 1) * (self.power / 2)
-        return DenseReduction(value, gradient * np.where(energy > 0, inner, 0.0), weights, positions)
+        return replace(average, energy=average.energy * np.where(energy > 0, inner, 0.0))
+
+
+def _average_groups(
+    measure: Callable[[Float64Array, Float64Array], tuple[float, Float64Array, Float64Array]],
+    p: Float64Array,
+    scope: str,
+    view: FrameView,
+) -> EnergyGradients:
+    """Average a measure of weighted values `p`, shape (channels, frames, f_pts), over the groups of a scope.
+
+    ``measure(values, weights)`` returns its value and its derivatives with respect to both. The field `energy` of the
+    result is the derivative with respect to `p`.
+    """
+    member, member_gradient, share = view.groups(scope)
+    silent = np.asarray(p.sum(axis=(0, 2)) == 0)
+    share = np.where(silent, 0.0, view.weights) if share is None else share
+    channels, _, bins = p.shape
+    total, value = 0.0, 0.0
+    d_p, d_weights, d_positions = np.zeros_like(p), np.zeros(silent.size), np.zeros(silent.size)
+    for group in np.flatnonzero(share):
+        entries = slice(member.indptr[group], member.indptr[group + 1])
+        frames = member.indices[entries]
+        if not frames.size or np.all(silent[frames]):
+            continue
+        inner = member.data[entries] * (view.weights[frames] if scope != "frame" else 1.0)
+        of_bins = np.broadcast_to(inner[:, None], (channels, frames.size, bins))
+        group_value, by_p, by_weights = measure(p[:, frames].ravel(), of_bins.ravel())
+        total += share[group]
+        value += share[group] * group_value
+        d_p[:, frames] += share[group] * by_p.reshape(of_bins.shape)
+        d_inner = share[group] * by_weights.reshape(of_bins.shape).sum(axis=(0, 2))
+        if scope == "frame":
+            d_weights[group] += group_value  # the mean is subtracted below
+        else:
+            d_weights[frames] += d_inner * member.data[entries]
+        if member_gradient is not None:
+            d_positions[frames] += d_inner * view.weights[frames] * member_gradient.data[entries]
+    check_any_counted(np.asarray(total > 0))
+    value /= total
+    if scope == "frame":
+        d_weights = np.where(share > 0, d_weights - value, 0.0)
+    return EnergyGradients(value, d_p / total, d_weights / total, d_positions / total)
 
 
 def _gini(p: Float64Array, weights: Float64Array) -> tuple[float, Float64Array, Float64Array]:
-    """Minus the Gini index of values `p` with weights, and its slopes in both.
+    """Return minus the Gini index of values `p` with weights, and its derivatives with respect to both.
 
-    It is ``A / (W Z) - 1`` with ``A = sum_j w_j p_j (w_j + 2 R_j)``, where
+    It is ``A / (W Z) - 1`` with ``W = sum_j w_j``, ``Z = sum_j w_j p_j`` and ``A = sum_j w_j p_j (w_j + 2 R_j)``, where
     ``R_j`` is the weight of all values above ``p_j``.
     """
     order = np.argsort(p, kind="stable")

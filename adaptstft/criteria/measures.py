@@ -1,26 +1,4 @@
-r"""Concentration criteria: functions of a few additive statistics of the spectrogram.
-
-Each is written so that smaller is better and so that scaling the signal
-changes nothing.  With ``P = |S|**power``, a criterion is a function of sums
-``sum phi(P)`` over a *scope*: the whole plane (``"global"``), one frame
-(``"frame"``), or a smooth neighbourhood in time (``"local"``).  Every frame
-may carry a weight (the time it stands for) and every bin a cell size, which
-multiply the sums; with both equal to one the values are those of the
-literature.
-
-References
-----------
-.. [1] R. G. Baraniuk, P. Flandrin, A. J. E. M. Janssen, O. J. J. Michel,
-   "Measuring time-frequency information content using the Rényi entropies",
-   IEEE Trans. Inf. Theory 47(4), 2001.
-.. [2] D. L. Jones, T. W. Parks, "A high resolution data-adaptive
-   time-frequency representation", IEEE Trans. Acoust. Speech Signal Process.
-   38(12), 1990.
-.. [3] L. Stanković, "A measure of some time-frequency distributions
-   concentration", Signal Processing 81(3), 2001.
-.. [4] N. Hurley, S. Rickard, "Comparing measures of sparsity",
-   IEEE Trans. Inf. Theory 55(10), 2009.
-"""
+"""The additive measures of concentration; `adaptstft.criteria` has the references."""
 
 from __future__ import annotations
 
@@ -129,7 +107,7 @@ class Kurtosis(Additive):
     """Kurtosis, ``-log(sum P**2 / (sum P)**2)``.
 
     In scope ``"frame"`` it is ``1 / mean_p(mean_q P**2 / (mean_q P)**2)``,
-    the form used with the differentiable short-time Fourier transform [2]_.
+    as for the differentiable short-time Fourier transform [2]_.
 
     Parameters
     ----------
@@ -267,8 +245,8 @@ class Lp(Additive):
 class Hoyer(Additive):
     """Hoyer's sparsity, negated: ``-(sqrt(M) - sum|S| / sqrt(sum |S|**2)) / (sqrt(M) - 1)``.
 
-    ``M`` is the number of bins (or the area they stand for); in a neighbourhood,
-    the number over which its weights effectively spread.
+    ``M`` is the number of bins, or their area if values are comparable between
+    framings; in a neighbourhood, it is the effective number of weighted bins.
 
     Parameters
     ----------
@@ -301,7 +279,7 @@ class Hoyer(Additive):
         z, a = sums.totals
         root = np.sqrt(sums.count)
         if np.any(root <= 1):
-            raise ValueError(f"the Hoyer measure needs more than one bin in a group, got {sums.count.min()}")
+            raise ValueError(f"the Hoyer measure needs more than one bin in each group, got {sums.count.min()}")
         ratio, span = a / np.sqrt(z), root - 1
         gradients = np.array([-ratio / (2 * z), 1 / np.sqrt(z)]) / span
         return -(root - ratio) / span, gradients, (1 - ratio) / span**2 / (2 * root)

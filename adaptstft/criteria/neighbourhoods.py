@@ -1,4 +1,4 @@
-"""Smooth neighbourhoods in time, and tiles in time and frequency."""
+"""Smooth neighbourhoods in time, and tiles in time and frequency, with weights for frames and bins."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from scipy import sparse
 
 from adaptstft.common.typing import AnyArray, Float64Array
 
-#: Neighbourhoods a width: with a raised cosine of that support every time counts alike.
+#: Number of neighbourhoods in one width. With this many, the raised cosines add up to a constant.
 _PER_WIDTH = 4
 
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """Smooth neighbourhoods in time with weights fixed from the signal.
+    """Smooth neighbourhoods in time, each with its share of the energy of the signal.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Neighbourhoods:
     width : float
         Support of the raised cosine ``cos(pi (t - centre) / width)**2`` in samples.
     energy : ndarray, shape (groups,)
-        The signal's share of energy in each, summing to one.
+        Share of the energy of the signal in each neighbourhood; the sum is one.
     """
 
     centres: Float64Array
@@ -33,21 +33,21 @@ class Neighbourhoods:
 
     @classmethod
     def of_signal(cls, x: AnyArray, width: float, first: float = 0.0) -> Neighbourhoods:
-        """Lay neighbourhoods over channels ``x``, shape (channels, n), from sample `first` on."""
+        """Make neighbourhoods for channels ``x``, shape (channels, n), whose first sample has the number `first`."""
         n = x.shape[-1]
         step = width / _PER_WIDTH
         centres = first + np.arange(int(np.ceil((n - 1) / step)) + 1) * step
-        unit = max(float(np.abs(x).max(initial=0.0)), np.finfo(float).tiny)  # squares of any amplitude stay finite
+        unit = max(float(np.abs(x).max(initial=0.0)), np.finfo(float).tiny)  # keeps the squares finite
         power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
         empty = cls(centres, width, np.zeros(0))
         energy = np.zeros(centres.size)
-        for low in range(0, n, 1 << 16):  # in pieces: the matrix has an entry for every sample
+        for low in range(0, n, 1 << 16):  # in parts, because the matrix has an entry for every sample
             part = power[low : low + (1 << 16)]
             energy += empty.weights(first + low + np.arange(part.size, dtype=float))[0] @ part
         return cls(centres, width, energy / max(energy.sum(), np.finfo(float).tiny))
 
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
-        """Weight of each time in each neighbourhood, shape (groups, times), and its slope in time."""
+        """Return the weight of each position in each neighbourhood, shape (groups, positions), and its derivative."""
         step = self.width / _PER_WIDTH
         first = np.ceil((positions - self.width / 2 - self.centres[0]) / step).astype(np.int64)
         index = first + np.arange(_PER_WIDTH + 1)[:, None]
@@ -57,20 +57,24 @@ class Neighbourhoods:
         value = np.cos(np.pi * distance[inside]) ** 2
         gradient = -np.pi / self.width * np.sin(2 * np.pi * distance[inside])
         shape = (self.centres.size, positions.size)
-        place = (index[inside], column)
-        return sparse.csr_array((value, place), shape=shape), sparse.csr_array((gradient, place), shape=shape)
+        entries = (index[inside], column)
+        return sparse.csr_array((value, entries), shape=shape), sparse.csr_array((gradient, entries), shape=shape)
 
     def preconditioner(self, positions: Float64Array) -> Float64Array:
-        """Root of each frame's share in a local criterion, so that quiet frames move as readily as loud ones."""
+        """Return the root of the share of each frame in a local criterion, as a scale of the frame's variables.
+
+        With it, the optimiser changes quiet frames as fast as loud ones.
+        """
         share = np.asarray(self.weights(positions)[0].T @ self.energy)
         return np.asarray(np.sqrt(np.maximum(share / share.max(), 1e-3)))
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Neighbourhoods in time and frequency: those in time, once for each band of frequencies.
+    """Neighbourhoods in time and frequency: each band of frequencies has all neighbourhoods in time.
 
-    Frames are repeated for each band, band by band, so that sums over bins and over frames stay apart.
+    They take the frames once for each band, band after band: the sums over the bins of a band come first, and
+    the sums over the frames of a neighbourhood second.
 
     Attributes
     ----------
@@ -79,7 +83,7 @@ class Tiles:
     bands : ndarray, shape (bands, f_pts)
         Weight of each bin in each band.
     energy : ndarray, shape (bands * groups,)
-        The signal's share of energy in each tile, summing to one.
+        Share of the energy of the signal in each tile; the sum is one.
     """
 
     in_time: Neighbourhoods
@@ -92,21 +96,21 @@ class Tiles:
         return self.in_time.width
 
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
-        """As `Neighbourhoods.weights`, for `positions` repeated for each band."""
+        """Return weights and derivatives as `Neighbourhoods.weights`, for `positions` repeated for each band."""
         count = len(self.bands)
         member, gradient = self.in_time.weights(positions[: positions.size // count])
-        return _repeated(member, count), _repeated(gradient, count)
+        return _block_diagonal(member, count), _block_diagonal(gradient, count)
 
 
-def _repeated(block: sparse.csr_array, count: int) -> sparse.csr_array:
-    """Block-diagonal matrix of equal blocks, without the detour of `scipy.sparse.block_diag`."""
+def _block_diagonal(block: sparse.csr_array, count: int) -> sparse.csr_array:
+    """Return a block-diagonal matrix of `count` equal blocks; `scipy.sparse.block_diag` is slower."""
     rows, columns = block.shape
-    which = np.arange(count)[:, None]
+    number = np.arange(count)[:, None]
     return sparse.csr_array(
         (
             np.tile(block.data, count),
-            (block.indices + which * columns).ravel(),
-            np.append((block.indptr[:-1] + which * block.nnz).ravel(), count * block.nnz),
+            (block.indices + number * columns).ravel(),
+            np.append((block.indptr[:-1] + number * block.nnz).ravel(), count * block.nnz),
         ),
         shape=(count * rows, count * columns),
     )

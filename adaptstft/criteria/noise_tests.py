@@ -1,14 +1,14 @@
-r"""What a criterion is worth of white noise, by theory: the yardstick of whether a signal has any structure.
+r"""Mean and standard deviation of a criterion for Gaussian white noise: a test whether a signal has structure.
 
-In Gaussian white noise every bin of a short-time Fourier transform is a complex Gaussian variable ``S``, so the
-expected sums that an additive criterion is made of follow from [1]_
+For white noise, every bin of a short-time Fourier transform is a complex Gaussian variable ``S``. The expected sums of
+an additive criterion follow from [1]_
 
 .. math:: E|S|^{2a} = \sigma^{2a}\, \Gamma(1 + a)\, {}_2F_1(-a/2, (1 - a)/2; 1; |\rho|^2)
 
-where ``rho`` is the correlation of ``S`` with its conjugate: one where the spectrum of a real signal is real, and
-zero away from there. The fluctuations of the sums follow from the expansion of ``|S|**(2 a)`` in Laguerre polynomials
-of ``|S|**2``: the ``k``-th has the correlation ``|r|**(2 k)`` between bins whose ``S`` have the correlation ``r``, and
-the integral of ``|r|**(2 k)`` over the plane is ``1 / k`` of a cell of s Hz (exactly so for Gaussian windows).
+where ``rho`` is the correlation of ``S`` with its conjugate. It is one where the spectrum of a real signal is real,
+and zero far from there. The variances of the sums follow from the expansion of ``|S|**(2 a)`` in Laguerre polynomials
+of ``|S|**2``. If ``r`` is the correlation of ``S`` in two bins, their ``k``-th polynomials have the correlation
+``|r|**(2 k)``. The integral of ``|r|**(2 k)`` over the plane is ``1 / k`` s Hz, exactly for Gaussian windows.
 
 References
 ----------
@@ -18,6 +18,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,20 +32,22 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
 from adaptstft.windows import Window
 
-#: Standard deviations below the value of white noise that tell a signal from it. The best of a grid of lengths and the
-#: skewness of the sums of short signals take white noise to three, rarely five.
+#: A signal differs from white noise if its value is this many standard deviations below the mean for noise. Noise
+#: itself reaches three, rarely five, because the best of many lengths is taken and sums of short signals are skewed.
 MOST_DEVIATIONS = 6.0
-#: Step of the derivative in the exponent, for sums with a logarithm.
+#: Step of the difference quotient with respect to the exponent, for sums with a logarithm.
 _STEP = 1e-4
+#: Orders of the Laguerre polynomials.
 _ORDERS = np.arange(1, 200)
-#: Correlation with the conjugate below which it changes no sum by more than rounding does.
+#: Largest ``|rho|**2`` that is neglected.
 _PROPER = 1e-4
+#: Number of samples of the window for its cumulative energy.
 _POINTS = 513
 
 
 @dataclass(frozen=True)
 class WhiteNoise:
-    """Criterion of white noise with the energy and the length of a signal.
+    """Distribution of a criterion for white noise with the energy and the length of a signal.
 
     Attributes
     ----------
@@ -61,14 +64,14 @@ class WhiteNoise:
 
 
 def white_noise(plan: FramePlan, x: AnyArray, criterion: Additive, length: float, view: FrameView) -> WhiteNoise:
-    """Value that a criterion of global scope takes for Gaussian white noise in place of a signal.
+    """Return the distribution of a criterion of global scope for Gaussian white noise instead of the signal.
 
     Parameters
     ----------
-    plan : Transform
+    plan : FramePlan
         The transform.
     x : ndarray, shape (channels, n)
-        The signal, of which the energy of each channel is used.
+        The signal; only the energy of each channel is used.
     criterion : Additive
         The criterion; its scope is replaced.
     length : float
@@ -89,58 +92,59 @@ def white_noise(plan: FramePlan, x: AnyArray, criterion: Additive, length: float
     totals = _expected(stats, power, inside, _impropriety(plan, length), plan.f_pts)
     counts = np.full(view.positions.size, float(channels * plan.f_pts))
     reduced = replace(criterion, scope="global", width=None, bands=None).reduce(totals, counts, view)
-    # what a relative change of each sum, the same in all frames, does to the value
+    # derivatives with respect to the logarithm of each sum, which changes by the same factor in all frames
     gains = np.sum(reduced.totals * totals, axis=1)
     relative = gains @ (_laguerre(stats) / _moments(stats, np.ones(1), np.zeros(1))[:, 0, None])
-    reached = min(float(n), view.positions.size * length / 2)  # samples that count, of those between windows
-    cells = reached if np.iscomplexobj(x) else reached / 2
+    covered = min(float(n), view.positions.size * length / 2)  # effective number of samples in the windows
+    cells = covered if np.iscomplexobj(x) else covered / 2
     return WhiteNoise(reduced.value, float(np.sqrt(np.sum(relative**2 / _ORDERS) / cells)))
 
 
 def _expected(
     stats: Statistics, power: Float64Array, inside: Float64Array, rho2: Float64Array, f_pts: int
 ) -> Float64Array:
-    """Return the expected sums over the bins of all channels of each frame, shape (statistics, frames)."""
-    levels, place = np.unique(np.round(inside, 6), return_inverse=True)  # all frames but those at the ends are alike
+    """Return the expected sums over the bins and channels of each frame, shape (statistics, frames)."""
+    # only the frames at the ends of the signal differ, so there are few levels
+    levels, index = np.unique(np.round(inside, 6), return_inverse=True)
     energies = np.maximum(levels[:, None] * power[None, :], np.finfo(float).tiny).ravel()
     improper = rho2[rho2 > _PROPER]
     each = f_pts * (1 - improper.size / rho2.size) * _moments(stats, energies, np.zeros(1))
     for value, count in zip(*np.unique(np.round(improper, 3), return_counts=True), strict=True):
         each = each + f_pts * count / rho2.size * _moments(stats, energies, np.array([value]))
-    return np.asarray(each.reshape(len(stats), levels.size, power.size).sum(axis=2)[:, place])
+    return np.asarray(each.reshape(len(stats), levels.size, power.size).sum(axis=2)[:, index])
 
 
 def _moments(stats: Statistics, energies: Float64Array, rho2: Float64Array) -> Float64Array:
-    """``E |S|**(2 a)`` or its derivative in ``a``, shape (statistics, energies)."""
+    """Return ``E |S|**(2 a)`` or its derivative with respect to ``a``, shape (statistics, energies)."""
 
     def moment(a: float) -> Float64Array:
         shape = special.hyp2f1(-a / 2, (1 - a) / 2, 1.0, rho2)
         return np.asarray(energies**a * special.gamma(1 + a) * shape)
 
-    return np.array(
-        [
-            (moment(a + _STEP) - moment(a - _STEP)) / (2 * _STEP) if log else moment(a)
-            for a, log in zip(stats.exponents, stats.logs, strict=True)
-        ]
-    )
+    return _each_statistic(stats, moment)
 
 
 def _laguerre(stats: Statistics) -> Float64Array:
-    """Coefficients of ``E**a`` or ``E**a log E`` in Laguerre polynomials of ``E``, shape (statistics, orders)."""
+    """Return the Laguerre coefficients of ``E**a`` or ``E**a log E``, shape (statistics, orders)."""
 
     def coefficients(a: float) -> Float64Array:
         return np.asarray(special.gamma(1 + a) * special.binom(a, _ORDERS))
 
+    return _each_statistic(stats, coefficients)
+
+
+def _each_statistic(stats: Statistics, power: Callable[[float], Float64Array]) -> Float64Array:
+    """Return ``power(a)`` for each statistic, and its derivative with respect to ``a`` if the sum has a logarithm."""
     return np.array(
         [
-            (coefficients(a + _STEP) - coefficients(a - _STEP)) / (2 * _STEP) if log else coefficients(a)
+            (power(a + _STEP) - power(a - _STEP)) / (2 * _STEP) if log else power(a)
             for a, log in zip(stats.exponents, stats.logs, strict=True)
         ]
     )
 
 
 def _energy_inside(window: Window, length: float, positions: Float64Array, n: int) -> Float64Array:
-    """Share of each window's energy that lies within the signal."""
+    """Return the share of the energy of each window that lies within the signal."""
     u = np.linspace(-0.5, 0.5, _POINTS)
     energy = np.cumsum(window(u) ** 2)
     energy = energy / energy[-1]
@@ -149,7 +153,7 @@ def _energy_inside(window: Window, length: float, positions: Float64Array, n: in
 
 
 def _impropriety(plan: FramePlan, length: float) -> Float64Array:
-    """``|rho|**2`` of every bin of a real signal: the transform of the squared window at twice the frequency."""
+    """Return ``|rho|**2`` of every bin; for a real signal, from the transform of the squared window at ``2 f``."""
     if not plan.onesided:
         return np.zeros(1)
     half = int(np.ceil(length / 2))

@@ -1,4 +1,4 @@
-"""Criteria by name: what a ``criterion=`` argument accepts."""
+"""Names of criteria, and values of ``criterion=`` arguments made into criteria."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def names() -> list[str]:
 
 
 def resolve(criterion: Any, scope: Scope | None = None) -> Criterion:
-    """Make a `Criterion` from anything that a ``criterion=`` argument accepts.
+    """Make a `Criterion` from the value of a ``criterion=`` argument.
 
     Parameters
     ----------
     criterion : str, Criterion or callable
-        A name, an object of this module, or a loss of ``|S|**2``.
+        A name, a criterion, or a function of ``|S|**2``.
     scope : {"global", "frame", "local"}, optional
-        Scope, if the criterion does not have one of its own.
+        Scope, if the scope of the criterion is None.
 
     Returns
     -------
     Criterion
-        The criterion, its `scope` possibly None.
+        The criterion; its `scope` may be None.
 
     Raises
     ------
     ValueError
-        For an unknown name (the message lists them all), or a `scope` that
-        contradicts the criterion's own.
+        For an unknown name (the message lists the known ones), or a `scope` that
+        contradicts the scope of the criterion.
     TypeError
-        If `criterion` is none of the above.
+        If `criterion` has another type.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def resolve(criterion: Any, scope: Scope | None = None) -> Criterion:
             raise ValueError(f"unknown {criterion=}; known are {names()}")
         return CRITERIA[criterion](scope=scope)
     if isinstance(criterion, type) and issubclass(criterion, Criterion):
-        raise TypeError(f"criterion={criterion.__name__} is a class; pass an object, {criterion.__name__}()")
+        raise TypeError(f"criterion={criterion.__name__} is a class; pass an instance, {criterion.__name__}()")
     if isinstance(criterion, Criterion):
         if scope is None or criterion.scope == scope:
             return criterion
@@ -76,6 +76,6 @@ def resolve(criterion: Any, scope: Scope | None = None) -> Criterion:
         return criterion.with_scope(scope, criterion.width, criterion.bands)
     if callable(criterion):
         if scope is not None:
-            raise ValueError(f"{scope=}: a callable criterion sees the whole spectrogram and takes no scope")
+            raise ValueError(f"{scope=}: a user function gets the whole spectrogram and takes no scope")
         return UserLoss(function=criterion)
     raise TypeError(f"{criterion=} must be a name, a criterion object or a callable; known names are {names()}")

@@ -1,8 +1,8 @@
-"""What one normalisation of a criterion extends over: the plane, a frame, or a neighbourhood.
+"""Scopes of criteria: the bins that share one normalisation are all bins, those of a frame, or of a neighbourhood.
 
-Sums over bins are taken per frame first. A scope groups frames, with weights,
-and averages the criterion over the groups; its slopes in the sums, weights and
-positions of the frames are what the objective chains on.
+The statistics are first summed over the bins of each frame. A scope then forms groups of frames, with weights, sums the
+statistics over each group, and averages the criterion over the groups. The derivatives with respect to the statistics,
+weights and positions of the frames are returned with the value.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 
 @dataclass(frozen=True)
 class Sums:
-    """Statistics and number of bins (or the area they stand for) of groups.
+    """Statistics of groups of bins.
 
     Attributes
     ----------
     totals : ndarray, shape (statistics, groups)
-        The statistics.
+        The statistics, summed over the bins of each group.
     count : ndarray, shape (groups,)
-        Number of bins.
+        Number of bins, or their area if values are comparable between framings.
     """
 
     totals: Float64Array
@@ -35,16 +35,16 @@ class Sums:
 
 @dataclass(frozen=True)
 class Reduction:
-    """Value of a criterion over all frames, and its slopes.
+    """Value of a criterion over all frames, and its derivatives.
 
     Attributes
     ----------
     value : float
         The criterion.
     totals : ndarray, shape (statistics, frames)
-        Slope in each frame's statistics.
+        Derivative with respect to the statistics of each frame.
     weights, positions : ndarray, shape (frames,)
-        Slopes in the weights and positions of the frames.
+        Derivatives with respect to the weights and positions of the frames.
     """
 
     value: float
@@ -53,25 +53,45 @@ class Reduction:
     positions: Float64Array
 
     def scaled(self, value: float, gradient: float) -> Reduction:
-        """Pass the value through an outer function with the given value and slope."""
+        """Apply an outer function with the given value and derivative."""
         return Reduction(value, self.totals * gradient, self.weights * gradient, self.positions * gradient)
 
 
 @dataclass(frozen=True)
+class EnergyGradients:
+    """Value of a criterion and its derivatives with respect to the energies of all bins.
+
+    Attributes
+    ----------
+    value : float
+        The criterion.
+    energy : ndarray, shape (channels, frames, f_pts)
+        Derivative with respect to ``|S|**2`` of every bin, on the device if that is where it was computed.
+    weights, positions : ndarray, shape (frames,)
+        Derivatives with respect to the weights and positions of the frames.
+    """
+
+    value: float
+    energy: AnyArray
+    weights: Float64Array
+    positions: Float64Array
+
+
+@dataclass(frozen=True)
 class FrameView:
-    """How a criterion sees the frames.
+    """Weights of frames and bins in a criterion, and the groups of frames.
 
     Attributes
     ----------
     positions : ndarray, shape (frames,)
-        Times of the frames in samples.
+        Positions of the frames in samples.
     weights : ndarray, shape (frames,)
-        Weight of each frame; all one where frames count alike.
+        Weight of each frame: one, or its duration.
     cell : float
-        Size of a bin: 1, or hop times frequency step for values that can be
-        compared between framings.
+        Weight of each bin: one, or the frequency step relative to `fs`, for values
+        that are comparable between framings.
     neighbourhoods : Neighbourhoods, Tiles or None
-        For scope ``"local"``.
+        Groups for scope ``"local"``.
     """
 
     positions: Float64Array
@@ -80,7 +100,7 @@ class FrameView:
     neighbourhoods: Neighbourhoods | Tiles | None = None
 
     def banded(self) -> tuple[FrameView, Float64Array | None]:
-        """View of the frames repeated for each band, and the bands; the view itself and None without bands."""
+        """Return the view with the frames repeated for each band, and the bands; this view and None without bands."""
         if not isinstance(self.neighbourhoods, Tiles):
             return self, None
         bands = self.neighbourhoods.bands
@@ -89,11 +109,15 @@ class FrameView:
         return view, bands
 
     def groups(self, scope: str) -> tuple[sparse.csr_array, sparse.csr_array | None, Float64Array | None]:
-        """Membership matrix (groups, frames), its slope in the positions, and the groups' weights."""
+        """Return the weights of frames in groups, their derivatives, and the weights of the groups.
+
+        The first two have the shape (groups, frames); the derivatives are with respect to the positions, or None if the
+        weights are constant. The weights of the groups are None in scope ``"frame"``, where the frames have them.
+        """
         n = self.positions.size
         if scope == "global":
-            every = sparse.csr_array((np.ones(n), np.arange(n), np.array([0, n])), shape=(1, n))
-            return every, None, np.ones(1)
+            member = sparse.csr_array((np.ones(n), np.arange(n), np.array([0, n])), shape=(1, n))
+            return member, None, np.ones(1)
         if scope == "frame":
             return sparse.eye_array(n, format="csr"), None, None
         if self.neighbourhoods is None:
@@ -101,60 +125,33 @@ class FrameView:
         member, gradient = self.neighbourhoods.weights(self.positions)
         return member, gradient, self.neighbourhoods.energy
 
-    def average_groups(
-        self,
-        p: Float64Array,
-        scope: str,
-        measure: Callable[[Float64Array, Float64Array], tuple[float, Float64Array, Float64Array]],
-    ) -> tuple[float, Float64Array, Float64Array, Float64Array]:
-        """Average a measure of weighted values over the groups.
 
-        `p` has shape (channels, frames, f_pts); ``measure(values, weights)``
-        returns its value and slopes. The result is the value and the slopes in
-        `p`, the weights and the positions of the frames.
-        """
-        member, member_gradient, share = self.groups(scope)
-        silent = np.asarray(p.sum(axis=(0, 2)) == 0)
-        share = np.where(silent, 0.0, self.weights) if share is None else share
-        channels, _, bins = p.shape
-        total, value = 0.0, 0.0
-        d_p, d_weights, d_positions = np.zeros_like(p), np.zeros(silent.size), np.zeros(silent.size)
-        for r in np.flatnonzero(share):
-            entries = slice(member.indptr[r], member.indptr[r + 1])
-            frames = member.indices[entries]
-            if not frames.size or np.all(silent[frames]):
-                continue
-            inner = member.data[entries] * (self.weights[frames] if scope != "frame" else 1.0)
-            spread = np.broadcast_to(inner[:, None], (channels, frames.size, bins))
-            v, gradient_p, gradient_w = measure(p[:, frames].ravel(), spread.ravel())
-            total += share[r]
-            value += share[r] * v
-            d_p[:, frames] += share[r] * gradient_p.reshape(spread.shape)
-            d_inner = share[r] * gradient_w.reshape(spread.shape).sum(axis=(0, 2))
-            if scope == "frame":
-                d_weights[r] += v  # less the mean, once it is known
-            else:
-                d_weights[frames] += d_inner * member.data[entries]
-            if member_gradient is not None:
-                d_positions[frames] += d_inner * self.weights[frames] * member_gradient.data[entries]
-        _check_alive(np.asarray(total > 0))
-        value /= total
-        if scope == "frame":
-            d_weights = np.where(share > 0, d_weights - value, 0.0)
-        return value, d_p / total, d_weights / total, d_positions / total
-
-
-#: ``combine(sums) -> (values, slopes in the totals, slopes in the count)``, for all groups at once.
+#: ``combine(sums)`` returns the values and their derivatives with respect to the totals and the count of each group.
 Combine = Callable[[Sums], tuple[Float64Array, Float64Array, Float64Array]]
 
 
 @dataclass(frozen=True)
 class GroupedSums:
-    """Sums over the groups of scope ``"local"``, and the way back from their slopes.
+    """Sums over the groups of scope ``"local"``, and their adjoint.
 
-    With `spread`, the weights within a neighbourhood are scaled by ``s / q`` for their sum ``s`` and sum
-    of squares ``q``, so that they add up to the number of frames they effectively spread over: a measure
-    that depends on the number of bins then sees at least one frame.
+    With `spread`, the weights within a group are scaled by ``s / q`` for their sum ``s`` and sum of squares ``q``. Then
+    their sum is the effective number of frames in the group, which is at least one. A measure needs this if it depends
+    on the number of bins.
+
+    Attributes
+    ----------
+    view : FrameView
+        Weights and positions of the frames.
+    member, member_gradient : sparse array, shape (groups, frames)
+        Weights of frames in groups, and their derivatives with respect to the positions.
+    share : ndarray, shape (groups,)
+        Weight of each group in the average.
+    extended : ndarray, shape (statistics + 1, frames)
+        Statistics and number of bins of each frame.
+    raw : ndarray, shape (statistics + 1, groups)
+        Their sums, without the scale ``s / q``.
+    spread : bool
+        Whether weights are scaled by ``s / q``.
     """
 
     view: FrameView
@@ -167,43 +164,44 @@ class GroupedSums:
 
     @classmethod
     def of(cls, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool) -> GroupedSums:
-        """Sum statistics and numbers of bins of frames over the groups."""
+        """Sum the statistics and numbers of bins over the groups."""
         member, member_gradient, share = view.groups("local")
-        assert share is not None  # only frames have no weights of their own
+        assert share is not None  # None is for scope "frame" alone
         extended = np.vstack([totals, counts]) * view.cell
         raw = np.asarray(member @ (extended * view.weights).T).T
         return cls(view, member, member_gradient, share, extended, raw, spread)
 
     @property
-    def alive(self) -> AnyArray:
-        """Groups with energy and a share in the average."""
+    def counted(self) -> AnyArray:
+        """Whether each group is part of the average: it has energy and a weight."""
         return np.asarray((self.raw[0] > 0) & (self.share > 0))
 
-    def _spreads(self) -> tuple[Float64Array, Float64Array]:
+    def _weight_sums(self) -> tuple[Float64Array, Float64Array]:
+        """Return the sum of the weights of each group, and the sum of their squares."""
         s = np.asarray(self.member @ self.view.weights)
         q = np.asarray(self.member.multiply(self.member) @ self.view.weights**2)
         return s, np.where(q > 0, q, 1.0)
 
     def scales(self) -> Float64Array:
-        """Return what the sums of each group are multiplied by."""
+        """Return the factor of the sums of each group."""
         if not self.spread:
             return np.ones(self.share.size)
-        s, q = self._spreads()
+        s, q = self._weight_sums()
         return s / q
 
     def sums(self) -> Sums:
-        """Return the sums of the groups that are alive."""
+        """Return the sums of the groups that are part of the average."""
         grouped = self.raw * self.scales()
-        return Sums(grouped[:-1, self.alive], grouped[-1, self.alive])
+        return Sums(grouped[:-1, self.counted], grouped[-1, self.counted])
 
     def adjoint(self, gradients: Float64Array) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Slopes in the frames' totals, weights and positions, given those in the live groups' sums."""
+        """Return derivatives with respect to statistics, weights and positions of frames from `gradients` of `sums`."""
         view = self.view
         d_raw = np.zeros_like(self.raw)
-        d_raw[:, self.alive] = gradients
+        d_raw[:, self.counted] = gradients
         d_s, d_q = np.zeros((2, self.share.size))
         if self.spread:
-            s, q = self._spreads()
+            s, q = self._weight_sums()
             d_ratio = np.sum(d_raw * self.raw, axis=0)
             d_raw, d_s, d_q = d_raw * (s / q), d_ratio / q, -d_ratio * s / q**2
         d_frames = np.asarray(self.member.T @ d_raw.T).T
@@ -222,9 +220,10 @@ class GroupedSums:
         return d_frames[:-1] * view.weights * view.cell, np.asarray(d_weights), np.asarray(d_positions)
 
 
-def _check_alive(alive: AnyArray) -> None:
-    if not np.any(alive):
-        raise ValueError("the spectrogram is silent: no frame's window reaches any energy of the signal")
+def check_any_counted(counted: AnyArray) -> None:
+    """Raise an error if no group of bins has energy."""
+    if not np.any(counted):
+        raise ValueError("the spectrogram is silent: the signal is zero within the windows of all frames")
 
 
 def reduce_sums(
@@ -236,29 +235,28 @@ def reduce_sums(
     *,
     spread: bool = False,
 ) -> Reduction:
-    """Average ``combine`` over the groups of a scope; groups without energy are left out.
+    """Average ``combine`` over the groups of a scope, without groups that have no energy.
 
     Parameters
     ----------
     combine : callable
-        ``combine(sums) -> (values, slopes in the sums, slopes in the count)``
-        for all groups at once.
+        ``combine(sums)`` returns the values and their derivatives with respect to
+        the totals and the count, for all groups at once.
     scope : {"global", "frame", "local"}
         The scope.
     totals : ndarray, shape (statistics, frames)
-        Statistics of each frame, the first positive wherever there is energy.
+        Statistics of each frame; the first is positive if the frame has energy.
     counts : ndarray, shape (frames,)
         Number of bins of each frame.
     view : FrameView
         Positions, weights and neighbourhoods.
     spread : bool, optional
-        Whether weights within a neighbourhood are scaled to add up to the
-        number of frames they effectively spread over.
+        Whether weights within a neighbourhood are scaled, see `GroupedSums`.
 
     Returns
     -------
     Reduction
-        Value and slopes.
+        Value and derivatives.
 
     Raises
     ------
@@ -270,47 +268,47 @@ def reduce_sums(
     if scope == "frame":
         return _reduce_frames(combine, totals, counts, view)
     groups = GroupedSums.of(totals, counts, view, spread=spread)
-    _check_alive(groups.alive)
-    values, gradients, count_gradients = combine(groups.sums())
-    weight = groups.share[groups.alive] / groups.share[groups.alive].sum()
-    back = groups.adjoint(np.vstack([gradients, count_gradients]) * weight)
-    return Reduction(float(values @ weight), *back)
+    check_any_counted(groups.counted)
+    values, by_totals, by_count = combine(groups.sums())
+    weight = groups.share[groups.counted] / groups.share[groups.counted].sum()
+    return Reduction(float(values @ weight), *groups.adjoint(np.vstack([by_totals, by_count]) * weight))
 
 
 def _reduce_all(combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
-    """Do it for one group of all frames, without arrays of the size of the statistics: frames may be many."""
+    """Reduce in scope ``"global"``; frames may be many, so few arrays of the size of `totals` are made."""
     frames = view.weights.size
     sums = Sums((totals @ view.weights)[:, np.newaxis] * view.cell, np.array([counts @ view.weights * view.cell]))
-    _check_alive(sums.totals[0] > 0)
-    values, gradients, count_gradients = combine(sums)
-    gradients, count_gradient = gradients * view.cell, float(count_gradients[0]) * view.cell
-    d_weights = gradients[:, 0] @ totals
+    check_any_counted(sums.totals[0] > 0)
+    values, by_totals, by_count = combine(sums)
+    by_total, count_gradient = by_totals * view.cell, float(by_count[0]) * view.cell
+    d_weights = by_total[:, 0] @ totals
     if count_gradient:
         d_weights += count_gradient * counts
-    # where all frames count alike, one slope a statistic serves them all
-    alike = bool(np.all(view.weights == view.weights[0]))
-    d_totals = np.broadcast_to(gradients * view.weights[0], totals.shape) if alike else gradients * view.weights
+    # with equal weights the derivatives are the same for all frames
+    equal = bool(np.all(view.weights == view.weights[0]))
+    d_totals = np.broadcast_to(by_total * view.weights[0], totals.shape) if equal else by_total * view.weights
     return Reduction(float(values[0]), d_totals, d_weights, np.broadcast_to(0.0, frames))
+
+
+def _reduce_frames(combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
+    """Reduce the sums in scope ``"frame"``."""
+    counted = (totals[0] > 0) & (view.weights > 0)
+    check_any_counted(counted)
+    values, by_totals, _ = combine(Sums(totals[:, counted] * view.cell, counts[counted] * view.cell))
+    weight = view.weights[counted]
+    value = float(values @ weight / weight.sum())
+    d_totals, d_weights = np.zeros_like(totals), np.zeros_like(view.weights)
+    d_totals[:, counted] = by_totals * weight / weight.sum() * view.cell
+    d_weights[counted] = (values - value) / weight.sum()
+    return Reduction(value, d_totals, d_weights, np.zeros_like(view.weights))
 
 
 def neighbourhood_values(
     combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool = False
 ) -> tuple[Float64Array, Float64Array]:
-    """``combine`` in every neighbourhood (zero where there is no energy), and the neighbourhoods' shares."""
+    """Return the value of each neighbourhood, zero without energy, and its weight in the average."""
     groups = GroupedSums.of(totals, counts, view, spread=spread)
     values = np.zeros(groups.share.size)
-    if np.any(groups.alive):
-        values[groups.alive] = combine(groups.sums())[0]
+    if np.any(groups.counted):
+        values[groups.counted] = combine(groups.sums())[0]
     return values, groups.share
-
-
-def _reduce_frames(combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
-    alive = (totals[0] > 0) & (view.weights > 0)
-    _check_alive(alive)
-    values, gradients, _ = combine(Sums(totals[:, alive] * view.cell, counts[alive] * view.cell))
-    weight = view.weights[alive]
-    value = float(values @ weight / weight.sum())
-    d_totals, d_weights = np.zeros_like(totals), np.zeros_like(view.weights)
-    d_totals[:, alive] = gradients * weight / weight.sum() * view.cell
-    d_weights[alive] = (values - value) / weight.sum()
-    return Reduction(value, d_totals, d_weights, np.zeros_like(view.weights))

@@ -1,4 +1,4 @@
-"""A loss of the user's, differentiated by autograd."""
+"""User functions of the spectrogram as criteria, differentiated by autograd."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from adaptstft.criteria.base import Criterion
 
 
 @dataclass(frozen=True, kw_only=True)
-class UserLoss(Criterion):  # "Callable" is typing's
-    """A loss of the user's, a function of ``|S|**2`` differentiated by autograd.
+class UserLoss(Criterion):
+    """A user function of ``|S|**2`` as a criterion, differentiated by autograd.
 
     Parameters
     ----------
     function : callable
-        ``function(P) -> scalar`` for ``P`` of the shape that
-        ``AdaptiveShortTimeFFT.spectrogram`` returns, written with
-        ``autograd.numpy``: an array on the host, whatever the backend.
+        ``function(P) -> scalar``, written with ``autograd.numpy``. ``P`` has the
+        shape that ``AdaptiveShortTimeFFT.spectrogram`` returns, and is a NumPy
+        array with every backend.
 
     Examples
     --------
@@ -43,18 +43,18 @@ class UserLoss(Criterion):  # "Callable" is typing's
     def __post_init__(self) -> None:
         if self.scope is not None or self.width is not None or self.bands is not None:
             raise ValueError(
-                f"scope={self.scope!r}, width={self.width!r}, bands={self.bands!r}: a callable criterion sees the "
-                "whole spectrogram and takes no scope"
+                f"scope={self.scope!r}, width={self.width!r}, bands={self.bands!r}: a user function gets the whole "
+                "spectrogram and takes no scope"
             )
 
     def evaluate(self, power: AnyArray) -> tuple[float, Float64Array]:
-        """Value and slope at a spectrogram of any shape."""
+        """Return the value and the gradient at a spectrogram of any shape."""
         try:
             value, gradient = value_and_grad(self.function)(power)
         except (TypeError, AttributeError, ValueError) as exc:
             raise TypeError(
-                "criterion: the function must return a real scalar and be written with autograd.numpy in place "
-                f"of numpy, as autograd differentiates it (it said: {exc})"
+                "criterion: autograd cannot differentiate the function, which must return a real scalar and use "
+                f"autograd.numpy instead of numpy: {exc}"
             ) from exc
         if np.ndim(value) != 0 or not np.isfinite(value):
             raise ValueError(f"criterion: the function must return a finite scalar, got {value!r}")
