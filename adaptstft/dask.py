@@ -33,11 +33,10 @@ from adaptstft import criteria
 from adaptstft.common.typing import AnyArray, Float64Array, Parameter
 from adaptstft.common.validation import as_axis, as_inexact, check_finite_stretch
 from adaptstft.criteria import evaluate as objective
-from adaptstft.criteria.energies import energies
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.bins import BinFrames, bin_adjoint, bin_forward, bin_gradients
 from adaptstft.engine.frames import Frames
-from adaptstft.engine.operator import analyse
+from adaptstft.engine.operator import analyse, energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics, statistics_cotangent
 from adaptstft.engine.vjp import frame_vjp

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from adaptstft.criteria import Shannon
-from adaptstft.criteria.evaluate import bin_loss
+from adaptstft.criteria.evaluate import evaluate_spectra
 from adaptstft.criteria.scopes import FrameView
-from adaptstft.engine.bins import BinFrames
 from adaptstft.tuning.tables.lowrank import BasisTransforms, window_basis
 from benchmarks.cases_gradients import against_dstft
 from benchmarks.differentiable import Problem
@@ -64,9 +63,8 @@ def low_rank(problem: Problem, workers: int) -> Callable[[], Any]:
     if basis is None:
         raise RuntimeError("no basis of few lengths reaches the accuracy")
     transforms = BasisTransforms(plan, x, problem.positions, basis, _ACCURACY)
-    frames = BinFrames(win_length, problem.positions, problem.positions)
     view = FrameView(problem.positions, np.ones(problem.positions.size))
-    return lambda: bin_loss(plan, x, frames, transforms.spectra(win_length), Shannon(), view)
+    return lambda: evaluate_spectra(plan, transforms.spectra(win_length), Shannon(), view)
 
 
 _ACCURACY = 1e-4

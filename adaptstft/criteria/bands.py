@@ -11,6 +11,7 @@ from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.bins import bin_numbers
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import make_frames
+from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.windows import resolve
 
@@ -59,7 +60,7 @@ def make_tiles(plan: FramePlan, x: AnyArray, in_time: Neighbourhoods, count: int
     peak = float(np.abs(x).max()) or 1.0  # keeps the squares finite
     hann = replace(plan, window=resolve("hann"), scaling="psd", amplitude=1 / peak)
     S = forward(hann, x, make_frames(np.full(centres.size, length), centres, mfft=plan.mfft))
-    energy = plan.kernels.to_host(np.sum(S.real.astype(float) ** 2 + S.imag.astype(float) ** 2, axis=0))
+    energy = plan.kernels.to_host(np.sum(energies(S), axis=0))
     share = bands @ energy.T @ in_time.weights(in_time.centres[0] + centres)[0].T
     total = max(float(share.sum()), np.finfo(float).tiny)
     return Tiles(in_time, bands, np.asarray(share / total).ravel())

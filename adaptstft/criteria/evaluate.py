@@ -1,54 +1,51 @@
-"""The value of a criterion for given frames, and its derivatives in all that defines them."""
+"""Value of a criterion for given frames, and its derivatives with respect to the frames, the window and the signal."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.criteria import Additive, Criterion
-from adaptstft.criteria.energies import energies, energy_gradients
+from adaptstft.criteria.base import Additive, Criterion
+from adaptstft.criteria.gini import Gini
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
-from adaptstft.criteria.scopes import FrameView
-from adaptstft.engine.bins import BinFrames, BinSpectra, bin_adjoint, bin_forward, bin_gradients
-from adaptstft.engine.forward import forward
+from adaptstft.criteria.scopes import EnergyGradients, FrameView
+from adaptstft.criteria.user_loss import UserLoss
+from adaptstft.engine.bins import BinFrames, BinSpectra, bin_gradients
 from adaptstft.engine.frames import Frames
+from adaptstft.engine.gradients import Gradients
+from adaptstft.engine.operator import analyse, energies, energies_and_vjp
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics, statistics_cotangent
-from adaptstft.engine.vjp import frame_vjp, power_cotangent
+from adaptstft.engine.vjp import frame_vjp
 
 
 @dataclass(frozen=True)
 class FrameLoss:
-    """A criterion's value and derivatives.
+    """Value of a criterion for given frames, and its derivatives.
 
     Attributes
     ----------
     value : float
         The criterion.
-    win_length : ndarray, shape (frames,) or (frames, f_pts)
-        Derivative in each window length; empty if the parameters' were not asked for.
-    positions : ndarray, shape (frames,)
-        Derivative in each frame's position, its weight held fixed; without meaning if it was not asked for.
+    gradients : Gradients
+        Derivatives with respect to the window lengths, the positions (with constant weights), the shape parameters
+        and the signal. Those that were not requested are empty, None or without meaning.
     weights : ndarray, shape (frames,)
-        Derivative in each frame's weight.
-    shape : ndarray, shape (n_shape,)
-        Derivative in the window's shape parameters.
-    x : ndarray, shape (channels, n), or None
-        Derivative in the signal.
+        Derivative with respect to the weights of the frames.
     """
 
     value: float
-    win_length: Float64Array
-    positions: Float64Array
+    gradients: Gradients
     weights: Float64Array
-    shape: Float64Array
-    x: AnyArray | None
 
 
 def scale_free(plan: FramePlan, peak: float) -> FramePlan:
-    """Bring signal and window to order one, which no scale-free criterion sees."""
+    """Scale spectra to order one for a signal with this peak; the value of a criterion does not change."""
     unit = plan.T**0.5 if plan.scaling == "psd" else 1.0
     return replace(plan, amplitude=1 / (peak * unit))
 
@@ -60,14 +57,17 @@ def comparable_view(
     mfft: int,
     neighbourhoods: Neighbourhoods | Tiles | None,
 ) -> FrameView:
-    """View in which values can be compared between hops and FFT lengths.
+    """Return the view with which values are comparable between hops and FFT lengths.
 
-    Frames count for the time and bins for the frequency that they stand for. A measure of the number
-    of bins itself hardly depends on the framing, and keeps that number.
+    The weights are the durations of the frames and the frequency step of the bins. A criterion that depends on the
+    number of bins hardly changes with the framing, and gets relative durations and no weight of bins.
     """
     if isinstance(criterion, Additive) and criterion.spread:
         return FrameView(positions, durations / durations.mean(), 1.0, neighbourhoods)
     return FrameView(positions, durations, 1 / mfft, neighbourhoods)
+
+
+# ---------------------------------------------------------------------- from frames
 
 
 def evaluate(
@@ -87,71 +87,79 @@ def evaluate(
 
     Parameters
     ----------
-    plan : Transform
+    plan : FramePlan
         The transform.
     x : ndarray, shape (channels, n)
         The signal.
     frames : Frames or BinFrames
         The frames.
     criterion : Criterion
-        What to evaluate.
+        The criterion.
     view : FrameView
-        Weights of the frames.
+        Weights of the frames and bins.
     want_x, parameters, shape : bool, optional
-        Whether the derivatives in the signal, in the frames and in the shape
-        parameters are wanted.
+        Whether to compute the derivatives with respect to the signal, to the
+        window lengths and positions, and to the shape parameters.
     positions : bool, optional
-        Whether those in the positions are, which take time of their own with
-        windows per bin, and memory with long signals.
+        Whether to compute those with respect to the positions, which cost extra
+        time with windows per bin, and extra memory with long signals.
     lead_shape : tuple of int, optional
-        Leading dimensions of the signal, for callables; those of `x` without
-        the time axis by default.
+        Leading dimensions of the signal, for user functions; by default
+        ``(channels,)``.
 
     Returns
     -------
     FrameLoss
         Value and derivatives.
     """
-    if isinstance(frames, BinFrames):
-        spectra = bin_forward(plan, x, frames, gradient=parameters, centre=positions, shape=shape)
-        return bin_loss(plan, x, frames, spectra, criterion, view, want_x=want_x, lead_shape=lead_shape)
-    if isinstance(criterion, Additive):
-        wanted = {"want_x": want_x, "parameters": parameters, "positions": positions, "shape": shape}
-        return _evaluate_additive(plan, x, frames, criterion, view, **wanted)
-    dense = energy_gradients(
-        criterion, energies(forward(plan, x, frames)), view, lead_shape, asarray=plan.kernels.asarray
-    )
-    make = power_cotangent(plan, dense.energy)
-    back = frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
-    positions_too = back.positions + dense.positions
-    return FrameLoss(dense.value, back.win_length, positions_too, dense.weights, back.shape, back.data)
+    wanted = {"want_x": want_x, "parameters": parameters, "positions": positions, "shape": shape}
+    if isinstance(criterion, Additive) and isinstance(frames, Frames) and not isinstance(view.neighbourhoods, Tiles):
+        return _evaluate_sums(plan, x, frames, criterion, view, **wanted)
+    energy, vjp = energies_and_vjp(plan, x, frames, **wanted)
+    return _chain(energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray), vjp)
 
 
-def bin_loss(
+def evaluate_spectra(
     plan: FramePlan,
-    x: AnyArray,
-    frames: BinFrames,
     spectra: BinSpectra,
     criterion: Criterion,
     view: FrameView,
-    *,
-    want_x: bool = False,
     lead_shape: tuple[int, ...] | None = None,
 ) -> FrameLoss:
-    """Evaluate a criterion for windows per bin, from their `spectra` with the derivatives that are wanted."""
-    found = energy_gradients(criterion, energies(spectra.S), view, lead_shape, asarray=plan.kernels.asarray)
-    g = plan.kernels.asarray(2 * found.energy) * spectra.S
-    d_x = None
-    if want_x:
-        d_x = bin_adjoint(plan, g, frames, 0, x.shape[-1], real=not np.iscomplexobj(x)).astype(x.dtype)
-    if spectra.win_length is None:
-        none = np.zeros(0)
-        return FrameLoss(found.value, none, none, found.weights, none, d_x)
-    d = bin_gradients(plan, spectra, g, phase=False)  # a loss of |S| has no phase
-    return FrameLoss(found.value, d.win_length, d.positions + found.positions, found.weights, d.shape, d_x)
+    """Evaluate a criterion with windows per bin from the transform and its derivatives, which may be approximate."""
+
+    def vjp(by_energy: AnyArray) -> Gradients:
+        return bin_gradients(plan, spectra, plan.kernels.asarray(2 * by_energy) * spectra.S, phase=False)
+
+    energy = energies(spectra.S)
+    return _chain(energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray), vjp)
 
 
-def _evaluate_additive(
+def value_of(
+    plan: FramePlan,
+    x: AnyArray,
+    frames: Frames | BinFrames,
+    criterion: Criterion,
+    view: FrameView,
+    lead_shape: tuple[int, ...] | None = None,
+) -> float:
+    """Return the value of a criterion; with one window for each frame it costs one FFT per frame."""
+    if isinstance(criterion, Additive) and isinstance(frames, Frames) and not isinstance(view.neighbourhoods, Tiles):
+        totals, _ = statistics(plan, x, frames, criterion.statistics)
+        return criterion.reduce(totals, _counts(plan, x, frames), view).value
+    energy = energies(analyse(plan, x, frames))
+    return energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray).value
+
+
+def _chain(loss: EnergyGradients, vjp: Callable[[AnyArray], Gradients]) -> FrameLoss:
+    """Apply the chain rule: derivatives with respect to the energies, then to the frames and the signal."""
+    gradients = vjp(loss.energy)
+    if gradients.positions.size:
+        gradients = replace(gradients, positions=gradients.positions + loss.positions)
+    return FrameLoss(loss.value, gradients, loss.weights)
+
+
+def _evaluate_sums(
     plan: FramePlan,
     x: AnyArray,
     frames: Frames,
@@ -163,42 +171,86 @@ def _evaluate_additive(
     positions: bool,
     shape: bool,
 ) -> FrameLoss:
+    """Evaluate a function of sums over frames, whose spectra need not be stored."""
     stats = criterion.statistics
     totals, d = statistics(plan, x, frames, stats, gradient=not want_x, positions=positions, shape=shape)
-    counts = np.broadcast_to(float(plan.f_pts * x.shape[0]), len(frames))
-    reduced = criterion.reduce(totals, counts, view)
-    gradients = reduced.totals
+    reduced = criterion.reduce(totals, _counts(plan, x, frames), view)
     if d is None:
-        make = statistics_cotangent(plan, stats, gradients)
-        back = frame_vjp(plan, x, frames, make, want_x=True, parameters=parameters, shape=shape)
-        win_length, centre, d_shape, d_x = back.win_length, back.positions, back.shape, back.data
+        make = statistics_cotangent(plan, stats, reduced.totals)
+        gradients = frame_vjp(plan, x, frames, make, want_x=True, parameters=parameters, shape=shape)
     else:
-        win_length, d_shape, d_x = (
-            _along(gradients, d.win_length),
-            np.array([_along(gradients, row).sum() for row in d.shape]),
-            None,
+        gradients = Gradients(
+            _sum_statistics(reduced.totals, d.win_length),
+            _sum_statistics(reduced.totals, d.positions) if positions else np.zeros(1),
+            np.array([_sum_statistics(reduced.totals, row).sum() for row in d.shape]),
         )
-        centre = _along(gradients, d.positions) if positions else np.zeros(1)
-    return FrameLoss(reduced.value, win_length, centre + reduced.positions, reduced.weights, d_shape, d_x)
+    gradients = replace(gradients, positions=gradients.positions + reduced.positions)
+    return FrameLoss(reduced.value, gradients, reduced.weights)
 
 
-def _along(gradients: Float64Array, derivatives: Float64Array) -> Float64Array:
-    """Sum over the statistics, in one pass: there may be many frames."""
-    return np.asarray(np.einsum("kp,kp->p", gradients, derivatives))
+def _counts(plan: FramePlan, x: AnyArray, frames: Frames) -> Float64Array:
+    """Return the number of bins of each frame."""
+    return np.broadcast_to(float(plan.f_pts * x.shape[0]), len(frames))
 
 
-def value_of(
-    plan: FramePlan,
-    x: AnyArray,
-    frames: Frames | BinFrames,
+def _sum_statistics(by_totals: Float64Array, derivatives: Float64Array) -> Float64Array:
+    """Return the sum of products over the statistics; in one pass, because there may be many frames."""
+    return np.asarray(np.einsum("kp,kp->p", by_totals, derivatives))
+
+
+# ---------------------------------------------------------------------- from the energies of all bins
+
+
+def energy_gradients(
     criterion: Criterion,
+    energy: AnyArray,
     view: FrameView,
     lead_shape: tuple[int, ...] | None = None,
-) -> float:
-    """Value alone: one FFT a frame."""
-    if isinstance(frames, BinFrames) or not isinstance(criterion, Additive) or isinstance(view.neighbourhoods, Tiles):
-        S = bin_forward(plan, x, frames).S if isinstance(frames, BinFrames) else forward(plan, x, frames)
-        return energy_gradients(criterion, energies(S), view, lead_shape, asarray=plan.kernels.asarray).value
-    totals, _ = statistics(plan, x, frames, criterion.statistics)
-    counts = np.broadcast_to(float(plan.f_pts * x.shape[0]), len(frames))
-    return criterion.reduce(totals, counts, view).value
+    *,
+    asarray: Callable[[Any], Any] = np.asarray,
+) -> EnergyGradients:
+    """Evaluate a criterion at ``|S|**2``, shape (channels, frames, f_pts), and its derivatives.
+
+    `lead_shape` are the leading dimensions of the signal, for user functions; by default ``(channels,)``.
+    If the energies are on a device, `asarray` copies arrays to it. Additive criteria are summed there and leave the
+    derivatives there; all other criteria are evaluated on the host.
+    """
+    if isinstance(criterion, Additive):
+        return _additive_gradients(criterion, energy, view, asarray)
+    energy = to_host(energy)
+    if isinstance(criterion, Gini):
+        return criterion.reduce_dense(energy, view)
+    if not isinstance(criterion, UserLoss):
+        raise TypeError(f"{criterion!r} must be an Additive criterion, Gini or a user function")
+    channels, frames, f_pts = energy.shape
+    lead = (channels,) if lead_shape is None else lead_shape
+    value, gradient = criterion.evaluate(np.swapaxes(energy, -1, -2).reshape(*lead, f_pts, frames))
+    by_energy = np.swapaxes(gradient.reshape(channels, f_pts, frames), -1, -2)
+    return EnergyGradients(value, by_energy, np.zeros(frames), np.zeros(frames))
+
+
+def _additive_gradients(
+    criterion: Additive, energy: AnyArray, view: FrameView, asarray: Callable[[Any], Any]
+) -> EnergyGradients:
+    channels, frames, f_pts = energy.shape
+    stats = criterion.statistics
+    banded_view, bands = view.banded()
+    if bands is None:
+        bands = np.ones((1, f_pts))
+    elif criterion.spread:  # the weights of a band add up to its effective number of bins
+        bands = bands * (bands.sum(axis=1) / (bands**2).sum(axis=1))[:, np.newaxis]
+    terms = [stats.terms(k, energy) for k in range(len(stats))]
+    bands_on_device = asarray(bands)
+    totals = np.array([to_host(bands_on_device @ values.sum(axis=0).T).ravel() for values, _ in terms])
+    counts = np.repeat(bands.sum(axis=1) * channels, frames)
+    reduced = criterion.reduce(totals, counts, banded_view)
+    by_frame = (len(bands), frames)
+    by_energy = np.zeros_like(energy)
+    for (_, rate), by_totals in zip(terms, reduced.totals.reshape(len(stats), *by_frame), strict=True):
+        by_energy += rate * (asarray(by_totals.T) @ bands_on_device)
+    return EnergyGradients(
+        reduced.value,
+        by_energy,
+        reduced.weights.reshape(by_frame).sum(axis=0),
+        reduced.positions.reshape(by_frame).sum(axis=0),
+    )

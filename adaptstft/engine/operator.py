@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +17,12 @@ from adaptstft.engine.bin_inverse import (
     bin_synthesis_vjp,
     bin_synthesize,
 )
-from adaptstft.engine.bins import BinFrames, bin_adjoint, bin_forward, bin_gradients
+from adaptstft.engine.bins import BinFrames, BinSpectra, bin_adjoint, bin_forward, bin_gradients
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.vjp import frame_vjp, stored_cotangent
+from adaptstft.engine.vjp import frame_vjp, power_cotangent, stored_cotangent
 
 
 def analyse(plan: FramePlan, x: AnyArray, frames: Frames | BinFrames) -> ComplexArray:
@@ -49,13 +50,68 @@ def analysis_vjp(
     if not isinstance(frames, BinFrames):
         make = stored_cotangent(plan, g, frames, np.result_type(x.dtype, np.complex64), phase=positions)
         return frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
+    spectra = bin_forward(plan, x, frames, gradient=True, centre=positions, shape=shape) if parameters else None
+    return _bin_vjp(plan, x, frames, spectra, g, want_x=want_x, phase=positions)
+
+
+def energies(S: ComplexArray) -> AnyArray:
+    """Return ``|S|**2`` in double precision."""
+    energy: AnyArray = S.real.astype(float) ** 2 + S.imag.astype(float) ** 2
+    return energy
+
+
+def energies_and_vjp(
+    plan: FramePlan,
+    x: AnyArray,
+    frames: Frames | BinFrames,
+    *,
+    want_x: bool,
+    parameters: bool,
+    positions: bool,
+    shape: bool,
+) -> tuple[AnyArray, Callable[[AnyArray], Gradients]]:
+    """Return the energies of all bins, shape (channels, frames, f_pts), and their VJP.
+
+    The VJP takes the derivative of a loss with respect to the energies, on the host or the device. It computes the
+    gradients that are requested, as `analysis_vjp` does.
+    """
+    if isinstance(frames, BinFrames):
+        spectra = bin_forward(plan, x, frames, gradient=parameters, centre=positions, shape=shape)
+        S, derivatives = spectra.S, spectra if parameters else None
+
+        def vjp_of_bins(by_energy: AnyArray) -> Gradients:
+            g = plan.kernels.asarray(2 * by_energy) * S
+            return _bin_vjp(plan, x, frames, derivatives, g, want_x=want_x, phase=False)
+
+        return energies(S), vjp_of_bins
+
+    def vjp(by_energy: AnyArray) -> Gradients:
+        make = power_cotangent(plan, by_energy)
+        return frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
+
+    return energies(forward(plan, x, frames)), vjp
+
+
+def _bin_vjp(
+    plan: FramePlan,
+    x: AnyArray,
+    frames: BinFrames,
+    spectra: BinSpectra | None,
+    g: ComplexArray,
+    *,
+    want_x: bool,
+    phase: bool,
+) -> Gradients:
+    """Return the gradients for a cotangent `g` of windows per bin; `spectra` are None if the parameters are constant.
+
+    `phase` says whether the loss depends on the phase.
+    """
     dx = None
     if want_x:
         dx = bin_adjoint(plan, g, frames, 0, x.shape[-1], real=not np.iscomplexobj(x)).astype(x.dtype)
-    if not parameters:
+    if spectra is None:
         return Gradients(np.zeros(0), np.zeros(0), np.zeros(0), dx)
-    spectra = bin_forward(plan, x, frames, gradient=True, centre=positions, shape=shape)
-    return replace(bin_gradients(plan, spectra, g, phase=positions), data=dx)
+    return replace(bin_gradients(plan, spectra, g, phase=phase), data=dx)
 
 
 @dataclass(frozen=True)

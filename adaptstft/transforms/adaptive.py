@@ -200,8 +200,9 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
             **requested_derivatives(chosen),
             lead_shape=layout.lead,
         )
-        gradient = self._gradient(chosen, layout.first, result.win_length, result.positions, result.shape)
-        return result.value, replace(gradient, x=layout.signal_like(result.x))
+        d = result.gradients
+        gradient = self._gradient(chosen, layout.first, d.win_length, d.positions, d.shape)
+        return result.value, replace(gradient, x=layout.signal_like(d.data))
 
     def _frame_view(self, layout: SignalLayout, criterion: criteria.Criterion) -> FrameView:
         """Return the frames as a criterion needs them, with neighbourhoods for a local scope."""

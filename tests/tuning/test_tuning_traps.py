@@ -267,7 +267,7 @@ def test_messages_stay_short():
         adaptstft.optimize(CHIRP, FS, window=np.hanning(256))
     with pytest.raises(TypeError, match=r"fs=<array of shape \(3000,\)> must be a real number"):
         adaptstft.optimize(FS, CHIRP)
-    with pytest.raises(TypeError, match=r"criterion=Renyi is a class; pass an object, Renyi\(\)"):
+    with pytest.raises(TypeError, match=r"criterion=Renyi is a class; pass an instance, Renyi\(\)"):
         adaptstft.optimize(CHIRP, FS, criterion=criteria.Renyi)
     with pytest.raises(TypeError, match=r"AdaptiveShortTimeFFT\.__init__\(\) missing"):
         AdaptiveShortTimeFFT("hann", 256, 64)

@@ -11,12 +11,19 @@ from scipy.optimize import OptimizeResult, minimize
 
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.criteria import Combined, Criterion
-from adaptstft.criteria.energies import energies, energy_gradients
-from adaptstft.criteria.evaluate import FrameLoss, bin_loss, comparable_view, evaluate, value_of
+from adaptstft.criteria.evaluate import (
+    FrameLoss,
+    comparable_view,
+    energy_gradients,
+    evaluate,
+    evaluate_spectra,
+    value_of,
+)
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.bins import BinFrames, BinSpectra, bin_forward
 from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
+from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.adam import adam
 from adaptstft.tuning.descent.common_direction import common_descent
@@ -169,7 +176,7 @@ class Descent:
         if self.basis is not None:
             spectra = self.basis.spectra(state.win_length)
         if spectra is not None and isinstance(frames, BinFrames):
-            return bin_loss(plan, self.x, frames, spectra, self.criterion, view, lead_shape=self.lead)
+            return evaluate_spectra(plan, spectra, self.criterion, view, self.lead)
         wanted = {"positions": parameters.positions_vary, "shape": parameters.tune_shape}
         return evaluate(plan, self.x, frames, self.criterion, view, **wanted, lead_shape=self.lead)
 
@@ -190,11 +197,11 @@ class Descent:
         self, parameters: Parameters, y: Float64Array, state: State, spectra: BinSpectra | None
     ) -> Evaluation:
         loss = self._loss(parameters, state, spectra)
-        value, d_win_length = loss.value, loss.win_length
+        value, d_win_length = loss.value, loss.gradients.win_length
         if self.smoothness and parameters.lengths in ("time", "grid"):
             variation, gradient = total_variation(state.win_length)
             value, d_win_length = value + self.smoothness * variation, d_win_length + self.smoothness * gradient
-        d_positions = loss.positions
+        d_positions = loss.gradients.positions
         if self.coverage:
             covered, by_win_length, by_positions = coverage(state.win_length, state.positions, self.x.shape[1])
             value = value + self.coverage * (1 - covered)
@@ -202,7 +209,7 @@ class Descent:
                 d_win_length - self.coverage * by_win_length,
                 d_positions - self.coverage * by_positions,
             )
-        d_shape = loss.shape
+        d_shape = loss.gradients.shape
         if self.evenness is not None:
             shape, weight = parameters.tune_shape, self.evenness_weight
             price = self.evenness.evaluate(state.window, state.win_length, state.positions, shape=shape)

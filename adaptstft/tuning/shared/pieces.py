@@ -25,12 +25,12 @@ import numpy as np
 from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.criteria.energies import energies
 from adaptstft.criteria.evaluate import comparable_view
 from adaptstft.criteria.scopes import FrameView, reduce_sums
 from adaptstft.engine.bins import BinFrames, bin_forward, bin_gradients
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
+from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 

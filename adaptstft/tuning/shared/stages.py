@@ -19,6 +19,7 @@ from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import FrameLoss
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.bins import BinSpectra
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.descent.objective import Descent
@@ -58,7 +59,7 @@ class PieceDescent(Descent):
         d_win_length = np.zeros_like(state.win_length)
         d_win_length[0] = found.win_length if state.win_length.ndim == 2 else found.win_length[0]
         zero = np.zeros(state.positions.size)
-        return FrameLoss(found.value, d_win_length, zero, zero, found.shape, None)
+        return FrameLoss(found.value, Gradients(d_win_length, zero, found.shape), zero)
 
     def keeps_ratio(self, state: State) -> bool:
         """Whether the frame bounds are within their limit: the bounds of the lengths see to that."""

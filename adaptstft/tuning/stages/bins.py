@@ -11,12 +11,11 @@ from adaptstft.common.device import to_host
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.bands import make_tiles
-from adaptstft.criteria.energies import energies
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.bins import bin_numbers
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import make_frames
-from adaptstft.engine.operator import frame_bounds
+from adaptstft.engine.operator import energies, frame_bounds
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.multipliers import Excess, way_back
 from adaptstft.tuning.descent.objective import STOPPED, Descent

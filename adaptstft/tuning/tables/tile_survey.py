@@ -10,12 +10,12 @@ from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.bands import make_tiles
-from adaptstft.criteria.energies import energies
 from adaptstft.criteria.evaluate import comparable_view
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import neighbourhood_values
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import durations
+from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.survey import SURVEY_HOP, FramingRule, regular_frames
 
