@@ -30,7 +30,7 @@ from adaptstft.engine.frames import TIED_HOP, frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, integer_lengths
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction, regular_ratio
-from adaptstft.tuning.penalties.weights import check_prices
+from adaptstft.tuning.penalties.weights import check_penalties
 from adaptstft.tuning.shared.pieces import Pieces
 from adaptstft.tuning.window_families import families
 from adaptstft.windows import Window
@@ -237,7 +237,7 @@ def check_request(
         win_length=win_length,
         callback=callback,
     )
-    smoothness, evenness, coverage = check_prices(
+    smoothness, evenness, coverage = check_penalties(
         loss,
         smoothness=smoothness,
         evenness=evenness,

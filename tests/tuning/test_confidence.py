@@ -12,7 +12,7 @@ from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import white_noise
 from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.tables.survey import regular_frames
+from adaptstft.tuning.tables.framing import regular_frames
 
 FS = 1000.0
 T = np.arange(4000) / FS

@@ -40,7 +40,7 @@ def test_overlap_is_the_weighted_sum_of_squared_windows(signal, window):
     evenness = Evenness.of_signal(signal, HOP, 400.0)
     overlap = np.asarray(evenness.shares(w, win_length, positions).sum(axis=0)).ravel()
     np.testing.assert_allclose(overlap, summed(w, win_length, positions, evenness), atol=1e-5)
-    assert evenness.evaluate(w, win_length, positions).value == pytest.approx(evenness.price(overlap)[0], rel=1e-12)
+    assert evenness.evaluate(w, win_length, positions).value == pytest.approx(evenness.penalty(overlap)[0], rel=1e-12)
 
 
 def test_equal_lengths_cost_nothing_and_jumps_do(signal):
@@ -152,9 +152,9 @@ def test_by_default_clicks_between_tones_have_short_windows():
     ("settings", "message"),
     [
         ({"evenness": -1, "window_mode": "time"}, r"evenness=-1 must be at least 0"),
-        ({"evenness": 1}, r"evenness=1 is a price on lengths of frames or positions .* got window_mode='constant'"),
-        ({"evenness": 1, "window_mode": "time-frequency"}, r"evenness=1 is a price .* window_mode='time-frequency'"),
-        ({"evenness": 1, "window_mode": "time", "method": "grid"}, r"evenness=1 is a price .* method='grid'"),
+        ({"evenness": 1}, r"evenness=1 is a penalty on lengths of frames or positions .* got window_mode='constant'"),
+        ({"evenness": 1, "window_mode": "time-frequency"}, r"evenness=1 is a penalty .* window_mode='time-frequency'"),
+        ({"evenness": 1, "window_mode": "time", "method": "grid"}, r"evenness=1 is a penalty .* method='grid'"),
     ],
     ids=["negative", "one-length", "bins", "baseline"],
 )

@@ -16,8 +16,8 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.variation import tilted_variation
 from adaptstft.tuning.tables.block_switching import BlockSwitches, eased_switches
-from adaptstft.tuning.tables.placement import _cheapest
-from adaptstft.tuning.tables.switching import Table
+from adaptstft.tuning.tables.placement import cheapest_positions
+from adaptstft.tuning.tables.switching import LengthTable
 
 ROOT = Path(__file__).parents[2]
 FS = 1000.0
@@ -182,7 +182,7 @@ def _table(criterion, grid=3, frames=6):
     plan = FramePlan(128, "onesided", "psd", kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)
     positions = np.linspace(0, x.shape[1] - 1, frames)
     hood = Neighbourhoods.of_signal(x, 90.0)
-    return Table(
+    return LengthTable(
         plan,
         x,
         criterion,
@@ -226,7 +226,7 @@ def _crackle_after_tones(criterion, *, evenness=True, silent=0):
     positions = np.arange(n // hop) * float(hop)
     view = FrameView(positions, np.ones(positions.size), 1.0, Neighbourhoods.of_signal(x[None], 800.0))
     even = Evenness.of_signal(x[None], hop, 512.0) if evenness else None
-    return Table(plan, x[None], criterion, np.geomspace(16, 512, 9), view, 0.1, even, 4.0 if evenness else 0.0)
+    return LengthTable(plan, x[None], criterion, np.geomspace(16, 512, 9), view, 0.1, even, 4.0 if evenness else 0.0)
 
 
 @pytest.mark.parametrize("evenness", [True, False], ids=["even", "uneven"])
@@ -237,7 +237,7 @@ def test_what_blocks_change_is_what_the_objective_changes_by(kind, evenness):
     blocks = BlockSwitches(table)
     start = np.array([0, 1, 90, 100, 193, 199])
     stop = np.array([8, 2, 154, 101, 200, 200])
-    gains = blocks._gains(blocks._changes(chosen, start, stop), *blocks._here(chosen))
+    gains = blocks._gains(blocks._changes(chosen, start, stop), *blocks._current(chosen))
     before = table.value(chosen)
     for b, g in itertools.product(range(start.size), range(table.lengths.size)):
         trial = chosen.copy()
@@ -331,7 +331,7 @@ def test_placement_is_the_cheapest_of_all(seed, weighted):
         return float((cost[path[:-1]] + cost[path[1:]]) / 2 @ steps if weighted else cost[path[1:]].sum())
 
     least = min(price(np.array((0, *rest))) for rest in itertools.product(range(size), repeat=frames - 1))
-    found = _cheapest(cost, low, high, frames, weighted=weighted)
+    found = cheapest_positions(cost, low, high, frames, weighted=weighted)
     if found is None:
         assert least == np.inf
     else:

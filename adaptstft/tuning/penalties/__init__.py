@@ -1,1 +1,1 @@
-"""Terms that are minimised beside the criterion."""
+"""Penalties that are minimised beside the criterion, and limits of the frame bounds."""

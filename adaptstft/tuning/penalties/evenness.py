@@ -1,15 +1,16 @@
-r"""How evenly frames account for a signal, as a price in tuning.
+r"""Penalty on windows that count parts of the signal unevenly.
 
-A criterion takes the spectrogram for a distribution of the signal's energy over time and frequency: each frame stands
-for the time :math:`h_p` up to its neighbours. That is so if every sample is counted once,
+A criterion interprets the spectrogram as a distribution of the signal's energy over time and frequency, where each
+frame stands for the time :math:`h_p` between the midpoints to its neighbours. This is valid if every sample is counted
+once,
 
 .. math:: D(t) = \sum_p h_p\, |w_p(t)|^2 = 1
 
-with windows of unit energy, as it is, to sampling at the hop, where all lengths are equal, and nearly so where they
-change slowly. Lengths that jump from frame to frame break it: with short windows where two tones cancel each other, and
-long ones between, half of the frames hold nothing, and any measure of concentration takes the plane for half as large
-as it is. The price is the mean of :math:`|\log D|` over the signal's energy. It does not depend on the transform, so
-that nothing in the signal but the energy's place in time can be traded for it.
+with windows of unit energy. It holds (up to sampling at the hop) where all lengths are equal, and nearly where they
+change slowly. It does not hold where lengths jump from frame to frame. Example: two tones cancel each other at some
+times; with short windows at these times and long windows between them, half of the frames hold no energy, and every
+measure of concentration improves as if the plane had half its area. The penalty is the mean of :math:`|\log D|` over
+the signal's energy. It depends on the signal only through the energy over time, not through the transform.
 """
 
 from __future__ import annotations
@@ -25,29 +26,29 @@ from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.engine.frames import durations, durations_adjoint
 from adaptstft.windows import Window
 
-#: Cells in the longest window at most. A cell is no shorter than a hop: the average over a hop does not depend on how
-#: coarsely windows of one length are sampled by it.
+#: Largest number of cells in the longest window. A cell is at least as long as a hop: the average of the overlap over a
+#: hop is one for windows of one length, however large the hop is.
 _MOST_CELLS = 128
-#: Logarithms within this are hardly charged: what sampling at the hop leaves.
+#: Rounding of ``abs(log D)`` at zero, as large as the variation by sampling at the hop.
 _TOLERANCE = 0.02
-#: Overlap below which a cell counts as not covered, whose logarithm would have no end.
+#: Added to the overlap, so that the logarithm of cells without any window is finite.
 _LEAST = 0.01
-#: Nodes of the integral over a window.
+#: Number of nodes of the integral over a window.
 _NODES = 513
 
 
 @dataclass(frozen=True)
 class Unevenness:
-    """Mean size of the log overlap, and its derivatives.
+    """Mean absolute value of the log overlap, and its gradients.
 
     Attributes
     ----------
     value : float
-        The price.
+        The penalty.
     win_length, positions : ndarray, shape (frames,)
-        Slopes in the window lengths and positions, what the frames stand for included.
+        Gradients in the window lengths and positions; the durations of the frames follow the positions.
     shape : ndarray, shape (n_shape,)
-        Slope in the window's shape parameters.
+        Gradient in the window's shape parameters; shape (0,) if it was not requested.
     """
 
     value: float
@@ -58,12 +59,14 @@ class Unevenness:
 
 @dataclass(frozen=True)
 class Evenness:
-    """The signal's share of energy in cells of time, over each of which the overlap of windows is averaged.
+    """Penalty on uneven overlap of windows, for a signal with a given energy in cells of time.
+
+    The overlap is averaged over each cell.
 
     Attributes
     ----------
     energy : ndarray, shape (cells,)
-        Shares, which add up to one.
+        Share of the signal's energy in each cell; the shares add up to one.
     n : int
         Number of samples of the signal.
     """
@@ -73,7 +76,7 @@ class Evenness:
 
     @classmethod
     def of_signal(cls, x: AnyArray, hop: float, longest: float) -> Evenness:
-        """Lay cells over channels ``x``, shape (channels, n), for a hop and windows up to a length."""
+        """Divide a signal ``x``, shape (channels, n), into cells for a hop and windows up to the length `longest`."""
         n = x.shape[-1]
         count = max(1, round((n - 1) / max(hop, longest / _MOST_CELLS)))
         cell = np.minimum(np.arange(n) * count // max(n - 1, 1), count - 1)
@@ -83,21 +86,21 @@ class Evenness:
 
     @property
     def cell(self) -> float:
-        """Samples of a cell."""
+        """Duration of a cell in samples."""
         return (self.n - 1) / self.energy.size
 
-    def price(self, overlap: Float64Array) -> tuple[float, Float64Array]:
-        """Mean size of the logarithm of the overlap in each cell, and its slope in them."""
-        log, size = _log_sizes(overlap)
-        return float(self.energy @ (size - _TOLERANCE)), self.energy * log / size / (overlap + _LEAST)
+    def penalty(self, overlap: Float64Array) -> tuple[float, Float64Array]:
+        """Mean absolute logarithm of the overlap, and its gradient in the overlap of each cell."""
+        log, magnitude = _log_magnitude(overlap)
+        return float(self.energy @ (magnitude - _TOLERANCE)), self.energy * log / magnitude / (overlap + _LEAST)
 
     @staticmethod
-    def sizes(overlap: Float64Array) -> Float64Array:
-        """Size of the logarithm of each overlap, up to a constant: what `price` averages."""
-        return _log_sizes(overlap)[1]
+    def magnitudes(overlap: Float64Array) -> Float64Array:
+        """Absolute logarithm of each overlap, up to a constant; `penalty` is its mean."""
+        return _log_magnitude(overlap)[1]
 
     def _edges(self, win_length: Float64Array, positions: Float64Array) -> _Edges:
-        """Edges of all cells that windows reach, which are reflected at the signal's ends."""
+        """Edges of all cells that windows reach; beyond the signal's ends the cells are mirrored."""
         first = np.floor((positions - win_length / 2) / self.cell).astype(np.int64)
         last = np.ceil((positions + win_length / 2) / self.cell).astype(np.int64)
         count = last - first + 1
@@ -113,41 +116,43 @@ class Evenness:
     def shares(self, window: Window, win_length: Float64Array, positions: Float64Array) -> sparse.csr_array:
         """Part of each frame in the overlap in each cell, shape (frames, cells)."""
         edges = self._edges(win_length, positions)
-        within = edges.between(_Mass.of(window).value(edges.u))
+        within = edges.between(_cumulative_energy(window).value(edges.u))
         share = (durations(positions, self.n) / self.cell)[edges.frame] * within
         return sparse.csr_array((share, (edges.frame, edges.cell)), shape=(win_length.size, self.energy.size))
 
     def evaluate(
         self, window: Window, win_length: Float64Array, positions: Float64Array, *, shape: bool = False
     ) -> Unevenness:
-        """Evaluate the price and its derivatives, of those in the window's shape what is asked for."""
-        edges, mass = self._edges(win_length, positions), _Mass.of(window, shape=shape)
+        """Evaluate the penalty and its gradients; the gradient in the window's shape only with `shape`."""
+        edges, cumulative = self._edges(win_length, positions), _cumulative_energy(window, shape=shape)
         frame, frames = edges.frame, win_length.size
         spans = durations(positions, self.n)
         rate = spans / self.cell
-        within = edges.between(mass.value(edges.u))
+        within = edges.between(cumulative.value(edges.u))
         overlap = np.asarray(np.bincount(edges.cell, rate[frame] * within, self.energy.size), dtype=float)
-        value, gradient = self.price(overlap)
+        value, gradient = self.penalty(overlap)
         gradient = gradient[edges.cell]
-        moved = edges.adjoint(gradient) * mass.density(window, edges.u)
+        moved = edges.adjoint(gradient) * cumulative.density(window, edges.u)
         d_positions = -rate / win_length * np.bincount(frame, moved, minlength=frames)
         d_win_length = -rate / win_length * np.bincount(frame, moved * edges.u, minlength=frames)
         d_spans = np.bincount(frame, gradient * within, minlength=frames) / self.cell
         d_positions += durations_adjoint(positions, self.n, d_spans)
-        d_shape = [rate[frame] * gradient @ edges.between(row(edges.u)) for row in mass.shape]
+        d_shape = [rate[frame] * gradient @ edges.between(row(edges.u)) for row in cumulative.shape]
         return Unevenness(value, d_win_length, d_positions, np.array(d_shape))
 
 
 @dataclass(frozen=True)
 class _Edges:
-    """Edges of cells, frame by frame; an edge stands for the cell after it, the last one of a frame for none.
+    """Edges of the cells that each window reaches, frame by frame.
+
+    Each edge belongs to the cell after it; the last edge of a frame belongs to no cell.
 
     Attributes
     ----------
     frame, u, cell : ndarray, shape (edges,)
-        Number of the frame, distance from its centre in window lengths, and the cell.
+        Index of the frame, distance of the edge from its centre in window lengths, and index of the cell.
     start : ndarray, shape (frames,)
-        First edge of each frame.
+        Index of the first edge of each frame.
     """
 
     frame: AnyArray
@@ -155,14 +160,14 @@ class _Edges:
     cell: AnyArray
     start: AnyArray
 
-    def between(self, mass: Float64Array) -> Float64Array:
-        """Return what lies in the cell after each edge, of a mass up to each."""
-        out = np.diff(mass, append=0.0)
+    def between(self, cumulative: Float64Array) -> Float64Array:
+        """Energy of the window in each cell: difference of the cumulative energy at its edges."""
+        out = np.diff(cumulative, append=0.0)
         out[self.start[1:] - 1] = out[-1] = 0.0
         return out
 
     def adjoint(self, gradient: Float64Array) -> Float64Array:
-        """Slope in the mass up to each edge, given that in what lies in the cell after it."""
+        """Gradient in the cumulative energy at each edge, given the gradient in the energy of each cell."""
         gradient = gradient.copy()
         gradient[self.start[1:] - 1] = gradient[-1] = 0.0
         before = np.concatenate([[0.0], gradient[:-1]])
@@ -170,13 +175,13 @@ class _Edges:
 
 
 @dataclass(frozen=True)
-class _Mass:
-    """Share of a squared window up to a point, from zero to one.
+class _CumulativeEnergy:
+    """Cumulative energy of a window from its beginning to a point, from zero to one.
 
     Attributes
     ----------
     value : callable
-        The share as a function of ``u``.
+        Cumulative energy as a function of ``u``.
     square : float
         Integral of the squared window.
     shape : list of callable
@@ -187,34 +192,35 @@ class _Mass:
     square: float
     shape: list[CubicHermiteSpline]
 
-    @classmethod
-    @lru_cache(maxsize=8)  # a descent asks for the same one in every iteration, unless the shape is tuned
-    def of(cls, window: Window, *, shape: bool = False) -> _Mass:
-        u = np.linspace(-0.5, 0.5, _NODES)
-        w, dw, dshape = window.sample(u, slope=True, shape=shape)
-        total = _integral(u, w**2, 2 * w * dw)
-        square, mass = float(total[-1]), total / total[-1]
-        rows = []
-        for row in 2 * w * dshape:
-            part = _integral(u, row, np.gradient(row, u))
-            density = (row - w**2 * part[-1] / square) / square
-            rows.append(CubicHermiteSpline(u, (part - mass * part[-1]) / square, density))
-        return cls(CubicHermiteSpline(u, mass, w**2 / square), square, rows)
-
     def density(self, window: Window, u: Float64Array) -> Float64Array:
-        """Return the derivative of the share in ``u``, zero at the ends of the support and beyond."""
+        """Return the derivative in ``u``, zero at the ends of the support and beyond."""
         w = window.sample(u, slope=False, shape=False)[0]
         return np.where(np.abs(u) < 0.5, w**2, 0.0) / self.square
 
 
-def _log_sizes(overlap: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Logarithm of each overlap, and its size, rounded at zero."""
+@lru_cache(maxsize=8)  # a descent needs the same one in every iteration, unless the shape is tuned
+def _cumulative_energy(window: Window, *, shape: bool = False) -> _CumulativeEnergy:
+    """Integrate the squared window, and its derivatives in the shape parameters with `shape`."""
+    u = np.linspace(-0.5, 0.5, _NODES)
+    w, dw, dshape = window.sample(u, slope=True, shape=shape)
+    total = _integral(u, w**2, 2 * w * dw)
+    square, value = float(total[-1]), total / total[-1]
+    rows = []
+    for row in 2 * w * dshape:
+        part = _integral(u, row, np.gradient(row, u))
+        density = (row - w**2 * part[-1] / square) / square
+        rows.append(CubicHermiteSpline(u, (part - value * part[-1]) / square, density))
+    return _CumulativeEnergy(CubicHermiteSpline(u, value, w**2 / square), square, rows)
+
+
+def _log_magnitude(overlap: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Logarithm of each overlap, and its absolute value, rounded at zero."""
     log = np.log((overlap + _LEAST) / (1 + _LEAST))
     return log, np.sqrt(log**2 + _TOLERANCE**2)
 
 
 def _integral(u: Float64Array, y: Float64Array, gradient: Float64Array) -> Float64Array:
-    """Integral of a function with the given slope up to each of evenly spaced points."""
+    """Integral of ``y``, with derivative `gradient`, from the first to each of evenly spaced points."""
     step = u[1] - u[0]
     parts = step / 2 * (y[1:] + y[:-1]) - step**2 / 12 * (gradient[1:] - gradient[:-1])
     return np.concatenate([[0.0], np.cumsum(parts)])

@@ -1,14 +1,15 @@
-r"""The ratio of the frame bounds as a constraint of tuning.
+r"""Ratio of the frame bounds, as a constraint of tuning.
 
-With one window per frame the bounds are the extremes of ``D[n] = sum_p |w_p(n)|**2``, and their ratio says by how
-much the inverse may amplify what is done to the transform. Extremes have no useful derivative, so a descent sees
+With one window per frame, the frame bounds are the extremes of ``D[n] = sum_p |w_p(n)|**2``. Their ratio limits how
+much the inverse transform amplifies changes of the coefficients. The extremes are not differentiable, so a descent
+uses the smooth approximation
 
 .. math::
 
     \tfrac1\beta \log \Big(\tfrac1N \sum_n D_n^{\beta}\Big) + \tfrac1\beta \log \Big(\tfrac1N \sum_n D_n^{-\beta}\Big)
-    \le \log \frac{\max D}{\min D}
+    \le \log \frac{\max D}{\min D} .
 
-in place of their log ratio; what is accepted is judged by the extremes.
+The exact extremes decide whether a result is accepted.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from adaptstft.windows import Window
 
 #: Sharpness of the smooth extremes.
 _BETA = 16.0
-#: Places per hop at which regular frames are looked at, and step of their hop in log.
+#: Number of points per hop at which the overlap of regular frames is evaluated, and step of the log hop.
 _PER_HOP = 32
 _STEP = 0.01
-#: Hops that are a smaller fraction of the window need no look, as a rule: what remains is the ratio of the ends.
+#: Hop as a fraction of the window below which the ratio hardly changes: the ends of the signal determine it. Smaller
+#: hops are only evaluated if the ratio at this one exceeds the limit.
 _CLOSE = 1 / 64
 _TINY = float(np.finfo(float).tiny)
 
@@ -44,7 +46,7 @@ def _log_ratio(overlap: Float64Array) -> float:
 
 
 def smooth_log_ratio(plan: FramePlan, frames: Frames, n: int, *, shape: bool) -> tuple[float, float, Gradients]:
-    """Logarithm of the ratio of the frame bounds, with smooth extremes in their place, and the latter's derivatives."""
+    """Logarithm of the ratio of the frame bounds, its smooth approximation, and the gradients of the approximation."""
     overlap = to_host(window_overlap(plan, frames, 0, n))
     log = np.log(np.maximum(overlap, _TINY))
     high, low = logsumexp(_BETA * log), logsumexp(-_BETA * log)
@@ -54,26 +56,26 @@ def smooth_log_ratio(plan: FramePlan, frames: Frames, n: int, *, shape: bool) ->
 
 
 def regular_ratio(window: Window, fraction: float) -> float:
-    """Ratio of the frame bounds for one window length and a hop that is a `fraction` of it, from the first frame on."""
+    """Ratio of the frame bounds for one window length and a hop that is a `fraction` of it, up to one end."""
     reach = int(np.ceil(0.5 / fraction)) + 1
     place = np.arange(-reach, reach + 1)[:, None] + np.arange(_PER_HOP) / _PER_HOP  # in hops
-    overlap = np.cumsum(window(fraction * place) ** 2, axis=0)  # of the first frame, and of one more at every hop
+    overlap = np.cumsum(window(fraction * place) ** 2, axis=0)  # one more frame at every hop
     return float(np.exp(_log_ratio(overlap[reach:])))
 
 
 def largest_fraction(window: Window, limit: float, bounds: tuple[float, float]) -> float | None:
-    """Largest hop as a fraction of the window length up to which regular frames keep a ratio of the frame bounds.
+    """Largest hop as a fraction of the window length up to which the ratio of the frame bounds is within `limit`.
 
-    None if the smallest one allowed does not.
+    None if it exceeds the limit at the smallest hop allowed.
     """
     low, high = bounds
     close = min(max(low, _CLOSE), high)
     if regular_ratio(window, close) <= limit:
         low = close
     steps = int(np.ceil(np.log(high / low) / _STEP)) + 1
-    good = None
+    largest = None
     for fraction in np.geomspace(low, high, max(steps, 2)):
         if regular_ratio(window, float(fraction)) > limit:
             break
-        good = float(fraction)
-    return good
+        largest = float(fraction)
+    return largest

@@ -1,4 +1,4 @@
-"""Weights of what `optimize` minimises beside the criterion: of jumps, of unevenness, of holes."""
+"""Weights of the penalties on changes of the length, on uneven windows and on holes: check and default values."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from adaptstft.common.validation import as_real
 from adaptstft.criteria import Criterion, UserLoss
 from adaptstft.tuning.options import BASELINES
 
-#: Weights in nats with a criterion of local scope, wherever one window per frame is tuned.
+#: Default weights in nats for a criterion of local scope, where one window per frame is tuned.
 _SMOOTHNESS, _EVENNESS = 0.1, 4.0
-#: The same for criteria that are no logarithms, whose values span a fraction of one.
+#: Factor of the weights for criteria that are not logarithms: their values span a fraction of one.
 _RATIO_SHARE = 0.2
 
 
-def check_prices(
+def check_penalties(
     criterion: Criterion,
     *,
     smoothness: Any,
@@ -28,27 +28,27 @@ def check_prices(
     min_overlap: Any,
     win_length: Any,
 ) -> tuple[float, float, float]:
-    """Check the weights, and return them with what None means put in its place."""
+    """Check the weights of smoothness, evenness and coverage, and replace None by the default values."""
     for name, value in (("smoothness", smoothness), ("evenness", evenness), ("coverage", coverage)):
         if value is not None and as_real(name, value) < 0:
             raise ValueError(f"{name}={value!r} must be at least 0")
-    whole = window_mode in ("constant", "time", "fixed") and np.ndim(win_length) < 2
-    vary = whole and "time" in (window_mode, hop_mode)
-    if coverage and (min_overlap is not None or hop_mode != "time" or not whole):
+    per_frame = window_mode in ("constant", "time", "fixed") and np.ndim(win_length) < 2
+    vary = per_frame and "time" in (window_mode, hop_mode)
+    if coverage and (min_overlap is not None or hop_mode != "time" or not per_frame):
         raise ValueError(
-            f"{coverage=} is a term for positions that are free to leave holes: it needs hop_mode='time', "
+            f"{coverage=} is a penalty on holes between windows whose positions are free: it needs hop_mode='time', "
             f"min_overlap=None and one window for each frame, got {hop_mode=}, {min_overlap=}, {window_mode=}"
         )
     if evenness and (not vary or method in BASELINES):
         raise ValueError(
-            f"{evenness=} is a price on lengths of frames or positions that a descent tunes: it needs "
+            f"{evenness=} is a penalty on lengths of frames or positions that a descent tunes: it needs "
             "window_mode='time', or hop_mode='time' with one window for each frame, "
             f"got {window_mode=}, {hop_mode=}, {method=}"
         )
     local = criterion.scope in (None, "local") and not isinstance(criterion, UserLoss)
-    free = hop_mode == "time" and min_overlap is None  # as the user wants the positions
-    charged = vary and local and not free and method not in BASELINES
-    unit = 0.0 if not charged else 1.0 if criterion.in_nats else _RATIO_SHARE
+    free = hop_mode == "time" and min_overlap is None  # positions without guarantees: no default penalties
+    penalised = vary and local and not free and method not in BASELINES
+    unit = 0.0 if not penalised else 1.0 if criterion.in_nats else _RATIO_SHARE
     if smoothness is None:
         smoothness = unit * _SMOOTHNESS if window_mode == "time" else 0.0
     return float(smoothness), float(unit * _EVENNESS if evenness is None else evenness), float(coverage)

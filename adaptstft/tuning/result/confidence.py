@@ -12,7 +12,8 @@ from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, white_noise
 from adaptstft.engine.frames import durations
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.diagnosis import equally_good
-from adaptstft.tuning.tables.survey import SURVEY_HOP, Framing, FramingRule, Survey, regular_frames
+from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames
+from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.parameters import State
 
 #: A surface is flat if it varies by less than so many times what counts as equally good, over at least that range.

@@ -1,9 +1,10 @@
-"""Switches of blocks of neighbouring frames to one length, with the objective of each evaluated without error.
+"""Switches of blocks of neighbouring frames to one length, each with the exact change of the objective.
 
-Slopes tell little where the price of uneven windows has a kink: at one length for all frames, which no switch of a
-single frame improves. A block of frames changes the objective in few neighbourhoods and cells of time, so that the
-change by every block at every length can be had from the table of sums by itself. Begun while that price is a part of
-what it will be, and kept up as it grows, such switches cross from one length for all to lengths that follow the signal.
+The penalty on uneven windows has a kink where all frames have one length: there no switch of a single frame improves
+the objective, and gradients do not help. A block of frames changes the objective in few neighbourhoods and few cells of
+time, so the exact change by every block at every length follows from the table of sums. The search starts with a part
+of the penalty's weight and continues as the weight grows: this leads from one length for all frames to lengths that
+follow the signal.
 """
 
 from __future__ import annotations
@@ -17,34 +18,34 @@ from scipy import sparse
 
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria.scopes import GroupedSums, Sums
-from adaptstft.tuning.tables.switching import Table
+from adaptstft.tuning.tables.switching import LengthTable
 
-#: Shares of the price of unevenness that are gone through.
+#: Parts of the weight of the penalty on unevenness, one after the other.
 _EASED = (0.25, 0.5, 1.0)
-#: Frames of a block, the largest first.
+#: Numbers of frames of a block, the largest first.
 _SIZES = (64, 32, 16, 8, 4, 2, 1)
-#: Entries of the largest array: blocks times lengths times the cells that windows reach.
+#: Largest number of entries of an array: blocks times lengths times the cells that windows reach.
 _MOST_ENTRIES = 1 << 20
-#: A switch that gains less, relative to the value, is none.
+#: Least gain of a switch, relative to the value.
 _LEAST_GAIN = 1e-7
 
 
-def eased_switches(table: Table, chosen: AnyArray) -> tuple[AnyArray, float]:
-    """Switch frames and blocks of them while the price of unevenness grows; return the choice and its value.
+def eased_switches(table: LengthTable, chosen: AnyArray) -> tuple[AnyArray, float]:
+    """Switch frames and blocks while the weight of the penalty on unevenness grows; return the choice and its value.
 
     Parameters
     ----------
-    table : Table
+    table : LengthTable
         Sums for every frame and length, of a criterion of local scope.
     chosen : ndarray of int, shape (frames,)
-        Where to begin, as indices of the lengths.
+        Lengths at the start, as indices.
 
     Returns
     -------
     chosen : ndarray of int, shape (frames,)
-        The lengths of all frames.
+        Lengths of all frames, as indices.
     value : float
-        The objective, as of `Table.value`.
+        The objective, equal to `LengthTable.value`.
     """
     value = np.inf
     for share in _EASED:
@@ -62,24 +63,24 @@ def eased_switches(table: Table, chosen: AnyArray) -> tuple[AnyArray, float]:
 
 @dataclass(frozen=True)
 class _Changes:
-    """What switching blocks of frames changes.
+    """Changes by switching blocks of frames to each length of the grid.
 
     Attributes
     ----------
     start, stop : ndarray of int, shape (blocks,)
         First frame of each block, and the one after its last.
     first : ndarray of int, shape (blocks,)
-        First of the cells whose overlap it changes.
+        First cell whose overlap the block changes.
     overlap : ndarray, shape (grid, blocks, cells of a block)
-        Change in the overlap of each.
+        Change of the overlap in each cell.
     entry : ndarray of int, shape (blocks + 1,)
-        Where the neighbourhoods of each block begin among those of all.
+        Index of the first entry of each block. An entry is a pair of a block and a neighbourhood that it reaches.
     group : ndarray of int, shape (entries,)
-        These neighbourhoods.
+        Neighbourhood of each entry.
     sums : ndarray, shape (statistics, entries, grid)
-        Changes of the sums over them.
+        Change of the sums over the neighbourhood.
     smooth : ndarray, shape (grid, blocks)
-        Change of the price between neighbouring frames.
+        Change of the penalty on changes between neighbouring frames.
     """
 
     start: AnyArray
@@ -97,11 +98,11 @@ class BlockSwitches:
 
     Parameters
     ----------
-    table : Table
+    table : LengthTable
         Sums for every frame and length, of a criterion of local scope.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: LengthTable) -> None:
         self.table = table
         grid, spread = table.lengths.size, table.criterion.spread
         groups = GroupedSums.of(table.totals[:, :, 0], table.counts, table.view, spread=spread)
@@ -117,23 +118,23 @@ class BlockSwitches:
             self._high = table.shares.indices[ends[1:] - 1].reshape(grid, -1).max(axis=0)
 
     def switched(self, chosen: AnyArray, size: int) -> AnyArray:
-        """Switch blocks of `size` frames that do not touch each other, those that gain most first."""
+        """Switch blocks of `size` frames that do not touch each other, the largest gains first."""
         chosen = chosen.copy()
         for start in self._chunks(chosen.size, size):
-            here = self._here(chosen)
+            overlap, raw = self._current(chosen)
             changes = self._changes(chosen, start, np.minimum(start + size, chosen.size))
-            self._apply(chosen, changes, *here)
+            self._apply(chosen, changes, overlap, raw)
         return chosen
 
     def _chunks(self, frames: int, size: int) -> Iterator[AnyArray]:
-        """First frames of blocks, as many at a time as memory allows."""
+        """Yield the first frames of blocks, as many at a time as the arrays may hold."""
         starts = np.arange(0, frames, max(1, size // 2))
         reach = int((self._high - self._low).max()) + 1 + size
         count = max(1, _MOST_ENTRIES // (reach * self.table.lengths.size))
         for low in range(0, starts.size, count):
             yield starts[low : low + count]
 
-    def _here(self, chosen: AnyArray) -> tuple[Float64Array, Float64Array]:
+    def _current(self, chosen: AnyArray) -> tuple[Float64Array, Float64Array]:
         """Overlap in every cell, and sums over every neighbourhood."""
         overlap = np.zeros(1)
         if self.table.shares is not None:
@@ -170,7 +171,7 @@ class BlockSwitches:
     def _overlaps(
         self, chosen: AnyArray, within: sparse.csr_array, frame: AnyArray, begin: AnyArray
     ) -> tuple[AnyArray, Float64Array]:
-        """First cell that each block reaches, and the change in the overlap from there on for each length."""
+        """First cell that each block reaches, and the change of the overlap in the cells from it on for each length."""
         table, blocks, grid = self.table, within.shape[0], self.table.lengths.size
         first = np.minimum.reduceat(self._low[frame], begin)
         if table.shares is None:
@@ -187,22 +188,22 @@ class BlockSwitches:
         return first, out
 
     def _smooth(self, chosen: AnyArray, start: AnyArray, stop: AnyArray) -> Float64Array:
-        """Change of the price between neighbours by giving one length to a block."""
-        price, every = self.table.price, np.arange(self.table.lengths.size)[:, np.newaxis]
-        between = price[chosen[1:], chosen[:-1]]
+        """Change of the penalty on changes between neighbours by giving one length to a block."""
+        penalty, every = self.table.change_penalty, np.arange(self.table.lengths.size)[:, np.newaxis]
+        between = penalty[chosen[1:], chosen[:-1]]
         sums = np.concatenate([[0.0], np.cumsum(between)])
         change = np.broadcast_to(-(sums[stop - 1] - sums[start]), (every.size, start.size)).copy()
         left, right = start > 0, stop < chosen.size
-        change[:, left] += price[every, chosen[start[left] - 1]] - between[start[left] - 1]
-        change[:, right] += price[every, chosen[stop[right]]] - between[stop[right] - 1]
+        change[:, left] += penalty[every, chosen[start[left] - 1]] - between[start[left] - 1]
+        change[:, right] += penalty[every, chosen[stop[right]]] - between[stop[right] - 1]
         return change
 
     def _values(self, raw: Float64Array, group: AnyArray) -> Float64Array:
-        """Criterion in groups with given sums times the groups' shares, infinite where there is no energy."""
+        """Criterion in neighbourhoods with given sums, times their shares; infinite where there is no energy."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             sums = Sums(raw * self._scales[group], self._counts[group] * self._scales[group])
-            found = self.table.criterion.combine(sums)[0] * self._share[group]
-        return np.where(np.isfinite(found), found, np.inf)
+            values = self.table.criterion.combine(sums)[0] * self._share[group]
+        return np.where(np.isfinite(values), values, np.inf)
 
     def _gains(self, changes: _Changes, overlap: Float64Array, raw: Float64Array) -> Float64Array:
         """Change of the objective by each block at each length, (grid, blocks)."""
@@ -210,9 +211,9 @@ class BlockSwitches:
         if self.table.evenness is not None:
             cells = np.arange(changes.overlap.shape[-1])
             cell = np.minimum(changes.first[:, np.newaxis] + cells, self._energy.size - 1)
-            sizes = self.table.evenness.sizes
-            after = sizes(np.maximum(overlap[cell] + changes.overlap, 0.0))
-            value += np.einsum("gbc,bc->gb", after - sizes(overlap)[cell], self._energy[cell])
+            magnitudes = self.table.evenness.magnitudes
+            after = magnitudes(np.maximum(overlap[cell] + changes.overlap, 0.0))
+            value += np.einsum("gbc,bc->gb", after - magnitudes(overlap)[cell], self._energy[cell])
         return value + self._criterion(changes.sums, changes.group, changes.entry[:-1], raw)
 
     def _criterion(self, sums: Float64Array, group: AnyArray, begin: AnyArray, raw: Float64Array) -> Float64Array:
@@ -227,7 +228,7 @@ class BlockSwitches:
         return np.asarray(np.add.reduceat(change, begin, axis=0).T / self._share.sum())
 
     def _apply(self, chosen: AnyArray, changes: _Changes, overlap: Float64Array, raw: Float64Array) -> None:
-        """Make the switches that gain, each if it still does after those before it."""
+        """Make the switches that decrease the objective, each one if it still does after the switches before it."""
         value = self._gains(changes, overlap, raw)
         best = value.argmin(axis=0)
         gain = value[best, np.arange(best.size)]
@@ -237,7 +238,7 @@ class BlockSwitches:
             if gain[b] >= least:
                 break
             start, stop, g = changes.start[b], changes.stop[b], best[b]
-            if taken[start : stop + 2].any():  # as seen from the frame before the block to that after it
+            if taken[start : stop + 2].any():  # a frame of the block, or next to it, has been switched
                 continue
             one = self._one(changes, b, g)
             if self._gains(one, overlap, raw)[0, 0] >= least:
@@ -250,7 +251,7 @@ class BlockSwitches:
 
     @staticmethod
     def _one(changes: _Changes, block: int, length: int) -> _Changes:
-        """Return the change by one of the blocks at one of the lengths."""
+        """Return the change by one block at one length."""
         entries = slice(changes.entry[block], changes.entry[block + 1])
         return _Changes(
             changes.start[block : block + 1],

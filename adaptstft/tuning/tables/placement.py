@@ -1,7 +1,8 @@
-"""Where frames begin to be tuned when their positions are free: the best places of a grid, by dynamic programming.
+"""Best positions and lengths of frames on a grid of positions, as a start for tuning free positions.
 
-With ``scope="frame"`` the objective is a mean over frames of what each has by itself, so that the best of all
-arrangements on a grid of positions is found exactly, at the price of one transform for each length and position.
+With ``scope="frame"`` the objective is a mean over frames, and each term depends on one frame only. The best of all
+arrangements on a grid of positions is then found exactly by dynamic programming, with one transform for each length
+and position.
 """
 
 from __future__ import annotations
@@ -9,38 +10,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
+from adaptstft.common.best_path import NearMoves, best_path
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import statistics
+from adaptstft.tuning.tables.frame_lengths import best_frame_lengths
 
-#: Positions of the grid in one hop at least, and in all if that makes it finer: it is refined by the descent.
+#: Least number of grid positions in one hop, and least number of transforms, which makes the grid of few lengths finer.
+#: The descent refines the positions.
 _PER_HOP, _CELLS = 6, 320
-#: Steps of the search at most, some seconds; they grow with the square of the signal's duration.
+#: Largest number of steps of the search, some seconds of computation. It grows with the square of the duration.
 _MOST_STEPS = 10**8
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Rules for the hops between frames.
+    """Number of frames, and limits of the hops between them.
 
     Attributes
     ----------
     n : int
         Number of samples of the signal.
     frames : int
-        Number of frames; the first one stays at sample 0.
+        Number of frames; the first one is at sample 0.
     hop : float
-        Mean hop in samples, a fraction of which is the grid's step.
+        Mean hop in samples; the step of the grid is a fraction of it.
     bounds : (float, float)
         Range of the hops in samples.
     span : float or None
-        Where the last frame stays, in samples; None where it is free, too.
+        Position of the last frame in samples; None if it is not fixed.
     min_overlap : float or None
-        Least overlap of neighbours as a fraction of the shorter window.
+        Least overlap of neighbouring windows, as a fraction of the shorter one.
     """
 
     n: int
@@ -54,92 +55,78 @@ class Placement:
 def place(
     plan: FramePlan, x: AnyArray, criterion: Additive, lengths: Float64Array, rules: Placement
 ) -> tuple[Float64Array, Float64Array] | None:
-    """Place frames, each with the best of `lengths` for its place.
+    """Find the best positions of frames; each frame has the best length for its position.
 
     Parameters
     ----------
-    plan : Transform
+    plan : FramePlan
         The transform.
     x : ndarray, shape (channels, n)
         The signal.
     criterion : Additive
-        What is minimised, of scope ``"frame"``.
+        The criterion to minimise, of scope ``"frame"``.
     lengths : ndarray
         Window lengths in samples.
     rules : Placement
-        Number of frames and their hops.
+        Number of frames and limits of their hops.
 
     Returns
     -------
-    (theta, times) : (ndarray, ndarray) or None
-        Lengths and positions in samples; None if no arrangement on the grid keeps the rules, or the signal is
-        too long for the search.
+    (win_length, positions) : (ndarray, ndarray) or None
+        Lengths and positions in samples. None if no arrangement on the grid keeps the rules, or if the signal is too
+        long for the search.
     """
     end = float(rules.n - 1) if rules.span is None else rules.span
     cells = int(np.ceil(min(max(_PER_HOP * end / rules.hop, _CELLS // lengths.size), end)))
     if rules.frames * cells**2 * min(rules.bounds[1] / end, 1.0) > _MOST_STEPS:
         return None
     grid = np.linspace(0, end, cells + 1)
-    cost, win_length = _best_lengths(plan, x, criterion, lengths, grid)
+    win_length, cost = best_frame_lengths(plan, x, criterion, lengths, grid, silent=float(lengths[-1]))
+    sounding = np.isfinite(cost)
+    cost = np.where(sounding, cost, cost[sounding].max(initial=0.0))
     step = end / cells
     low = int(np.ceil(rules.bounds[0] / step - 1e-9))
     reach = np.full(grid.size, rules.bounds[1])
     if rules.min_overlap is not None:
         reach = np.minimum(reach, (1 - rules.min_overlap) * win_length)
     high = np.floor(reach / step + 1e-9).astype(int)
-    chosen = _cheapest(cost, low, high, rules.frames, weighted=rules.span is not None)
+    chosen = cheapest_positions(cost, low, high, rules.frames, weighted=rules.span is not None)
     return None if chosen is None else (win_length[chosen], grid[chosen])
 
 
-def _best_lengths(
-    plan: FramePlan, x: AnyArray, criterion: Additive, lengths: Float64Array, grid: Float64Array
-) -> tuple[Float64Array, Float64Array]:
-    """Cost of a frame at each place of the grid with its best length, and that length."""
-    best, win_length = np.full(grid.size, np.inf), np.full(grid.size, lengths[-1])
-    counts = np.full(grid.size, float(plan.f_pts * len(x)))
-    for length in lengths:
-        frames = make_frames(np.full(grid.size, length), grid, mfft=plan.mfft)
-        totals, _ = statistics(plan, x, frames, criterion.statistics)
-        value = np.full(grid.size, np.inf)
-        alive = totals[0] > 0
-        value[alive] = criterion.frame_terms(totals[:, alive], counts[alive])
-        win_length, best = np.where(value < best, length, win_length), np.minimum(value, best)
-    worst = best[np.isfinite(best)].max(initial=0.0)
-    return np.where(np.isfinite(best), best, worst), win_length
+def cheapest_positions(cost: Float64Array, low: int, high: AnyArray, frames: int, *, weighted: bool) -> AnyArray | None:
+    """Return the grid indices of the cheapest arrangement of frames, or None if there is none.
 
+    The first frame is at index 0.
 
-def _cheapest(cost: Float64Array, low: int, high: AnyArray, frames: int, *, weighted: bool) -> AnyArray | None:
-    """Return indices of the cheapest arrangement; the last frame is at the last index if `weighted`.
-
-    From index ``i`` to the next frame's index ``j`` it must be ``low <= j - i <= min(high[i], high[j])``. Weighted,
-    each frame counts for the half of the steps on both its sides.
+    Parameters
+    ----------
+    cost : ndarray, shape (grid,)
+        Cost of a frame at each grid position.
+    low : int
+        Least distance of neighbouring frames in grid steps.
+    high : ndarray of int, shape (grid,)
+        Largest distance of a frame to both its neighbours in grid steps.
+    frames : int
+        Number of frames.
+    weighted : bool
+        If True, each frame counts for half of the distance to both its neighbours, and the last frame is at the last
+        grid position. If False, all frames but the first one count once.
     """
     size = cost.size
     most = min(int(high.max()), size - 1)
     if most < low:
         return None
-    steps = np.arange(most, low - 1, -1)
-    after = np.arange(size)
-    extra = None  # what a step costs beside where it ends, if that differs between steps
-    if weighted or np.any(high < most):
-        before = after[:, None] - steps
-        safe = np.maximum(before, 0)
-        allowed = (before >= 0) & (steps <= high[:, None]) & (steps <= high[safe])
-        half = (cost[safe] + cost[:, None]) / 2 * steps if weighted else 0.0
-        extra = np.where(allowed, half, np.inf)
-    total = np.where(after == 0, 0.0, np.inf)
-    choices = np.zeros((frames, size), dtype=np.int64)
-    for p in range(1, frames):
-        earlier = sliding_window_view(np.concatenate([np.full(most, np.inf), total]), steps.size)[:size]
-        through = earlier if extra is None else earlier + extra
-        best = through.argmin(axis=1)
-        choices[p] = after - steps[best]
-        total = through[after, best] + (0.0 if weighted else cost)
-    last = size - 1 if weighted else int(total.argmin())
-    if not np.isfinite(total[last]):
-        return None
-    path = np.empty(frames, dtype=np.int64)
-    path[-1] = last
-    for p in range(frames - 1, 0, -1):
-        path[p - 1] = choices[p, path[p]]
-    return path
+    distance = np.arange(most, low - 1, -1)
+    move: Float64Array = np.zeros(distance.size)
+    if weighted or np.any(high < most):  # costs of moves differ between positions
+        after = np.arange(size)
+        before = after[:, None] - distance
+        start = np.maximum(before, 0)
+        allowed = (before >= 0) & (distance <= high[:, None]) & (distance <= high[start])
+        move = np.where(allowed, (cost[start] + cost[:, None]) / 2 * distance if weighted else 0.0, np.inf)
+    table = np.tile(np.zeros(size) if weighted else cost, (frames, 1))
+    table[0] = np.inf
+    table[0, 0] = 0.0
+    path, total = best_path(table, NearMoves(-most, move), last=size - 1 if weighted else None)
+    return path if np.isfinite(total) else None

@@ -1,9 +1,9 @@
-"""The coarse search that precedes every descent: one set of transforms for a grid of lengths.
+"""Search over a grid of window lengths, before every descent.
 
-Criteria are multimodal in the window length, so a descent begins from a
-geometric grid. Every length of the grid is transformed once, with a hop and an
-FFT length that suit it; values are made comparable by the size of a
-time-frequency cell, and serve the global optimum and every neighbourhood alike.
+Criteria have several local minima in the window length, so each descent starts from a minimum of a geometric grid. For
+each length of the grid the signal is transformed once, with the hop and the FFT length for this length. The values are
+made comparable by the area of a time-frequency cell. One search gives the values over the whole signal and in every
+neighbourhood.
 """
 
 from __future__ import annotations
@@ -12,80 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import fft as fft_lib
 
+from adaptstft.common.best_path import AllMoves, best_path
+from adaptstft.common.grids import GRID_RATIO as GRID_RATIO
+from adaptstft.common.grids import length_grid as length_grid
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import FrameView, neighbourhood_values
-from adaptstft.engine.frames import TIED_HOP, Frames, durations, frame_count, make_frames
+from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
+from adaptstft.tuning.tables.framing import SURVEY_HOP as SURVEY_HOP
+from adaptstft.tuning.tables.framing import Framing as Framing
+from adaptstft.tuning.tables.framing import FramingRule as FramingRule
+from adaptstft.tuning.tables.framing import regular_frames
 
-#: Ratio of neighbouring lengths of the grid.
-GRID_RATIO = 2**0.5
-#: Hop of a transform as a fraction of its window in the survey.
-SURVEY_HOP = 1 / 4
-#: How far a hop may be from its rule, in log, before the descent is repeated with another.
-_TIED_SLACK = 0.22
-_RATIO_SLACK = 0.01
-#: Cost in nats of changing the length by a factor e between neighbourhoods a width apart.
+#: Penalty in nats for a change of the length by a factor e between neighbourhoods that are one width apart.
 _PATH_STIFFNESS = 0.05
-
-
-@dataclass(frozen=True)
-class Framing:
-    """Hop and FFT length of a transform.
-
-    Attributes
-    ----------
-    hop : float
-        Time between frames in samples.
-    mfft : int
-        Length of the FFT.
-    """
-
-    hop: float
-    mfft: int
-
-
-@dataclass(frozen=True)
-class FramingRule:
-    """How hop and FFT length follow from a window length.
-
-    Attributes
-    ----------
-    hop, mfft : float or None, int or None
-        What is given, and does not follow.
-    hop_ratio : float or None
-        Hop as a fraction of the window length where it is tuned; None for an
-        eighth, rounded to samples.
-    hop_bounds : (float, float)
-        Range of a hop that is not given, in samples.
-    """
-
-    hop: float | None
-    mfft: int | None
-    hop_ratio: float | None = None
-    hop_bounds: tuple[float, float] = (0.0, np.inf)
-
-    def tied(self, length: float, fraction: float = TIED_HOP) -> Framing:
-        """Framing for a window length, with an FFT of twice its length if none is given."""
-        if self.hop is not None:
-            hop = self.hop
-        elif self.hop_ratio is not None:
-            hop = float(np.clip(self.hop_ratio * length, *self.hop_bounds))
-        else:
-            hop = float(np.clip(max(1.0, round(length * fraction)), *self.hop_bounds))
-        return Framing(hop, self.mfft or int(fft_lib.next_fast_len(int(np.ceil(2 * length)), real=True)))
-
-    def follows(self, framing: Framing, length: float) -> bool:
-        """Whether a framing still is about what the rule says for a window length."""
-        wanted = self.tied(length)
-        hop = float(abs(np.log(framing.hop / wanted.hop)))
-        mfft = float(abs(np.log(framing.mfft / wanted.mfft)))
-        return hop <= (_RATIO_SLACK if self.hop_ratio is not None else _TIED_SLACK) and mfft <= _TIED_SLACK
 
 
 @dataclass(frozen=True)
@@ -115,10 +60,9 @@ class Survey:
     local: Float64Array | None
 
     def minima(self, most: int, margin: float = np.inf) -> list[float]:
-        """Lengths of the best local minima, between grid points, best first.
+        """Return the lengths of at most `most` local minima, interpolated between grid points, best first.
 
-        Those that exceed the best by more than `margin` are left out: a descent
-        between grid points gains far less.
+        Minima more than `margin` above the best one are left out: a descent between grid points gains far less.
         """
         v = self.values
         padded = np.concatenate([[np.inf], v, [np.inf]])
@@ -132,41 +76,17 @@ class Survey:
         if not 0 < i < self.lengths.size - 1:
             return float(self.lengths[i])
         left, mid, right = self.values[i - 1 : i + 2]
-        bend = left - 2 * mid + right
-        shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
+        curvature = left - 2 * mid + right
+        shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
         steps = np.log(self.lengths[i - 1 : i + 2])
         return float(np.exp(steps[1] + np.clip(shift, -0.5, 0.5) * (steps[2] - steps[0]) / 2))
 
     def path(self, stiffness: float = 1.0) -> Float64Array:
-        """Best length of every neighbourhood with a price on change, by dynamic programming."""
+        """Return a length for every neighbourhood: the best path with a penalty on changes of the log length."""
         assert self.local is not None
         log = np.log(self.lengths)
-        price = stiffness * _PATH_STIFFNESS * np.abs(log[:, None] - log[None, :])
-        cost = self.local[0].copy()
-        choices = np.zeros(self.local.shape, dtype=np.int64)
-        for r in range(1, len(self.local)):
-            through = cost[:, None] + price
-            choices[r] = through.argmin(axis=0)
-            cost = through.min(axis=0) + self.local[r]
-        best = np.empty(len(self.local), dtype=np.int64)
-        best[-1] = int(cost.argmin())
-        for r in range(len(best) - 1, 0, -1):
-            best[r - 1] = choices[r, best[r]]
-        return self.lengths[best]
-
-
-def length_grid(low: float, high: float, include: float | None = None, *, ratio: float = GRID_RATIO) -> Float64Array:
-    """Geometric grid of window lengths from `low` to `high`, a factor of at most `ratio` apart."""
-    points = max(2, int(np.ceil(np.log(high / low) / np.log(ratio))) + 1) if high > low else 1
-    grid = np.geomspace(low, high, points)
-    grid[0], grid[-1] = low, high
-    return grid if include is None else np.unique(np.append(grid, include))
-
-
-def regular_frames(plan: FramePlan, n: int, length: float, hop: float) -> tuple[Frames, Float64Array]:
-    """Frames of one window length at ``p * hop`` that span the signal, and their times."""
-    positions = np.arange(frame_count(n, hop)) * hop
-    return make_frames(np.full(positions.size, length), positions, mfft=plan.mfft), positions
+        penalty = stiffness * _PATH_STIFFNESS * np.abs(log[:, None] - log[None, :])
+        return self.lengths[best_path(self.local, AllMoves(penalty))[0]]
 
 
 def survey(
@@ -184,32 +104,31 @@ def survey(
 
     Parameters
     ----------
-    plan : Transform
+    plan : FramePlan
         The transform; its `mfft` is replaced.
     x : ndarray, shape (channels, n)
         The signal.
     criterion : Criterion
-        Its scope tells what `Survey.values` are.
+        The criterion; `Survey.values` have its scope.
     lengths : ndarray
         Window lengths in samples.
     rule : FramingRule
-        Hop and FFT length, as far as they are given.
+        Hop and FFT length for a window length.
     neighbourhoods : Neighbourhoods or None
-        For values per neighbourhood; needs an additive criterion.
+        Neighbourhoods in which the criterion is evaluated too; this needs an additive criterion.
     report : callable
         Called with the fraction of the grid that is done.
     fraction : float, optional
         Hop as a fraction of the window length, where it is not given.
     lead_shape : tuple of int, optional
-        Leading dimensions of the signal, for callables; those of `x` without
-        the time axis by default.
+        Leading dimensions of the signal, for user losses; those of `x` without the time axis by default.
 
     Returns
     -------
     Survey
         The values.
     """
-    if isinstance(criterion, Additive):  # of signals of order one: single precision is enough for a search
+    if isinstance(criterion, Additive):  # the signal has been scaled to order one: single precision is enough
         x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
     values = np.empty(lengths.size)
     local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
@@ -232,6 +151,6 @@ def survey(
 
 
 def _local_values(criterion: Additive, totals: Float64Array, counts: Float64Array, view: FrameView) -> Float64Array:
-    """Criterion in every neighbourhood, times its share of the energy and the number of them."""
+    """Criterion in every neighbourhood, times the neighbourhood's share of the energy and their number."""
     values, share = neighbourhood_values(criterion.combine, totals, counts, view, spread=criterion.spread)
     return values * share * share.size

@@ -1,4 +1,4 @@
-"""The coarse search that precedes tuning a length for each bin: a grid of lengths in every tile of the plane."""
+"""Search over a grid of window lengths in every tile of the time-frequency plane, before a length is tuned per bin."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import durations
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.tables.survey import SURVEY_HOP, FramingRule, regular_frames
+from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule, regular_frames
 
-#: Share of the energy that may ask for windows shorter than those which frames are laid out for.
+#: Share of the energy whose best windows may be shorter than the windows that the hop is chosen for.
 _NEGLIGIBLE = 0.05
 
 
@@ -34,7 +34,7 @@ class TileSurvey:
     values : ndarray, shape (grid, bands, groups)
         The criterion in each band of each neighbourhood in time, comparable between lengths.
     share : ndarray, shape (bands, groups)
-        The signal's share of energy in each.
+        Share of the signal's energy in each tile.
     """
 
     lengths: Float64Array
@@ -42,17 +42,17 @@ class TileSurvey:
     share: Float64Array
 
     def merged(self) -> TileSurvey:
-        """Return one tile for each band: the average over time."""
+        """Return values with one tile for each band: averages over time, weighted with the energy."""
         total = self.share.sum(axis=1, keepdims=True)
         values = (self.values * self.share).sum(axis=2, keepdims=True)
         return TileSurvey(self.lengths, values / np.maximum(total, np.finfo(float).tiny), total)
 
     def log_best(self) -> Float64Array:
-        """Logarithm of the best length of every tile, shape (bands, groups)."""
+        """Logarithm of the best length in every tile, shape (bands, groups)."""
         return np.asarray(np.log(self.lengths)[self.values.argmin(axis=0)])
 
     def shortest(self) -> float:
-        """Shortest length that more than a negligible share of the energy asks for."""
+        """Shortest length that is the best one for more than a negligible share of the energy."""
         log = self.log_best().ravel()
         order = np.argsort(log)
         place = int(np.searchsorted(np.cumsum(self.share.ravel()[order]), _NEGLIGIBLE * self.share.sum()))
@@ -68,24 +68,24 @@ def survey_tiles(
     neighbourhoods: Neighbourhoods,
     bands: int,
 ) -> TileSurvey:
-    """Evaluate a criterion in every tile at every length of a grid, each with frames and an FFT that suit it.
+    """Evaluate a criterion in every tile at every length of a grid, with the hop and the FFT length for this length.
 
     Parameters
     ----------
-    plan : Transform
+    plan : FramePlan
         The transform; its `mfft` is replaced.
     x : ndarray, shape (channels, n)
         The signal.
     criterion : Additive
-        Its scope is that of the tiles.
+        The criterion.
     lengths : ndarray
         Window lengths in samples.
     rule : FramingRule
-        Hop and FFT length, as far as they are given.
+        Hop and FFT length for a window length.
     neighbourhoods : Neighbourhoods
-        The tiles' extent in time.
+        Extent of the tiles in time.
     bands : int
-        Number of bands of frequencies.
+        Number of frequency bands.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def survey_tiles(
         energy = to_host(energies(forward(at, x, frames)))
         totals = np.array([(weights @ stats.terms(k, energy)[0].sum(axis=0).T).ravel() for k in range(len(stats))])
         counts = np.repeat(weights.sum(axis=1) * len(x), positions.size)
-        found, _ = neighbourhood_values(criterion.combine, totals, counts, wide, spread=criterion.spread)
-        values.append(found.reshape(len(weights), -1))
+        tile_values, _ = neighbourhood_values(criterion.combine, totals, counts, wide, spread=criterion.spread)
+        values.append(tile_values.reshape(len(weights), -1))
         share = tiles.energy.reshape(len(weights), -1)
     return TileSurvey(lengths, np.array(values), share)
