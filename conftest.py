@@ -13,7 +13,9 @@ _FRAMEWORKS = {
     "dask": ("dask", "distributed"),
     "sklearn": ("sklearn",),
     "torch": ("torch",),
+    "adapters/torch_bounded": ("torch",),
     "adapters/torch_function": ("torch",),
+    "adapters/torch_layer": ("torch",),
 }
 #: Most cases of a test at level `--quick`, and most cases that the default level takes without thinning.
 _QUICK_CASES, _UNTHINNED_CASES = 3, 6

@@ -1,14 +1,14 @@
-"""The transforms as functions that autograd differentiates, on the kernels of the package.
+"""Transforms that autograd can differentiate, with the kernels of this package.
 
-`stft`, `istft` and `spectrogram` take part in any computation written with
-``autograd.numpy``: a network, a mask between analysis and synthesis, a loss. They
-can be differentiated in the signal or transform, the window lengths, the hop or
-the positions and the window's shape parameters, in reverse mode (``grad``,
-``jacobian``) and in forward mode (``make_jvp``), once.
+Use `stft`, `istft` and `spectrogram` in computations with ``autograd.numpy``: a
+network, a mask between analysis and synthesis, a loss. They are differentiable with
+respect to the signal or transform, the window lengths, the hop or the positions, and
+the shape parameters of the window. Reverse mode (``grad``, ``jacobian``) and forward
+mode (``make_jvp``) both work; second derivatives do not.
 
 Examples
 --------
-The gradient of a task's own loss in the window length:
+The gradient of a loss with respect to the window length:
 
 >>> import autograd.numpy as anp
 >>> from autograd import grad
@@ -36,7 +36,7 @@ from adaptstft.common.typing import AnyArray, Backend, FFTMode, Padding, Scaling
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.gradient import Gradient
 
-# Not in ``__all__`` of the package, which imports nothing of this module.
+# the package does not import this module, so these names are not in its __all__
 __all__ = ["istft", "spectrogram", "stft"]
 
 
@@ -61,7 +61,7 @@ def stft(
     workers: int | None = None,
     backend: Backend = "auto",
 ) -> Any:
-    """Short-time Fourier transform, differentiable by autograd.
+    """Short-time Fourier transform that autograd can differentiate.
 
     Equal to ``AdaptiveShortTimeFFT(window, win_length, hop, fs, ...).stft(x, ...)``,
     see `adaptstft.AdaptiveShortTimeFFT`.
@@ -69,23 +69,23 @@ def stft(
     Parameters
     ----------
     x : array_like, shape (..., n)
-        Signal; its leading dimensions share the transform. Differentiable.
+        Signal; the transform is the same for all leading dimensions. Differentiable.
     win_length : array_like of float
         Window length in samples: one, or of shape (p_num,), (f_pts, 1) or
         (f_pts, p_num). Differentiable.
     mfft : int
-        Length of the FFT, at least the longest window. It must be given as the
-        bins have to stay where they are while lengths change.
+        Length of the FFT, at least the longest window. It has no default, because
+        the frequencies of the bins must not change with the window lengths.
     window : str, tuple, callable or Window, optional
         Window family, see `adaptstft.windows.resolve`.
     hop : float, optional
-        Time between slices in samples, which are those of the class, so that
-        their number depends on the hop and the window length. Differentiable.
+        Distance between slices in samples. As in the class, the number of slices
+        depends on the hop and on the window length. Differentiable.
     positions : array_like of float, shape (p_num,), optional
-        Times of the slices in samples, in place of `hop`; with
-        ``hop * np.arange(p_num)`` their number is fixed. Differentiable.
+        Positions of the slices in samples; they replace `hop`. With
+        ``hop * np.arange(p_num)`` the number of slices is constant. Differentiable.
     shape : array_like of float, shape (n_shape,), optional
-        Shape parameters of the window, in place of those in `window`.
+        Shape parameters of the window; they replace those in `window`.
         Differentiable.
     fs : float, optional
         Sampling frequency in Hz.
@@ -139,12 +139,12 @@ def spectrogram(
     workers: int | None = None,
     backend: Backend = "auto",
 ) -> Any:
-    """Spectrogram ``abs(stft(x, ...))**2``, differentiable by autograd, in less time than that takes.
+    """Spectrogram ``abs(stft(x, ...))**2`` that autograd can differentiate, faster than with `stft`.
 
     Parameters
     ----------
     x, win_length, mfft, window, hop, positions, shape, fs
-        As in `stft`, with the same arguments differentiable.
+        As in `stft`, and differentiable like there.
     max_length, fft_mode, scale_to, window_offset, k_offset, padding, axis, workers, backend
         As in `stft`.
 
@@ -171,8 +171,8 @@ def spectrogram(
     settings = Settings(window, fs, max_length, fft_mode, mfft, scale_to, 0, window_offset, workers, backend)
     call = {"k_offset": k_offset, "padding": padding, "axis": axis}
     arguments = (x, win_length, hop, positions, shape)
-    held: dict[str, Any] | None = {} if any(isbox(a) for a in arguments) else None
-    return _spectrogram(*arguments, settings=settings, call=call, held=held)
+    memo: dict[str, Any] | None = {} if any(isbox(argument) for argument in arguments) else None
+    return _spectrogram(*arguments, settings=settings, call=call, memo=memo)
 
 
 def istft(
@@ -199,18 +199,18 @@ def istft(
     workers: int | None = None,
     backend: Backend = "auto",
 ) -> Any:
-    """Inverse transform, differentiable by autograd.
+    """Inverse transform that autograd can differentiate.
 
-    Equal to ``AdaptiveShortTimeFFT(window, win_length, hop, fs, ...).istft(S, ...)``,
-    so that ``istft(stft(x, ...), ..., k1=n)`` is ``x``; the least-squares signal if
-    `S` was modified.
+    Equal to ``AdaptiveShortTimeFFT(window, win_length, hop, fs, ...).istft(S, ...)``.
+    ``istft(stft(x, ...), ..., k1=n)`` is ``x``. If `S` was modified, the result is the
+    least-squares signal.
 
     Parameters
     ----------
     S : array_like, shape (..., f_pts, p_num)
         Transform. Differentiable.
     win_length, mfft, window, hop, positions, shape, fs
-        As in `stft`, with the same arguments differentiable.
+        As in `stft`, and differentiable like there.
     max_length, fft_mode, scale_to, phase_shift, window_offset, workers, backend
         As in `adaptstft.AdaptiveShortTimeFFT`.
     k0, k1, f_axis, t_axis, n, tol
@@ -224,7 +224,7 @@ def istft(
     Raises
     ------
     ValueError
-        If samples in the range are not determined.
+        If the transform does not determine some samples in the range.
     NotImplementedError
         For second derivatives.
 
@@ -243,8 +243,8 @@ def istft(
     ...     S = stft(noisy, win_length, **settings)
     ...     S = S / (1 + anp.exp(threshold - anp.abs(S)))
     ...     return anp.sum((istft(S, win_length, k1=200, **settings) - clean) ** 2)
-    >>> slopes = grad(loss, (0, 1))(3.0, 50.0)
-    >>> bool(slopes[0] < 0)  # a higher threshold would be better
+    >>> by_threshold, by_win_length = grad(loss, (0, 1))(3.0, 50.0)
+    >>> bool(by_threshold < 0)  # a higher threshold is better
     True
     """
     settings = Settings(window, fs, max_length, fft_mode, mfft, scale_to, phase_shift, window_offset, workers, backend)
@@ -255,8 +255,8 @@ def istft(
 # ---------------------------------------------------------------------------------------
 # The primitives
 #
-# Convention: autograd's cotangent of a complex array is ``dC/dRe - 1j dC/dIm``, the complex conjugate of
-# the one that `adaptstft.engine.vjp` states, which the rest of the package uses. `conj` is all that it takes.
+# Convention: the cotangent of a complex array is ``dC/dRe - 1j dC/dIm`` in autograd. The rest of the package uses
+# its complex conjugate, see `adaptstft.engine.vjp`.
 
 
 def _analyse(x: Any, *parameters: Any, settings: Settings, call: dict[str, Any]) -> AnyArray:
@@ -267,12 +267,12 @@ def _synthesise(S: Any, *parameters: Any, settings: Settings, call: dict[str, An
     return cast(AnyArray, settings.transform(*parameters).istft(S, **call))
 
 
-def _power(x: Any, *parameters: Any, settings: Settings, call: dict[str, Any], held: dict[str, Any] | None) -> AnyArray:
-    """Spectrogram; `held` is given what takes derivatives back, which the pass that makes it needs."""
+def _power(x: Any, *parameters: Any, settings: Settings, call: dict[str, Any], memo: dict[str, Any] | None) -> AnyArray:
+    """Return the spectrogram, and store in `memo` the function for its vector-Jacobian products."""
     sft = settings.transform(*parameters)
-    if held is None:
+    if memo is None:
         return sft.spectrogram(x, **call)
-    power, held["pull_back"] = sft.spectrogram_and_vjp(x, **call)
+    power, memo["vjp"] = sft.spectrogram_and_vjp(x, **call)
     return power
 
 
@@ -282,20 +282,20 @@ _stft, _istft, _spectrogram = primitive(_analyse), primitive(_synthesise), primi
 def _vjp(
     function: str,
     names: Sequence[str],
-    pull_back_of: Callable[[Sequence[Any], dict[str, Any]], Callable[..., Gradient]],
+    make_vjp: Callable[[Sequence[Any], dict[str, Any]], Callable[..., Gradient]],
     argnums: Sequence[int],
     ans: Any,
     args: Sequence[Any],
     kwargs: dict[str, Any],
 ) -> Callable[..., Any]:
-    """Pull cotangents back to the arguments that are differentiated in, all in one pass."""
-    _once(function, args)
-    pull_back = pull_back_of(args, kwargs)
+    """Return autograd's VJP: the derivatives with respect to the arguments `argnums`, in one pass."""
+    _refuse_second_derivatives(function, args)
+    transform_vjp = make_vjp(args, kwargs)
     wrt = tuple(names[i] for i in argnums)
 
     def vjp(g: Any) -> Iterator[Any]:
-        _once(function, (g,))
-        gradient = pull_back(np.conj(g), wrt=wrt)
+        _refuse_second_derivatives(function, (g,))
+        gradient = transform_vjp(np.conj(g), wrt=wrt)
         return (like(args[i], np.conj(getattr(gradient, names[i]))) for i in argnums)
 
     return vjp
@@ -305,46 +305,46 @@ def _transform(args: Sequence[Any], kwargs: dict[str, Any]) -> AdaptiveShortTime
     return cast(AdaptiveShortTimeFFT, kwargs["settings"].transform(*args[1:]))
 
 
-def _stft_back(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
+def _stft_vjp(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
     return partial(_transform(args, kwargs).vjp, args[0], **kwargs["call"])
 
 
-def _istft_back(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
+def _istft_vjp(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
     return partial(_transform(args, kwargs).istft_vjp, args[0], **kwargs["call"])
 
 
-def _power_back(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
-    return cast("Callable[..., Gradient]", kwargs["held"]["pull_back"])
+def _spectrogram_vjp(args: Sequence[Any], kwargs: dict[str, Any]) -> Callable[..., Gradient]:
+    return cast("Callable[..., Gradient]", kwargs["memo"]["vjp"])
 
 
 def _jvp(
     function: str,
     names: Sequence[str],
-    push: Callable[..., AnyArray],
+    transform_jvp: Callable[..., AnyArray],
     argnums: Sequence[int],
     gs: Sequence[Any],
     ans: Any,
     args: Sequence[Any],
     kwargs: dict[str, Any],
 ) -> AnyArray:
-    """Return the derivative in the direction in which the arguments move, all in one pass."""
-    _once(function, (*args, *gs))
+    """Return the directional derivative in the direction `gs` of the arguments `argnums`, in one pass."""
+    _refuse_second_derivatives(function, (*args, *gs))
     tangents = {names[i]: np.atleast_1d(g) if names[i] == "shape" else g for i, g in zip(argnums, gs, strict=True)}
-    return push(_transform(args, kwargs), args[0], tangents, **kwargs["call"])
+    return transform_jvp(_transform(args, kwargs), args[0], tangents, **kwargs["call"])
 
 
-def _once(function: str, values: Sequence[Any]) -> None:
+def _refuse_second_derivatives(function: str, values: Sequence[Any]) -> None:
     if any(isbox(value) for value in values):
         raise NotImplementedError(
             f"second derivatives of adaptstft.autograd.{function} are not available: it can be differentiated once"
         )
 
 
-_OF_SIGNAL, _OF_TRANSFORM = ("x", *PARAMETERS), ("S", *PARAMETERS)
+_ANALYSIS_ARGUMENTS, _SYNTHESIS_ARGUMENTS = ("x", *PARAMETERS), ("S", *PARAMETERS)
 
-defvjp_argnums(_stft, partial(_vjp, "stft", _OF_SIGNAL, _stft_back))
-defvjp_argnums(_spectrogram, partial(_vjp, "spectrogram", _OF_SIGNAL, _power_back))
-defvjp_argnums(_istft, partial(_vjp, "istft", _OF_TRANSFORM, _istft_back))
-defjvp_argnums(_stft, partial(_jvp, "stft", _OF_SIGNAL, AdaptiveShortTimeFFT.jvp))
-defjvp_argnums(_spectrogram, partial(_jvp, "spectrogram", _OF_SIGNAL, spectrogram_jvp))
-defjvp_argnums(_istft, partial(_jvp, "istft", _OF_TRANSFORM, AdaptiveShortTimeFFT.istft_jvp))
+defvjp_argnums(_stft, partial(_vjp, "stft", _ANALYSIS_ARGUMENTS, _stft_vjp))
+defvjp_argnums(_spectrogram, partial(_vjp, "spectrogram", _ANALYSIS_ARGUMENTS, _spectrogram_vjp))
+defvjp_argnums(_istft, partial(_vjp, "istft", _SYNTHESIS_ARGUMENTS, _istft_vjp))
+defjvp_argnums(_stft, partial(_jvp, "stft", _ANALYSIS_ARGUMENTS, AdaptiveShortTimeFFT.jvp))
+defjvp_argnums(_spectrogram, partial(_jvp, "spectrogram", _ANALYSIS_ARGUMENTS, spectrogram_jvp))
+defjvp_argnums(_istft, partial(_jvp, "istft", _SYNTHESIS_ARGUMENTS, AdaptiveShortTimeFFT.istft_jvp))

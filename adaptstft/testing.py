@@ -1,4 +1,4 @@
-"""Checks of gradients and adjoints, for transforms and for criteria of one's own."""
+"""Numerical checks of gradients and adjoints, for transforms and for user-defined criteria."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 __all__ = ["Comparison", "check_adjoint", "check_vjp"]
 
 _STEPS = (1e-4, 1e-5)
-#: By how much windows of the full `max_length` are shortened, in samples.
-_ROOM = 0.01
+#: Distance of window lengths from `max_length` in samples, as central differences also make windows longer.
+_MARGIN = 0.01
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two numbers that should agree.
+    """Two numbers that should be equal, and their difference.
 
     Attributes
     ----------
     name : str
-        What was compared.
+        Name of the comparison.
     expected, actual : float
         The reference and the value under test.
     error : float
-        Their difference relative to the scale of the terms they are sums of.
+        Their difference, relative to the scale of the summed terms.
 
     Examples
     --------
@@ -51,18 +51,18 @@ def _random_like(x: AnyArray, rng: np.random.Generator) -> AnyArray:
 
 
 def check_adjoint(sft: AdaptiveShortTimeFFT, x: Any, *, rtol: float = 1e-12, seed: int = 0) -> Comparison:
-    """Dot test: ``<stft(x), G>`` must equal ``<x, adjoint(G)>`` as real inner products.
+    """Dot test: the real inner products ``<stft(x), G>`` and ``<x, adjoint(G)>`` must be equal.
 
     Parameters
     ----------
     sft : AdaptiveShortTimeFFT
         The transform.
     x : array_like
-        A signal, time last.
+        Signal, with time on the last axis.
     rtol : float, optional
-        Largest error, relative to the product of the norms.
+        Largest error, relative to the product of the norms of ``stft(x)`` and ``G``.
     seed : int, optional
-        Seed of the random cotangent.
+        Seed of the random cotangent ``G``.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def check_adjoint(sft: AdaptiveShortTimeFFT, x: Any, *, rtol: float = 1e-12, see
     Raises
     ------
     AssertionError
-        If they differ by more.
+        If the error is larger than `rtol`.
 
     Examples
     --------
@@ -90,10 +90,10 @@ def check_adjoint(sft: AdaptiveShortTimeFFT, x: Any, *, rtol: float = 1e-12, see
     left = float(np.real(np.vdot(S, G)))
     right = float(np.real(np.vdot(signal, back)))
     scale = float(np.linalg.norm(S) * np.linalg.norm(G)) or 1.0
-    found = Comparison("adjoint", left, right, abs(left - right) / scale)
-    if not found.error <= rtol:
-        raise AssertionError(f"{found} exceeds {rtol=}")
-    return found
+    comparison = Comparison("adjoint", left, right, abs(left - right) / scale)
+    if not comparison.error <= rtol:
+        raise AssertionError(f"{comparison} exceeds {rtol=}")
+    return comparison
 
 
 def check_vjp(
@@ -105,16 +105,16 @@ def check_vjp(
     seed: int = 0,
     directions: int = 3,
 ) -> list[Comparison]:
-    """Compare gradients with central differences in random directions.
+    """Compare gradients with central differences, in random directions.
 
     Parameters
     ----------
     sft : AdaptiveShortTimeFFT
         The transform.
     x : array_like
-        A signal, time last.
+        Signal, with time on the last axis.
     criterion : str, Criterion or callable, optional
-        Checks `AdaptiveShortTimeFFT.value_and_grad` with it; None checks
+        Criterion for a check of `AdaptiveShortTimeFFT.value_and_grad`. None checks
         `AdaptiveShortTimeFFT.vjp` with a random cotangent.
     rtol : float, optional
         Largest relative error.
@@ -126,20 +126,20 @@ def check_vjp(
     Returns
     -------
     list of Comparison
-        One for each parameter and direction, the better of two step sizes.
+        One for each parameter and direction, with the better of two step sizes.
 
     Raises
     ------
     AssertionError
-        If one differs by more.
+        If the largest error is larger than `rtol`.
 
     Notes
     -----
-    Differences say nothing where a window that jumps gains or loses a sample
-    between the two points. Windows as long as ``max_length`` are checked 0.01
-    samples shorter. A criterion of local scope holds the signal's shares of energy
-    fixed, which differences do not, so that its derivative in the signal is
-    not checked.
+    Central differences are wrong if the window jumps at its ends and covers different
+    samples at the two points. Windows as long as ``max_length`` are checked 0.01
+    samples shorter. With a criterion of local scope, the derivative with respect to
+    the signal is not checked: it takes the local weights, which depend on the signal,
+    as constant.
 
     Examples
     --------
@@ -147,42 +147,42 @@ def check_vjp(
     >>> from adaptstft import AdaptiveShortTimeFFT, testing
     >>> sft = AdaptiveShortTimeFFT("hann", 30.2, 7.5, 1.0)
     >>> x = np.random.default_rng(0).standard_normal(100)
-    >>> all(c.error < 1e-5 for c in testing.check_vjp(sft, x, "renyi"))
+    >>> all(comparison.error < 1e-5 for comparison in testing.check_vjp(sft, x, "renyi"))
     True
     """
     signal, _ = as_signal(x, onesided=sft.onesided_fft)
     rng = np.random.default_rng(seed)
-    room = np.minimum(sft.win_length, sft.m_num - _ROOM)
-    if np.any(room != sft.win_length):  # differences must not make a window longer than max_length
-        sft, signal = _moved(sft, signal, "win_length", room)
+    shortened = np.minimum(sft.win_length, sft.m_num - _MARGIN)
+    if np.any(shortened != sft.win_length):
+        sft, signal = _moved(sft, signal, "win_length", shortened)
     G = None if criterion is not None else _random_like(sft.stft(signal), rng)
 
-    def loss(at: AdaptiveShortTimeFFT, s: AnyArray) -> float:
+    def loss(moved_sft: AdaptiveShortTimeFFT, moved_signal: AnyArray) -> float:
         if G is None:
-            return at.value_and_grad(s, criterion, wrt=())[0]
-        return float(np.real(np.vdot(G, at.stft(s))))
+            return moved_sft.value_and_grad(moved_signal, criterion, wrt=())[0]
+        return float(np.real(np.vdot(G, moved_sft.stft(moved_signal))))
 
     gradient = sft.vjp(signal, G) if G is not None else sft.value_and_grad(signal, criterion)[1]
-    found = []
+    comparisons = []
     local = criterion is not None and criteria.resolve(criterion).scope == "local"
     for name, value in _parameters(sft, signal).items():
         if local and name == "x":
             continue
-        slope = getattr(gradient, name)
+        derivatives = getattr(gradient, name)
         for _ in range(directions):
-            d = _random_like(np.asarray(value), rng)
-            exact = float(np.real(np.vdot(slope, d)))
-            errors = []
+            direction = _random_like(np.asarray(value), rng)
+            exact = float(np.real(np.vdot(derivatives, direction)))
+            by_step = []
             for step in _STEPS:
-                moved = [loss(*_moved(sft, signal, name, value + sign * step * d)) for sign in (1, -1)]
-                rough = (moved[0] - moved[1]) / (2 * step)
-                scale = max(abs(rough), abs(exact), 1e-9 * abs(moved[0]) / step)
-                errors.append(Comparison(name, rough, exact, abs(rough - exact) / scale if scale else 0.0))
-            found.append(min(errors, key=lambda c: c.error))
-    worst = max(found, key=lambda c: c.error)
+                losses = [loss(*_moved(sft, signal, name, value + sign * step * direction)) for sign in (1, -1)]
+                quotient = (losses[0] - losses[1]) / (2 * step)
+                scale = max(abs(quotient), abs(exact), 1e-9 * abs(losses[0]) / step)
+                by_step.append(Comparison(name, quotient, exact, abs(quotient - exact) / scale if scale else 0.0))
+            comparisons.append(min(by_step, key=lambda comparison: comparison.error))
+    worst = max(comparisons, key=lambda comparison: comparison.error)
     if not worst.error <= rtol:
         raise AssertionError(f"{worst} exceeds {rtol=}")
-    return found
+    return comparisons
 
 
 def _parameters(sft: AdaptiveShortTimeFFT, x: AnyArray) -> dict[str, Float64Array]:
@@ -197,7 +197,7 @@ def _parameters(sft: AdaptiveShortTimeFFT, x: AnyArray) -> dict[str, Float64Arra
 
 
 def _moved(sft: AdaptiveShortTimeFFT, x: AnyArray, name: str, value: AnyArray) -> tuple[AdaptiveShortTimeFFT, AnyArray]:
-    """Transform and signal with one parameter replaced."""
+    """Return the transform and the signal with one parameter, or the signal, replaced."""
     if name == "x":
         return sft, value
     if name == "shape":

@@ -1,1 +1,1 @@
-"""What the public adapters to other frameworks share."""
+"""Shared parts of the public adapters to other frameworks."""

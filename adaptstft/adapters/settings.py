@@ -1,4 +1,4 @@
-"""What the adapters to other frameworks hold fixed while everything else is differentiated in."""
+"""Arguments and parameters of a transform, as the adapters to autograd and PyTorch use them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from adaptstft import windows
 from adaptstft.common.typing import Backend, FFTMode, Parameter, Scaling
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
-#: What a transform can be differentiated in beside its data, in the order of `Settings.transform`.
+#: Differentiable parameters of a transform, in the order of `Settings.transform`.
 PARAMETERS: tuple[Parameter, ...] = ("win_length", "hop", "positions", "shape")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Arguments of `adaptstft.AdaptiveShortTimeFFT` that are not differentiated in."""
+    """Arguments of `adaptstft.AdaptiveShortTimeFFT` without derivatives."""
 
     window: Any
     fs: float
@@ -32,7 +32,7 @@ class Settings:
     backend: Backend
 
     def transform(self, win_length: Any, hop: Any, positions: Any, shape: Any) -> AdaptiveShortTimeFFT:
-        """Make the transform for values of the parameters."""
+        """Make the transform with the given parameters."""
         arguments = dict(self.__dict__)
         window = windows.resolve(arguments.pop("window"))
         if shape is not None:
@@ -41,13 +41,13 @@ class Settings:
 
 
 def spectrogram_jvp(sft: AdaptiveShortTimeFFT, x: Any, tangents: Mapping[str, Any], **call: Any) -> Any:
-    """Return the derivative of ``sft.spectrogram(x, **call)`` in a direction, as of `AdaptiveShortTimeFFT.jvp`."""
+    """Return the directional derivative of ``sft.spectrogram(x, **call)``, with `tangents` as in its `jvp`."""
     S, dS = sft.stft(x, **call), sft.jvp(x, tangents, **call)
     return 2 * (S.real * dS.real + S.imag * dS.imag)
 
 
 def like(argument: Any, gradient: Any) -> Any:
-    """Bring a derivative to the shape and precision of what it is the derivative in."""
+    """Return a gradient in the shape and precision of the argument that it belongs to."""
     argument = np.asarray(argument)
-    dtype = argument.dtype if argument.dtype.kind in "fc" else np.float64  # integers would cut it off
+    dtype = argument.dtype if argument.dtype.kind in "fc" else np.float64  # an integer dtype would truncate it
     return np.asarray(gradient).astype(dtype, copy=False).reshape(argument.shape)

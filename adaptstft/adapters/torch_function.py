@@ -1,4 +1,4 @@
-"""Methods of a transform as functions that PyTorch differentiates, and arrays as tensors.
+"""Methods of a transform as `torch.autograd.Function`, and conversion between arrays and tensors.
 
 Convention: PyTorch's gradient of a complex tensor is ``dC/dRe + 1j dC/dIm``, the cotangent that
 `adaptstft.engine.vjp` states.
@@ -21,22 +21,28 @@ from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 torch: Any = require("torch", extra="torch")
 
-#: Types that the kernels do not have, and those that they get in their place.
+#: Types without kernels, and the types that replace them.
 _WIDER = {torch.float16: torch.float32, torch.bfloat16: torch.float32, torch.complex32: torch.complex64}
 
 _Call = Mapping[str, Any]
 
 
 class Method(NamedTuple):
-    """A method of a transform.
+    """A method of a transform with its derivatives.
 
-    `forward` returns its value and the function that pulls a cotangent back, ``pull_back(cotangent, wrt=...)``;
-    `push` the derivative in a direction. `data` is the name of what it is applied to.
+    Attributes
+    ----------
+    data : str
+        Name of the argument that is not a parameter, ``"x"`` or ``"S"``.
+    forward : callable
+        Returns the value and the function ``vjp(cotangent, wrt=...)``.
+    jvp : callable
+        Returns the directional derivative.
     """
 
     data: str
     forward: Callable[[AdaptiveShortTimeFFT, Any, _Call], tuple[Any, Callable[..., Any]]]
-    push: Callable[[AdaptiveShortTimeFFT, Any, Mapping[str, Any], _Call], Any]
+    jvp: Callable[[AdaptiveShortTimeFFT, Any, Mapping[str, Any], _Call], Any]
 
 
 def _stft(sft: AdaptiveShortTimeFFT, x: Any, call: _Call) -> tuple[Any, Callable[..., Any]]:
@@ -57,7 +63,7 @@ ISTFT = Method("S", _istft, lambda sft, S, tangents, call: sft.istft_jvp(S, tang
 
 
 class _Apply(torch.autograd.Function):  # type: ignore[misc]
-    """A method applied to a tensor of data, with the parameters after it."""
+    """A method applied to a tensor; the arguments are the tensor and the parameters."""
 
     @staticmethod
     def forward(ctx: Any, method: Method, settings: Settings, call: _Call, *arguments: Any) -> Any:
@@ -65,10 +71,10 @@ class _Apply(torch.autograd.Function):  # type: ignore[misc]
         with _device_of(method.data, data):
             ctx.method, ctx.call, ctx.sft = method, call, settings.transform(*map(host, parameters))
             ctx.kinds = [(a.shape, a.dtype, a.device) if torch.is_tensor(a) else None for a in arguments]
-            # arrays below share the tensor's memory: saved, it is checked for changes before it is used again
+            # the arrays share the tensor's memory, so PyTorch must check it for changes before the backward pass
             ctx.save_for_backward(data)
             ctx.save_for_forward(data)
-            value, ctx.pull_back = method.forward(ctx.sft, _array(data), call)
+            value, ctx.vjp = method.forward(ctx.sft, _array(data), call)
             return _tensor(value)
 
     @staticmethod
@@ -79,7 +85,7 @@ class _Apply(torch.autograd.Function):  # type: ignore[misc]
         needed = ctx.needs_input_grad[3:]
         wrt = tuple(name for name, need in zip(names, needed, strict=True) if need)
         with _device_of(ctx.method.data, data):
-            gradient = ctx.pull_back(_array(cotangent), wrt=wrt)
+            gradient = ctx.vjp(_array(cotangent), wrt=wrt)
             gradients = [
                 _tensor(getattr(gradient, name)).to(device=kind[2], dtype=kind[1]).reshape(kind[0]) if need else None
                 for name, need, kind in zip(names, needed, ctx.kinds, strict=True)
@@ -89,14 +95,16 @@ class _Apply(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def jvp(ctx: Any, *directions: Any) -> Any:
         (data,) = ctx.saved_tensors
-        own, *others = directions[3:]
+        data_direction, *parameter_directions = directions[3:]
         with _device_of(ctx.method.data, data):
-            tangents = {name: host(d) for name, d in zip(PARAMETERS, others, strict=True) if d is not None}
+            tangents = {
+                name: host(d) for name, d in zip(PARAMETERS, parameter_directions, strict=True) if d is not None
+            }
             if "shape" in tangents:
                 tangents["shape"] = np.atleast_1d(tangents["shape"])
-            if own is not None:
-                tangents[ctx.method.data] = _array(own)
-            return _tensor(ctx.method.push(ctx.sft, _array(data), tangents, ctx.call))
+            if data_direction is not None:
+                tangents[ctx.method.data] = _array(data_direction)
+            return _tensor(ctx.method.jvp(ctx.sft, _array(data), tangents, ctx.call))
 
 
 def apply(
@@ -107,24 +115,24 @@ def apply(
 
 
 def _array(tensor: Any) -> Any:
-    """Bring a tensor to an array of NumPy's, or of CuPy's from a CUDA device, of the same memory if it can be."""
+    """Convert a tensor to a NumPy array, or from a CUDA device to a CuPy array; share the memory if possible."""
     tensor = tensor.detach().resolve_conj().resolve_neg()
     tensor = tensor.to(_WIDER.get(tensor.dtype, tensor.dtype))
     return require("cupy", extra="cuda").from_dlpack(tensor) if tensor.is_cuda else tensor.numpy()
 
 
 def _tensor(array: Any) -> Any:
-    """Bring what the transforms return to a tensor."""
+    """Convert a result of a transform to a tensor."""
     return torch.from_dlpack(array) if is_device_array(array) else torch.as_tensor(array)
 
 
 def host(parameter: Any) -> Any:
-    """Bring a parameter to an array on the host, in double precision."""
+    """Convert a parameter to an array on the host, in double precision if it is a tensor."""
     return parameter.detach().to("cpu", torch.float64).numpy() if torch.is_tensor(parameter) else parameter
 
 
 def _device_of(name: str, data: Any) -> AbstractContextManager[Any]:
-    """Make the device of a tensor the one that CuPy works on."""
+    """Return a context in which CuPy uses the device of a tensor."""
     if not torch.is_tensor(data):
         raise TypeError(f"{name}={show(data)} must be a tensor")
     if data.device.type not in ("cpu", "cuda"):
