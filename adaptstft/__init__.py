@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from adaptstft.batch.table import TuningTable
     from adaptstft.denoising.entry import denoise
     from adaptstft.tracking.phase_retrieval import griffin_lim
-    from adaptstft.tracking.reassignment import Reassigned, Synchrosqueezed, reassign, synchrosqueeze
+    from adaptstft.tracking.reassignment import Reassigned, reassign
     from adaptstft.tracking.ridge_paths import Ridges, ridges
+    from adaptstft.tracking.synchrosqueezing import Synchrosqueezed, synchrosqueeze
     from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
     from adaptstft.transforms.gradient import Gradient
     from adaptstft.transforms.scipy_compatible import ShortTimeFFT
@@ -33,7 +34,7 @@ _ATTRIBUTES = {
     "Reassigned": "tracking.reassignment",
     "Ridges": "tracking.ridge_paths",
     "ShortTimeFFT": "transforms.scipy_compatible",
-    "Synchrosqueezed": "tracking.reassignment",
+    "Synchrosqueezed": "tracking.synchrosqueezing",
     "TuningResult": "tuning.result.result",
     "TuningTable": "batch.table",
     "denoise": "denoising.entry",
@@ -43,7 +44,7 @@ _ATTRIBUTES = {
     "optimize_many": "batch.many",
     "reassign": "tracking.reassignment",
     "ridges": "tracking.ridge_paths",
-    "synchrosqueeze": "tracking.reassignment",
+    "synchrosqueeze": "tracking.synchrosqueezing",
 }
 _SUBMODULES = ("criteria", "datasets", "testing", "windows")
 

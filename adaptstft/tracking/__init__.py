@@ -1,1 +1,1 @@
-"""Instantaneous frequencies, reassignment, and phases from magnitudes."""
+"""Instantaneous frequencies, reassignment and synchrosqueezing, and signals from magnitudes."""

@@ -1,4 +1,4 @@
-"""Signals from magnitudes: the algorithm of Griffin and Lim on transforms with any windows."""
+"""Phase retrieval: signals from magnitudes by the algorithm of Griffin and Lim, on transforms with any windows."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ def griffin_lim(
 ) -> Any:
     r"""Find a signal whose short-time Fourier transform has given magnitudes.
 
-    Transform and least-squares inverse take turns [1]_, the magnitudes being
-    replaced in between. Since the inverse is the exact one, the distance
+    Each iteration computes the transform, replaces its magnitudes by the given ones,
+    and computes the least-squares inverse [1]_. Because the inverse is exact, the
+    distance
 
     .. math:: \| |S| - A \| / \| A \|
 
-    from the magnitudes ``A`` (over the two-sided spectrum) never increases.
+    from the given magnitudes ``A`` (over the two-sided spectrum) never increases.
 
     Parameters
     ----------
     magnitude : array_like, shape (..., f_pts, p_num)
-        Magnitudes ``A``, not negative, of the slices that ``sft.stft`` has for `n` samples.
+        Magnitudes ``A``, not negative, in the shape of ``sft.stft`` of `n` samples.
     sft : AdaptiveShortTimeFFT
         An invertible transform.
     n : int
@@ -44,25 +45,26 @@ def griffin_lim(
     n_iter : int, optional
         Number of iterations.
     phase : array_like, shape of `magnitude`, optional
-        Phases to begin with, in radians. Random ones by default.
+        Initial phases in radians; random by default.
     rng : int or numpy.random.Generator, optional
         Seed of the random phases.
     full_output : bool, optional
-        Whether to return the distances as well.
+        Whether to return the distances too.
 
     Returns
     -------
     x : ndarray, shape (..., n)
         The signal.
     errors : ndarray of float64, shape (n_iter + 1,)
-        The distance before the first and after each iteration; only if
-        `full_output` is set.
+        The distance before the first iteration and after each one; only if
+        `full_output` is true.
 
     Raises
     ------
     ValueError
-        If magnitudes are negative, or their shape is not that of the transform
-        of `n` samples, or phases are not real or of another shape, or the transform is not invertible.
+        If magnitudes are negative or do not have the shape of the transform of `n`
+        samples, if phases are not real or have another shape, or if the transform is
+        not invertible.
 
     References
     ----------
@@ -110,7 +112,7 @@ def griffin_lim(
 
 
 def _as_phase(phase: Any, shape: tuple[int, ...], xp: Any) -> Any:
-    """Phases of the shape of the magnitudes, or one that broadcasts to it."""
+    """Check phases and broadcast them to the shape of the magnitudes."""
     angle = xp.asarray(as_inexact("phase", phase, device=xp is not np))
     check_finite("phase", angle)
     if np.iscomplexobj(angle):
@@ -122,7 +124,7 @@ def _as_phase(phase: Any, shape: tuple[int, ...], xp: Any) -> Any:
 
 
 def _multiplicity(sft: AdaptiveShortTimeFFT) -> Float64Array:
-    """How much of the two-sided energy each stored bin stands for."""
+    """Weight of each stored bin in the energy of the two-sided spectrum, shape (f_pts,)."""
     weights = np.ones(sft.f_pts)
     if sft.onesided_fft:
         paired = slice(1, -1 if sft.mfft % 2 == 0 else None)
@@ -132,5 +134,6 @@ def _multiplicity(sft: AdaptiveShortTimeFFT) -> Float64Array:
 
 
 def _phasor(S: AnyArray, size: AnyArray) -> AnyArray:
+    """Return ``S / |S|``, 1 where ``S`` is zero; `size` is ``|S|``."""
     safe = np.where(size > 0, size, 1)
     return np.where(size > 0, S / safe, 1)

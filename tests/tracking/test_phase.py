@@ -1,4 +1,4 @@
-"""Griffin and Lim's algorithm: its error never increases, whatever the windows."""
+"""The algorithm of Griffin and Lim: its error never increases, for all windows and modes."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def transforms():
 def test_error_never_increases(sft, rng):
     x = np.cos(0.004 * np.arange(N) ** 2) + 0.2 * rng.standard_normal((2, N))
     A = np.abs(sft.stft(x))
-    A *= rng.uniform(0.7, 1.3, A.shape)  # of no signal
+    A *= rng.uniform(0.7, 1.3, A.shape)  # no signal has these magnitudes
     y, errors = griffin_lim(A, sft, N, n_iter=40, rng=0, full_output=True)
     assert y.shape == x.shape
     assert np.all(np.diff(errors) <= 1e-12)
@@ -39,7 +39,7 @@ def test_right_phases_are_a_fixed_point(rng):
     assert errors.max() < 1e-12
 
 
-def test_seeds_repeat_and_single_precision_stays(rng):
+def test_equal_seeds_give_equal_results_in_the_precision_of_the_input(rng):
     sft = AdaptiveShortTimeFFT("hann", 40.5, 7.3, 1.0)
     A = np.abs(sft.stft(rng.standard_normal(N).astype(np.float32)))
     first, second = (griffin_lim(A, sft, N, n_iter=2, rng=5) for _ in range(2))

@@ -1,4 +1,4 @@
-"""Reassignment and synchrosqueezing: exact where theory says so, for all windows, modes and shapes."""
+"""Reassignment and synchrosqueezing: the cases in which theory gives the exact result, for all windows and modes."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ FS = 100.0
 N = 500
 TIME = np.arange(N) / FS
 EPS = np.finfo(float).eps
-#: Ends with exp(-18) = 1.5e-8 of its peak, which is what its derivative does not see.
+#: The window ends with exp(-18) = 1.5e-8 of its peak; its derivative does not include this jump.
 GAUSSIAN = ("gaussian", 12.0)
 JUMP = np.exp(-18.0)
 
@@ -53,14 +53,14 @@ KINDS = ["constant", "frame", "frequency", "bin"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_tone_is_put_at_its_frequency(kind, options):
     sft = transform(kind, **options)
-    for found in (
+    for frequency in (
         reassign(sft, chirp(13.37, 0.0)).f_hat,
         synchrosqueeze(sft, chirp(13.37, 0.0), order=1).frequency,
         synchrosqueeze(sft, chirp(13.37, 0.0)).frequency,
     ):
         where = near(reassign(sft, chirp(13.37, 0.0)), 13.37)
         # the jump at the ends, over the window's spectrum at 1.5 Hz, which is at least a thousandth of its peak
-        assert_allclose(found[where], 13.37, atol=1e3 * JUMP * FS / 40)
+        assert_allclose(frequency[where], 13.37, atol=1e3 * JUMP * FS / 40)
         assert where.sum() > 100
 
 
@@ -68,13 +68,13 @@ def test_tone_is_put_at_its_frequency(kind, options):
 @pytest.mark.parametrize("kind", KINDS)
 def test_second_order_finds_linear_chirps_and_their_rates(kind, options):
     sft = transform(kind, **options)
-    found = synchrosqueeze(sft, chirp(5.0, 4.0))
-    law = 5.0 + 4.0 * found.t
-    where = near(found, law)
-    assert_allclose(found.frequency[where], np.broadcast_to(law, where.shape)[where], atol=1e3 * JUMP * FS / 40)
-    assert_allclose(found.chirp_rate[where], 4.0, atol=1e4 * JUMP * FS / 40)
+    squeezed = synchrosqueeze(sft, chirp(5.0, 4.0))
+    law = 5.0 + 4.0 * squeezed.t
+    where = near(squeezed, law)
+    assert_allclose(squeezed.frequency[where], np.broadcast_to(law, where.shape)[where], atol=1e3 * JUMP * FS / 40)
+    assert_allclose(squeezed.chirp_rate[where], 4.0, atol=1e4 * JUMP * FS / 40)
     first = synchrosqueeze(sft, chirp(5.0, 4.0), order=1)
-    assert np.abs(first.frequency - law)[where].max() > 0.01  # which is why there is a second order
+    assert np.abs(first.frequency - law)[where].max() > 0.01  # the first order is not exact for chirps
     assert first.chirp_rate is None
 
 
@@ -83,7 +83,7 @@ def test_gaussian_reassignment_puts_linear_chirps_on_their_line(kind):
     r = reassign(transform(kind), chirp(5.0, 4.0))
     where = near(r, 5.0 + 4.0 * r.t)
     assert_allclose(r.f_hat[where], 5.0 + 4.0 * r.t_hat[where], atol=1e3 * JUMP * FS / 40)
-    assert np.abs(r.t_hat - r.t)[where].max() > 0.002  # they are not where the frames are
+    assert np.abs(r.t_hat - r.t)[where].max() > 0.002  # the energy is not at the times of the frames
 
 
 @pytest.mark.parametrize("window_offset", [0.0, 0.5])
@@ -92,12 +92,12 @@ def test_impulse_is_put_at_its_time(kind, window_offset):
     x = np.zeros(N)
     x[217] = 3.0
     r = reassign(transform(kind, "hann", window_offset=window_offset), x)
-    heard = r.P / r.P.max() > 1e-20
-    assert heard.sum() > 100
+    significant = r.P / r.P.max() > 1e-20
+    assert significant.sum() > 100
     # differences of times of up to 5 s, divided by windows of down to 1e-10 of their peak
-    assert_allclose(r.t_hat[heard], 2.17, atol=1e3 * EPS * N / FS / 1e-10)
-    still = np.broadcast_to(r.t + window_offset / FS, r.P.shape)
-    assert_allclose(r.t_hat[r.P == 0], still[r.P == 0], rtol=2 * EPS)
+    assert_allclose(r.t_hat[significant], 2.17, atol=1e3 * EPS * N / FS / 1e-10)
+    unmoved = np.broadcast_to(r.t + window_offset / FS, r.P.shape)
+    assert_allclose(r.t_hat[r.P == 0], unmoved[r.P == 0], rtol=2 * EPS)
 
 
 def test_definition_with_direct_sums():
@@ -130,47 +130,47 @@ def test_columns_sum_to_the_signal_and_the_inverse_is_exact(fft_mode, mfft, orde
         x = x + 1j * rng.standard_normal(x.shape)
     win_length = rng.uniform(40.0, 90.0, 200)
     options = {"positions": np.arange(200.0), "mfft": mfft, "fft_mode": fft_mode, "scale_to": "psd"}
-    found = synchrosqueeze(AdaptiveShortTimeFFT("hann", win_length, None, FS, **options), x, order=order)
-    total = found.S.sum(axis=-2)
+    squeezed = synchrosqueeze(AdaptiveShortTimeFFT("hann", win_length, None, FS, **options), x, order=order)
+    total = squeezed.S.sum(axis=-2)
     # sums of mfft terms of the size of the signal
     assert_allclose(total if np.iscomplexobj(x) else total.real, x, atol=100 * mfft * EPS)
-    assert_allclose(found.inverse(), x, atol=100 * EPS * np.abs(x).max())
-    assert found.inverse().dtype == x.dtype
+    assert_allclose(squeezed.inverse(), x, atol=100 * EPS * np.abs(x).max())
+    assert squeezed.inverse().dtype == x.dtype
 
 
 @pytest.mark.parametrize("options", [{}, {"phase_shift": None}, {"phase_shift": 7}, {"window_offset": 0.5}], ids=label)
 @pytest.mark.parametrize("kind", KINDS)
 def test_tone_keeps_its_amplitude_whatever_the_phase(kind, options):
-    found = synchrosqueeze(transform(kind, "blackman", **options), chirp(12.5, 0.0, amplitude=2.0), order=1)
-    row = np.abs(found.S[np.argmin(np.abs(found.f - 12.5))])[inner(found)]
-    # Beyond the bins near the tone, whose ratios hold, there are the sidelobes. Windows that differ at random from one
-    # frequency to the next are the worst case for a sum over frequencies.
+    squeezed = synchrosqueeze(transform(kind, "blackman", **options), chirp(12.5, 0.0, amplitude=2.0), order=1)
+    row = np.abs(squeezed.S[np.argmin(np.abs(squeezed.f - 12.5))])[inner(squeezed)]
+    # The ratios of the bins near the tone are exact, those of its sidelobes are not. Windows that differ at random from
+    # one frequency to the next are the worst case for a sum over frequencies.
     assert_allclose(row, 2.0, rtol=1e-3 if kind in ("constant", "frame") else 0.5)
 
 
 def test_per_bin_inverse_is_exact_to_the_tolerance():
     x = np.random.default_rng(3).standard_normal(N)
-    found = synchrosqueeze(transform("frequency", "hann", fft_mode="onesided"), x)
-    assert_allclose(found.inverse(), x, atol=1e-8)
+    squeezed = synchrosqueeze(transform("frequency", "hann", fft_mode="onesided"), x)
+    assert_allclose(squeezed.inverse(), x, atol=1e-8)
 
 
 def test_band_around_a_ridge_is_the_component():
     low, high = chirp(8.0, 3.0).real, 0.5 * chirp(30.0, 2.0).real
     sft = transform("frame", "hann", fft_mode="onesided")
-    found = synchrosqueeze(sft, low + high)
+    squeezed = synchrosqueeze(sft, low + high)
     middle = slice(60, -60)
-    for part, law in ((low, 8.0 + 3.0 * found.t), (high, 30.0 + 2.0 * found.t)):
-        back = found.inverse(law, width=6.0)
-        # bins far out in the sidelobes have other frequencies: a few thousandths of the energy
+    for part, law in ((low, 8.0 + 3.0 * squeezed.t), (high, 30.0 + 2.0 * squeezed.t)):
+        back = squeezed.inverse(law, width=6.0)
+        # distant sidelobes have other frequencies: a few thousandths of the energy
         assert np.linalg.norm((back - part)[middle]) < 0.03 * np.linalg.norm(part[middle])
-        assert_allclose(found.inverse(np.stack([law]).squeeze(), width=6.0), back)
+        assert_allclose(squeezed.inverse(np.stack([law]).squeeze(), width=6.0), back)
 
 
 def test_band_of_a_two_sided_transform_wraps_around():
     x = np.exp(2j * np.pi * 49.9 * TIME)
-    found = synchrosqueeze(transform("constant", "hann"), x, order=1)
-    assert_allclose(found.inverse(-50.1, width=2.0)[60:-60], x[60:-60], atol=0.02)
-    assert np.abs(found.inverse(20.0, width=2.0)).max() < 0.02
+    squeezed = synchrosqueeze(transform("constant", "hann"), x, order=1)
+    assert_allclose(squeezed.inverse(-50.1, width=2.0)[60:-60], x[60:-60], atol=0.02)
+    assert np.abs(squeezed.inverse(20.0, width=2.0)).max() < 0.02
 
 
 def test_channels_axes_and_single_precision():
@@ -187,10 +187,10 @@ def test_channels_axes_and_single_precision():
     assert r.P.shape == r.t_hat.shape == r.f_hat.shape == (3, 1, sft.f_pts, sft.p_num(N))
     assert_allclose(r.P[1, 0], sft.spectrogram(x[1]), rtol=1e-10)
     single = x.astype(np.float32)
-    found = synchrosqueeze(sft, single)
-    assert found.S.dtype == np.complex64 and found.inverse().dtype == np.float32
-    assert found.frequency.dtype == np.float64
-    assert_allclose(found.S, synchrosqueeze(sft, single.astype(float)).S, atol=4 * np.finfo(np.float32).eps)
+    squeezed = synchrosqueeze(sft, single)
+    assert squeezed.S.dtype == np.complex64 and squeezed.inverse().dtype == np.float32
+    assert squeezed.frequency.dtype == np.float64
+    assert_allclose(squeezed.S, synchrosqueeze(sft, single.astype(float)).S, atol=4 * np.finfo(np.float32).eps)
     assert reassign(sft, single).P.dtype == np.float32
     assert synchrosqueeze(transform("frame"), single.astype(np.complex64)).inverse().dtype == np.complex64
 
@@ -215,12 +215,12 @@ def test_transform_of_scipy():
     SFT = ShortTimeFFT.from_window("hann", FS, nperseg=65, noverlap=64, mfft=80)
     x = chirp(20.0, 3.0).real
     sft = AdaptiveShortTimeFFT.from_scipy(SFT, "hann")
-    found = synchrosqueeze(sft, x)
-    law = 20.0 + 3.0 * (found.t + 0.5 / FS)
-    where = near(found, law, 0.7)
+    squeezed = synchrosqueeze(sft, x)
+    law = 20.0 + 3.0 * (squeezed.t + 0.5 / FS)
+    where = near(squeezed, law, 0.7)
     # Hann's spectrum falls like 1/f**3, so that sampling and negative frequencies leave 1e-3 of a cell of 1.5 Hz
-    assert_allclose(found.frequency[where], np.broadcast_to(law, where.shape)[where], atol=3e-3)
-    assert_allclose(found.inverse(), x, atol=1e-13)
+    assert_allclose(squeezed.frequency[where], np.broadcast_to(law, where.shape)[where], atol=3e-3)
+    assert_allclose(squeezed.inverse(), x, atol=1e-13)
 
 
 def test_picture_collects_the_energy():
@@ -251,7 +251,12 @@ def test_picture_collects_the_energy():
         (transform(), np.zeros(0), ValueError, r"x is empty"),
         (transform(), [0.0, np.nan], ValueError, r"x has 1 NaN or infinite values of 2, the first at index 1"),
         (transform(fft_mode="onesided"), np.ones(9, complex), ValueError, r"x is complex"),
-        (transform(window="boxcar"), np.ones(9), ValueError, r"window 'boxcar' jumps, so its derivative says nothing"),
+        (
+            transform(window="boxcar"),
+            np.ones(9),
+            ValueError,
+            r"window 'boxcar' is not continuous, so its derivative does not",
+        ),
     ],
     ids=["transform", "empty", "nan", "complex", "window"],
 )
@@ -267,13 +272,13 @@ def test_bad_options():
     hollow = transform(window=lambda u: u**2 * (0.25 - u**2))
     with pytest.raises(ValueError, match=r"window 'callable' is 0 at its centre: it must be positive"):
         synchrosqueeze(hollow, x)
-    found = synchrosqueeze(sft, x)
+    squeezed = synchrosqueeze(sft, x)
     with pytest.raises(ValueError, match=r"frequency=3.0 and width=None must be given together"):
-        found.inverse(3.0)
+        squeezed.inverse(3.0)
     with pytest.raises(ValueError, match=r"width=0 must be greater than 0 Hz"):
-        found.inverse(3.0, 0)
-    with pytest.raises(ValueError, match=r"frequency has shape \(3,\): it must be one number, or have one for each"):
-        found.inverse([1.0, 2.0, 3.0], 1.0)
+        squeezed.inverse(3.0, 0)
+    with pytest.raises(ValueError, match=r"frequency has shape \(3,\): it must be one number, or one for each frame"):
+        squeezed.inverse([1.0, 2.0, 3.0], 1.0)
     r = reassign(sft, x)
     with pytest.raises(ValueError, match=r"t has shape \(2,\): it must be 1-D and increasing"):
         r.picture([1.0, 0.0])
@@ -285,7 +290,7 @@ def test_bad_options():
 def test_backends_agree(kind):
     x = np.random.default_rng(7).standard_normal(N)
     one, other = (synchrosqueeze(transform(kind, "hann", backend=backend), x) for backend in ("numba", "numpy"))
-    heard = np.abs(one.S) > 1e-3 * np.abs(one.S).max()
-    # ratios of numbers of down to a thousandth of the largest, and a bin that changes its row takes its part along
-    assert np.mean(np.abs(one.S - other.S)[heard] > 1e-9 * np.abs(one.S).max()) < 1e-3
+    significant = np.abs(one.S) > 1e-3 * np.abs(one.S).max()
+    # Ratios of numbers down to a thousandth of the largest one; a bin that changes its row also moves its energy.
+    assert np.mean(np.abs(one.S - other.S)[significant] > 1e-9 * np.abs(one.S).max()) < 1e-3
     assert_allclose(np.median(np.abs(one.frequency - other.frequency)), 0.0, atol=1e-10 * FS)

@@ -1,4 +1,4 @@
-"""Ridges: exact frequencies, honest uncertainties, the best path, and what is refused."""
+"""Ridges: exact frequencies, uncertainties that match the errors, the best path, and errors for bad input."""
 
 import itertools
 
@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import AdaptiveShortTimeFFT, datasets, ridges, windows
 from adaptstft.tracking.peaks import find_peaks
-from adaptstft.tracking.ridge_paths import strongest_path
+from adaptstft.tracking.ridge_grid import strongest_path
 
 FS = 200.0
 N = 1200
@@ -43,7 +43,7 @@ def inner(r):
 @pytest.mark.parametrize("kind", ["constant", "frame", "frequency", "bin"])
 def test_frequency_of_a_complex_tone_is_exact(kind, mode, options):
     r = ridges(transform(kind, fft_mode=mode, **options), tone(-31.2345, 0.7))
-    # to the tolerance of the last step, 1e-10 of the resolution, also where the window is cut by the signal's ends
+    # the tolerance is the last step, 1e-10 of the resolution, also where the ends of the signal cut the window
     assert_allclose(r.frequency, -31.2345, atol=1e-8)
     assert_allclose(r.amplitude, 0.7, rtol=1e-10)
     assert r.frequency.shape == r.uncertainty.shape == r.amplitude.shape == (1, r.t.size)
@@ -59,7 +59,7 @@ def test_linear_chirp_is_followed_exactly_within_the_signal():
 
 def test_real_tone_with_its_mirror_image():
     r = ridges(transform(window="blackmanharris"), tone(31.2345, 3.0).real)
-    # sidelobes of the image, 92 dB down, displace the peak by that part of the resolution
+    # the sidelobes of the mirror image, at -92 dB, displace the peak by that fraction of the resolution
     assert_allclose(r.frequency[0][inner(r)], 31.2345, atol=10 ** (-92 / 20) * FS / 60)
     assert_allclose(r.amplitude[0][inner(r)], 3.0, rtol=1e-4)
 
@@ -89,14 +89,14 @@ def test_two_ridges_keep_to_their_components():
     assert_allclose(r.frequency[order][:, where], law[:, where], atol=0.01)
 
 
-def test_ridges_along_one_another_come_by_their_strength():
+def test_ridges_are_in_the_order_of_their_strength():
     x = tone(20.0, 0.1) + tone(60.0, 1.0) + tone(-40.0, 0.4)
     r = ridges(transform(fft_mode="centered", window="blackmanharris"), x, n_ridges=3)
     assert_allclose(r.frequency[:, inner(r)].mean(axis=1), [60.0, -40.0, 20.0], atol=0.01)
     assert_allclose(r.amplitude[:, inner(r)].mean(axis=1), [1.0, 0.4, 0.1], rtol=1e-3)
 
 
-def test_bounds_and_rates_decide_what_is_followed():
+def test_bounds_and_rates_select_the_component():
     x = tone(20.0, 0.2) + tone(60.0) * (TIME < 3) + tone(80.0) * (TIME >= 3)
     sft = transform(fft_mode="centered")
     low = ridges(sft, x, f_bounds=(10.0, 30.0))
@@ -109,7 +109,7 @@ def test_bounds_and_rates_decide_what_is_followed():
 
 
 def test_default_rate_is_five_times_that_of_the_chirp_that_suits_the_windows(rng):
-    """In noise paths take every step that they may. A Gaussian's energy has half its variance."""
+    """In noise, paths take every legal step. The energy of a Gaussian has half the variance of the Gaussian."""
     sft = AdaptiveShortTimeFFT(GAUSSIAN, 80.0, 3, FS, mfft=256)
     suited = 1 / (2 * np.pi * (80.0 / FS / 8.0) ** 2)
     x = rng.standard_normal(N)
@@ -136,7 +136,7 @@ def test_channels_axis_and_precision():
 
 
 @pytest.mark.parametrize("kind", ["frame", "bin"])
-def test_silence_has_no_amplitude_and_no_certainty(kind):
+def test_silence_has_no_amplitude_and_infinite_uncertainty(kind):
     x = np.zeros((2, N))
     x[1, 700:] = tone(33.0).real[700:]
     r = ridges(transform(kind), x, n_ridges=2, orders=(1, 2))
@@ -150,7 +150,7 @@ def test_silence_has_no_amplitude_and_no_certainty(kind):
 
 
 def test_orders_are_followed_together():
-    """Each order is weak, all together are strong; the strongest component is none of them."""
+    """Each order is weak, their sum is strong, and the strongest component is not one of the orders."""
     s = datasets.run_up(20.0, 40.0, amplitudes=(0.35, 0.35, 0.35), fs=400.0, noise_std=0.5)
     x = s.x + np.sin(2 * np.pi * 150.0 * np.arange(s.x.size) / s.fs)
     sft = AdaptiveShortTimeFFT("hann", 200, 20, s.fs, mfft=512)
@@ -162,7 +162,7 @@ def test_orders_are_followed_together():
     assert np.std(error / r.uncertainty[0][where]) == pytest.approx(1.0, abs=0.35)
     assert r.amplitude.shape == (1, 3, r.t.size)
     assert_allclose(r.amplitude[0][:, where].mean(axis=1), 0.35, atol=0.05)
-    # three orders have (1 + 4 + 9) times the information of the first
+    # three orders have (1 + 4 + 9) times the Fisher information of the first
     alone = ridges(sft, s.x, f_bounds=(15, 49), max_rate=30.0)
     ratio = np.median(alone.uncertainty[0][where] / r.uncertainty[0][where])
     assert ratio == pytest.approx(np.sqrt(14.0), rel=0.25)
@@ -182,7 +182,7 @@ def test_uncertainty_covers_the_error(rate, window, noise, given):
     x = np.cos(2 * np.pi * (25.0 * TIME + rate / 2 * TIME**2)) + noise * rng.standard_normal((60, N))
     r = ridges(sft, x, noise_std=given)
     score = ((r.frequency[:, 0] - 25.0 - rate * r.t) / r.uncertainty[:, 0])[:, inner(r)].ravel()
-    # 660 values: 1.96 sigma hold 95 %, with a standard error of 0.9 % and heavier tails where noise is estimated
+    # 660 values: 95 % lie within 1.96 sigma, with a standard error of 0.9 %; estimated noise gives heavier tails
     assert score.size > 600
     assert np.mean(np.abs(score) < 1.96) == pytest.approx(0.95, abs=0.03)
     assert np.std(score) == pytest.approx(1.0, abs=0.1)
@@ -194,7 +194,7 @@ def test_uncertainty_of_complex_noise_and_of_colour():
     sft = AdaptiveShortTimeFFT("hann", 90.3, 90.0, FS, mfft=128, fft_mode="centered")
     r = ridges(sft, tone(25.0) + noise)
     score = ((r.frequency[:, 0] - 25.0) / r.uncertainty[:, 0])[:, inner(r)]
-    assert np.std(score) == pytest.approx(1.0, abs=0.12)  # 440 values: 3.4 %, and the estimate of the noise
+    assert np.std(score) == pytest.approx(1.0, abs=0.12)  # 440 values: 3.4 %, plus the error of the noise level
 
 
 def test_least_uncertain_window_for_a_chirp_is_shorter_than_the_most_concentrated():
@@ -205,8 +205,8 @@ def test_least_uncertain_window_for_a_chirp_is_shorter_than_the_most_concentrate
     sigma = np.linspace(0.6, 1.1, 101) / np.sqrt(2 * np.pi * rate)
     lengths = 10 * sigma * fs
     gaussian, centre, used = windows.resolve(("gaussian", 10.0)), np.full(101, 2000.0), np.ones((1, 101), dtype=bool)
-    found = find_peaks(x, gaussian, lengths[None], centre, 1 / fs, np.zeros(101), np.ones(1), used)
-    best = sigma[np.argmin(found.deviation)] * np.sqrt(2 * np.pi * rate)
+    peaks = find_peaks(x, gaussian, lengths[None], centre, 1 / fs, np.zeros(101), np.ones(1), used)
+    best = sigma[np.argmin(peaks.deviation)] * np.sqrt(2 * np.pi * rate)
     assert best == pytest.approx((3 / 7) ** 0.25, abs=0.01)
 
 
@@ -214,7 +214,7 @@ def test_least_uncertain_window_for_a_chirp_is_shorter_than_the_most_concentrate
 
 
 def all_paths(score, scale, limit):
-    """Best sum over every path there is."""
+    """Largest sum over all legal paths."""
     best = -np.inf
     for path in itertools.product(range(score.shape[1]), repeat=len(score)):
         steps = np.abs(np.diff(path))
@@ -224,7 +224,7 @@ def all_paths(score, scale, limit):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_strongest_path_is_the_best_of_all(seed):
+def test_strongest_path_is_the_best_of_all_paths(seed):
     rng = np.random.default_rng(seed)
     score = rng.exponential(size=(5, 6))
     scale, limit = rng.uniform(0.5, 3.0, 4), rng.integers(0, 4, 4)
@@ -276,9 +276,9 @@ def test_bad_signals():
         ridges(transform(), [1.0, np.inf])
 
 
-def test_orders_beyond_the_nyquist_frequency_play_no_part():
+def test_orders_beyond_the_nyquist_frequency_are_ignored():
     t = np.arange(4000) / 1000
-    x = np.cos(2 * np.pi * 330 * t) + np.cos(2 * np.pi * 12 * t)  # 3 * 330 Hz would be seen at 10 Hz
+    x = np.cos(2 * np.pi * 330 * t) + np.cos(2 * np.pi * 12 * t)  # 3 * 330 Hz would alias to 10 Hz
     sft = AdaptiveShortTimeFFT("hann", 400.0, 50, 1000.0, mfft=512)
     one = ridges(sft, x, orders=(1,), f_bounds=(300, 360))
     both = ridges(sft, x, orders=(1, 3), f_bounds=(300, 360))
@@ -287,10 +287,10 @@ def test_orders_beyond_the_nyquist_frequency_play_no_part():
     np.testing.assert_allclose(both.amplitude[0, 1], 0)
 
 
-def test_orders_beyond_the_nyquist_frequency_take_nothing_out():
+def test_orders_beyond_the_nyquist_frequency_remove_nothing():
     t = np.arange(4000) / 1000
     x = np.cos(2 * np.pi * 300 * t) + 0.5 * np.cos(2 * np.pi * 490 * t)
     sft = AdaptiveShortTimeFFT("hann", 400.0, 50, 1000.0, mfft=512)
-    found = ridges(sft, x, n_ridges=2, orders=(1, 2), f_bounds=(260, 495))
-    inner = (found.t > 0.5) & (found.t < 3.5)
-    np.testing.assert_allclose(np.sort(found.frequency[:, inner], axis=0).mean(axis=1), [300, 490], atol=0.1)
+    tracked = ridges(sft, x, n_ridges=2, orders=(1, 2), f_bounds=(260, 495))
+    inner = (tracked.t > 0.5) & (tracked.t < 3.5)
+    np.testing.assert_allclose(np.sort(tracked.frequency[:, inner], axis=0).mean(axis=1), [300, 490], atol=0.1)

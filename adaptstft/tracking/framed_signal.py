@@ -1,0 +1,96 @@
+"""A signal as channels, with the frames of a transform, on the host and in double precision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
+from adaptstft.common.validation import as_signal
+from adaptstft.engine.bins import BinFrames, bin_numbers
+from adaptstft.engine.plan import FramePlan
+from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+from adaptstft.transforms.axes import SignalLayout, spectra_to_public
+
+
+@dataclass(frozen=True)
+class FramedSignal:
+    """A signal and the frames of a transform.
+
+    Attributes
+    ----------
+    layout : SignalLayout
+        Channels and frames.
+    plan : FramePlan
+        Plan with unscaled windows. Bins are stored with the values that the FFT computes.
+    win_duration : ndarray, shape (frames, 1) or (frames, f_pts)
+        Window lengths in seconds.
+    centre_time : ndarray, shape (frames, 1)
+        Centres of the windows in seconds.
+    f : ndarray, shape (f_pts,)
+        Frequencies of the bins in Hz.
+    single : bool
+        Whether the signal of the user was in single precision.
+    """
+
+    layout: SignalLayout
+    plan: FramePlan
+    win_duration: Float64Array
+    centre_time: Float64Array
+    f: Float64Array
+    single: bool
+
+    def to_public(self, values: AnyArray) -> AnyArray:
+        """Return values of shape (channels, frames, f_pts) in shape (..., f_pts, frames)."""
+        return spectra_to_public(values, self.layout.lead, -2)
+
+
+def host_transform(sft: Any) -> AdaptiveShortTimeFFT:
+    """Check the type of a transform; return it, or an equal transform on the host if it uses CUDA."""
+    if not isinstance(sft, AdaptiveShortTimeFFT):
+        raise TypeError(
+            f"sft={type(sft).__name__} must be an AdaptiveShortTimeFFT, such as the sft of a TuningResult; "
+            "AdaptiveShortTimeFFT.from_scipy makes one from a transform of SciPy"
+        )
+    return sft.remade(backend="auto") if sft.backend == "cuda" else sft
+
+
+def frame_signal(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> FramedSignal:
+    """Check a signal and lay it out in the frames of a transform on the host."""
+    signal, _ = as_signal(x, axis, onesided=sft.onesided_fft)
+    single = signal.real.dtype == np.float32
+    signal = signal.astype(np.result_type(signal.dtype, np.float64), copy=False)
+    layout = sft._signal_layout(signal, None, None, 0, "zeros", -1)
+    mode = "onesided" if sft.onesided_fft else sft.fft_mode
+    plan = replace(layout.plan, scaling=None, fft_mode=mode)
+    frames = layout.frames
+    win_length = frames.win_length if isinstance(frames, BinFrames) else np.asarray(frames.win_length)[:, np.newaxis]
+    return FramedSignal(layout, plan, win_length * sft.T, frames.centre[:, np.newaxis] * sft.T, sft.f, single)
+
+
+def check_continuous_window(sft: AdaptiveShortTimeFFT) -> None:
+    """Raise unless the window is continuous: its derivative must exist everywhere."""
+    try:
+        sft.window.check_tunable()
+    except ValueError as error:
+        raise ValueError(
+            f"window {sft.window.spec!r} is not continuous, so its derivative does not give instantaneous frequencies: "
+            "it must fall to at most 0.1 at its ends, as 'hann' and 'gaussian' do"
+        ) from error
+
+
+def stft_of(sft: AdaptiveShortTimeFFT, framed: FramedSignal) -> ComplexArray:
+    """Return ``sft.stft`` of the signal, with its scaling and phases, shape (channels, frames, f_pts)."""
+    return np.swapaxes(sft.stft(framed.layout.channels[:, : framed.layout.n]), -1, -2)
+
+
+def phase_from_centre(sft: AdaptiveShortTimeFFT, framed: FramedSignal) -> ComplexArray:
+    """Return factors that move the origin of the phase to the window's centre, shape (1 or frames, f_pts)."""
+    frames = framed.layout.frames
+    if isinstance(frames, BinFrames):
+        after = frames.centre - frames.origin
+    else:
+        after = np.full(1, sft.window_offset - frames.phase_shift)
+    return np.asarray(np.exp(2j * np.pi / framed.plan.mfft * after[:, np.newaxis] * bin_numbers(framed.plan)))
