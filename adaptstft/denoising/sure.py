@@ -35,7 +35,8 @@ import numpy as np
 
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.denoising.shrinkage import Gain, threshold_ratio
-from adaptstft.engine.blocks import FrameBlocks
+from adaptstft.engine.blocks import WindowedBlocks
+from adaptstft.engine.forward import windowed_frames
 from adaptstft.engine.frames import Frames, PlacedFrames
 from adaptstft.engine.inverse import check_covered, window_overlap
 from adaptstft.engine.plan import FramePlan
@@ -121,7 +122,10 @@ class Shrinker:
         channels = len(self.y)
         sums = np.zeros(((4 if gradient else 2) * channels, self.n), self.y.dtype)
 
-        def add(_: slice, block: PlacedFrames, rows: WindowRows, first: int, stretch: AnyArray) -> None:
+        blocks = WindowedBlocks(self.plan, self.frames, np.float64)
+
+        def add(_: slice, block: PlacedFrames, first: int, stretch: AnyArray) -> None:
+            rows = blocks.windows(block)
             own = self._windowed(self._ones, block, rows)
             variance = _energy(own)
             for c, signal in enumerate(self.y):
@@ -133,11 +137,9 @@ class Shrinker:
                     slack = (self._slack(g, phase) * own).astype(self.y.dtype, copy=False)
                     for row, values in enumerate((self.plan.inverse_fft(g.value * S), slack)):
                         out = stretch[(2 * k + row) * channels + c]
-                        self.plan.kernels.overlap_add(
-                            values, rows.w, rows.scale, block.start, block.count, block.offset, first, out
-                        )
+                        self.plan.kernels.overlap_add(values, rows.w, rows.scale, *block.place, first, out)
 
-        FrameBlocks(self.plan, self.frames, np.float64).accumulate(add, sums, 0)
+        blocks.accumulate(add, sums, 0)
         sums *= self._inverse_overlap
         return self._shrunk(*sums.reshape(-1, channels, self.n))
 
@@ -152,9 +154,7 @@ class Shrinker:
 
     def _windowed(self, signal: AnyArray, block: PlacedFrames, rows: WindowRows) -> AnyArray:
         """Frames of a signal times their windows, in the FFT's layout."""
-        out = np.empty((len(block), self.plan.mfft), signal.dtype)
-        self.plan.kernels.load_frames(signal, rows.w, rows.scale, block.start, block.count, block.offset, out)
-        return out
+        return windowed_frames(self.plan, signal, block, rows)
 
     def _gain(self, S: ComplexArray, variance: Float64Array, threshold: float) -> tuple[Gain, Float64Array]:
         energy = S.real**2 + S.imag**2
@@ -187,7 +187,11 @@ class Shrinker:
         d_threshold = np.zeros((len(self.y), len(self.frames)))
         win_length, positions = np.zeros((2, len(self.frames)))
 
-        def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
+        blocks = WindowedBlocks(self.plan, self.frames, np.float64, gradient=True)
+
+        def work(i: int) -> None:
+            part, block = blocks[i]
+            rows = blocks.windows(block)
             reducer = Reducer(self.plan, block, rows)
             pull = _Pull(self, block, rows, reducer)
             for c in range(len(self.y)):
@@ -195,7 +199,7 @@ class Shrinker:
             reducer.add(pull.window_cotangent(), self._ones)
             win_length[part], positions[part], _ = reducer.derivatives()
 
-        FrameBlocks(self.plan, self.frames, np.float64, gradient=True).run(work)
+        blocks.run(work)
         return RiskGradients(d_threshold.sum(axis=1), win_length, positions)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,21 +23,20 @@ _PIECE = 1 << 14
 
 @dataclass(frozen=True)
 class PlacedFrames:
-    """Sample ranges and FFT layout of a block of frames; every array has one entry a frame.
+    """Sample ranges of a block of frames and their columns in the FFT's input; arrays have one entry for each frame.
 
     Attributes
     ----------
     win_length : ndarray of float64
         Window lengths.
     lead : ndarray of float64
-        First sample of the frame relative to the window's centre.
+        First sample of the frame relative to the centre of the window.
     start, count : ndarray of int64
         First sample in the signal, and number of samples.
     offset : ndarray of int64
-        Column of the first sample in the FFT's input, whose column 0 is the
-        sample from which the phase counts.
+        Column of the first sample in the FFT's input. Column 0 holds the sample from which the FFT counts the phase.
     delta : ndarray of float64
-        What the real phase origin exceeds that sample by.
+        Position of the frame relative to that sample: the phase counts from the position.
     """
 
     win_length: Float64Array
@@ -60,23 +60,23 @@ class PlacedFrames:
         )
 
     @property
-    def width(self) -> int:
-        """Largest number of samples of a frame."""
-        return int(self.count.max(initial=1))
+    def place(self) -> tuple[IntArray, IntArray, IntArray]:
+        """First sample, number of samples and column of each frame: arguments of the kernels."""
+        return self.start, self.count, self.offset
 
     def covered(self) -> tuple[int, int]:
-        """Range of samples from the first to one past the last that any frame takes."""
+        """Range of samples from the first to one past the last of all frames."""
         return int(self.start.min()), int((self.start + self.count).max())
 
 
 def _lay_out(
     win_length: Float64Array, positions: Float64Array, mfft: int, window_offset: float, phase_shift: int, moved: int
 ) -> PlacedFrames:
-    """Lay out frames; `moved` is added to the indices of their samples."""
+    """Compute sample ranges and columns; `moved` is added to the indices of the samples."""
     centre = positions + window_offset
     start = np.ceil(centre - win_length / 2).astype(np.int64)
     count = np.ceil(centre + win_length / 2).astype(np.int64) - start
-    # rounding of centre +- win_length/2 far from the origin must not let a frame outgrow the FFT
+    # rounding of centre +- win_length/2 far from the origin must not make a frame longer than the FFT
     count = np.minimum(count, mfft)
     anchor = np.floor(positions + 0.5).astype(np.int64)
     offset = (start - anchor - phase_shift) % mfft
@@ -85,23 +85,26 @@ def _lay_out(
 
 @dataclass(frozen=True)
 class Frames:
-    """Lengths and times of the frames of a transform; a slice of them is laid out as `PlacedFrames`.
+    """Lengths and positions of the frames of a transform with one window for each frame.
 
-    All frames laid out at once would be six arrays, which exceed all else for hours of sound.
+    A slice of them is a `PlacedFrames`. It is computed block by block: for hours of sound its six arrays would take
+    more memory than all others.
 
     Attributes
     ----------
     win_length, positions : ndarray of float64
-        Window lengths and real times.
+        Window lengths and real positions.
     mfft : int
         Length of the FFT.
     window_offset : float
-        Centre of a window relative to its frame's time.
+        Centre of a window relative to the position of its frame.
     phase_shift : int
-        Origin of the phase relative to the frame's time.
+        Origin of the phase relative to the position.
     shift : int
-        What is added to the indices of all samples.
+        Number added to the indices of all samples.
     """
+
+    per_bin: ClassVar[bool] = False
 
     win_length: Float64Array
     positions: Float64Array
@@ -114,7 +117,7 @@ class Frames:
         return self.positions.size
 
     def __getitem__(self, part: slice) -> PlacedFrames:
-        # copies, as kernels warn of views from broadcasting
+        # copies, since kernels warn about read-only views
         win_length, positions = self.win_length[part].copy(), self.positions[part].copy()
         return _lay_out(win_length, positions, self.mfft, self.window_offset, self.phase_shift, self.shift)
 
@@ -127,19 +130,29 @@ class Frames:
         return self.positions + (self.window_offset + self.shift)
 
     def moved(self, samples: int) -> Frames:
-        """Return the frames in the indices of a signal with `samples` more before its first."""
+        """Return the frames of the signal with `samples` more samples before its first."""
         return replace(self, shift=self.shift + samples)
 
     @property
+    def length_rows(self) -> Float64Array:
+        """Window lengths for products with arrays (frames, f_pts): shape (frames, 1)."""
+        return np.asarray(self.win_length)[:, np.newaxis]
+
+    @property
+    def phase_lag(self) -> Float64Array:
+        """Distance from the origin of the phase to the centre of the window: shape (1,)."""
+        return np.full(1, self.window_offset - self.phase_shift)
+
+    @property
     def share_window(self) -> bool:
-        """Whether every frame has the same window samples."""
+        """True if all frames have the same window samples."""
         if not len(self) or not np.all(self.win_length == self.win_length[0]):
             return False
         first = self[:1].lead
         return all(bool(np.all(piece.lead == first)) for piece in self._pieces())
 
     def covered(self) -> tuple[int, int]:
-        """Range of samples from the first to one past the last that any frame takes."""
+        """Range of samples from the first to one past the last of all frames."""
         lows, highs = zip(*(piece.covered() for piece in self._pieces()), strict=True)
         return min(lows), max(highs)
 
@@ -149,7 +162,7 @@ def make_frames(
 ) -> Frames:
     """Make frames with window lengths `win_length` at real `positions`.
 
-    `phase_shift` moves the origin of the phase to ``times + phase_shift``.
+    The phase counts from ``positions + phase_shift``.
     """
     win_length, positions = np.asarray(win_length, dtype=float), np.asarray(positions, dtype=float)
     size = np.broadcast_shapes(win_length.shape, positions.shape)

@@ -1,14 +1,19 @@
-"""Analysis and synthesis for both kinds of frames: one window for all bins, or one for each."""
+"""Analysis, synthesis and their derivatives for both kinds of frames.
+
+`Frames` have one window for each frame, `BinFrames` a window for each bin. Only this file distinguishes them; both have
+``len``, slices, `moved`, `covered`, `per_bin`, `length_rows` and `phase_lag`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 
-from adaptstft.common.typing import AnyArray, ComplexArray
+from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array, FloatArray
 from adaptstft.engine import inverse
 from adaptstft.engine.bin_inverse import (
     FrameOperator,
@@ -16,16 +21,25 @@ from adaptstft.engine.bin_inverse import (
     bin_synthesis_adjoint,
     bin_synthesis_vjp,
     bin_synthesize,
+    is_solvable,
 )
-from adaptstft.engine.bins import BinFrames, BinSpectra, bin_adjoint, bin_forward, bin_gradients
+from adaptstft.engine.bins import BinFrames, bin_energy_vjp, bin_forward, bin_gradients, bin_signal_gradient
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.gradients import Gradients
+from adaptstft.engine.jvp import Direction, bin_jvp, bin_synthesis_jvp, frame_jvp, frame_synthesis_jvp
 from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.spectrogram import Spectrogram, frame_spectrogram, frame_spectrogram_vjp
+from adaptstft.engine.statistics import Statistics, statistics, statistics_cotangent
 from adaptstft.engine.vjp import frame_vjp, power_cotangent, stored_cotangent
 
+AnyFrames = Frames | BinFrames
 
-def analyse(plan: FramePlan, x: AnyArray, frames: Frames | BinFrames) -> ComplexArray:
+# ---------------------------------------------------------------------------------------
+# Analysis
+
+
+def analyse(plan: FramePlan, x: AnyArray, frames: AnyFrames) -> ComplexArray:
     """Transform channels ``x``, shape (channels, n), to shape (channels, frames, f_pts)."""
     if isinstance(frames, BinFrames):
         return bin_forward(plan, x, frames).S
@@ -35,7 +49,7 @@ def analyse(plan: FramePlan, x: AnyArray, frames: Frames | BinFrames) -> Complex
 def analysis_vjp(
     plan: FramePlan,
     x: AnyArray,
-    frames: Frames | BinFrames,
+    frames: AnyFrames,
     g: AnyArray,
     *,
     want_x: bool,
@@ -43,15 +57,55 @@ def analysis_vjp(
     positions: bool,
     shape: bool,
 ) -> Gradients:
-    """Pull a cotangent of `analyse` back to the parameters and the signal, as far as they are wanted.
+    """Gradients of a loss from its cotangent of `analyse`.
 
-    Without `positions`, which take time of their own, the derivative in them has no meaning.
+    With `parameters` they contain the gradients with respect to the windows, with `shape` also to the shape parameters,
+    and with `want_x` that with respect to the signal. Without `positions` that with respect to the positions is
+    meaningless, which saves time.
     """
-    if not isinstance(frames, BinFrames):
+    if isinstance(frames, Frames):
         make = stored_cotangent(plan, g, frames, np.result_type(x.dtype, np.complex64), phase=positions)
         return frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
-    spectra = bin_forward(plan, x, frames, gradient=True, centre=positions, shape=shape) if parameters else None
-    return _bin_vjp(plan, x, frames, spectra, g, want_x=want_x, phase=positions)
+    dx = bin_signal_gradient(plan, x, frames, g) if want_x else None
+    if not parameters:
+        return Gradients(np.zeros(0), np.zeros(0), np.zeros(0), dx)
+    spectra = bin_forward(plan, x, frames, gradient=True, centre=positions, shape=shape)
+    return replace(bin_gradients(plan, spectra, g, phase=positions), data=dx)
+
+
+def analysis_jvp(
+    plan: FramePlan, x: AnyArray, frames: AnyFrames, dx: AnyArray | None, direction: Direction | None
+) -> ComplexArray:
+    """Differentiate `analyse` in the direction of `dx`, shaped like ``x``, and `direction`; None means zero."""
+    if direction is None:
+        return analyse(plan, cast(AnyArray, dx), frames)
+    if isinstance(frames, BinFrames):
+        return bin_jvp(plan, x, frames, dx, direction)
+    return frame_jvp(plan, x, frames, dx, direction)
+
+
+# ---------------------------------------------------------------------------------------
+# Energies
+
+
+def analyse_power(plan: FramePlan, x: AnyArray, frames: AnyFrames, *, keep: bool) -> Spectrogram:
+    """Compute the spectrogram of channels ``x``, shape (channels, n); `keep` keeps the spectra for `power_vjp`."""
+    if isinstance(frames, BinFrames):
+        S = bin_forward(plan, x, frames).S
+        return Spectrogram(plan, x, frames, S.real**2 + S.imag**2, S if keep else None)
+    return frame_spectrogram(plan, x, frames, keep=keep)
+
+
+def power_vjp(
+    of: Spectrogram, cotangent: FloatArray, *, want_x: bool, parameters: bool, positions: bool, shape: bool
+) -> Gradients:
+    """Gradients of a loss from its cotangent of `analyse_power`; the arguments are those of `analysis_vjp`."""
+    assert of.spectra is not None
+    wanted = {"want_x": want_x, "parameters": parameters, "shape": shape}
+    if isinstance(of.frames, BinFrames):
+        g = 2 * cotangent * of.spectra
+        return analysis_vjp(of.plan, of.x, of.frames, g, positions=positions, **wanted)
+    return frame_spectrogram_vjp(of.plan, of.x, of.frames, of.spectra, cotangent, **wanted)
 
 
 def energies(S: ComplexArray) -> AnyArray:
@@ -63,7 +117,7 @@ def energies(S: ComplexArray) -> AnyArray:
 def energies_and_vjp(
     plan: FramePlan,
     x: AnyArray,
-    frames: Frames | BinFrames,
+    frames: AnyFrames,
     *,
     want_x: bool,
     parameters: bool,
@@ -72,18 +126,13 @@ def energies_and_vjp(
 ) -> tuple[AnyArray, Callable[[AnyArray], Gradients]]:
     """Return the energies of all bins, shape (channels, frames, f_pts), and their VJP.
 
-    The VJP takes the derivative of a loss with respect to the energies, on the host or the device. It computes the
-    gradients that are requested, as `analysis_vjp` does.
+    The VJP takes the derivative of a loss with respect to the energies, on the host or the device, and returns the
+    gradients that `analysis_vjp` would. With a window for each bin one pass computes the transform and its derivatives;
+    otherwise nothing is kept, and the gradients take another FFT.
     """
     if isinstance(frames, BinFrames):
         spectra = bin_forward(plan, x, frames, gradient=parameters, centre=positions, shape=shape)
-        S, derivatives = spectra.S, spectra if parameters else None
-
-        def vjp_of_bins(by_energy: AnyArray) -> Gradients:
-            g = plan.kernels.asarray(2 * by_energy) * S
-            return _bin_vjp(plan, x, frames, derivatives, g, want_x=want_x, phase=False)
-
-        return energies(S), vjp_of_bins
+        return energies(spectra.S), partial(bin_energy_vjp, plan, x, frames, spectra, want_x=want_x)
 
     def vjp(by_energy: AnyArray) -> Gradients:
         make = power_cotangent(plan, by_energy)
@@ -92,49 +141,60 @@ def energies_and_vjp(
     return energies(forward(plan, x, frames)), vjp
 
 
-def _bin_vjp(
+def sum_statistics(plan: FramePlan, x: AnyArray, frames: AnyFrames, stats: Statistics) -> Float64Array:
+    """Statistics of each frame, summed over bins and channels: shape (len(stats), frames)."""
+    if isinstance(frames, Frames):
+        return statistics(plan, x, frames, stats)[0]
+    energy = plan.kernels.to_host(energies(bin_forward(plan, x, frames).S))
+    return np.array([stats.terms(k, energy)[0].sum(axis=(0, 2)) for k in range(len(stats))])
+
+
+def statistics_vjp(
     plan: FramePlan,
     x: AnyArray,
-    frames: BinFrames,
-    spectra: BinSpectra | None,
-    g: ComplexArray,
+    frames: AnyFrames,
+    stats: Statistics,
+    weights: Float64Array,
     *,
     want_x: bool,
-    phase: bool,
+    parameters: bool,
+    shape: bool,
 ) -> Gradients:
-    """Return the gradients for a cotangent `g` of windows per bin; `spectra` are None if the parameters are constant.
+    """Gradients of ``sum_kp weights[k, p] * statistic_k[p]``; the arguments are those of `analysis_vjp`."""
+    if isinstance(frames, Frames):
+        make = statistics_cotangent(plan, stats, weights)
+        return frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
+    spectra = bin_forward(plan, x, frames, gradient=parameters, shape=shape)
+    energy = plan.kernels.to_host(energies(spectra.S))
+    rate = sum(row[:, np.newaxis] * stats.terms(k, energy)[1] for k, row in enumerate(weights))
+    return bin_energy_vjp(plan, x, frames, spectra, rate, want_x=want_x)
 
-    `phase` says whether the loss depends on the phase.
-    """
-    dx = None
-    if want_x:
-        dx = bin_adjoint(plan, g, frames, 0, x.shape[-1], real=not np.iscomplexobj(x)).astype(x.dtype)
-    if spectra is None:
-        return Gradients(np.zeros(0), np.zeros(0), np.zeros(0), dx)
-    return replace(bin_gradients(plan, spectra, g, phase=phase), data=dx)
+
+# ---------------------------------------------------------------------------------------
+# Synthesis
 
 
 @dataclass(frozen=True)
 class Span:
-    """Which samples a synthesis returns, and on which the signal may be other than zero.
+    """Samples that a synthesis returns, and samples where the signal may be other than zero.
 
     Attributes
     ----------
     k0, k1 : int
         Range to return.
     low, high : int
-        Range of the signal, of which windows per bin make one system of equations.
+        Range of the signal. Windows for each bin make one system of equations of it.
     """
-
-    @property
-    def inside(self) -> tuple[int, int]:
-        """Part of the range to return where the signal may be other than zero."""
-        return max(self.k0, self.low), max(min(self.k1, self.high), max(self.k0, self.low))
 
     k0: int
     k1: int
     low: int
     high: int
+
+    @property
+    def inside(self) -> tuple[int, int]:
+        """Part of the range to return where the signal may be other than zero."""
+        return max(self.k0, self.low), max(min(self.k1, self.high), max(self.k0, self.low))
 
     def crop(self, x: AnyArray, xp: Any = np) -> AnyArray:
         """Return samples ``k0 <= n < k1`` of a signal on ``low <= n < high``, zero outside."""
@@ -152,10 +212,10 @@ class Span:
 
 
 def synthesise(
-    plan: FramePlan, spectra: AnyArray, frames: Frames | BinFrames, span: Span, tol: float, maxiter: int | None
+    plan: FramePlan, spectra: AnyArray, frames: AnyFrames, span: Span, tol: float, maxiter: int | None
 ) -> tuple[AnyArray, InverseInfo]:
-    """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), in the range that is asked for."""
-    if not isinstance(frames, BinFrames):
+    """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), on the samples of `span`."""
+    if isinstance(frames, Frames):
         x = inverse.synthesize(plan, spectra, frames, span.low, span.high)
         return span.crop(x, plan.kernels.xp), InverseInfo(0, 0.0, 0.0)
     operator = FrameOperator(plan, frames, span.low, span.high, span.inside)
@@ -167,7 +227,7 @@ def synthesise(
 def synthesis_vjp(
     plan: FramePlan,
     spectra: AnyArray,
-    frames: Frames | BinFrames,
+    frames: AnyFrames,
     span: Span,
     cotangent: AnyArray,
     tol: float,
@@ -175,8 +235,8 @@ def synthesis_vjp(
     parameters: bool,
     shape: bool,
 ) -> Gradients:
-    """Pull a cotangent of `synthesise` back to the transform and, if they are wanted, the parameters."""
-    if not isinstance(frames, BinFrames):
+    """Gradients of a loss from its cotangent of `synthesise`, with `parameters` also with respect to the frames."""
+    if isinstance(frames, Frames):
         g = span.embed(cotangent, plan.kernels.xp)
         wanted = {"parameters": parameters, "shape": shape}
         return inverse.frame_synthesis_vjp(plan, spectra, frames, span.low, span.high, g, **wanted)
@@ -188,9 +248,36 @@ def synthesis_vjp(
     return bin_synthesis_vjp(operator, spectra, span.embed(cotangent), tol, shape=shape)
 
 
-def frame_bounds(plan: FramePlan, frames: Frames | BinFrames, n: int) -> tuple[float, float]:
+def synthesis_jvp(
+    plan: FramePlan,
+    spectra: AnyArray,
+    frames: AnyFrames,
+    span: Span,
+    d_spectra: AnyArray | None,
+    direction: Direction | None,
+    tol: float,
+) -> AnyArray:
+    """Differentiate `synthesise` in the direction of `d_spectra` and `direction`; None means zero."""
+    if direction is None:
+        return synthesise(plan, cast(AnyArray, d_spectra), frames, span, tol, None)[0]
+    if isinstance(frames, BinFrames):
+        operator = FrameOperator(plan, frames, span.low, span.high, span.inside)
+        dx = bin_synthesis_jvp(operator, spectra, d_spectra, direction, tol)
+    else:
+        dx = frame_synthesis_jvp(plan, spectra, frames, span.low, span.high, d_spectra, direction)
+    return span.crop(dx, plan.kernels.xp)
+
+
+def frame_bounds(plan: FramePlan, frames: AnyFrames, n: int) -> tuple[float, float]:
     """Frame bounds of the two-sided transform for signals of `n` samples."""
     if isinstance(frames, BinFrames):
         return FrameOperator(plan, frames, 0, n).bounds()
     overlap = plan.mfft * inverse.window_overlap(plan, frames, 0, n)
     return float(overlap.min()), float(overlap.max())
+
+
+def is_invertible(plan: FramePlan, frames: AnyFrames, low: int, high: int) -> bool:
+    """Return True if every signal on samples ``low <= n < high`` is determined by its transform."""
+    if isinstance(frames, BinFrames):
+        return is_solvable(FrameOperator(plan, frames, low, high))
+    return bool(np.all(inverse.is_covered(inverse.window_overlap(plan, frames, low, high))))

@@ -1,8 +1,10 @@
-"""FFT of frames and what all frames of a transform have in common."""
+"""The FFT of frames, and the settings that all frames of a transform share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from types import ModuleType
 from typing import cast
 
@@ -14,7 +16,7 @@ from adaptstft.windows import Window
 
 @dataclass(frozen=True)
 class FFTPlan:
-    """FFT of frames: its length, mode and scaling, and what computes it.
+    """FFT of frames: length, mode, scaling and backend.
 
     Attributes
     ----------
@@ -25,9 +27,9 @@ class FFTPlan:
     scaling : str or None
         ``"magnitude"``, ``"psd"`` or None.
     kernels : module
-        The inner loops, from ``adaptstft.kernels.resolve``.
+        The backend, from `adaptstft.kernels.resolve`.
     workers : int
-        Number of threads.
+        Number of threads, unless the backend has a number of its own.
     """
 
     mfft: int
@@ -38,7 +40,7 @@ class FFTPlan:
 
     @property
     def onesided(self) -> bool:
-        """Whether negative frequencies are left out."""
+        """True if the bins of negative frequencies are not stored."""
         return self.fft_mode in ("onesided", "onesided2X")
 
     @property
@@ -48,39 +50,53 @@ class FFTPlan:
 
     @property
     def power_gain(self) -> float:
-        """Factor on ``|S|**2`` of the bins that stand for two in mode ``"onesided2X"``."""
+        """Factor on ``|S|**2`` of the mirrored bins: more than 1 in mode ``"onesided2X"``."""
         if self.fft_mode != "onesided2X":
             return 1.0
         return 2.0 if self.scaling == "psd" else 4.0
 
     @property
     def interior(self) -> slice:
-        """The bins of a one-sided spectrum that have a mirror image."""
+        """Mirrored bins: those of a one-sided spectrum whose negative frequency is not stored."""
         return slice(1, -1 if self.mfft % 2 == 0 else None)
 
-    def fft(self, frames: AnyArray) -> AnyArray:
-        """FFT of the rows, in the order of bins that SciPy's FFTs have."""
-        fft = self.kernels.fft
-        return cast(AnyArray, (fft.rfft if self.onesided else fft.fft)(frames, axis=-1))
+    @property
+    def threads(self) -> int:
+        """Number of threads that work on blocks of frames."""
+        return cast(int, self.kernels.WORKERS or self.workers)
 
-    def adjoint_fft(self, spectra: AnyArray) -> AnyArray:
-        """Unscaled inverse FFT; one-sided spectra come with mirrored bins halved."""
+    @property
+    def fft(self) -> Callable[[AnyArray], AnyArray]:
+        """FFT of the rows of an array; bins are in the order of SciPy's FFTs."""
+        return cast(Callable[[AnyArray], AnyArray], self.kernels.fft.rfft if self.onesided else self.kernels.fft.fft)
+
+    @property
+    def adjoint_fft(self) -> Callable[[AnyArray], AnyArray]:
+        """Inverse FFT of the rows without the factor ``1/mfft``; mirrored bins must be halved before."""
+        fft = self.kernels.fft
         if self.onesided:
-            return cast(AnyArray, self.kernels.fft.irfft(spectra, n=self.mfft, axis=-1, norm="forward"))
-        return cast(AnyArray, self.kernels.fft.ifft(spectra, axis=-1, norm="forward"))
+            return partial(fft.irfft, n=self.mfft, axis=-1, norm="forward")
+        return partial(fft.ifft, axis=-1, norm="forward")
 
     def store(self, spectra: AnyArray) -> AnyArray:
-        """Scale and order the bins of an FFT as the mode says; may change `spectra`."""
+        """Scale and order the bins of an FFT as `fft_mode` says; may change `spectra`."""
         if self.power_gain != 1:
             spectra[:, self.interior] *= self.power_gain**0.5
-        return self.kernels.fft.fftshift(spectra, axes=-1) if self.fft_mode == "centered" else spectra
+        return self.stored_order(spectra)
+
+    def stored_order(self, bins: AnyArray) -> AnyArray:
+        """Bring rows from the order of an FFT's bins to the order in which bins are stored."""
+        return cast(AnyArray, self.kernels.fft.fftshift(bins, axes=-1)) if self.fft_mode == "centered" else bins
+
+    def fft_order(self, stored: AnyArray) -> AnyArray:
+        """Inverse of `stored_order`."""
+        return cast(AnyArray, self.kernels.fft.ifftshift(stored, axes=-1)) if self.fft_mode == "centered" else stored
 
     def inverse_fft(self, stored: AnyArray, delta: Float64Array | None = None) -> AnyArray:
-        """Invert `store` and `fft`, undoing a rotation of the phase by `delta` in between."""
+        """Inverse of `fft` and `store`; `delta` is the rotation of the phase between them, in samples."""
         turned = delta is not None and bool(np.any(delta))
         spectra = self.kernels.xp.array(stored, order="C") if turned or self.power_gain != 1 else stored
-        if self.fft_mode == "centered":
-            spectra = self.kernels.fft.ifftshift(spectra, axes=-1)
+        spectra = self.fft_order(spectra)
         if self.power_gain != 1:
             spectra[:, self.interior] /= self.power_gain**0.5
         if turned:
@@ -90,13 +106,13 @@ class FFTPlan:
         return cast(AnyArray, self.kernels.fft.ifft(spectra, axis=-1))
 
     def bin_layout(self) -> tuple[float, bool, bool]:
-        """Gain, whether bins are mirrored, whether the Nyquist bin exists: as the kernels take them."""
+        """Power gain, whether bins are mirrored, and whether there is a Nyquist bin: arguments of the kernels."""
         return self.power_gain, self.onesided, self.mfft % 2 == 0
 
 
 @dataclass(frozen=True)
 class FramePlan(FFTPlan):
-    """What all frames of a transform with tunable windows have in common.
+    """Settings that all frames of a transform with tunable windows share.
 
     Attributes
     ----------
@@ -105,9 +121,9 @@ class FramePlan(FFTPlan):
     T : float
         Sampling interval in seconds.
     window_offset : float
-        Centre of a window relative to its frame's time, in samples.
+        Centre of a window relative to the position of its frame, in samples.
     amplitude : float
-        Extra factor on the window, for criteria that do not depend on it.
+        Additional factor on the window. Scale-free criteria do not depend on it.
     """
 
     window: Window
@@ -116,5 +132,5 @@ class FramePlan(FFTPlan):
     amplitude: float = 1.0
 
     def single(self) -> FramePlan:
-        """Return the transform for use on one thread, within a block of others."""
+        """Return the plan for a single thread, for work within a block."""
         return replace(self, workers=1)

@@ -1,8 +1,8 @@
-r"""Sums over the bins of each frame, of which additive criteria are made, and their derivatives in one pass.
+r"""Sums over the bins of each frame, of which additive criteria are made, and their gradients.
 
-For a sum :math:`C = \sum_q \phi(E_q)` the first of the sums over a frame that `adaptstft.engine.vjp` derives takes no
-adjoint frame: :math:`c \sum v\,\omega(u)` is the derivative in the logarithm of the scale, and as every energy grows
-with :math:`c^2`,
+For a sum :math:`C = \sum_q \phi(E_q)` of the energies ``E_q = |S[q, p]|**2`` the first sum of `adaptstft.engine.vjp`
+needs no adjoint frame: :math:`c \sum v\,\omega(u)` is the derivative with respect to :math:`\log c`, and every energy
+is proportional to :math:`c^2`, so
 
 .. math::
 
@@ -18,26 +18,25 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.engine.blocks import Blocks, FrameBlocks
+from adaptstft.engine.blocks import FrameBlocks, WindowedBlocks
 from adaptstft.engine.forward import windowed_spectra
 from adaptstft.engine.frames import Frames, PlacedFrames
 from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.vjp import CotangentMaker, Reducer
-from adaptstft.engine.window_samples import WindowRows
 from adaptstft.windows.chebyshev import Series
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """The sums ``sum E**a`` or ``sum E**a log E`` that an additive criterion is made of.
+    """Sums ``sum_q E_q**a`` or ``sum_q E_q**a log E_q``, of which an additive criterion is made.
 
     Attributes
     ----------
     exponents : ndarray of float64
-        ``a`` of each statistic.
+        Exponent ``a`` of each statistic.
     logs : ndarray of bool
-        Whether it has the factor ``log E``.
+        True for each statistic with the factor ``log E``.
     """
 
     exponents: Float64Array
@@ -45,12 +44,12 @@ class Statistics:
 
     @classmethod
     def of(cls, *terms: tuple[float, bool]) -> Statistics:
-        """Make them from pairs ``(a, log)``."""
+        """Make statistics from pairs ``(a, log)``."""
         return cls(np.array([a for a, _ in terms], dtype=float), np.array([log for _, log in terms], dtype=bool))
 
     @property
     def pairs(self) -> list[tuple[float, bool]]:
-        """The pairs ``(a, log)`` they are made from."""
+        """Pairs ``(a, log)``, as `of` takes them."""
         return [(float(a), bool(log)) for a, log in zip(self.exponents, self.logs, strict=True)]
 
     def __len__(self) -> int:
@@ -61,7 +60,7 @@ class Statistics:
         return Statistics(self.exponents[k : k + 1], self.logs[k : k + 1])
 
     def terms(self, k: int, energy: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Terms of statistic `k` and their slopes in ``E``; a slope that is infinite at ``E = 0`` is left at zero."""
+        """Terms of statistic `k` and their derivatives in ``E``, zero where a derivative is infinite at ``E = 0``."""
         a, log = float(self.exponents[k]), bool(self.logs[k])
         if not log and a in (1.0, 2.0, 3.0):
             return energy ** int(a), a * energy ** int(a - 1)
@@ -74,7 +73,7 @@ class Statistics:
         return power * energy * logarithm, power * (a * logarithm + 1)
 
     def is_energy(self, k: int) -> bool:
-        """Whether statistic `k` is the energy ``sum |S|**2``."""
+        """Return True if statistic `k` is the energy ``sum_q E_q``."""
         return bool(self.exponents[k] == 1 and not self.logs[k])
 
 
@@ -88,155 +87,190 @@ def statistics(
     positions: bool = True,
     shape: bool = False,
 ) -> tuple[Float64Array, Gradients | None]:
-    """Sum the statistics over bins and channels, for each frame.
+    """Compute the statistics of each frame, summed over bins and channels.
 
-    One FFT a frame and channel, and one more for the derivatives of each
-    statistic that is not the energy.
+    This takes one FFT for each frame and channel, and with `gradient` one more for each statistic that is not the
+    energy.
 
     Parameters
     ----------
-    plan : Transform
+    plan : FramePlan
         The transform.
     x : ndarray, shape (channels, n)
         The signal.
     frames : Frames
         The frames.
     stats : Statistics
-        What to sum.
+        The statistics.
     gradient : bool, optional
-        Whether to return the derivatives as well.
+        True to return the gradients as well.
     positions, shape : bool, optional
-        Whether those with respect to the positions and the shape parameters are among them; arrays without frames
-        otherwise.
+        True to include those with respect to the positions and the shape parameters; the arrays are empty otherwise.
 
     Returns
     -------
     values : ndarray, shape (len(stats), frames)
         The sums.
     gradients : Gradients or None
-        Those of each sum, shape (len(stats), frames); those with respect to the shape parameters have the shape
+        Derivative of each sum with respect to its frame, shape (len(stats), frames); for the shape parameters
         (n_shape, len(stats), frames).
     """
-    n_stats, n_frames = len(stats), len(frames)
-    values = np.zeros((n_stats, n_frames))
+    size = (len(stats), len(frames))
+    values = np.zeros(size)
     if not gradient:
-        _sum_alone(plan, x, frames, stats, values)
+        windowed = WindowedBlocks(plan, frames, x.real.dtype)
+        windowed.run(_Values(plan, x, stats, values, windowed).work)
         return values, None
-    d_shape = np.zeros((len(plan.window.shape) if shape else 0, n_stats, n_frames))
-    d = Gradients(np.zeros((n_stats, n_frames)), np.zeros((n_stats, n_frames if positions else 0)), d_shape)
+    d_shape = np.zeros((len(plan.window.shape) if shape else 0, *size))
+    gradients = Gradients(np.zeros(size), np.zeros((size[0], size[1] if positions else 0)), d_shape)
     series = plan.window.series_in(x.real.dtype)
     if series is None or d_shape.size:
-        _sum_with_rows(plan, x, frames, stats, values, d)
+        windowed = WindowedBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d_shape.size))
+        windowed.run(_RowGradients(plan, x, stats, values, windowed, gradients).work)
     else:
-        _Fused(plan, x, stats, series).run(frames, values, d)
-    return values, d
+        blocks = FrameBlocks(plan, frames, x.real.dtype)
+        blocks.run(_FusedGradients(plan, x, stats, values, blocks, gradients, series).work)
+    return values, gradients
 
 
-def _sum_alone(plan: FramePlan, x: AnyArray, frames: Frames, stats: Statistics, values: Float64Array) -> None:
-    def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
+@dataclass(frozen=True)
+class _Values:
+    """Computes the statistics of a block of frames, and writes them to `values`."""
+
+    plan: FramePlan
+    x: AnyArray
+    stats: Statistics
+    values: Float64Array
+    blocks: WindowedBlocks
+
+    def work(self, i: int) -> None:
+        """Compute block `i`."""
+        plan, stats, (part, block) = self.plan, self.stats, self.blocks[i]
+        rows = self.blocks.windows(block)
         sums = np.zeros((len(stats), len(block)))
-        for signal in x:
-            spectra = windowed_spectra(plan, signal, block, rows, blocks)
+        for signal in self.x:
+            spectra = windowed_spectra(plan, signal, block, rows, self.blocks)
             plan.kernels.statistics(spectra, *plan.bin_layout(), stats.exponents, stats.logs, sums)
-        values[:, part] = sums
-
-    blocks = FrameBlocks(plan, frames, x.real.dtype)
-    blocks.run(work)
+        self.values[:, part] = sums
 
 
-class _Fused:
-    """Sums and their derivatives in lengths and centres, in as few calls of kernels as there are FFTs between them.
+@dataclass(frozen=True)
+class _RowGradients:
+    """Computes statistics and gradients of a block for any window, whose samples and derivatives are in rows."""
 
-    The windows are polynomials, and evaluated frame by frame within the kernels.
-    """
+    plan: FramePlan
+    x: AnyArray
+    stats: Statistics
+    values: Float64Array
+    blocks: WindowedBlocks
+    gradients: Gradients
 
-    def __init__(self, plan: FramePlan, x: AnyArray, stats: Statistics, series: Series) -> None:
-        self.plan, self.x, self.stats, self.series = plan, x, stats, series
-        self.energies = [k for k in range(len(stats)) if stats.is_energy(k)]
-        self.through_fft = [k for k in range(len(stats)) if not stats.is_energy(k)]
-        self.bin_layout = plan.bin_layout()
-        scaling = {None: 0, "magnitude": 1, "psd": 2}[plan.scaling]
-        self.scaling = (scaling, plan.T, plan.amplitude, plan.window_offset, plan.power_gain, plan.onesided)
-
-    def run(self, frames: Frames, values: Float64Array, d: Gradients) -> None:
-        """Write the sums of all frames to `values` and the derivatives to `d`."""
-        stats = self.stats
-
-        def work(part: slice, block: PlacedFrames) -> None:
-            sums, gradients = np.zeros((len(stats), len(block))), np.zeros((len(stats), 2, len(block)))
-            for signal in self.x:
-                self._add(signal, block, blocks, sums, gradients)
-            values[:, part] = sums
-            d.win_length[:, part] = gradients[:, 0]
-            if d.positions.size:
-                d.positions[:, part] = gradients[:, 1]
-
-        blocks = Blocks(self.plan, frames, self.x.real.dtype)
-        blocks.each(work)
-
-    def _add(
-        self, x: AnyArray, block: PlacedFrames, blocks: Blocks, sums: Float64Array, gradients: Float64Array
-    ) -> None:
-        """Add the sums of one channel, and the derivatives, shape (len(stats), 2, frames)."""
-        plan, series, stats, n = self.plan, self.series, self.stats, len(block)
-        scales, growth, energy = np.empty((2, n)), np.empty(n), np.zeros((2, n))
-        place = (block.win_length, block.lead, block.start, block.count, block.offset)
-        buffer = blocks.scratch("frames", (n, plan.mfft), x.dtype)
-        table = (series.value, series.derivative, series.plateau)
-        plan.kernels.load_frames_and_energy_gradient(x, *table, *place, *self.scaling, buffer, scales, energy)
-        spectra = plan.fft(buffer)
-        for k in self.energies:
-            gradients[k] += energy
-        for k in self.through_fft:
-            last = k == self.through_fft[-1]  # and then the spectra make room for it
-            g = spectra if last else blocks.scratch("cotangent", spectra.shape, spectra.dtype)
-            first = k == self.through_fft[0]
-            some, chosen, out = (stats, k, sums) if first else (stats.only(k), 0, np.zeros((1, n)))
-            terms = (some.exponents, some.logs, chosen)
-            plan.kernels.statistics_and_cotangent(spectra, *self.bin_layout, *terms, out, growth, g)
-            y = plan.adjoint_fft(g)
-            plan.kernels.window_gradient(y, x, series.derivative, series.plateau, *place, scales, growth, gradients[k])
-
-
-def _sum_with_rows(
-    plan: FramePlan, x: AnyArray, frames: Frames, stats: Statistics, values: Float64Array, d: Gradients
-) -> None:
-    """Do it for windows of every kind and their shapes, with the windows of a block held in rows."""
-    n_stats = len(stats)
-
-    def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
-        sums = np.zeros((n_stats, len(block)))
-        reducers = [Reducer(plan, block, rows) for _ in range(n_stats)]
-        for signal in x:
-            spectra = windowed_spectra(plan, signal, block, rows, blocks)
+    def work(self, i: int) -> None:
+        """Compute block `i`."""
+        plan, stats, out, (part, block) = self.plan, self.stats, self.gradients, self.blocks[i]
+        rows = self.blocks.windows(block)
+        sums = np.zeros((len(stats), len(block)))
+        reducers = [Reducer(plan, block, rows) for _ in range(len(stats))]
+        for signal in self.x:
+            spectra = windowed_spectra(plan, signal, block, rows, self.blocks)
             plan.kernels.statistics(spectra, *plan.bin_layout(), stats.exponents, stats.logs, sums)
             for k, reducer in enumerate(reducers):
-                _add_derivatives(plan, signal, spectra, stats.only(k), reducer, blocks)
-        values[:, part] = sums
+                if stats.is_energy(k):
+                    reducer.add_energy(signal, spectra)
+                else:
+                    reducer.add(plan.adjoint_fft(self._cotangent(spectra, stats.only(k))), signal)
+        self.values[:, part] = sums
         for k, reducer in enumerate(reducers):
-            d.win_length[k, part], centre, d.shape[:, k, part] = reducer.derivatives()
-            if d.positions.size:
-                d.positions[k, part] = centre
+            out.win_length[k, part], centre, out.shape[:, k, part] = reducer.derivatives()
+            if out.positions.size:
+                out.positions[k, part] = centre
 
-    blocks = FrameBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d.shape.size))
-    blocks.run(work)
+    def _cotangent(self, spectra: AnyArray, one: Statistics) -> AnyArray:
+        g = self.blocks.scratch("cotangent", spectra.shape, spectra.dtype)
+        weights = np.ones((1, len(spectra)))
+        self.plan.kernels.cotangent(spectra, *self.plan.bin_layout(), one.exponents, one.logs, weights, g)
+        return g
 
 
-def _add_derivatives(
-    plan: FramePlan, x: AnyArray, spectra: AnyArray, one: Statistics, reducer: Reducer, blocks: FrameBlocks
-) -> None:
-    """Add the sums of one statistic's adjoint frames to the `reducer`."""
-    if one.is_energy(0):
-        reducer.add_energy(x, spectra)
-        return
-    g = blocks.scratch("cotangent", spectra.shape, spectra.dtype)
-    ones = np.ones((1, len(spectra)))
-    plan.kernels.cotangent(spectra, *plan.bin_layout(), one.exponents, one.logs, ones, g)
-    reducer.add(plan.adjoint_fft(g), x)
+@dataclass(frozen=True)
+class _FusedGradients:
+    """Computes statistics and gradients of a block with one kernel before and one after each FFT.
+
+    The windows are polynomials, which the kernels evaluate frame by frame.
+    """
+
+    plan: FramePlan
+    x: AnyArray
+    stats: Statistics
+    values: Float64Array
+    blocks: FrameBlocks
+    gradients: Gradients
+    series: Series
+
+    def work(self, i: int) -> None:
+        """Compute block `i`."""
+        plan, out, (part, block) = self.plan, self.gradients, self.blocks[i]
+        sums, gradients = np.zeros((len(self.stats), len(block))), np.zeros((len(self.stats), 2, len(block)))
+        energies = [k for k in range(len(self.stats)) if self.stats.is_energy(k)]
+        others = [k for k in range(len(self.stats)) if k not in energies]
+        scales = np.empty((2, len(block)))
+        for signal in self.x:
+            energy = np.zeros((2, len(block)))
+            spectra = plan.fft(self._windowed_frames(signal, block, scales, energy))
+            gradients[energies] += energy
+            if not others:
+                plan.kernels.statistics(spectra, *plan.bin_layout(), self.stats.exponents, self.stats.logs, sums)
+            for k in others:
+                g, growth = self._cotangent(spectra, k, sums, first=k == others[0], last=k == others[-1])
+                self._add_gradients(plan.adjoint_fft(g), signal, block, scales, growth, gradients[k])
+        self.values[:, part] = sums
+        out.win_length[:, part] = gradients[:, 0]
+        if out.positions.size:
+            out.positions[:, part] = gradients[:, 1]
+
+    def _windowed_frames(
+        self, x: AnyArray, block: PlacedFrames, scales: Float64Array, energy: Float64Array
+    ) -> AnyArray:
+        """Windowed frames of one channel; write the scales of the windows and the gradients of the energy."""
+        buffer = self.blocks.scratch("frames", (len(block), self.plan.mfft), x.dtype)
+        series, plan = self.series, self.plan
+        table = (series.value, series.derivative, series.plateau)
+        place = (block.win_length, block.lead, *block.place)
+        scaling = {None: 0, "magnitude": 1, "psd": 2}[plan.scaling]
+        settings = (scaling, plan.T, plan.amplitude, plan.window_offset, plan.power_gain, plan.onesided)
+        plan.kernels.load_frames_and_energy_gradient(x, *table, *place, *settings, buffer, scales, energy)
+        return buffer
+
+    def _cotangent(
+        self, spectra: AnyArray, k: int, sums: Float64Array, *, first: bool, last: bool
+    ) -> tuple[AnyArray, Float64Array]:
+        """Cotangent of statistic `k` and its derivative with respect to ``log c``.
+
+        The first call adds all statistics to `sums`, the last overwrites the spectra.
+        """
+        growth = np.empty(len(spectra))
+        g = spectra if last else self.blocks.scratch("cotangent", spectra.shape, spectra.dtype)
+        stats, row, out = (self.stats, k, sums) if first else (self.stats.only(k), 0, np.zeros((1, len(spectra))))
+        terms = (stats.exponents, stats.logs, row)
+        self.plan.kernels.statistics_and_cotangent(spectra, *self.plan.bin_layout(), *terms, out, growth, g)
+        return g, growth
+
+    def _add_gradients(
+        self,
+        y: AnyArray,
+        x: AnyArray,
+        block: PlacedFrames,
+        scales: Float64Array,
+        growth: Float64Array,
+        out: Float64Array,
+    ) -> None:
+        """Add the derivatives with respect to lengths and centres from the adjoint frames `y` to `out`."""
+        series, place = self.series, (block.win_length, block.lead, *block.place)
+        self.plan.kernels.window_gradient(y, x, series.derivative, series.plateau, *place, scales, growth, out)
 
 
 def statistics_cotangent(plan: FramePlan, stats: Statistics, weights: Float64Array) -> CotangentMaker:
-    """Cotangents of ``sum_kp weights[k, p] * statistic_k[p]``; a loss of ``|S|`` has no phase."""
+    """Cotangents of ``sum_kp weights[k, p] * statistic_k[p]``, a loss without phase."""
 
     def make(channel: int, part: slice, spectra: Callable[[], AnyArray]) -> tuple[AnyArray, Float64Array]:
         own = spectra()

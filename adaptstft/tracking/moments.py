@@ -32,7 +32,7 @@ import numpy as np
 
 from adaptstft.common.typing import AnyArray, BoolArray, ComplexArray, Float64Array
 from adaptstft.engine.bins import BinFrames, bin_forward
-from adaptstft.engine.blocks import FrameBlocks
+from adaptstft.engine.blocks import WindowedBlocks
 from adaptstft.engine.forward import windowed_spectra
 from adaptstft.engine.frames import Frames, PlacedFrames
 from adaptstft.engine.plan import FramePlan
@@ -68,8 +68,11 @@ def compute_moments(framed: FramedSignal, *, time: bool, second: bool) -> Moment
 def _frame_moments(plan: FramePlan, x: AnyArray, frames: Frames, count: int) -> Moments:
     """Compute the first `count` transforms with one window per frame."""
     out = np.empty((count, x.shape[0], len(frames), plan.f_pts), complex)
+    blocks = WindowedBlocks(plan, frames, np.float64, gradient=True)
 
-    def work(part: slice, block: PlacedFrames, rows: WindowRows) -> None:
+    def work(i: int) -> None:
+        part, block = blocks[i]
+        rows = blocks.windows(block)
         for j, weighted in enumerate(_weighted_windows(block, rows, count)):
             for channel, signal in enumerate(x):
                 spectra = windowed_spectra(plan, signal, block, weighted, blocks)
@@ -77,7 +80,6 @@ def _frame_moments(plan: FramePlan, x: AnyArray, frames: Frames, count: int) -> 
                     plan.kernels.rotate(spectra, block.delta, plan.mfft, plan.onesided, 1.0)
                 out[j, channel, part] = plan.store(spectra)
 
-    blocks = FrameBlocks(plan, frames, np.float64, gradient=True)
     blocks.run(work)
     return Moments(*out)
 

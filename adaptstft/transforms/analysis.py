@@ -11,10 +11,8 @@ import numpy as np
 from adaptstft.common.device import is_device_array, to_host
 from adaptstft.common.typing import ComplexArray, FloatArray, Padding, Parameter
 from adaptstft.common.validation import as_index, as_inexact, as_signal, check_finite, check_option, check_tangents
-from adaptstft.engine.jvp import analysis_jvp
-from adaptstft.engine.operator import analyse, analysis_vjp
+from adaptstft.engine.operator import analyse, analyse_power, analysis_jvp, analysis_vjp, power_vjp
 from adaptstft.engine.padding import pad
-from adaptstft.engine.spectrogram import PowerPass
 from adaptstft.transforms.axes import SignalLayout
 from adaptstft.transforms.derivatives import ParameterDerivatives, requested_derivatives
 from adaptstft.transforms.gradient import Gradient
@@ -112,7 +110,7 @@ class Analysis(ParameterDerivatives):
             raise ValueError(f"x and y must have the same shape, got {np.shape(x)} and {np.shape(y)}")
         if y is None or y is x:
             layout = self._signal_layout(x, p0, p1, k_offset, padding, axis)
-            return layout.to_public(PowerPass.of(layout.plan, layout.channels, layout.frames, keep=False).power)
+            return layout.to_public(analyse_power(layout.plan, layout.channels, layout.frames, keep=False).power)
         Sx = self.stft(x, p0, p1, k_offset=k_offset, padding=padding, axis=axis)
         Sy = self.stft(y, p0, p1, k_offset=k_offset, padding=padding, axis=axis)
         return cast(ComplexArray, Sx * Sy.conj())
@@ -153,7 +151,7 @@ class Analysis(ParameterDerivatives):
         True
         """
         layout = self._signal_layout(x, None, None, k_offset, padding, axis)
-        forward = PowerPass.of(layout.plan, layout.channels, layout.frames, keep=True)
+        forward = analyse_power(layout.plan, layout.channels, layout.frames, keep=True)
 
         def vjp(cotangent: Any, wrt: tuple[Parameter, ...] | None = None) -> Gradient:
             chosen = self._check_wrt(wrt)
@@ -161,7 +159,7 @@ class Analysis(ParameterDerivatives):
             if np.iscomplexobj(g):
                 raise TypeError("cotangent is complex, but a spectrogram is real")
             check_finite("cotangent", g)
-            back = forward.pull_back(layout.from_public(g, self.f_pts), **requested_derivatives(chosen))
+            back = power_vjp(forward, layout.from_public(g, self.f_pts), **requested_derivatives(chosen))
             gradient = self._gradient(chosen, layout.first, back.win_length, back.positions, back.shape)
             return replace(gradient, x=layout.signal_like(back.data))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array, Parameter
 from adaptstft.common.validation import as_direction
-from adaptstft.engine.jvp import Motion
+from adaptstft.engine.jvp import Direction
 from adaptstft.transforms.geometry import TransformGeometry
 from adaptstft.transforms.gradient import Gradient, hop_gradient
 
@@ -50,7 +50,7 @@ class ParameterDerivatives(TransformGeometry):
             return np.asarray(win_length.sum()) if self._win_length.ndim == 0 else win_length
         return win_length.T if self._num_slice_lengths is not None else win_length.sum(axis=0)[:, np.newaxis]
 
-    def _motion(self, tangents: Mapping[str, Any], first: int, p_num: int) -> Motion | None:
+    def _motion(self, tangents: Mapping[str, Any], first: int, p_num: int) -> Direction | None:
         """Return the motion of slices from `first` on in the direction `tangents`; None if no parameter moves."""
         if not set(tangents) & WINDOW_PARAMETERS:
             return None
@@ -65,7 +65,7 @@ class ParameterDerivatives(TransformGeometry):
         n_shape = len(self._window.shape)
         shape = as_direction("shape", tangents["shape"], (n_shape,)) if "shape" in tangents else np.zeros(0)
         size = (p_num, self.f_pts) if self.per_bin else (p_num,)
-        return Motion(np.broadcast_to(win_length.T, size), positions, shape)
+        return Direction(np.broadcast_to(win_length.T, size), positions, shape)
 
 
 def requested_derivatives(chosen: set[str]) -> dict[str, bool]:

@@ -19,11 +19,10 @@ from adaptstft.common.validation import (
     check_tangents,
 )
 from adaptstft.engine import inverse
-from adaptstft.engine.bin_inverse import FrameOperator, InverseInfo, is_solvable
+from adaptstft.engine.bin_inverse import InverseInfo
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import Frames
-from adaptstft.engine.jvp import synthesis_jvp
-from adaptstft.engine.operator import Span, frame_bounds, synthesis_vjp, synthesise
+from adaptstft.engine.operator import Span, frame_bounds, is_invertible, synthesis_jvp, synthesis_vjp, synthesise
 from adaptstft.transforms.axes import SpectraLayout, check_axes
 from adaptstft.transforms.derivatives import WINDOW_PARAMETERS, ParameterDerivatives
 from adaptstft.transforms.gradient import Gradient
@@ -47,8 +46,7 @@ class Synthesis(ParameterDerivatives):
         low, high = int(np.ceil(positions[0])), int(np.floor(positions[-1])) + 1
         if high <= low:
             return True
-        overlap = inverse.window_overlap(self._plan, cast(Frames, self._frames(p0, p1)), low, high)
-        return bool(np.all(inverse.is_covered(overlap)))
+        return is_invertible(self._plan, self._frames(p0, p1), low, high)
 
     def _typical_slices(self) -> tuple[int, int, Float64Array]:
         """Return a range of slices that is representative, and the positions that its windows must cover."""
@@ -69,8 +67,7 @@ class Synthesis(ParameterDerivatives):
             low, high = int(np.ceil(positions[0])), int(np.floor(positions[-1])) + 1
         else:  # the slices are all that touch the longest signal with p1 slices
             low, high = 0, self._need_hop("invertible").longest_signal(p1)
-        operator = FrameOperator(self._plan, cast(BinFrames, self._frames(p0, p1)), low, max(high, low + 1))
-        return is_solvable(operator)
+        return is_invertible(self._plan, self._frames(p0, p1), low, max(high, low + 1))
 
     def _signal_frames(self, n: int) -> Frames | BinFrames:
         """Return the frames of all slices for signals of `n` samples."""

@@ -22,7 +22,7 @@ from scipy.ndimage import spline_filter1d
 
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.engine.bins import BinSpectra, bin_scales, threads
+from adaptstft.engine.bins import BinSpectra, bin_scales
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
@@ -167,7 +167,7 @@ class BasisTransforms:
             def work(i: int) -> None:
                 kept[i] = self._make(self.parts[i])
 
-            run_blocks(len(self.parts), work, threads(plan))
+            run_blocks(len(self.parts), work, plan.threads)
             self.kept = kept
 
     @property
@@ -206,5 +206,5 @@ class BasisTransforms:
             own[1] /= kernels.asarray(win_length[part] * self.basis.step)
             out[:, :, part] = own
 
-        run_blocks(len(self.parts), work, threads(self.plan))
+        run_blocks(len(self.parts), work, self.plan.threads)
         return BinSpectra(out[0], out[1])
