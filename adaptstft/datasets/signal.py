@@ -1,4 +1,4 @@
-"""Signals by the laws of their frequencies, with the truth that is known of them."""
+"""Signals from the frequency laws of their components, and checks that all generators have."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ Seed: TypeAlias = int | np.random.Generator | None
 
 @dataclass(frozen=True, eq=False)
 class Signal:
-    """A generated signal and what is known of it.
+    """A synthetic signal with the frequencies of its components and the positions of its clicks.
 
     Attributes
     ----------
     x : ndarray, shape (n,)
-        The samples, noise included.
+        The samples, including noise.
     fs : float
         Sampling rate in Hz.
     name : str
-        The name of the function that made it.
+        Name of the function that made the signal.
     clean : ndarray, shape (n,)
-        The samples before noise was added; equal to `x` without noise.
+        The samples without noise.
     frequency : ndarray, shape (n_components, n)
-        Instantaneous frequency of every component in Hz, NaN where a component is silent. Clicks are not
+        Instantaneous frequency of each component in Hz, NaN where a component is silent. Clicks are not
         components.
     chirp_rate : ndarray, shape (n_components, n)
         Derivative of `frequency` in Hz/s, NaN where a component is silent.
     clicks : ndarray of int, shape (n_clicks,)
         Sample indices of the clicks, increasing.
     joints : ndarray of int, shape (n_joints,)
-        Sample indices where the law of the signal changes, increasing. Within a window length of these the
-        optimum is not that of a single component.
+        Sample indices where a frequency law changes, increasing. Within a window length of these samples the best
+        window is not the best window of a single component.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Signal:
         Parameters
         ----------
         ratio : float
-            Length over standard deviation of the window.
+            Window length divided by the standard deviation of the window.
 
         Returns
         -------
@@ -98,15 +98,38 @@ def from_laws(
     click_height: float = 0.0,
     joints: Sequence[int] | IntArray = (),
 ) -> Signal:
-    """Sum the components that the frequency laws describe, and the clicks."""
-    heard = ~np.isnan(frequency)
-    step = np.where(heard, frequency, 0.0) / fs
-    # Midpoint sums make the phase of a linear law exact: a left sum would delay the law by half a sample.
+    """Make a signal as the sum of components with given frequency laws, and of clicks.
+
+    Parameters
+    ----------
+    name : str
+        Name of the function that makes the signal.
+    fs : float
+        Sampling rate in Hz.
+    frequency, chirp_rate : ndarray, shape (n_components, n)
+        Instantaneous frequency in Hz and its derivative in Hz/s, NaN where a component is silent.
+    amplitude : float or ndarray
+        Amplitudes, of a shape that broadcasts to `frequency`.
+    clicks : sequence of int
+        Sample indices of the clicks, increasing.
+    click_height : float
+        Height of the clicks.
+    joints : sequence of int
+        Sample indices where a frequency law changes, increasing.
+
+    Returns
+    -------
+    Signal
+        The signal without noise.
+    """
+    sounding = ~np.isnan(frequency)
+    step = np.where(sounding, frequency, 0.0) / fs
+    # With the trapezoidal rule the phase of a linear chirp is exact; a left sum would delay the law by half a sample.
     cycles = np.concatenate([np.zeros((len(step), 1)), np.cumsum((step[:, 1:] + step[:, :-1]) / 2, axis=1)], axis=1)
-    x = np.sum(np.where(heard, amplitude * np.sin(2 * np.pi * cycles), 0.0), axis=0)
-    where = np.asarray(clicks, dtype=np.int64)
-    if where.size:
-        x[where] += check_positive("click_height", click_height)
+    x = np.sum(np.where(sounding, amplitude * np.sin(2 * np.pi * cycles), 0.0), axis=0)
+    indices = np.asarray(clicks, dtype=np.int64)
+    if indices.size:
+        x[indices] += check_positive("click_height", click_height)
     return Signal(
         x=x,
         fs=float(fs),
@@ -114,13 +137,13 @@ def from_laws(
         clean=x.copy(),
         frequency=frequency,
         chirp_rate=chirp_rate,
-        clicks=where,
+        clicks=indices,
         joints=np.asarray(joints, dtype=np.int64),
     )
 
 
 def with_noise(signal: Signal, noise_std: float, rng: Seed) -> Signal:
-    """Add white noise."""
+    """Return the signal with white noise of standard deviation `noise_std`."""
     if as_real("noise_std", noise_std) < 0:
         raise ValueError(f"noise_std={noise_std!r} must be 0 or greater")
     noise = np.random.default_rng(rng).standard_normal(signal.x.size)
@@ -128,7 +151,7 @@ def with_noise(signal: Signal, noise_std: float, rng: Seed) -> Signal:
 
 
 def count_samples(duration: float, fs: float) -> int:
-    """Check a duration in seconds, and count its samples."""
+    """Return the number of samples of a duration in seconds, at least one."""
     n = round(check_positive("duration", duration) * check_positive("fs", fs))
     if n < 1:
         raise ValueError(f"duration={duration!r} must be at least one sample (1 / {fs=})")
@@ -136,7 +159,7 @@ def count_samples(duration: float, fs: float) -> int:
 
 
 def check_band(frequency: Float64Array, fs: float) -> None:
-    """Require frequencies that sampling can represent."""
+    """Require frequencies between 0 and half the sampling rate."""
     low, high = float(np.nanmin(frequency)), float(np.nanmax(frequency))
     if low < 0 or high > fs / 2:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Window families and their exact derivatives."""
+"""Window functions: families, their derivatives and their polynomial series."""
 
 from adaptstft.windows.families import MAX_END_VALUE as MAX_END_VALUE
 from adaptstft.windows.window import Window, names, register, resolve

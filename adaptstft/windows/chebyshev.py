@@ -1,4 +1,8 @@
-"""Windows as polynomials, the form in which the kernels evaluate them: no larger than rounding demands."""
+"""Polynomial series of windows, from Chebyshev expansions.
+
+The kernels evaluate windows and their derivatives as polynomials. A series has as many coefficients as
+it needs to be as accurate as rounding allows.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +19,34 @@ from adaptstft.common.typing import Float64Array, FloatArray
 
 __all__ = ["Series", "fit_series"]
 
-#: Numbers of coefficients that the compiled kernels have a loop of their own for.
+#: Numbers of coefficients for which the compiled kernels have unrolled loops.
 SIZES = (12, 17, 22, 28)
-#: Largest error of a fit to the window and its slope, and to the derivatives in the shape parameters, whose own
-#: formulas lose a digit.
+#: Largest error of a fit to the window and its derivative, and of a fit to the derivatives in the shape parameters,
+#: whose formulas lose a digit.
 _TOLERANCE, _SHAPE_TOLERANCE = 2e-14, 4e-13
-#: What a shorter fit may add to the error of the longest one: half a unit in the last place of the
-#: largest value in single precision, two units in double precision, where the errors are those of rounding.
+#: Error that a shorter fit may add to the error of the longest fit: half a unit in the last place of the
+#: largest value in single precision, and two units in double precision, where rounding errors dominate.
 _EXCESS = {"float32": 2.0**-25, "float64": 2.0**-51}
 
 
 @dataclass(frozen=True)
 class Series:
-    """A window as polynomials.
+    """A window and its derivatives as polynomials.
 
     With ``r = max(|u| - plateau, 0) / (1 - 2 * plateau)`` and ``y = 4 r - 1``,
-    the window is ``sum_k value[k] y**k`` and its derivative in ``u`` is
-    ``sign(u) * sum_k slope[k] y**k``; entry ``j`` of `shape` holds the derivative
-    in shape parameter ``j``.  All agree with the family's formulas to the rounding
-    of the coefficients' precision, in which the kernels evaluate them.
+    the window is ``sum_k value[k] y**k``, its derivative in ``u`` is
+    ``sign(u) * sum_k derivative[k] y**k``, and its derivative in shape parameter ``j`` is
+    ``sum_k shape[j][k] y**k``. The values agree with the formulas of the family to
+    rounding in the precision of the coefficients, in which the kernels evaluate them.
+
+    Attributes
+    ----------
+    plateau : float
+        Half-width of the flat top, in window lengths.
+    value, derivative : ndarray, shape (n_coefficients,)
+        Coefficients of the window and of its derivative in ``u``, lowest power first.
+    shape : tuple of ndarray
+        Coefficients of the derivative in each shape parameter.
     """
 
     plateau: float
@@ -43,7 +56,7 @@ class Series:
 
     @property
     def shape_rows(self) -> FloatArray:
-        """Entries of `shape` as rows of one array, filled up with zeros."""
+        """Entries of `shape` as rows of one array, padded with zeros."""
         rows = np.zeros((len(self.shape), max((c.size for c in self.shape), default=1)))
         for row, coefficients in zip(rows, self.shape, strict=True):
             row[: coefficients.size] = coefficients
@@ -51,21 +64,21 @@ class Series:
 
 
 def fit_series(rows: Callable[[Float64Array], Float64Array], plateau: float, dtype: Any = np.float64) -> Series | None:
-    """Fit polynomials to a window.
+    """Fit polynomials to a window and its derivatives.
 
     Parameters
     ----------
     rows : callable
-        ``rows(u)``, the window, its derivative in ``u`` and those in the shape parameters.
+        ``rows(u)`` returns the window, its derivative in ``u`` and its derivatives in the shape parameters.
     plateau : float
-        Half-width of the flat top.
+        Half-width of the flat top, in window lengths.
     dtype : dtype, optional
-        Precision that is wanted.
+        Precision of the coefficients.
 
     Returns
     -------
     Series or None
-        None where the window is not symmetric, has a corner or oscillates too fast.
+        None if the window is not symmetric, has a corner, or oscillates too fast for `SIZES`.
     """
 
     def position(y: Float64Array) -> Float64Array:
@@ -93,21 +106,26 @@ def fit_series(rows: Callable[[Float64Array], Float64Array], plateau: float, dty
 def _shortest(
     fit: Float64Array, y: Float64Array, values: Float64Array, dtype: Any, tolerance: float
 ) -> Float64Array | None:
-    """Coefficients of the shortest Chebyshev expansion that is as good as the longest one."""
+    """Return the coefficients of the shortest Chebyshev expansion that is as accurate as the longest one."""
     fit = np.where(np.abs(fit) < 1e-18, 0.0, fit)
     candidates = [fit[:size] @ _monomials()[:size, :size] for size in SIZES]
     errors = [float(np.abs(polyval(y, c) - values).max()) for c in candidates]
     if not errors[-1] <= tolerance:
         return None
-    enough = errors[-1] + _EXCESS[np.dtype(dtype).name]
-    return next(c for c, error in zip(candidates, errors, strict=True) if error <= enough)
+    largest = errors[-1] + _EXCESS[np.dtype(dtype).name]
+    return next(c for c, error in zip(candidates, errors, strict=True) if error <= largest)
 
 
 @cache
 def _at_nodes() -> Float64Array:
-    """Chebyshev polynomials at the nodes, over their squared norms: they are orthogonal, nothing has to be solved."""
+    """Return the Chebyshev polynomials at the nodes, divided by their squared norms, shape (nodes, polynomials).
+
+    They are orthogonal, so the product with the samples gives the coefficients.
+    """
     n = SIZES[-1]
-    quarters = np.outer(2 * n - 1 - 2 * np.arange(n), np.arange(n)) % (4 * n)  # of pi / (2 n), without rounding
+    quarters = np.outer(2 * n - 1 - 2 * np.arange(n), np.arange(n)) % (
+        4 * n
+    )  # angles in units of pi / (2 n), without rounding
     values = np.cos(np.pi / (2 * n) * quarters) * (2 / n)
     values[:, 0] /= 2
     return np.asarray(values)
@@ -115,7 +133,7 @@ def _at_nodes() -> Float64Array:
 
 @cache
 def _monomials() -> Float64Array:
-    """Coefficients of the Chebyshev polynomials, one a row."""
+    """Return the coefficients of the Chebyshev polynomials, one polynomial in each row."""
     n = SIZES[-1]
     return np.array(
         [np.append(chebyshev.cheb2poly(unit[: k + 1]), np.zeros(n - k - 1)) for k, unit in enumerate(np.eye(n))]

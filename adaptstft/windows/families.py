@@ -1,4 +1,8 @@
-"""Window families: omega(u), its derivative in u, and its derivatives in the shape parameters."""
+"""Window families: ``omega(u)``, its derivative in ``u``, and its derivatives in the shape parameters.
+
+Functions without suffix return ``omega(u, *shape)``, functions ``*_du`` the derivative in ``u``, and functions
+``*_da`` the derivatives in the shape parameters, one in each row.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from scipy import special
 
 from adaptstft.common.typing import Float64Array, WindowFunction
 
-#: A window that jumps by more than this at its ends cannot be tuned: the samples that enter and
-#: leave its support carry the information that the derivative "almost everywhere" does not have.
+#: Largest value at the ends of a window that can be tuned. If it is larger, the loss jumps where a sample enters or
+#: leaves the support, and its derivative between the jumps is no longer useful.
 MAX_END_VALUE = 0.1
 
 
@@ -70,7 +74,7 @@ def _kaiser_root(u: Float64Array) -> Float64Array:
 
 
 def _bessel_ratio(order_i: Callable[[Any], Any], z: Float64Array, beta: float) -> Float64Array:
-    """``I_k(z) / I_0(beta)`` without overflow; `order_i` is ``scipy.special.i0e`` or ``i1e``."""
+    """Return ``I_k(z) / I_0(beta)`` without overflow; `order_i` is ``scipy.special.i0e`` or ``i1e``."""
     return np.asarray(order_i(z) * np.exp(z - beta) / special.i0e(beta))
 
 
@@ -80,7 +84,7 @@ def _kaiser(u: Float64Array, beta: float) -> Float64Array:
 
 def _kaiser_du(u: Float64Array, beta: float) -> Float64Array:
     z = beta * _kaiser_root(u)
-    # I_1(z) / z -> 1/2 at the ends of the window, where z vanishes
+    # z is 0 at the ends of the window, where I_1(z) / z -> 1/2
     safe = np.where(z > 1e-8, z, 1.0)
     i1_over_z = np.where(z > 1e-8, _bessel_ratio(special.i1e, safe, beta) / safe, 0.5 / special.i0(beta))
     return np.asarray(-4 * beta**2 * u * i1_over_z)
@@ -89,13 +93,13 @@ def _kaiser_du(u: Float64Array, beta: float) -> Float64Array:
 def _kaiser_da(u: Float64Array, beta: float) -> Float64Array:
     root = _kaiser_root(u)
     z = beta * root
-    log_slope = special.i1e(beta) / special.i0e(beta)
-    value = root * _bessel_ratio(special.i1e, z, beta) - log_slope * _bessel_ratio(special.i0e, z, beta)
+    log_derivative = special.i1e(beta) / special.i0e(beta)
+    value = root * _bessel_ratio(special.i1e, z, beta) - log_derivative * _bessel_ratio(special.i0e, z, beta)
     return np.asarray(value)[np.newaxis]
 
 
 def _tukey_taper(u: Float64Array, alpha: float) -> Float64Array:
-    """Position within the taper, from 0 at the plateau to 1/2 at the window's end."""
+    """Return the position in the taper, from 0 at the plateau to 1/2 at the end of the window."""
     return np.maximum(np.abs(u) - (1 - alpha) / 2, 0) / alpha
 
 
@@ -117,14 +121,35 @@ def _tukey_plateau(alpha: float) -> float:
 
 
 def cosine_bounds(a: tuple[float, ...], end_value: float) -> tuple[tuple[float, float], ...]:
-    """Range of each coefficient in which the sum of them cannot jump too far at its ends, whatever the others do."""
+    """Return the bounds of the coefficients `a` of a cosine sum in tuning.
+
+    Within these bounds the value at the ends of the window, `end_value` now, stays below `MAX_END_VALUE` for
+    all combinations of coefficients.
+    """
     room = 0.9 * (MAX_END_VALUE - end_value) / len(a)
     return tuple((a_k - room, a_k + room) for a_k in a) if room > 1e-6 else ()
 
 
 @dataclass(frozen=True)
 class Family:
-    """Functions of a window family, each called as ``function(u, *shape)``."""
+    """A window family.
+
+    Attributes
+    ----------
+    name : str
+        Name of the family.
+    omega, derivative, shape_derivative : callable
+        The window, its derivative in ``u``, and its derivatives in the shape parameters (None without shape
+        parameters), each called as ``function(u, *shape)``.
+    default : tuple of float
+        Default shape parameters.
+    bounds : tuple of (float, float)
+        Bounds of the shape parameters in tuning.
+    plateau : callable or None
+        ``plateau(*shape)``, the half-width of the flat top; outside of it the window is smooth in ``|u|``.
+    variadic : bool
+        True if the number of shape parameters is arbitrary (the coefficients of a cosine sum).
+    """
 
     name: str
     omega: WindowFunction
@@ -132,9 +157,7 @@ class Family:
     shape_derivative: WindowFunction | None = None
     default: tuple[float, ...] = ()
     bounds: tuple[tuple[float, float], ...] = ()
-    #: Half-width of the flat top, beyond which the window is smooth in ``|u|``.
     plateau: Callable[..., float] | None = None
-    #: Any number of shape parameters (the coefficients of a cosine sum).
     variadic: bool = False
 
 
@@ -156,7 +179,7 @@ FAMILIES: dict[str, Family] = {name: _fixed_cosine_sum(name, a) for name, a in _
     "boxcar": Family("boxcar", _boxcar, np.zeros_like),
     "cosine": Family("cosine", _cosine, _cosine_du),
     "gaussian": Family("gaussian", _gaussian, _gaussian_du, _gaussian_da, default=(6.0,), bounds=((4.5, 12.0),)),
-    # its bounds follow from the coefficients, see `cosine_bounds`
+    # the bounds depend on the coefficients, see `cosine_bounds`
     "general_cosine": Family("general_cosine", _cosine_sum, _cosine_sum_du, _cosine_sum_da, variadic=True),
     "general_hamming": Family(
         "general_hamming",
@@ -171,7 +194,9 @@ FAMILIES: dict[str, Family] = {name: _fixed_cosine_sum(name, a) for name, a in _
         "tukey", _tukey, _tukey_du, _tukey_da, default=(0.5,), bounds=((0.05, 1.0),), plateau=_tukey_plateau
     ),
 }
+#: Names of the families that the package defines, without registered ones.
 BUILT_IN = frozenset(FAMILIES)
+#: Legal values of shape parameters, as a test and as text.
 LEGAL_SHAPES: dict[str, tuple[Callable[[float], bool], str]] = {
     "gaussian": (lambda v: v > 0, "length/sigma > 0"),
     "kaiser": (lambda v: v >= 0, "beta >= 0"),

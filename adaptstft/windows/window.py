@@ -1,10 +1,9 @@
-r"""Window families and their exact derivatives.
+"""Window functions, and the registry of window families.
 
-A family is a function ``omega(u)`` of the dimensionless position
+A window is a function ``omega(u)`` of the dimensionless position
 ``u = (n - t) / theta`` on ``[-1/2, 1/2)``, zero outside, with optional shape
-parameters.  Each comes with its derivative in ``u`` and in every shape
-parameter, which is all that the gradients of a short-time Fourier transform
-need to know about a window.
+parameters. The gradients of a short-time Fourier transform need its value, its
+derivative in ``u`` and its derivatives in the shape parameters.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ from adaptstft.windows.chebyshev import Series, fit_series
 from adaptstft.windows.families import BUILT_IN, FAMILIES, LEGAL_SHAPES, MAX_END_VALUE, Family, cosine_bounds
 
 _registry_lock = threading.Lock()
-#: Series of named windows: every `resolve` makes a new `Window`, whose fit would take as long as a short transform.
-#: Each access is a single operation on the dictionary, so that threads need no lock, which a fork could leave held.
+#: Series of named windows. Each call of `resolve` makes a new `Window`, and a fit takes as long as a short transform.
+#: Each access is a single operation on the dictionary, so threads need no lock, which a fork could leave locked.
 _fits: dict[tuple[Any, ...], Series | None] = {}
 _MOST_FITS = 64
 _warnings_lock = threading.Lock()
@@ -50,16 +49,16 @@ def names() -> list[str]:
 
 
 def _differentiate(omega: WindowFunction, argument: int) -> WindowFunction:
-    """Differentiate `omega` by autograd in argument 0 (``u``) or a shape parameter."""
+    """Return the derivative of `omega` by autograd in argument 0 (``u``) or in shape parameter ``argument - 1``."""
 
     def derivative(u: Float64Array, *shape: float) -> Float64Array:
         u = np.asarray(u, dtype=float)
         arguments: list[Any] = [u, *shape]
-        if argument > 0:  # broadcast, so that the sum over elements stays a derivative per element
+        if argument > 0:  # an array, so that the derivative is one for each element
             arguments[argument] = np.full_like(u, shape[argument - 1])
         try:
             with _warnings_lock, warnings.catch_warnings():
-                # a window that is flat in u has the derivative zero, which is nothing to warn of
+                # autograd warns if the derivative is zero everywhere
                 warnings.filterwarnings("ignore", "Output seems independent of input", UserWarning)
                 return np.asarray(elementwise_grad(omega, argument)(*arguments), dtype=float)
         except (TypeError, AttributeError, ValueError) as exc:
@@ -84,17 +83,17 @@ def register(
     Parameters
     ----------
     name : str
-        A new name; the existing families cannot be replaced.
+        A new name; existing families cannot be replaced.
     omega : callable
         ``omega(u, *shape)`` for arrays ``u`` in ``[-1/2, 1/2]``, written with
         ``autograd.numpy`` (or plain operators).
     derivative : callable, optional
         ``derivative(u, *shape)``, the derivative of `omega` in ``u``. By
-        default autograd makes it.
+        default it is computed by autograd.
     shape : sequence of float, optional
         Default values of the shape parameters.
     shape_bounds : sequence of (float, float), optional
-        Range of each shape parameter for tuning, one pair a parameter.
+        Bounds of each shape parameter in tuning, one pair for each parameter.
 
     Raises
     ------
@@ -129,7 +128,7 @@ def register(
         tuple(float(v) for v in shape),
         tuple((float(lo), float(hi)) for lo, hi in shape_bounds),
     )
-    Window(family, family.default)  # evaluates it, so that a bad function is refused before it is stored
+    Window(family, family.default)  # raises an error for a bad function before it is registered
     with _registry_lock:
         if name in FAMILIES:
             raise ValueError(f"{name=} is taken: registered windows are {names()}")
@@ -145,13 +144,13 @@ class Window:
     Attributes
     ----------
     name : str
-        Name of the family; ``"callable"`` for a function of the user's.
+        Name of the family, or ``"callable"`` for a user function.
     shape : tuple of float
         Values of the shape parameters.
     shape_bounds : tuple of (float, float)
-        Range of each shape parameter in tuning.
+        Bounds of each shape parameter in tuning.
     end_value : float
-        Largest ``|omega|`` at the two ends of the support: the size of the
+        Largest ``|omega|`` at the two ends of the support, the size of the
         jump to zero.
 
     Examples
@@ -190,18 +189,18 @@ class Window:
 
     @property
     def built_in(self) -> bool:
-        """Whether the family comes with the package, so that every process knows its name."""
+        """True if the package defines the family, so that its name is known in every process."""
         return self.name in BUILT_IN
 
     @property
     def spec(self) -> str | tuple[Any, ...]:
-        """The name, or ``(name, *shape)``: what `resolve` makes this window from."""
+        """The name, or ``(name, *shape)``: an argument of `resolve` that gives this window."""
         if self._family.variadic:
             return (self.name, list(self.shape))
         return (self.name, *self.shape) if self.shape else self.name
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # a family is found by its name again, a function is what it is
+        # families are pickled by name, user functions as they are
         return resolve, (self._family.omega if self.name == "callable" else self.spec,)
 
     def with_shape(self, shape: Sequence[float]) -> Window:
@@ -209,6 +208,7 @@ class Window:
         return Window(self._family, _check_shape(self._family, tuple(float(v) for v in shape)))
 
     def _inside(self, u: Float64Array, values: Float64Array) -> Float64Array:
+        """Return `values` in the support, and zero outside."""
         return np.where((u >= -0.5) & (u < 0.5), values, 0.0)
 
     def __call__(self, u: Any) -> Float64Array:
@@ -228,7 +228,7 @@ class Window:
         return self._inside(u, np.asarray(self._family.omega(np.clip(u, -0.5, 0.5), *self.shape), dtype=float))
 
     def derivative(self, u: Any) -> Float64Array:
-        """Evaluate ``d omega / d u``, almost everywhere where the window jumps or has a corner.
+        """Evaluate ``d omega / d u``, which exists except at jumps and corners of the window.
 
         Parameters
         ----------
@@ -264,7 +264,24 @@ class Window:
         return self._inside(u, np.asarray(self._family.shape_derivative(clipped, *self.shape), dtype=float))
 
     def sample(self, u: Float64Array, *, slope: bool, shape: bool) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Value, and if asked for slope and shape derivatives, at positions known to be inside."""
+        """Evaluate the window and its derivatives at positions in the support.
+
+        Parameters
+        ----------
+        u : ndarray of float64
+            Dimensionless positions in ``[-1/2, 1/2]``, which is not checked.
+        slope : bool
+            If True, compute the derivative in ``u``; otherwise it is returned as zeros.
+        shape : bool
+            If True, compute the derivatives in the shape parameters; otherwise no rows are returned.
+
+        Returns
+        -------
+        value, derivative : ndarray of float64
+            Arrays of the shape of `u`.
+        rows : ndarray of float64, shape (len(shape), ...)
+            Derivatives in the shape parameters.
+        """
         family, parameters = self._family, self.shape
         rows = self.shape_derivative(u) if shape else np.zeros((0, *u.shape))
         value = np.asarray(family.omega(u, *parameters), dtype=float)
@@ -272,7 +289,7 @@ class Window:
         return value, derivative, rows
 
     def check_shape_bounds(self) -> None:
-        """Raise a ValueError if the shape parameters cannot be tuned within their bounds."""
+        """Raise a ValueError if the shape parameters have no bounds, or if a window within them cannot be tuned."""
         bounds = self.shape_bounds
         if not bounds:
             raise ValueError(f"the shape parameters of window {self.spec!r} have no bounds to be tuned within")
@@ -280,32 +297,32 @@ class Window:
             self.with_shape(corner).check_tunable()
 
     def check_tunable(self) -> None:
-        """Raise a ValueError if the window jumps too far at its ends to be tuned."""
+        """Raise a ValueError if the window cannot be tuned because it jumps, at its ends or inside its support."""
         if self._inner_jump > MAX_END_VALUE:
             raise ValueError(
                 f"window {self.spec!r} cannot be tuned: it jumps by {self._inner_jump:.3g} inside its support (at most "
-                f"{MAX_END_VALUE} is allowed), which no derivative sees; use a continuous window"
+                f"{MAX_END_VALUE} is allowed), and a jump has no derivative; use a continuous window"
             )
         if self.end_value > MAX_END_VALUE:
             raise ValueError(
                 f"window {self.spec!r} cannot be tuned: it still has the value {self.end_value:.3g} at its ends "
-                f"(at most {MAX_END_VALUE} is allowed), so samples enter and leave its support by jumps that "
-                "no derivative sees; use a window that tapers, such as 'hann'"
+                f"(at most {MAX_END_VALUE} is allowed), so the loss jumps where samples enter or leave its support, "
+                "and a jump has no derivative; use a window that tapers to zero, such as 'hann'"
             )
 
     @cached_property
     def _inner_jump(self) -> float:
-        """Largest change between close points that the derivative does not account for."""
+        """Largest difference between a change of the window over a small step and the integral of its derivative."""
         if self.series is not None:
             return 0.0
         u = np.linspace(-0.5, 0.5, 2001)
         value = np.asarray(self._family.omega(u, *self.shape), dtype=float)
-        slope = np.asarray(self._family.derivative(u, *self.shape), dtype=float)
-        return float(np.abs(np.diff(value) - (slope[1:] + slope[:-1]) / 2 * (u[1] - u[0])).max())
+        derivative = np.asarray(self._family.derivative(u, *self.shape), dtype=float)
+        return float(np.abs(np.diff(value) - (derivative[1:] + derivative[:-1]) / 2 * (u[1] - u[0])).max())
 
     @cached_property
     def series(self) -> Series | None:
-        """The window as polynomials, or None where they do not reach rounding accuracy."""
+        """The window as polynomials, or None if polynomials are not accurate to rounding."""
         return self._fit(np.float64)
 
     @cached_property
@@ -313,23 +330,24 @@ class Window:
         return self._fit(np.float32)
 
     def series_in(self, dtype: Any) -> Series | None:
-        """`series` in the precision of `dtype`."""
+        """Return `series` with coefficients in the precision of `dtype`."""
         return self._single_series if dtype == np.float32 else self.series
 
     def _fit(self, dtype: Any) -> Series | None:
-        if self.name == "callable":  # a function may hold on to much, and may be made afresh each time
-            return self._fit_anew(dtype)
+        """Return the series of the window, from the cache if it is there."""
+        if self.name == "callable":  # a cache would keep user functions in memory
+            return self._compute_series(dtype)
         key = (self._family, self.shape, np.dtype(dtype).name)
         try:
             return _fits[key]
         except KeyError:
-            found = self._fit_anew(dtype)
+            series = self._compute_series(dtype)
         if len(_fits) >= _MOST_FITS:
             _fits.clear()
-        _fits[key] = found
-        return found
+        _fits[key] = series
+        return series
 
-    def _fit_anew(self, dtype: Any) -> Series | None:
+    def _compute_series(self, dtype: Any) -> Series | None:
         family, shape = self._family, self.shape
 
         def rows(u: Float64Array) -> Float64Array:
@@ -340,11 +358,12 @@ class Window:
 
         try:
             return fit_series(rows, family.plateau(*shape) if family.plateau else 0.0, dtype)
-        except TypeError:  # a function that autograd cannot differentiate serves for analysis all the same
+        except TypeError:  # autograd cannot differentiate the function; the transform needs no derivative
             return None
 
 
 def _check_shape(family: Family, shape: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the shape parameters, or raise a ValueError if their number or a value is illegal."""
     expected = len(family.default)
     if family.variadic:
         if not shape:
@@ -363,6 +382,7 @@ def _check_shape(family: Family, shape: tuple[float, ...]) -> tuple[float, ...]:
 
 
 def _from_callable(omega: WindowFunction) -> Window:
+    """Make a window from a user function, with its derivative by autograd."""
     family = Family("callable", omega, _differentiate(omega, 0))
     try:
         return Window(family, ())

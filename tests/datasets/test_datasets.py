@@ -1,4 +1,4 @@
-"""The synthetic signals: their laws, their truth, their errors."""
+"""Synthetic signals: frequency laws, known best window lengths, noise, error messages."""
 
 from itertools import pairwise
 
@@ -101,18 +101,18 @@ def test_tone_and_click_have_no_finite_optimum():
     assert impulse.frequency.shape == (0, 20)
 
 
-def test_piecewise_tones_pieces_stand_at_their_frequencies():
+def test_piecewise_tones_have_the_published_frequencies():
     s = datasets.piecewise_tones()
     edges = [0, *s.joints, s.x.size]
     assert np.diff(edges).tolist() == [1484, 1153, 635, 361, 1796, 1207]
     for (a, b), f in zip(pairwise(edges), [50, 228, 65, 171, 30, 144], strict=True):
         spectrum = np.abs(np.fft.rfft(s.x[a:b], 10_000))
-        # A grid of 0.1 Hz and a piece of 0.36 s or more in noise: half a Hz of 1 / 0.36 s is ample.
+        # The grid has 0.1 Hz, and a piece of 0.36 s or more a resolution of 1 / 0.36 s, here in noise.
         assert abs(np.argmax(spectrum) / 10 - f) < 0.5
 
 
 def test_piecewise_tones_start_at_the_published_kurtosis():
-    """With a Hann window of 577 at hop 500 the literature has about 10.2, for other noise."""
+    """The literature has about 10.2 with a Hann window of 577 samples and hop 500, for other noise."""
     x = np.pad(datasets.piecewise_tones().x, 750)
     taps = np.arange(-288, 289)
     window = 0.5 + 0.5 * np.cos(2 * np.pi * taps / 577)
@@ -132,13 +132,13 @@ def test_decaying_tones_are_silent_before_their_click_and_fall_after_it():
     assert np.all(s.x[s.clicks] > 4)
 
 
-def test_close_tones_and_clicks_keeps_its_parts_apart():
+def test_close_tones_and_clicks_has_separate_parts():
     s = datasets.close_tones_and_clicks()
     first, last = np.abs(np.fft.rfft(s.x[:1600])), np.abs(np.fft.rfft(s.x[2400:]))
     assert sorted(np.argsort(first)[-2:]) == [160, 168]  # 100 and 105 Hz, 0.625 Hz a bin
     assert np.argmax(last) == 352  # 220 Hz
     between = s.x[1600:2400]
-    # The tones have ended, so that only the clicks are left.
+    # There are no tones in this part, only clicks.
     assert_array_equal(np.flatnonzero(between) + 1600, s.clicks)
 
 
@@ -146,7 +146,7 @@ def test_sine_modulated_chirp_matches_the_phase_sum():
     s = datasets.sine_modulated_chirp_and_tone(noise_std=0.0)
     t = np.arange(25_000) / 10_000
     law = (100 * np.sin(2 * np.pi * t) + 100 + 50 * t) / 200
-    phase = np.cumsum(law) - law[0] / 2 - law / 2  # midpoint sum, 0 at sample 0
+    phase = np.cumsum(law) - law[0] / 2 - law / 2  # trapezoidal rule, 0 at sample 0
     assert_allclose(s.x, np.sin(phase) + np.sin(2.5 * np.arange(25_000)), atol=1e-7)
 
 
@@ -161,7 +161,7 @@ def test_run_up_and_sinusoidal_fm_follow_their_laws():
     s = datasets.sinusoidal_fm(100.0, 30.0, 0.5)
     t = np.arange(6000) / 1000
     exact = np.sin(2 * np.pi * (100 * t + 30 * 0.5 / (2 * np.pi) * (1 - np.cos(4 * np.pi * t))))
-    # midpoint sums of a sine have the relative error (2 pi / 500)**2 / 12 of a phase of up to 30 radians
+    # trapezoidal sums of a sine have the relative error (2 pi / 500)**2 / 12 of a phase of up to 30 radians
     assert_allclose(s.x, exact, atol=30 * (2 * np.pi / 500) ** 2 / 12 * 1.5)
 
 

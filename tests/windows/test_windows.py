@@ -1,4 +1,4 @@
-"""Window families, their derivatives, and the registry."""
+"""Window families: values, derivatives, shape parameters, and the registry."""
 
 import threading
 
@@ -31,16 +31,16 @@ EVERY = [*WITHOUT_SHAPE, "cosine", *WITH_SHAPE]
 
 
 def inner_points(rng, count=40):
-    """Random positions in the support, farther from its ends than the steps of the differences below."""
+    """Random positions in the support, farther from its ends than the steps of the difference quotients below."""
     return rng.uniform(-0.499, 0.499, count)
 
 
 @pytest.mark.parametrize("size", [2, 8, 30, 512])
 @pytest.mark.parametrize("window", [*WITHOUT_SHAPE, *WITH_SHAPE], ids=naive.label)
-def test_samples_are_scipys(window, size):
+def test_samples_equal_scipy(window, size):
     u = (np.arange(size) - size // 2) / size
-    in_scipys_terms = ("gaussian", size / window[1]) if window[0] == "gaussian" else window
-    assert_allclose(windows.resolve(window)(u), get_window(in_scipys_terms, size), rtol=0, atol=TOL)
+    scipy_window = ("gaussian", size / window[1]) if window[0] == "gaussian" else window
+    assert_allclose(windows.resolve(window)(u), get_window(scipy_window, size), rtol=0, atol=TOL)
 
 
 @pytest.mark.parametrize("window", EVERY, ids=naive.label)
@@ -77,7 +77,7 @@ def test_derivative(window, rng):
 @pytest.mark.parametrize("window", WITH_SHAPE, ids=naive.label)
 def test_shape_derivative(window, rng):
     if window == ("tukey", 1.0):
-        window = ("tukey", 0.98)  # beyond 1 there is no family to difference
+        window = ("tukey", 0.98)  # the family is not defined above 1
     name, shape = window[0], np.ravel(window[1])
     u = inner_points(rng)
     rows = windows.resolve(window).shape_derivative(u)
@@ -96,13 +96,13 @@ def test_shape_derivative(window, rng):
 
 
 @pytest.mark.parametrize("window", EVERY, ids=naive.label)
-def test_derivatives_are_odd_and_finite_at_the_marks(window):
-    """At the centre, the corners of a plateau and next to the ends, where formulas divide by zero."""
+def test_derivatives_are_odd_and_finite_at_special_points(window):
+    """Special points: the centre, the corners of a plateau and next to the ends, where formulas divide by zero."""
     u = np.array([0.0, 1e-300, 0.25, 0.215, 0.465, np.nextafter(0.5, 0), 0.5 - 1e-9])
     w = windows.resolve(window)
     assert np.all(np.isfinite(w.derivative(u)))
     assert np.all(np.isfinite(w.shape_derivative(u)))
-    # Next to the ends a sine of an argument near 2 pi k keeps its absolute accuracy only.
+    # Next to the ends a sine of an argument near 2 pi k has only absolute accuracy.
     assert_allclose(w.derivative(-u), -w.derivative(u), rtol=0, atol=100 * TOL)
 
 
@@ -131,7 +131,7 @@ def test_shapes_of_arguments():
     assert windows.resolve("hann").shape_derivative(np.zeros(4)).shape == (0, 4)
 
 
-def test_resolve_accepts_what_users_type():
+def test_resolve_accepts_names_tuples_and_windows():
     assert windows.resolve(("kaiser", 8)).shape == (8.0,)
     assert windows.resolve("kaiser").name == "kaiser"
     w = windows.resolve(("tukey", 0.25))
@@ -197,7 +197,7 @@ def test_register_refuses_taken_and_bad_names():
 
 
 def test_register_from_many_threads():
-    """One of several registrations of a name wins, the others are told."""
+    """Only one of several concurrent registrations of a name succeeds, the others raise."""
     outcomes = []
 
     def attempt():
@@ -246,7 +246,7 @@ def test_bad_windows(window, error, message):
         windows.resolve(window)
 
 
-def test_callable_that_autograd_cannot_follow():
+def test_callable_that_autograd_cannot_differentiate():
     w = windows.resolve(lambda u: np.array([1 - 4 * float(v) ** 2 for v in np.ravel(u)]).reshape(np.shape(u)))
     assert w(0.25) == pytest.approx(0.75)
     with pytest.raises(TypeError, match=r"autograd\.numpy"):
