@@ -15,6 +15,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -236,7 +237,7 @@ def _check_options(options: dict[str, Any], fs: Any, *, local: bool) -> Request:
         arguments["win_length"] = None  # the right number of lengths depends on the recording
     probe = np.zeros(_probe_size(options))
     probe[probe.size // 2] = 1.0
-    return check_request(probe, 1.0 if fs is None else fs, **arguments)
+    return check_request(probe, 1.0 if fs is None else fs, SimpleNamespace(**arguments))
 
 
 def _probe_size(options: dict[str, Any]) -> int:

@@ -282,7 +282,7 @@ def test_adam_can_be_stopped():
     ids=str,
 )
 def test_what_a_method_does_not_have_is_refused(arguments, message, monkeypatch):
-    monkeypatch.setattr("adaptstft.tuning.entry.Tuner", None)  # before any work
+    monkeypatch.setattr("adaptstft.tuning.entry.tune", None)  # before any work
     with pytest.raises(ValueError, match=message):
         adaptstft.optimize(chirp(60.0), FS, **arguments)
 

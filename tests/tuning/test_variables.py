@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from adaptstft.engine.frames import durations, durations_adjoint, frame_count
-from adaptstft.tuning.descent.objective import best_hop_ratio, hop_loss
+from adaptstft.tuning.hop_ratio import best_hop_ratio, hop_loss
 from adaptstft.tuning.penalties.variation import total_variation
 from adaptstft.tuning.variables.control_grid import ControlGrid
 from adaptstft.tuning.variables.lengths import FixedLengths, FrameLengths, OneLength, SurfaceLengths

@@ -14,7 +14,7 @@ from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.diagnosis import equally_good
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames
 from adaptstft.tuning.tables.survey import Survey
-from adaptstft.tuning.variables.parameters import State
+from adaptstft.tuning.variables.state import State
 
 #: A surface is flat if it varies by less than so many times what counts as equally good, over at least that range.
 _FLAT = 5.0

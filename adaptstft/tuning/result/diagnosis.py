@@ -10,8 +10,9 @@ from scipy import fft as fft_lib
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Criterion
-from adaptstft.tuning.descent.objective import Descent
-from adaptstft.tuning.variables.parameters import Parameters, State
+from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.variables.state import State
+from adaptstft.tuning.variables.variables import Variables
 
 #: What counts as equally good: in nats, or as a fraction of the value for criteria that are not logarithms.
 _TOLERANCE = 0.01
@@ -54,10 +55,12 @@ def equally_good(criterion: Criterion, value: float) -> float:
     return _TOLERANCE if criterion.in_nats else _TOLERANCE * abs(value)
 
 
-def sensitivity(descent: Descent, state: State, value: float, bounds: tuple[float, float], *, one: bool) -> Sensitivity:
+def sensitivity(
+    objective: Objective, state: State, value: float, bounds: tuple[float, float], *, one: bool
+) -> Sensitivity:
     """Measure how far all window lengths can be scaled before the criterion rises by the tolerance.
 
-    `value` is ``descent.comparable_value(state)``; `bounds` is the range of lengths; `one` tells
+    `value` is ``objective.comparable_value(state)``; `bounds` is the range of lengths; `one` tells
     whether there is one length.
     """
     low, high = bounds
@@ -65,14 +68,15 @@ def sensitivity(descent: Descent, state: State, value: float, bounds: tuple[floa
     # lengths that meet a bound stay there while the others go on
     reach_down = min(max(float(np.log(win_length.max() / low)), 0.0), _WIDEST)
     reach_up = min(max(float(np.log(high / win_length.min())), 0.0), _WIDEST)
-    tolerance = equally_good(descent.criterion, value)
+    tolerance = equally_good(objective.criterion, value)
 
     def rise(step: float) -> float:
         scaled = replace(state, win_length=np.clip(win_length * np.exp(step), low, high))
         longest = int(np.ceil(scaled.win_length.max()))
-        at = descent
-        if longest > descent.plan.mfft:
-            at = replace(descent, plan=replace(descent.plan, mfft=int(fft_lib.next_fast_len(2 * longest, real=True))))
+        at = objective
+        if longest > objective.plan.mfft:
+            mfft = int(fft_lib.next_fast_len(2 * longest, real=True))
+            at = objective.with_plan(replace(objective.plan, mfft=mfft), objective.measure.neighbourhoods)
         return at.comparable_value(scaled) - value
 
     down, bend_down = _reach(lambda s: rise(-s), reach_down, tolerance)
@@ -108,11 +112,11 @@ def _reach(rise: Callable[[float], float], limit: float, tolerance: float) -> tu
     return float(inside if inside > 0 else step), bend
 
 
-def notes(parameters: Parameters, state: State, found: Sensitivity, reason: str = "") -> list[str]:
+def notes(variables: Variables, state: State, found: Sensitivity, reason: str = "") -> list[str]:
     """Say what the user should know about a result; `reason` explains the lower bound of the lengths."""
     texts: list[str] = []
-    if parameters.lengths != "fixed":
-        texts += _bound_notes(state.win_length, parameters.win_bounds, reason, one=parameters.lengths == "constant")
+    if variables.lengths_vary:
+        texts += _bound_notes(state.win_length, variables.win_bounds, reason, one=variables.lengths.kind == "constant")
         if found.factors[1] / found.factors[0] > 4:
             texts.append("the criterion is flat: window lengths more than a factor 4 apart are equally good")
     window = state.window

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.tuning.descent.objective import Descent
-from adaptstft.tuning.variables.parameters import State
+from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.variables.state import State
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Recommendation:
 
 
 def recommend(
-    descent: Descent,
+    objective: Objective,
     state: State,
     value: float,
     bounds: tuple[float, float],
@@ -53,12 +53,12 @@ def recommend(
 
     Parameters
     ----------
-    descent : Descent
-        What evaluates the criterion.
+    objective : Objective
+        The objective, with exact sums.
     state : State
         The optimum.
     value : float
-        ``descent.comparable_value(state)``.
+        ``objective.comparable_value(state)``.
     bounds : (float, float)
         Range of the lengths in samples.
     hop : float
@@ -73,7 +73,7 @@ def recommend(
     Recommendation or None
         None if there is no even number within the bounds.
     """
-    evens = _even_range(state.win_length, bounds, descent.plan.mfft)
+    evens = _even_range(state.win_length, bounds, objective.plan.mfft)
     if evens is None:
         return None
     nearest = (np.floor, np.ceil) if one else (np.rint,)
@@ -83,12 +83,11 @@ def recommend(
         tried = [replace(state, win_length=win_length, positions=np.rint(state.positions)) for win_length in lengths]
     else:
         tried = [
-            _regular(state, win_length, step, hop, descent.regular_positions(step))
+            _regular(state, win_length, step, hop, objective.evaluator.positions(step))
             for win_length, step in product(lengths, _hops(hop))
             if step <= hop or min_overlap is None or step <= (1 - min_overlap) * win_length.min()
         ]
-    descent = replace(descent, basis=None)  # which is for the frames of the optimum
-    losses = [descent.comparable_value(rounded) - value for rounded in tried]
+    losses = [objective.comparable_value(rounded) - value for rounded in tried]
     best = tried[int(np.argmin(losses))]
     hops = np.diff(best.positions).astype(int)
     regular = not hops.size or np.ptp(hops) == 0

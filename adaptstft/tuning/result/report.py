@@ -1,169 +1,191 @@
-"""What `optimize` returns, made from the best descent: the transform, how sure it is, and what it started from."""
+"""From the best run to a `TuningResult`: the transform, its sensitivity, the transform before tuning, and notes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
+from adaptstft.criteria.bands import make_tiles
+from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
-from adaptstft.tuning.descent.objective import Outcome
+from adaptstft.tuning.log import Log, Run
+from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.request import Request
-from adaptstft.tuning.result.confidence import confidence_notes
+from adaptstft.tuning.result.confidence import confidence_notes, flat_notes
 from adaptstft.tuning.result.diagnosis import notes, sensitivity
 from adaptstft.tuning.result.recommendation import recommend
 from adaptstft.tuning.result.result import TuningResult
-from adaptstft.tuning.stages.bins import retiled
-from adaptstft.tuning.stages.frames import Run, Tuner
-from adaptstft.tuning.tables.survey import Framing
-from adaptstft.tuning.variables.parameters import State
+from adaptstft.tuning.stages.constant import Stage
+from adaptstft.tuning.tables.framing import Framing
+from adaptstft.tuning.variables.state import State
 from adaptstft.windows import Window
 
+#: Window length of `scipy.signal.spectrogram` by default, in samples.
 _SCIPY_DEFAULT = 256
 
 
-class Reporter:
-    """Makes the result of one call of `optimize`."""
-
-    def __init__(self, tuner: Tuner) -> None:
-        self.tuner = tuner
-
-    @property
-    def r(self) -> Request:
-        """What was asked for."""
-        return self.tuner.r
-
-    def result(self, best: Run) -> TuningResult:
-        """Make the result of the best descent."""
-        tuner = self.tuner
-        r, o, state = self.r, best.outcome, best.outcome.state
-        one = (
-            bool(np.ptp(state.win_length) == 0)
-            and r.window_mode in ("fixed", "constant")
-            and not self.tuner.per_bin
-            and (r.win_length is None or r.win_length.ndim == 0)
-        )
-        win_length: Any = float(state.win_length.flat[0]) if one else state.win_length.T
-        told = state  # without repetitions
-        if self.tuner.per_bin and np.all(state.win_length == state.win_length[0]) and r.window_mode != "time-frequency":
-            win_length, told = win_length[:, :1], replace(state, win_length=state.win_length[:1])
-        sft = self.transform(state.window, win_length, state.positions, best.descent.plan.mfft)
-        initial = self.initial(best)
-        bounds = best.parameters.win_bounds
-        # values of a user's loss are comparable for one FFT length only
-        reach = bounds if self.tuner.free or self.tuner.per_bin else (bounds[0], max(bounds[1], r.win_bounds[1]))
-        # within the approximation that was tuned on, where there is one
-        level = best.comparable if best.reference is None else best.reference
-        found = sensitivity(best.descent, best.sampled or state, level, reach, one=one)
-        recommended = recommend(best.descent, state, best.comparable, bounds, best.hop, r.min_overlap, one=one)
-        if recommended is not None and told is not state:
-            recommended = replace(recommended, win_length=recommended.win_length[:, :1])
-        return TuningResult(
-            x=o.x,
-            fun=o.value,
-            prices=o.prices,
-            jac=o.jac,
-            nit=o.nit,
-            nfev=self.tuner.nfev,
-            success=o.success,
-            status=o.status,
-            message=o.message,
-            sft=sft,
-            win_length=win_length,
-            win_duration=win_length / r.fs,
-            hop=best.hop,
-            positions=state.positions,
-            criterion=best.descent.criterion,
-            history=np.array(o.history),
-            starts=[run.report() for run in self.tuner.runs],
-            sensitivity=found,
-            area_fun=best.comparable,
-            initial=initial,
-            initial_area_fun=self.initial_value(best, initial),
-            survey=self.tuner.curve and replace(self.tuner.curve, local=None),
-            recommended=recommended,
-            notes=[
-                *self.shape_notes(),
-                *tuner.remarks,
-                *notes(best.parameters, told, found, self.reason(best)),
-                *self.confidence_notes(state),
-                *_limit_notes(o),
-            ],
-            approximation=best.approximation,
-            backend=r.backend,
-            signal=r.original,
-            signals=1,
-            samples=r.n,
-            detrend=r.detrend,
-        )
-
-    def confidence_notes(self, state: State) -> list[str]:
-        """Say if there was nothing to find."""
-        return confidence_notes(self.r, self.tuner.curve, self.tuner.search_rule(), state)
-
-    def shape_notes(self) -> list[str]:
-        """Say what the shape of the signal or the bounds give to think."""
-        (channels, n), (low, high) = self.r.x.shape, self.r.win_bounds
-        texts = []
-        if channels > n:
-            texts.append(f"{channels} channels of {n} samples: if time is another axis of x, name it with axis=")
-        if self.r.window_mode != "fixed" and low == high:
-            texts.append(f"only one window length is allowed, {low:g} samples")
-        return texts
-
-    def reason(self, best: Run) -> str:
-        """Say what holds windows above a lower bound, if it is the overlap of neighbours."""
-        r = self.r
-        if r.min_overlap is None or not np.isclose(best.parameters.win_bounds[0], best.hop / (1 - r.min_overlap)):
-            return ""
-        return f", from hop={best.hop:g} and min_overlap={r.min_overlap:g}: a smaller hop allows shorter windows"
-
-    def transform(self, window: Window, win_length: Any, positions: Float64Array, mfft: int) -> AdaptiveShortTimeFFT:
-        """Make a transform for what was tuned."""
-        r = self.r
-        return AdaptiveShortTimeFFT(
-            window,
-            win_length,
-            None,
-            r.fs,
-            positions=positions,
-            fft_mode=r.fft_mode,
-            mfft=mfft,
-            scale_to=r.scale_to,
-            workers=r.workers,
-            backend=r.backend_asked,
-        )
-
-    def initial(self, best: Run) -> AdaptiveShortTimeFFT:
-        """Transform before tuning: what was given, or SciPy's default."""
-        r = self.r
-        mfft = best.descent.plan.mfft
-        if r.start_lengths is not None:
-            return self.transform(r.window, r.start_lengths, r.regular_positions(best.hop), mfft)
-        if r.win_length is not None and r.win_length.ndim:
-            return self.transform(r.window, r.win_length, np.arange(r.win_length.size) * best.hop, mfft)
-        length = float(min(_SCIPY_DEFAULT, max(r.n, 2)) if r.win_length is None else r.win_length)
-        framing = self.tuner.rule.tied(length)
-        if self.tuner.free or framing.mfft < length:
-            framing, length = Framing(best.hop, mfft), min(length, float(mfft))
-        return self.transform(r.window, length, r.regular_positions(framing.hop), framing.mfft)
-
-    def initial_value(self, best: Run, initial: AdaptiveShortTimeFFT) -> float:
-        """Evaluate the transform before tuning, comparably."""
-        assert initial.positions is not None
-        positions = initial.positions
-        win_length = np.asarray(initial.win_length, dtype=float).T
-        win_length = np.broadcast_to(
-            win_length, (positions.size, initial.f_pts) if win_length.ndim == 2 else positions.shape
-        )
-        plan = replace(best.descent.plan, mfft=initial.mfft)
-        at = replace(best.descent, plan=plan, basis=None, neighbourhoods=retiled(best.descent, plan))
-        return at.comparable_value(State(win_length, positions, np.ones(positions.size), self.r.window))
+def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
+    """Return the result of the best run of the last stage."""
+    request, best = problem.request, stage.best
+    outcome, state = best.outcome, best.outcome.state
+    one = _has_one_length(problem, state)
+    win_length: Any = float(state.win_length.flat[0]) if one else state.win_length.T
+    distinct = state  # without repetitions over frames
+    by_frequency = problem.per_bin and request.window_mode != "time-frequency"
+    if by_frequency and np.all(state.win_length == state.win_length[0]):
+        win_length, distinct = win_length[:, :1], replace(state, win_length=state.win_length[:1])
+    sft = _make_transform(request, state.window, win_length, state.positions, best.objective.plan.mfft)
+    initial = _initial_transform(problem, best)
+    bounds = best.variables.win_bounds
+    # values of a user loss are comparable for one FFT length only
+    fixed_fft = problem.user_loss or problem.per_bin
+    reach = bounds if fixed_fft else (bounds[0], max(bounds[1], request.win_bounds[1]))
+    flatness = best.interpolated or best  # within the interpolation that was tuned on, if there is one
+    at = best.interpolated.state if best.interpolated is not None else state
+    found = sensitivity(flatness.objective, at, flatness.comparable, reach, one=one)
+    min_overlap = request.min_overlap
+    recommended = recommend(best.objective, state, best.comparable, bounds, best.hop, min_overlap, one=one)
+    if recommended is not None and distinct is not state:
+        recommended = replace(recommended, win_length=recommended.win_length[:, :1])
+    shared = request.pieces
+    return TuningResult(
+        x=outcome.x,
+        fun=outcome.value,
+        prices=outcome.penalties,
+        jac=outcome.jac,
+        nit=outcome.nit,
+        nfev=log.nfev,
+        success=outcome.success,
+        status=outcome.status,
+        message=outcome.message,
+        sft=sft,
+        win_length=win_length,
+        win_duration=win_length / request.fs,
+        hop=best.hop,
+        positions=state.positions if shared is None else None,
+        criterion=best.objective.criterion,
+        history=np.array(outcome.history),
+        starts=[run.report() for run in log.runs],
+        sensitivity=found,
+        area_fun=best.comparable,
+        initial=initial,
+        initial_area_fun=_initial_value(problem, best, initial),
+        survey=stage.survey and replace(stage.survey, local=None),
+        recommended=recommended,
+        notes=[
+            *_shape_notes(request),
+            *log.notes,
+            *notes(best.variables, distinct, found, _bound_reason(request, best)),
+            *_confidence_notes(problem, stage, state),
+            *_limit_notes(outcome.status),
+        ],
+        approximation=None if best.interpolated is None else best.interpolated.summary,
+        backend=request.backend,
+        signal=request.original if shared is None else None,
+        signals=1 if shared is None else shared.signals,
+        samples=request.n if shared is None else shared.samples,
+        detrend=request.detrend,
+    )
 
 
-def _limit_notes(outcome: Outcome) -> list[str]:
-    if outcome.status != 1:
+def _has_one_length(problem: Problem, state: State) -> bool:
+    request = problem.request
+    constant = request.window_mode in ("fixed", "constant") and not problem.per_bin
+    given = request.win_length is not None and request.win_length.ndim > 0
+    return bool(np.ptp(state.win_length) == 0) and constant and not given
+
+
+def _make_transform(
+    request: Request, window: Window, win_length: Any, positions: Float64Array, mfft: int
+) -> AdaptiveShortTimeFFT:
+    """Return a transform at the positions given, or for many signals at their hop."""
+    shared = request.pieces is not None
+    return AdaptiveShortTimeFFT(
+        window,
+        win_length,
+        float(positions[1] - positions[0]) if shared else None,
+        request.fs,
+        positions=None if shared else positions,
+        fft_mode=request.fft_mode,
+        mfft=mfft,
+        scale_to=request.scale_to,
+        workers=request.workers,
+        backend=request.backend_asked,
+    )
+
+
+def _initial_transform(problem: Problem, best: Run) -> AdaptiveShortTimeFFT:
+    """Return the transform before tuning: the one given, or one with SciPy's default length."""
+    request, mfft = problem.request, best.objective.plan.mfft
+    given = request.win_length
+    if request.start_lengths is not None:
+        positions = request.regular_positions(best.hop)
+        return _make_transform(request, request.window, request.start_lengths, positions, mfft)
+    if given is not None and given.ndim:
+        return _make_transform(request, request.window, given, np.arange(given.size) * best.hop, mfft)
+    length = float(min(_SCIPY_DEFAULT, max(request.n, 2)) if given is None else given)
+    framing = problem.rule.tied(length)
+    if problem.user_loss or framing.mfft < length:
+        framing, length = Framing(best.hop, mfft), min(length, float(mfft))
+    positions = request.regular_positions(framing.hop)
+    return _make_transform(request, request.window, length, positions, framing.mfft)
+
+
+def _initial_value(problem: Problem, best: Run, initial: AdaptiveShortTimeFFT) -> float:
+    """Return the comparable value of the transform before tuning."""
+    request, positions = problem.request, initial.positions
+    if positions is None:
+        positions = request.regular_positions(cast(float, initial.hop))
+    win_length = np.asarray(initial.win_length, dtype=float).T
+    shape = (positions.size, initial.f_pts) if win_length.ndim == 2 else positions.shape
+    objective = best.objective.exact()
+    plan = replace(objective.plan, mfft=initial.mfft)
+    objective = objective.with_plan(plan, _retiled(request, objective.measure.neighbourhoods, plan))
+    state = State(np.broadcast_to(win_length, shape), positions, np.ones(positions.size), request.window)
+    return objective.comparable_value(state)
+
+
+def _retiled(
+    request: Request, neighbourhoods: Neighbourhoods | Tiles | None, plan: FramePlan
+) -> Neighbourhoods | Tiles | None:
+    """Return neighbourhoods for another FFT length, on which bands depend."""
+    if not isinstance(neighbourhoods, Tiles):
+        return neighbourhoods
+    return make_tiles(plan, request.x, neighbourhoods.in_time, len(neighbourhoods.bands))
+
+
+def _confidence_notes(problem: Problem, stage: Stage, state: State) -> list[str]:
+    """Return notes on a flat criterion, and for one signal in memory on noise."""
+    request = problem.request
+    if request.pieces is not None:
+        return [] if stage.survey is None else flat_notes(stage.survey, request.criterion)
+    return confidence_notes(request, stage.survey, problem.search_rule, state)
+
+
+def _shape_notes(request: Request) -> list[str]:
+    """Return notes on unusual shapes of the signal, and on bounds that leave nothing to tune."""
+    (channels, n), (low, high) = request.x.shape, request.win_bounds
+    texts = []
+    if channels > n:
+        texts.append(f"{channels} channels of {n} samples: if time is another axis of x, name it with axis=")
+    if request.window_mode != "fixed" and low == high:
+        texts.append(f"only one window length is allowed, {low:g} samples")
+    return texts
+
+
+def _bound_reason(request: Request, best: Run) -> str:
+    """Return the reason for a lower bound of the lengths, if it is the overlap of neighbours."""
+    overlap = request.min_overlap
+    if overlap is None or not np.isclose(best.variables.win_bounds[0], best.hop / (1 - overlap)):
+        return ""
+    return f", from hop={best.hop:g} and min_overlap={overlap:g}: a smaller hop allows shorter windows"
+
+
+def _limit_notes(status: int) -> list[str]:
+    if status != 1:
         return []
     return ["the optimiser stopped at its limit of iterations; options={'maxiter': ...} sets another"]

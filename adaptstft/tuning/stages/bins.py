@@ -1,302 +1,378 @@
-"""The stage of `optimize` that tunes a window length for each frequency or bin."""
+"""The second stage of tuning, bin by bin: a window length for each frequency, or for each time-frequency bin."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from adaptstft.common.device import to_host
+from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.bands import make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.bins import bin_numbers
-from adaptstft.engine.forward import forward
-from adaptstft.engine.frames import make_frames
-from adaptstft.engine.operator import energies, frame_bounds
+from adaptstft.engine.operator import frame_bounds
 from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.descent.multipliers import Excess, way_back
-from adaptstft.tuning.descent.objective import STOPPED, Descent
+from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.log import Interpolated, Log, Run
+from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
+from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
+from adaptstft.tuning.stages.frames import position_variables, typical_length
 from adaptstft.tuning.tables.lowrank import MOST_BYTES, BasisTransforms, frame_bytes, window_basis
-from adaptstft.tuning.tables.survey import SURVEY_HOP, Framing, length_grid
+from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing
 from adaptstft.tuning.tables.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tuning.variables.control_grid import ControlGrid
-from adaptstft.tuning.variables.parameters import Parameters
+from adaptstft.tuning.variables.lengths import FixedLengths, Lengths, SurfaceLengths
+from adaptstft.tuning.variables.variables import Variables
 
-if TYPE_CHECKING:
-    from adaptstft.tuning.stages.frames import Run, Tuner
-
-#: Bands of a local criterion, and control points in frequency.
+#: Number of bands of a local criterion, and of control points in frequency.
 _BANDS = 12
-#: Control points in time: one for each neighbourhood's width, within this range.
+#: Range of the number of control points in time: one for each neighbourhood.
 _TIME_POINTS = (4, 48)
-#: Weight in nats of the roughness of the control points, far below what any signal decides, and above what leakage
-#: into empty bands does.
+#: Weight in nats of the roughness of the control points: far below what any signal decides, and above what leakage into
+#: empty bands does.
 _CARRY = 3e-3
-#: Energy, relative to the average tile's, below which a tile has no say in where a descent begins.
+#: Energy, relative to the average tile's, below which a tile does not influence the starting surface.
 _EMPTY = 1e-3
-#: Bins times samples of the longest window that a hop for the shortest windows may make, unless the constant
-#: optimum's makes more: what the exact sums take.
+#: Largest number of bins times samples of the longest window that a hop for the shortest windows may lead to, unless
+#: the hop of the constant optimum leads to more: this is the cost of the exact sums.
 _MOST_WORK = 1 << 30
 #: Bisections on the way back to frame bounds within their limit.
 _HALVINGS = 8
 
 
-def retiled(descent: Descent, plan: FramePlan) -> Neighbourhoods | Tiles | None:
-    """Neighbourhoods of a descent for another FFT length, on which bands depend."""
-    hood = descent.neighbourhoods
-    if not isinstance(hood, Tiles):
+def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
+    """Tune lengths over the plane, beginning with one for all and with the best of every tile."""
+    request, first = problem.request, constant.best
+    base = float(first.outcome.state.win_length[0])
+    if request.start_lengths is not None:
+        typical, survey = base, constant.survey
+    else:
+        typical, survey = typical_length(problem, log, base, constant.survey)
+    layout = Layout.around(problem, typical)
+    plane = _lay_out_plane(layout, log, first)
+    exact = request.hop_mode == "time" or request.tune_shape or request.accuracy is None
+    exact |= request.window_mode == "fixed" or request.pieces is not None  # many signals keep no transforms
+    sampling = _Sampling(None, 1) if exact else _interpolation(plane, log)
+    share = problem.evaluator.energy_shares(
+        plane.plan, min(base, float(plane.plan.mfft)), plane.positions, request.criterion
+    )
+    starts = _starts(plane)
+    if log.stopped:  # in the first stage: return its result in the form of this one
+        _descend(plane, log, starts[0], share, sampling, ended=STOPPED)
+    else:
+        starts = starts[: request.starts or 2]
+        threads = problem.threads(len(starts))
+        log.each(starts, lambda branch, start: _descend(plane, branch, start, share, sampling), threads)
+    best = min(log.runs, key=lambda run: run.outcome.value)
+    if sampling.basis is not None:
+        best = _made_exact(plane, best, sampling.basis, sampling.stride)
+    if request.max_frame_ratio is not None:
+        best = _within_ratio(plane, best, request.max_frame_ratio)
+    return Stage(best, survey)
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """The time-frequency plane of the stage: its framing, the surface of lengths over it, and its tiles.
+
+    Attributes
+    ----------
+    layout : Layout
+        Neighbourhoods and bounds.
+    first : Run
+        The best run of the first stage.
+    plan : FramePlan
+        The transform.
+    bounds : (float, float)
+        Range of the lengths in samples.
+    framing : Framing
+        Hop and FFT length.
+    positions : ndarray, shape (frames,)
+        Positions of the frames in samples.
+    survey : TileSurvey or None
+        The criterion in every tile over a grid of lengths.
+    grid : ControlGrid
+        Control points of the log lengths.
+    tiles : Neighbourhoods, Tiles or None
+        Neighbourhoods of a local criterion.
+    """
+
+    layout: Layout
+    first: Run
+    plan: FramePlan
+    bounds: tuple[float, float]
+    framing: Framing
+    positions: Float64Array
+    survey: TileSurvey | None
+    grid: ControlGrid
+    tiles: Neighbourhoods | Tiles | None
+
+    @property
+    def problem(self) -> Problem:
+        """The problem."""
+        return self.layout.problem
+
+    @property
+    def one_length(self) -> Float64Array:
+        """Control points of the best single length for all bins."""
+        length = float(self.first.outcome.state.win_length[0])
+        return np.full(self.grid.shape, np.log(np.clip(length, *self.bounds)))
+
+
+@dataclass(frozen=True)
+class _Sampling:
+    """How transforms are computed in a descent: interpolated from a basis, for every `stride`-th frame."""
+
+    basis: BasisTransforms | None
+    stride: int
+
+
+def _lay_out_plane(layout: Layout, log: Log, first: Run) -> _Plane:
+    problem, request = layout.problem, layout.problem.request
+    base = float(first.outcome.state.win_length[0])
+    low, high = request.win_bounds
+    if not request.bounds_given:
+        high = min(high, max(WIDEST_RATIO * layout.typical, base))
+    if request.start_lengths is not None:
+        high = max(high, float(request.start_lengths.max()))
+    mfft = problem.rule.tied(high / 2).mfft
+    high = min(high, float(mfft))
+    plan = request.transform(mfft)
+    survey = _survey(layout, log, first, plan, (min(low, high), high))
+    framing = Framing(_hop(problem, first, plan, survey), mfft)
+    positions = request.regular_positions(framing.hop)
+    if request.min_overlap is not None:
+        low = max(low, framing.hop / (1 - request.min_overlap))
+    grid = _control_grid(layout, log, plan, positions)
+    tiles = _tiles(layout, plan)
+    return _Plane(layout, first, plan, (min(low, high), high), framing, positions, survey, grid, tiles)
+
+
+def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple[float, float]) -> TileSurvey | None:
+    """Return a local criterion in every tile over a grid of lengths, if it is a function of sums."""
+    problem, request = layout.problem, layout.problem.request
+    given = request.start_lengths is not None or (first.label == "given" and request.starts == 1)
+    if problem.scope != "local" or given or request.window_mode == "fixed":
+        return None
+    if not isinstance(request.criterion, Additive):
+        return None
+    lengths = problem.with_enough_overlap(length_grid(*bounds))
+    log.nfev += lengths.size
+    bands = request.criterion.bands or _BANDS
+    return survey_tiles(plan, request.x, request.criterion, lengths, problem.rule, layout.neighbourhoods(), bands)
+
+
+def _hop(problem: Problem, first: Run, plan: FramePlan, survey: TileSurvey | None) -> float:
+    """Return the hop of the constant optimum, or a smaller one that the shortest windows in the plane need."""
+    request = problem.request
+    if survey is None or request.hop is not None:
+        return first.hop
+    survey = survey.merged() if request.window_mode == "frequency" else survey
+    room = SURVEY_HOP if request.min_overlap is None else min(SURVEY_HOP, (1 - request.min_overlap) / 2)
+    work = request.n * plan.f_pts * float(survey.lengths[-1])
+    wanted = max(survey.shortest() * room, work / _MOST_WORK, 1.0)
+    low, high = request.hop_bounds or (1.0, np.inf)
+    return min(first.hop, float(np.clip(round(wanted), low, high)))
+
+
+def _control_grid(layout: Layout, log: Log, plan: FramePlan, positions: Float64Array) -> ControlGrid:
+    request, frames = layout.problem.request, positions.size
+    constant = request.window_mode == "frequency"
+    if request.control_points == "free":
+        return ControlGrid.free(plan.f_pts, frames, constant=constant)
+    points = request.control_points
+    if points is None:
+        wanted = int(np.ceil(request.n / (WIDEST_RATIO * layout.typical))) + 1
+        points = (_BANDS, 1 if constant else int(np.clip(wanted, *_TIME_POINTS)))
+    assert not isinstance(points, str)
+    grid = ControlGrid.smooth(bin_numbers(plan), plan.mfft, positions, points)
+    if request.control_points is not None and grid.shape != points:
+        log.notes.append(
+            f"control_points: {grid.shape} of {points} were used, as there are {plan.f_pts} bins and {frames} frames"
+        )
+    return grid
+
+
+def _tiles(layout: Layout, plan: FramePlan) -> Neighbourhoods | Tiles | None:
+    """Return the neighbourhoods of a local criterion, divided into bands if it is a function of sums."""
+    problem, request = layout.problem, layout.problem.request
+    if problem.scope != "local" or problem.user_loss:
+        return None
+    hood = layout.neighbourhoods()
+    if not isinstance(request.criterion, Additive):
         return hood
-    return make_tiles(plan, descent.x, hood.in_time, len(hood.bands))
+    return make_tiles(plan, request.x, hood, request.criterion.bands or _BANDS)
 
 
-class BinStage:
-    """Tunes lengths over the plane, beginning with one for all and with the best of every tile."""
-
-    def __init__(self, tuner: Tuner, constant: Run) -> None:
-        r = self.r = tuner.r
-        self.tuner = tuner
-        self.constant = constant
-        self.base = float(constant.outcome.state.win_length[0])
-        tuner.typical = self.base if r.start_lengths is not None else tuner.typical_length(self.base)
-        low, high = r.win_bounds
-        if not r.bounds_given:
-            high = min(high, max(WIDEST_RATIO * tuner.typical, self.base))
-        if r.start_lengths is not None:
-            high = max(high, float(r.start_lengths.max()))
-        mfft = tuner.rule.tied(high / 2).mfft
-        high = min(high, float(mfft))
-        self.plan = r.transform(mfft)
-        self.survey = self._survey((min(low, high), high))
-        self.framing = Framing(self._hop(), mfft)
-        self.positions = r.regular_positions(self.framing.hop)
-        if r.min_overlap is not None:
-            low = max(low, self.framing.hop / (1 - r.min_overlap))
-        self.bounds = (min(low, high), high)
-        self.grid = self._control_grid()
-        self.tiles = self._tiles()
-        self.stride = 1
-        self.exact = r.hop_mode == "time" or r.tune_shape or r.accuracy is None or r.window_mode == "fixed"
-
-    def _survey(self, bounds: tuple[float, float]) -> TileSurvey | None:
-        """Search a grid of lengths in every tile, where a local criterion is a function of sums."""
-        r, tuner = self.r, self.tuner
-        given = r.start_lengths is not None or (self.constant.label == "given" and r.starts == 1)
-        if tuner.scope != "local" or not isinstance(r.criterion, Additive) or given or r.window_mode == "fixed":
-            return None
-        lengths = tuner.framed(length_grid(*bounds))
-        tuner.nfev += lengths.size
-        hood, bands = tuner.fine_neighbourhoods(), r.criterion.bands or _BANDS
-        return survey_tiles(self.plan, r.x, r.criterion, lengths, tuner.rule, hood, bands)
-
-    def _hop(self) -> float:
-        """Hop that the constant optimum has, or a smaller one that the shortest windows in the plane need."""
-        r, hop = self.r, self.constant.hop
-        if self.survey is None or r.hop is not None:
-            return hop
-        survey = self.survey.merged() if r.window_mode == "frequency" else self.survey
-        room = SURVEY_HOP if r.min_overlap is None else min(SURVEY_HOP, (1 - r.min_overlap) / 2)
-        work = r.n * self.plan.f_pts * float(survey.lengths[-1])
-        wanted = max(survey.shortest() * room, work / _MOST_WORK, 1.0)
-        low, high = r.hop_bounds or (1.0, np.inf)
-        return min(hop, float(np.clip(round(wanted), low, high)))
-
-    def _control_grid(self) -> ControlGrid:
-        r, frames = self.r, self.positions.size
-        constant = r.window_mode == "frequency"
-        if r.control_points == "free":
-            return ControlGrid.free(self.plan.f_pts, frames, constant=constant)
-        points = r.control_points
-        if points is None:
-            wanted = int(np.ceil(r.n / (WIDEST_RATIO * self.tuner.typical))) + 1
-            points = (_BANDS, 1 if constant else int(np.clip(wanted, *_TIME_POINTS)))
-        assert not isinstance(points, str)
-        grid = ControlGrid.smooth(bin_numbers(self.plan), self.plan.mfft, self.positions, points)
-        if r.control_points is not None and grid.shape != points:
-            self.tuner.remarks.append(
-                f"control_points: {grid.shape} of {points} were used, as there are {self.plan.f_pts} bins "
-                f"and {frames} frames"
-            )
-        return grid
-
-    def _tiles(self) -> Neighbourhoods | Tiles | None:
-        """Neighbourhoods of a local criterion, divided into bands where it is a function of sums."""
-        if self.tuner.scope != "local" or self.tuner.free:
-            return None
-        hood = self.tuner.fine_neighbourhoods()
-        if not isinstance(self.r.criterion, Additive):
-            return hood
-        return make_tiles(self.plan, self.r.x, hood, self.r.criterion.bands or _BANDS)
-
-    def _descent(self, label: str, basis: BasisTransforms | None) -> Descent:
-        criterion = self.tuner.with_scope(self.tuner.scope, self.tiles)
-        if isinstance(self.tiles, Tiles):
-            criterion = replace(criterion, bands=len(self.tiles.bands))
-        return self.tuner.new_descent(label, self.plan, criterion, self.tiles, basis)
-
-    def run(self) -> Run:
-        """Run the descents and report the best, with its value from the exact sums."""
-        tuner, r = self.tuner, self.r
-        basis = self._basis()
-        share = self.shares()
-        starts = self._starts(share)
-        if tuner.stopped:  # in the first stage: its result in the form of this one
-            self._descend(tuner, *starts[0], share, basis, ended=STOPPED)
-        else:
-            tuner.each(starts[: r.starts or 2], lambda branch, start: self._descend(branch, *start, share, basis))
-        best = min(tuner.runs, key=lambda run: run.outcome.value)
-        best = best if basis is None else self._made_exact(best, basis)
-        return best if r.max_frame_ratio is None else self._held(best, r.max_frame_ratio)
-
-    def _basis(self) -> BasisTransforms | None:
-        """Make the transforms that others come from; of every so many frames where those of all are too large."""
-        r, accuracy = self.r, float(self.r.accuracy or 0.0)
-        if self.exact:
-            return None
-        found = window_basis(self.plan, self.bounds, accuracy)
-        if found is None:
-            self.tuner.remarks.append(
-                f"lengths were tuned by exact sums throughout: windows of {r.window.spec!r} cannot be combined to "
-                f"accuracy={accuracy:g} from few enough of them"
-            )
-            return None
-        size = frame_bytes(self.plan, r.x, found, accuracy) * self.positions.size
-        shortest = self.base if self.survey is None else self.survey.shortest()
-        if r.control_points != "free":
-            self.stride = min(-(-size // MOST_BYTES), max(1, int(0.5 * shortest / self.framing.hop)))
-        if size > MOST_BYTES * self.stride:
-            self.tuner.remarks.append(
-                f"the transforms that others are made from take {size / self.stride / 2**30:.1f} GiB, more than is "
-                "kept, and were computed again in every iteration; a larger hop or a smaller mfft would make it faster"
-            )
-        return BasisTransforms(self.plan, r.x, self.positions[:: self.stride], found, accuracy)
-
-    def _held(self, best: Run, most: float) -> Run:
-        """Bring a result back towards one length for all bins until the ratio of its frame bounds is within its limit.
-
-        The bounds come from Lanczos iterations, which no descent could afford.
-        """
-        descent, parameters = replace(best.descent, basis=None), best.parameters
-
-        def excess(y: Float64Array) -> Excess:
-            plan, frames = descent.frames(parameters.state(y))
-            low, high = frame_bounds(plan, frames, self.r.n)
-            beyond = np.log(high / low / most) if low > 0 else np.inf
-            return Excess(float(beyond), 0.0, np.zeros(0))
-
-        if excess(best.outcome.y).exact <= 0:
-            return best
-        one = np.full(self.grid.shape, np.log(np.clip(self.base, *self.bounds)))
-        safe = best.outcome.y if parameters.grid is None else replace(parameters, points=one).start()
-        at = excess(safe)
-        if at.exact > 0:
-            raise ValueError(
-                f"max_frame_ratio={most:g} cannot be kept: one window of {self.base:.4g} samples for all bins and "
-                f"hop={self.framing.hop:g} already have a ratio of {most * np.exp(at.exact):.4g}"
-            )
-        y = way_back(excess, best.outcome.y, safe, _HALVINGS)
-        found, state = descent.evaluate(parameters, y), parameters.state(y)
-        message = "BROUGHT BACK TOWARDS ONE LENGTH UNTIL THE FRAME BOUNDS KEPT THEIR RATIO"
-        outcome = replace(best.outcome, state=state, message=message, value=found.value, jac=found.natural)
-        outcome = replace(outcome, y=y, x=parameters.natural(y))
-        comparable = descent.comparable_value(state)
-        return replace(best, descent=descent, outcome=outcome, comparable=comparable, reference=comparable)
-
-    def _descend(
-        self,
-        tuner: Tuner,
-        label: str,
-        points: Float64Array,
-        share: Float64Array,
-        basis: BasisTransforms | None,
-        *,
-        ended: dict[str, Any] | None = None,
-    ) -> None:
-        r = self.r
-        grid, positions, share = self.grid, self.positions, share
-        if self.stride > 1:
-            grid = replace(grid, time=grid.time[:: self.stride])
-            positions, share = positions[:: self.stride], share[:: self.stride]
-        win_length = np.exp(np.clip(grid.surface(points), *np.log(self.bounds)))
-        fixed = r.window_mode == "fixed"
-        if fixed and r.start_lengths is not None:
-            win_length = np.broadcast_to(r.start_lengths.T, win_length.shape).copy()
-        parameters = Parameters(
-            r.n, win_length, positions, r.window, "fixed" if fixed else "grid", self.bounds, tune_shape=r.tune_shape
+def _interpolation(plane: _Plane, log: Log) -> _Sampling:
+    """Return the basis transforms; of every so many frames if those of all frames are too large."""
+    request = plane.problem.request
+    accuracy = float(request.accuracy or 0.0)
+    basis = window_basis(plane.plan, plane.bounds, accuracy)
+    if basis is None:
+        log.notes.append(
+            f"lengths were tuned by exact sums throughout: windows of {request.window.spec!r} cannot be combined to "
+            f"accuracy={accuracy:g} from few enough of them"
         )
-        if not fixed:
-            parameters.grid, parameters.points = grid, points
+        return _Sampling(None, 1)
+    size = frame_bytes(plane.plan, request.x, basis, accuracy) * plane.positions.size
+    shortest = float(plane.first.outcome.state.win_length[0]) if plane.survey is None else plane.survey.shortest()
+    stride = 1
+    if request.control_points != "free":
+        stride = min(-(-size // MOST_BYTES), max(1, int(0.5 * shortest / plane.framing.hop)))
+    if size > MOST_BYTES * stride:
+        log.notes.append(
+            f"the transforms that others are made from take {size / stride / 2**30:.1f} GiB, more than is "
+            "kept, and were computed again in every iteration; a larger hop or a smaller mfft would make it faster"
+        )
+    return _Sampling(BasisTransforms(plane.plan, request.x, plane.positions[::stride], basis, accuracy), stride)
+
+
+def _starts(plane: _Plane) -> list[tuple[str, Float64Array]]:
+    """Return labels and control points of the starting surfaces."""
+    request, first = plane.problem.request, plane.first
+    if request.start_lengths is not None:
+        log = np.log(np.broadcast_to(request.start_lengths.T, (plane.positions.size, plane.plan.f_pts)))
+        return [("given", plane.grid.fit(log))]
+    label = "given" if first.label == "given" else "constant"
+    starts = [(label, plane.one_length)]
+    alone = label == "given" and request.starts == 1
+    if isinstance(plane.tiles, Tiles) and plane.survey is not None and not alone:
+        starts.insert(int(label == "given"), ("tiles", _tile_surface(plane, plane.tiles, plane.survey)))
+    return starts
+
+
+def _tile_surface(plane: _Plane, tiles: Tiles, survey: TileSurvey) -> Float64Array:
+    """Return control points of a surface through the best length of every tile, as far as it has energy."""
+    survey = survey.merged() if plane.grid.shape[1] == 1 else survey
+    best, share = survey.log_best(), survey.share
+    if share.shape[1] == 1:
+        member = np.ones((1, plane.positions.size))
+    else:
+        member = tiles.in_time.weights(plane.positions)[0].toarray()
+    # nearly empty tiles take the best single length
+    floor = _EMPTY * share.mean()
+    base = float(plane.first.outcome.state.win_length[0])
+    weighted = tiles.bands.T @ (share * best) @ member + floor * np.log(np.clip(base, *plane.bounds))
+    surface = weighted / (tiles.bands.T @ share @ member + floor)
+    return plane.grid.fit(surface.T)
+
+
+def _descend(
+    plane: _Plane,
+    log: Log,
+    start: tuple[str, Float64Array],
+    share: Float64Array,
+    sampling: _Sampling,
+    *,
+    ended: dict[str, Any] | None = None,
+) -> Run:
+    """Descend from a label and control points; with `ended`, only evaluate these."""
+    request, problem, (label, points) = plane.problem.request, plane.problem, start
+    grid, positions, stride = plane.grid, plane.positions, sampling.stride
+    if stride > 1:
+        grid = replace(grid, time=grid.time[::stride])
+        positions, share = positions[::stride], share[::stride]
+    lengths: Lengths
+    if request.window_mode == "fixed":
+        win_length = np.exp(np.clip(grid.surface(points), *np.log(plane.bounds)))
+        if request.start_lengths is not None:
+            win_length = np.broadcast_to(request.start_lengths.T, win_length.shape).copy()
+        lengths = FixedLengths(win_length, plane.bounds)
+    else:
+        scale = None
+        if request.descent_method != "adam":  # Adam scales each variable by itself
             weight = grid.adjoint(share)
-            if r.descent_method != "adam":  # which scales every variable by itself
-                parameters.preconditioner = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
-            unit = 1.0 if r.criterion.in_nats else max(abs(self.constant.outcome.value), np.finfo(float).tiny)
-            parameters.carry = _CARRY * unit
-        tuner.let_positions_vary(parameters, self.framing, True)
-        tuner.descend(label, self._descent(label, basis), parameters, self.framing, ended=ended)
+            scale = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
+        value = abs(plane.first.outcome.value)
+        unit = 1.0 if request.criterion.in_nats else max(value, np.finfo(float).tiny)
+        lengths = SurfaceLengths(grid, points, plane.bounds, scale, _CARRY * unit)
+    placed = position_variables(problem, positions, plane.framing.hop)
+    variables = Variables(lengths, placed, shape_of(problem, tuned=request.tune_shape))
+    return run_descent(problem, log, label, _objective(plane, sampling.basis), variables, plane.framing.hop, ended)
 
-    def _made_exact(self, best: Run, basis: BasisTransforms) -> Run:
-        """Evaluate the result of a descent on approximate transforms with the exact sums."""
-        descent, y, parameters = replace(best.descent, basis=None), best.outcome.y, best.parameters
-        if self.stride > 1:
-            win_length = np.zeros((self.positions.size, self.plan.f_pts))
-            parameters = replace(parameters, grid=self.grid, positions=self.positions, win_length=win_length)
-        at, comparable = descent.evaluate_exactly(parameters, y)
-        approximation = {
-            "rank": basis.rank,
-            "accuracy": basis.basis.error,
-            "stride": self.stride,
-            "difference": comparable - best.comparable,
-        }
-        outcome = replace(best.outcome, value=at.value, jac=at.natural, state=parameters.state(y))
-        return replace(
-            best,
-            outcome=outcome,
-            parameters=parameters,
-            comparable=comparable,
-            approximation=approximation,
-            hop=self.framing.hop,
-            reference=best.comparable,
-            sampled=best.outcome.state,
+
+def _objective(plane: _Plane, basis: BasisTransforms | None) -> Objective:
+    criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles)
+    if isinstance(plane.tiles, Tiles):
+        criterion = replace(criterion, bands=len(plane.tiles.bands))
+    return plane.problem.objective(plane.plan, criterion, plane.tiles, basis)
+
+
+def _made_exact(plane: _Plane, best: Run, basis: BasisTransforms, stride: int) -> Run:
+    """Evaluate the result of a descent on interpolated transforms by the exact sums."""
+    objective, variables, outcome = best.objective.exact(), best.variables, best.outcome
+    if stride > 1:
+        lengths = variables.lengths
+        assert isinstance(lengths, SurfaceLengths)
+        placed = position_variables(plane.problem, plane.positions, plane.framing.hop)
+        variables = replace(variables, lengths=replace(lengths, grid=plane.grid), positions=placed)
+    at = objective.evaluate(variables, outcome.y)
+    state = variables.state(outcome.y)
+    comparable = objective.comparable_value(state)
+    summary = {
+        "rank": basis.rank,
+        "accuracy": basis.basis.error,
+        "stride": stride,
+        "difference": comparable - best.comparable,
+    }
+    return replace(
+        best,
+        objective=objective,
+        outcome=replace(outcome, value=at.value, jac=at.natural, state=state),
+        variables=variables,
+        comparable=comparable,
+        hop=plane.framing.hop,
+        interpolated=Interpolated(summary, best.objective, best.comparable, outcome.state),
+    )
+
+
+def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
+    """Bring a result back towards one length for all bins until the ratio of its frame bounds is within its limit.
+
+    The bounds come from Lanczos iterations, which are too expensive for a descent.
+    """
+    objective, variables, n = best.objective.exact(), best.variables, plane.problem.request.n
+
+    def excess(y: Float64Array) -> Excess:
+        plan, frames = objective.measure.frames(variables.state(y))
+        low, high = frame_bounds(plan, frames, n)
+        beyond = np.log(high / low / most) if low > 0 else np.inf
+        return Excess(float(beyond), 0.0, np.zeros(0))
+
+    outcome, lengths = best.outcome, variables.lengths
+    if excess(outcome.y).exact <= 0:
+        return best
+    safe = outcome.y
+    if isinstance(lengths, SurfaceLengths):
+        safe = replace(variables, lengths=replace(lengths, points=plane.one_length)).start()
+    at = excess(safe)
+    if at.exact > 0:
+        base = float(plane.first.outcome.state.win_length[0])
+        raise ValueError(
+            f"max_frame_ratio={most:g} cannot be kept: one window of {base:.4g} samples for all bins and "
+            f"hop={plane.framing.hop:g} already have a ratio of {most * np.exp(at.exact):.4g}"
         )
-
-    # ------------------------------------------------------------------ starts
-
-    def _spectra(self, length: float) -> Float64Array:
-        """Energies with one window length, shape (channels, frames, f_pts)."""
-        frames = make_frames(np.full(self.positions.size, length), self.positions, mfft=self.plan.mfft)
-        return np.asarray(to_host(energies(forward(self.plan, self.r.x, frames))))
-
-    def shares(self) -> Float64Array:
-        """Share of the energy in every bin, shape (frames, f_pts)."""
-        energy = self._spectra(min(self.base, float(self.plan.mfft))).sum(axis=0)
-        return np.asarray(energy / max(float(energy.sum()), np.finfo(float).tiny))
-
-    def _starts(self, share: Float64Array) -> list[tuple[str, Float64Array]]:
-        r, one = self.r, np.full(self.grid.shape, np.log(np.clip(self.base, *self.bounds)))
-        if r.start_lengths is not None:
-            log = np.log(np.broadcast_to(r.start_lengths.T, (self.positions.size, self.plan.f_pts)))
-            return [("given", self.grid.fit(log))]
-        label = "given" if self.constant.label == "given" else "constant"
-        starts = [(label, one)]
-        alone = label == "given" and r.starts == 1
-        if isinstance(self.tiles, Tiles) and self.survey is not None and not alone:
-            starts.insert(int(label == "given"), ("tiles", self._tile_surface(self.tiles, self.survey)))
-        return starts
-
-    def _tile_surface(self, tiles: Tiles, survey: TileSurvey) -> Float64Array:
-        """Control points of a surface through the best length of every tile, as far as it has energy."""
-        survey = survey.merged() if self.grid.shape[1] == 1 else survey
-        best, share = survey.log_best(), survey.share
-        member = (
-            np.ones((1, self.positions.size))
-            if share.shape[1] == 1
-            else tiles.in_time.weights(self.positions)[0].toarray()
-        )
-        # tiles with no energy to speak of take the constant optimum
-        floor = _EMPTY * share.mean()
-        weighted = tiles.bands.T @ (share * best) @ member + floor * np.log(np.clip(self.base, *self.bounds))
-        surface = weighted / (tiles.bands.T @ share @ member + floor)
-        return self.grid.fit(surface.T)
+    y = way_back(excess, outcome.y, safe, _HALVINGS)
+    evaluation, state = objective.evaluate(variables, y), variables.state(y)
+    message = "BROUGHT BACK TOWARDS ONE LENGTH UNTIL THE FRAME BOUNDS KEPT THEIR RATIO"
+    outcome = replace(
+        outcome,
+        state=state,
+        message=message,
+        value=evaluation.value,
+        jac=evaluation.natural,
+        y=y,
+        x=variables.natural(y),
+    )
+    comparable = objective.comparable_value(state)
+    interpolated = best.interpolated
+    if interpolated is not None:  # its state is no longer the result
+        interpolated = replace(interpolated, objective=objective, comparable=comparable, state=state)
+    return replace(best, objective=objective, outcome=outcome, comparable=comparable, interpolated=interpolated)

@@ -1,0 +1,162 @@
+"""How a criterion is evaluated: on a signal in memory, or from sums over many signals.
+
+An `Evaluator` answers three questions: the value of a criterion for given frames, the same with its gradient, and a
+table of values over a grid of window lengths. `SignalEvaluator` (here) has one signal in memory, `SharedEvaluator`
+(`adaptstft.tuning.shared.evaluator`) adds up sums over the signals of a corpus or the stretches of a long signal.
+The stages of tuning are the same for both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from adaptstft.common.device import to_host
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.criteria import Criterion
+from adaptstft.criteria.energies import energies, energy_gradients
+from adaptstft.criteria.evaluate import FrameLoss, bin_loss, comparable_view, evaluate, value_of
+from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.bins import BinFrames
+from adaptstft.engine.forward import forward
+from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
+from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.tables.lowrank import BasisTransforms
+from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
+from adaptstft.tuning.tables.survey import Survey, survey
+from adaptstft.tuning.variables.state import State
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A criterion on a transform.
+
+    Attributes
+    ----------
+    plan : FramePlan
+        The transform, with its FFT length.
+    criterion : Criterion
+        The criterion, with its scope.
+    neighbourhoods : Neighbourhoods, Tiles or None
+        Neighbourhoods of scope ``"local"``.
+    basis : BasisTransforms or None
+        Transforms that windows per bin are interpolated from; None computes the exact sums.
+    """
+
+    plan: FramePlan
+    criterion: Criterion
+    neighbourhoods: Neighbourhoods | Tiles | None = None
+    basis: BasisTransforms | None = None
+
+    def frames(self, state: State) -> tuple[FramePlan, Frames | BinFrames]:
+        """Return the transform with the window of a state, and its frames."""
+        plan = replace(self.plan, window=state.window)
+        if state.win_length.ndim == 2:
+            return plan, BinFrames(state.win_length, state.positions, state.positions)
+        return plan, make_frames(state.win_length, state.positions, mfft=plan.mfft)
+
+    def view(self, state: State, n: int, *, comparable: bool) -> FrameView:
+        """Return the weights of the frames of a state.
+
+        With `comparable` every frame counts for its duration and every bin for its bandwidth, so that values can be
+        compared between framings of `n` samples.
+        """
+        if not comparable:
+            return FrameView(state.positions, state.weights, 1.0, self.neighbourhoods)
+        spans = durations(state.positions, n)
+        return comparable_view(self.criterion, state.positions, spans, self.plan.mfft, self.neighbourhoods)
+
+
+class Evaluator(Protocol):
+    """Evaluates a criterion for the stages of tuning."""
+
+    def value(self, measure: Measure, state: State, *, comparable: bool = False) -> float:
+        """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
+
+    def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
+        """Return the value and its gradient; `positions` and `shape` tell which derivatives are needed."""
+
+    def table(
+        self,
+        plan: FramePlan,
+        criterion: Criterion,
+        lengths: Float64Array,
+        rule: FramingRule,
+        neighbourhoods: Neighbourhoods | None,
+        report: Callable[[float], None],
+        fraction: float = SURVEY_HOP,
+    ) -> Survey:
+        """Return the comparable value of one window length for all frames, for each of `lengths`."""
+
+    def energy_shares(
+        self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
+    ) -> Float64Array:
+        """Return the share of the energy in every bin for one window length, shape (frames, f_pts)."""
+
+    def positions(self, hop: float) -> Float64Array:
+        """Return the positions of the frames at a hop, in samples."""
+
+
+@dataclass(frozen=True)
+class SignalEvaluator:
+    """Evaluates criteria on one signal in memory.
+
+    Attributes
+    ----------
+    x : ndarray, shape (channels, n)
+        The signal.
+    lead : tuple of int
+        Leading dimensions of the signal, as user losses receive them.
+    """
+
+    x: AnyArray
+    lead: tuple[int, ...]
+
+    def value(self, measure: Measure, state: State, *, comparable: bool = False) -> float:
+        """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
+        view = measure.view(state, self.x.shape[1], comparable=comparable)
+        plan, frames = measure.frames(state)
+        if measure.basis is not None and state.win_length.ndim == 2:
+            energy = energies(measure.basis.spectra(state.win_length).S)
+            asarray = plan.kernels.asarray
+            return energy_gradients(measure.criterion, energy, view, self.lead, asarray=asarray).value
+        return value_of(plan, self.x, frames, measure.criterion, view, self.lead)
+
+    def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
+        """Return the value and its gradient; `positions` and `shape` tell which derivatives are needed."""
+        view = measure.view(state, self.x.shape[1], comparable=False)
+        plan, frames = measure.frames(state)
+        if measure.basis is not None and isinstance(frames, BinFrames):
+            spectra = measure.basis.spectra(state.win_length)
+            return bin_loss(plan, self.x, frames, spectra, measure.criterion, view, lead_shape=self.lead)
+        wanted = {"positions": positions, "shape": shape}
+        return evaluate(plan, self.x, frames, measure.criterion, view, **wanted, lead_shape=self.lead)
+
+    def table(
+        self,
+        plan: FramePlan,
+        criterion: Criterion,
+        lengths: Float64Array,
+        rule: FramingRule,
+        neighbourhoods: Neighbourhoods | None,
+        report: Callable[[float], None],
+        fraction: float = SURVEY_HOP,
+    ) -> Survey:
+        """Return the comparable value of one window length for all frames, for each of `lengths`."""
+        return survey(plan, self.x, criterion, lengths, rule, neighbourhoods, report, fraction, self.lead)
+
+    def energy_shares(
+        self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
+    ) -> Float64Array:
+        """Return the share of the energy in every bin for one window length, shape (frames, f_pts)."""
+        frames = make_frames(np.full(positions.size, length), positions, mfft=plan.mfft)
+        energy = np.asarray(to_host(energies(forward(plan, self.x, frames)))).sum(axis=0)
+        return np.asarray(energy / max(float(energy.sum()), np.finfo(float).tiny))
+
+    def positions(self, hop: float) -> Float64Array:
+        """Return the positions of the frames at a hop, in samples."""
+        return np.arange(frame_count(self.x.shape[1], hop)) * float(hop)

@@ -1,0 +1,254 @@
+"""The tuning problem: a checked request and the rules that follow from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from adaptstft.common.device import to_host
+from adaptstft.common.threads import count_workers
+from adaptstft.common.typing import Float64Array, Scope
+from adaptstft.criteria import Additive, Criterion, UserLoss
+from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.descent.descend import Optimiser
+from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.evaluator import Evaluator, Measure, SignalEvaluator
+from adaptstft.tuning.hop_ratio import LEAST_HOP_RATIO, best_hop_ratio
+from adaptstft.tuning.limits import PER_BIN
+from adaptstft.tuning.log import Log
+from adaptstft.tuning.penalties.evenness import Evenness
+from adaptstft.tuning.penalties.frame_ratio import largest_fraction
+from adaptstft.tuning.request import WIDEST_RATIO, Request
+from adaptstft.tuning.shared.evaluator import SharedEvaluator
+from adaptstft.tuning.tables.lowrank import BasisTransforms
+from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule
+from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.variables.variables import Variables
+
+#: Width of a neighbourhood relative to the best single length: no window is longer than it.
+WIDTH_RATIO = 4.0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A checked request and the rules that follow from it.
+
+    Attributes
+    ----------
+    request : Request
+        The checked arguments of `optimize`.
+    rule : FramingRule
+        How hop and FFT length follow from a window length.
+    evaluator : Evaluator
+        Evaluates criteria on the signal, or on many signals.
+    """
+
+    request: Request
+    rule: FramingRule
+    evaluator: Evaluator
+
+    @classmethod
+    def of(cls, request: Request) -> Problem:
+        """Derive the rules from a request."""
+        shared = request.pieces
+        evaluator = SignalEvaluator(request.x, request.lead) if shared is None else SharedEvaluator(shared)
+        return cls(request, _framing_rule(request), evaluator)
+
+    @property
+    def user_loss(self) -> bool:
+        """Whether the criterion is a user function."""
+        return isinstance(self.request.criterion, UserLoss)
+
+    @property
+    def per_bin(self) -> bool:
+        """Whether there is a window length for each frequency or bin."""
+        return self.request.window_mode in PER_BIN or self.request.start_lengths is not None
+
+    @property
+    def varying(self) -> bool:
+        """Whether more than one length and one hop are tuned, in a second stage."""
+        return self.request.window_mode == "time" or self.request.hop_mode == "time" or self.per_bin
+
+    @property
+    def scope(self) -> Scope:
+        """Scope of the criterion: local where lengths or positions vary, unless it is given."""
+        default: Scope = "local" if self.varying else "global"
+        return self.request.criterion.scope or default
+
+    @property
+    def compares_neighbourhoods(self) -> bool:
+        """Whether lengths vary from frame to frame by a local criterion with comparable values in neighbourhoods."""
+        criterion = self.request.criterion
+        local = self.scope == "local" and isinstance(criterion, Additive) and criterion.in_nats
+        return local and self.request.window_mode == "time"
+
+    @property
+    def search_rule(self) -> FramingRule:
+        """Rule for hop and FFT length while lengths are compared: one framing for all with a user loss."""
+        if not self.user_loss:
+            return self.rule
+        low, high = self.request.win_bounds
+        hop = self.rule.tied(float(np.sqrt(low * high))).hop
+        rule = replace(self.rule, hop=hop)
+        return replace(rule, mfft=self.request.mfft or rule.tied(high / 2).mfft)
+
+    def with_scope(self, scope: Scope, neighbourhoods: Neighbourhoods | Tiles | None = None) -> Criterion:
+        """Return the criterion with a scope, and with the width in seconds of the neighbourhoods."""
+        criterion = self.request.criterion
+        if self.user_loss:
+            return criterion
+        return criterion.with_scope(scope, neighbourhoods.width / self.request.fs if neighbourhoods else None)
+
+    def neighbourhoods(self, width: float) -> Neighbourhoods:
+        """Return neighbourhoods of a width in samples."""
+        return Neighbourhoods.of_signal(to_host(self.request.x), max(width, 4.0))
+
+    def coarse_neighbourhoods(self) -> Neighbourhoods:
+        """Return neighbourhoods for one window length: of the width that is given, or an eighth of the signal.
+
+        With a share of the average for each of them, one loud event does not decide for the whole signal.
+        """
+        width = self.request.criterion.width
+        return self.neighbourhoods(self.request.n / 8 if width is None else width * self.request.fs)
+
+    def evenness(self, hop: float, longest: float) -> Evenness:
+        """Return the energy in cells of time, for the penalty on windows that count the signal unevenly."""
+        return Evenness.of_signal(to_host(self.request.x), hop, longest)
+
+    def shortest(self, hop: float) -> float:
+        """Return the shortest window that leaves neighbours at a hop their least overlap."""
+        low, min_overlap = self.request.win_bounds[0], self.request.min_overlap
+        return low if min_overlap is None else max(low, hop / (1 - min_overlap))
+
+    def hop_range(self, hop: float) -> tuple[float, float]:
+        """Return the range of tuned hops around a hop."""
+        request = self.request
+        low, high = request.hop_bounds or (hop / 4, 4 * hop)
+        return (low, high) if request.hop_bounds or request.min_overlap is not None else (0.0, high)
+
+    def with_enough_overlap(self, lengths: Float64Array) -> Float64Array:
+        """Return those of `lengths` whose own hop leaves neighbours enough overlap; at least the longest."""
+        rule, min_overlap = self.search_rule, self.request.min_overlap
+        fits = np.array([rule.mfft is None or length <= rule.mfft for length in lengths])
+        if min_overlap is not None:
+            fits &= np.array([rule.tied(float(v)).hop <= (1 - min_overlap) * v for v in lengths])
+        return lengths[fits] if fits.any() else lengths[-1:]
+
+    def table(
+        self,
+        log: Log,
+        lengths: Float64Array,
+        criterion: Criterion | None = None,
+        neighbourhoods: Neighbourhoods | None = None,
+        fraction: float = SURVEY_HOP,
+    ) -> Survey:
+        """Return the criterion at all of `lengths`, by default over the whole signal."""
+        criterion = criterion or self.with_scope(self.scope)
+        if criterion.scope == "local" and neighbourhoods is None:
+            neighbourhoods = self.coarse_neighbourhoods()
+        log.nfev += lengths.size
+        plan = self.request.transform(1)
+        rule = self.search_rule
+        return self.evaluator.table(plan, criterion, lengths, rule, neighbourhoods, log.searching, fraction)
+
+    def objective(
+        self,
+        plan: FramePlan,
+        criterion: Criterion,
+        neighbourhoods: Neighbourhoods | Tiles | None,
+        basis: BasisTransforms | None = None,
+    ) -> Objective:
+        """Return the objective of one descent, with smoothness and the limit of the frame bounds."""
+        request = self.request
+        measure = Measure(plan, criterion, neighbourhoods, basis)
+        # the bounds of the lengths keep the ratio of many signals, which share one length
+        ratio = request.max_frame_ratio if request.pieces is None else None
+        return Objective(self.evaluator, measure, request.n, request.smoothness, most_ratio=ratio)
+
+    def optimiser(self, log: Log, label: str) -> Optimiser:
+        """Return the optimiser of one descent, which reports each iteration to the bar and the user's callback."""
+        request = self.request
+
+        def report(iteration: int, value: float, variables: Variables, y: Float64Array) -> None:
+            part = 0.4 + 0.6 * (1 - np.exp(-iteration / 15))
+            log.bar.update(part, f"{label}: iteration {iteration}, {request.criterion.name} {value:.6g}")
+            if request.callback is not None:
+                varying = variables.positions_vary or variables.lengths.kind in ("time", "grid")
+                stage = "varying" if varying else "constant"
+                request.callback(OptimizeResult(x=variables.natural(y), fun=value, stage=stage))
+
+        return Optimiser(request.descent_method, request.descent_options, report)
+
+    def threads(self, starts: int) -> int:
+        """Return the number of threads for several starts.
+
+        One if a user function is called, which need not be thread-safe, on a device, and for many signals, which have
+        threads or processes of their own.
+        """
+        request = self.request
+        alone = request.callback is not None or self.user_loss or request.backend == "cuda"
+        return 1 if alone or request.pieces is not None else min(starts, count_workers(request.workers))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Neighbourhoods and bounds for lengths that vary, laid out for the best single length.
+
+    Attributes
+    ----------
+    problem : Problem
+        The problem.
+    typical : float
+        Best single length in samples.
+    width : float
+        Width of neighbourhoods in samples, unless the criterion has one.
+    """
+
+    problem: Problem
+    typical: float
+    width: float
+
+    @classmethod
+    def around(cls, problem: Problem, typical: float) -> Layout:
+        """Lay out neighbourhoods `WIDTH_RATIO` times as wide as the best single length."""
+        return cls(problem, typical, WIDTH_RATIO * typical)
+
+    @property
+    def widest(self) -> float:
+        """Longest window allowed in mode ``"time"``."""
+        request = self.problem.request
+        high = request.win_bounds[1]
+        return high if request.bounds_given else min(high, WIDEST_RATIO * self.typical)
+
+    def frame_bounds(self, hop: float) -> tuple[float, float]:
+        """Return the range of the length of each frame at a hop, in mode ``"time"``."""
+        high = min(self.widest, float(self.problem.request.mfft or np.inf))
+        return min(self.problem.shortest(hop), high), high
+
+    def framing(self, hop: float, longest: float) -> Framing:
+        """Return a framing for lengths up to `longest`; in mode ``"time"`` the FFT holds every window allowed."""
+        if self.problem.request.window_mode == "time":
+            longest = max(longest, self.widest / 2)
+        return Framing(hop, self.problem.rule.tied(longest).mfft)
+
+    def neighbourhoods(self) -> Neighbourhoods:
+        """Return the neighbourhoods for lengths that vary in time."""
+        request = self.problem.request
+        width = request.criterion.width
+        return self.problem.neighbourhoods(self.width if width is None else width * request.fs)
+
+
+def _framing_rule(request: Request) -> FramingRule:
+    if request.hop_mode != "constant" or isinstance(request.criterion, UserLoss):
+        return FramingRule(request.hop, request.mfft, None, request.hop_bounds or (0.0, np.inf))
+    largest = 1.0 if request.min_overlap is None else 1 - request.min_overlap
+    if request.max_frame_ratio is not None:
+        fraction = largest_fraction(request.window, request.max_frame_ratio, (LEAST_HOP_RATIO, largest))
+        largest = fraction or LEAST_HOP_RATIO
+    ratio = best_hop_ratio(request.window, (LEAST_HOP_RATIO, largest))
+    hop = request.hop
+    bounds = request.hop_bounds or ((1.0, np.inf) if hop is None else (hop / 4, 4 * hop))
+    return FramingRule(None, request.mfft, ratio, bounds)

@@ -1,0 +1,92 @@
+"""Criteria from sums over many signals: those of a corpus, or the stretches of a long signal.
+
+All signals share window length(s) and hop. The first two frames of every signal therefore stand for all of them in a
+`State`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from adaptstft.common.typing import Float64Array
+from adaptstft.criteria import Additive, Criterion
+from adaptstft.criteria.evaluate import FrameLoss
+from adaptstft.criteria.neighbourhoods import Neighbourhoods
+from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.evaluator import Measure
+from adaptstft.tuning.shared.pieces import Pieces, Question
+from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
+from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.variables.state import State
+
+
+@dataclass(frozen=True)
+class SharedEvaluator:
+    """Evaluates criteria from sums over many signals.
+
+    Attributes
+    ----------
+    pieces : Pieces
+        The signals.
+    """
+
+    pieces: Pieces
+
+    def value(self, measure: Measure, state: State, *, comparable: bool = False) -> float:
+        """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
+        return self.pieces.find([_question(measure, state, comparable=comparable)])[0].value
+
+    def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
+        """Return the value and its gradient; positions of many signals are not tuned."""
+        (found,) = self.pieces.find([_question(measure, state, gradient=True, shape=shape)])
+        d_win_length = np.zeros_like(state.win_length)
+        d_win_length[0] = found.win_length if state.win_length.ndim == 2 else found.win_length[0]
+        zero = np.zeros(state.positions.size)
+        return FrameLoss(found.value, d_win_length, zero, zero, found.shape, None)
+
+    def table(
+        self,
+        plan: FramePlan,
+        criterion: Criterion,
+        lengths: Float64Array,
+        rule: FramingRule,
+        neighbourhoods: Neighbourhoods | None,
+        report: Callable[[float], None],
+        fraction: float = SURVEY_HOP,
+    ) -> Survey:
+        """Return the comparable value of one window length for all frames, for each of `lengths`, in one pass."""
+        questions = []
+        for length in lengths:
+            framing = rule.tied(float(length), fraction)
+            at = replace(plan, mfft=framing.mfft)
+            asked = cast(Additive, criterion)
+            # single precision is enough to compare lengths: the signals are of order one
+            questions.append(Question(at, np.array([length]), framing.hop, asked, comparable=True, single=True))
+        values = np.array([one.value for one in self.pieces.find(questions, report)])
+        return Survey(lengths, values, None)
+
+    def energy_shares(
+        self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
+    ) -> Float64Array:
+        """Return the share of the energy at every frequency, divided evenly among the frames, (frames, f_pts)."""
+        hop = float(positions[1] - positions[0])
+        question = Question(plan, np.array([length]), hop, cast(Additive, criterion), spectrum=True)
+        (answer,) = self.pieces.ask([question])
+        share = answer.spectrum / max(float(answer.spectrum.sum()), np.finfo(float).tiny)
+        return np.asarray(np.broadcast_to(share / positions.size, (positions.size, share.size)))
+
+    def positions(self, hop: float) -> Float64Array:
+        """Return the positions of the first two frames of every signal."""
+        return np.array([0.0, hop])
+
+
+def _question(measure: Measure, state: State, **wanted: Any) -> Question:
+    """Return the question for the criterion at a state."""
+    win_length = state.win_length[0] if state.win_length.ndim == 2 else state.win_length[:1]
+    hop = float(state.positions[1] - state.positions[0])
+    plan = replace(measure.plan, window=state.window)
+    return Question(plan, win_length, hop, cast(Additive, measure.criterion), **wanted)

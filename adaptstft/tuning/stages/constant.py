@@ -1,0 +1,218 @@
+"""The first stage of tuning: one window length, and one hop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adaptstft.common.grids import length_grid
+from adaptstft.common.typing import Float64Array
+from adaptstft.engine.frames import frame_count
+from adaptstft.tuning.descent.descend import descend, stay
+from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.hop_ratio import LEAST_HOP_RATIO
+from adaptstft.tuning.log import Log, Run
+from adaptstft.tuning.problem import Problem
+from adaptstft.tuning.tables.framing import Framing
+from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.variables.lengths import FixedLengths, Lengths, OneLength
+from adaptstft.tuning.variables.positions import FixedPositions, Positions, TiedHop
+from adaptstft.tuning.variables.shape import FixedShape, Shape, TunedShape
+from adaptstft.tuning.variables.state import State
+from adaptstft.tuning.variables.variables import Variables
+
+#: Starting lengths whose logarithms differ by less than this are the same.
+SAME = 0.01
+#: Number of hops that are tried for a user loss.
+_HOP_GRID = 24
+#: Largest number of framings that one descent goes through; the FFT length at least doubles from one to the next.
+_MOST_FRAMINGS = 20
+#: A minimum of the grid this far above the best one, in nats, is not refined.
+_HOPELESS = 0.5
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The result of a stage: its best run, and the survey over the whole signal if there was one."""
+
+    best: Run
+    survey: Survey | None
+
+
+def tune_constant(problem: Problem, log: Log) -> Stage:
+    """Tune one length (and one hop), or evaluate the one that is given."""
+    request = problem.request
+    if request.start_lengths is not None:
+        typical = float(np.exp(np.mean(np.log(request.start_lengths))))
+        return Stage(_run_given(problem, log, np.asarray(typical)), None)
+    given = request.win_length is not None and (
+        request.window_mode == "fixed" or request.win_length.ndim > 0 or (problem.varying and request.starts == 1)
+    )
+    if given or request.win_bounds[0] == request.win_bounds[1]:
+        only = request.win_bounds[0] if request.win_length is None else request.win_length
+        return Stage(_run_given(problem, log, np.asarray(only)), None)
+    if request.win_length is not None and request.starts == 1:
+        return Stage(_descend_tied(problem, log, "given", float(request.win_length)), None)
+    survey = survey_lengths(problem, log)
+    starts = _starting_lengths(problem, survey)
+    runs = log.each(starts, lambda branch, start: _descend_tied(problem, branch, *start), problem.threads(len(starts)))
+    return Stage(min(runs, key=lambda run: run.comparable), survey)
+
+
+def survey_lengths(problem: Problem, log: Log) -> Survey:
+    """Return the criterion over a geometric grid of all lengths allowed."""
+    low, high = problem.request.win_bounds
+    if problem.user_loss:
+        high = min(high, float(problem.search_rule.mfft or high))
+    return problem.table(log, length_grid(low, high))
+
+
+def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float]]:
+    request = problem.request
+    margin = _HOPELESS if request.criterion.in_nats else np.inf
+    minima = survey.minima(request.starts or 3, margin)
+    starts = [(f"grid {k + 1}", length) for k, length in enumerate(minima)]
+    if request.win_length is None:
+        return starts
+    given = float(request.win_length)
+    return [("given", given), *(one for one in starts if abs(np.log(one[1] / given)) > SAME)][: request.starts]
+
+
+def _run_given(problem: Problem, log: Log, win_length: Float64Array) -> Run:
+    """Evaluate lengths that are given, in the framing for the longest."""
+    framing = problem.rule.tied(float(win_length.max()))
+    return run_constant(problem, log, "given", win_length, framing, fixed=True)
+
+
+def _descend_tied(problem: Problem, log: Log, label: str, length: float) -> Run:
+    """Descend from a length, again and again while hop and FFT length are not those for the length found."""
+    rule = problem.search_rule
+    framing = rule.tied(length)
+    run = run_constant(problem, log, label, np.asarray(length), framing)
+    for _ in range(_MOST_FRAMINGS - 1):
+        length = float(run.outcome.state.win_length[0])
+        outgrown = length >= framing.mfft < problem.request.win_bounds[1]
+        wanted = rule.tied(length)
+        if log.stopped or wanted == framing or (not outgrown and rule.follows(framing, length)):
+            break
+        framing = wanted
+        run = run_constant(problem, log, f"{label}, continued", np.asarray(length), framing)
+    return run
+
+
+def run_constant(
+    problem: Problem,
+    log: Log,
+    label: str,
+    win_length: Float64Array,
+    framing: Framing,
+    *,
+    fixed: bool = False,
+    ended: dict[str, Any] | None = None,
+) -> Run:
+    """Descend from one length, or with `fixed` keep the lengths given; with `ended` there is no descent."""
+    objective, variables = _constant_problem(problem, win_length, framing, fixed)
+    if isinstance(variables.positions, TiedHop):
+        hops = _best_hop(problem, log, objective, variables, variables.positions)
+        win_length = np.full(hops.size, win_length.flat[0])
+        objective, variables = _constant_problem(problem, win_length, framing, fixed, hops)
+    return run_descent(problem, log, label, objective, variables, framing.hop, ended)
+
+
+def comparable_value(problem: Problem, log: Log, length: float) -> float:
+    """Return ``area_fun`` of one length, with the frames that a result would have."""
+    log.nfev += 1
+    framing = problem.search_rule.tied(length)
+    objective, variables = _constant_problem(problem, np.asarray(length), framing, fixed=False)
+    return objective.comparable_value(variables.state(variables.start()))
+
+
+def run_descent(
+    problem: Problem,
+    log: Log,
+    label: str,
+    objective: Objective,
+    variables: Variables,
+    hop: float,
+    ended: dict[str, Any] | None = None,
+) -> Run:
+    """Run one descent and record it; with `ended`, evaluate its starting point only."""
+    if ended is None:
+        outcome = descend(objective, variables, problem.optimiser(log, label))
+    else:
+        outcome = stay(objective, variables, ended)
+    spacing = np.diff(outcome.state.positions)
+    hop = float(spacing.mean()) if spacing.size else hop
+    comparable = objective.comparable_value(outcome.state)
+    stopped = outcome.stopped and ended is None
+    return log.add(Run(label, objective, variables, outcome, hop, comparable), stopped=stopped)
+
+
+def shape_of(problem: Problem, *, tuned: bool) -> Shape:
+    """Return the shape of the window as a variable, or fixed."""
+    window = problem.request.window
+    return TunedShape(window) if tuned else FixedShape(window)
+
+
+def _constant_problem(
+    problem: Problem, win_length: Float64Array, framing: Framing, fixed: bool, positions: Float64Array | None = None
+) -> tuple[Objective, Variables]:
+    """Return objective and variables of one length for all frames; of fixed lengths, one for each frame."""
+    request = problem.request
+    if positions is None:
+        positions = request.regular_positions(framing.hop)
+    win_length = np.broadcast_to(np.asarray(win_length, dtype=float), positions.shape).copy()
+    neighbourhoods = None
+    if problem.scope == "local" and not problem.user_loss:
+        neighbourhoods = problem.coarse_neighbourhoods()
+    high = min(request.win_bounds[1], float(framing.mfft))
+    low = problem.shortest(framing.hop)
+    bounds = (min(low, high), high)
+    lengths: Lengths = FixedLengths(win_length, bounds)
+    if not fixed:
+        lengths = OneLength(np.clip(win_length, low, high), bounds)
+    safe = None
+    if request.max_frame_ratio is not None:
+        safe = np.clip(np.full(positions.shape, high), *bounds)
+    variables = Variables(
+        lengths,
+        _hop_variable(problem, positions, framing.hop),
+        shape_of(problem, tuned=request.tune_shape and not problem.varying),
+        safe,
+    )
+    criterion = problem.with_scope(problem.scope, neighbourhoods)
+    return problem.objective(request.transform(framing.mfft), criterion, neighbourhoods), variables
+
+
+def _hop_variable(problem: Problem, positions: Float64Array, hop: float) -> Positions:
+    """Return the hop as a variable, if the gradient of a user loss tunes it; other criteria have a rule for it."""
+    request = problem.request
+    if request.hop_mode != "constant" or not problem.user_loss or positions.size < 2:
+        return FixedPositions(positions, report_hop=request.hop_mode == "constant")
+    largest = 1.0 if request.min_overlap is None else 1 - request.min_overlap
+    bounds = request.hop_bounds or (hop / 4, 4 * hop)
+    return TiedHop(request.n, positions, (LEAST_HOP_RATIO, largest), bounds)
+
+
+def _best_hop(problem: Problem, log: Log, objective: Objective, variables: Variables, tied: TiedHop) -> Float64Array:
+    """Return the best regular positions of a grid of hops, for a user loss.
+
+    A user loss may depend on the number of frames, which changes by steps that no gradient contains.
+    """
+    start_state = variables.state(variables.start())
+    length = float(variables.lengths.win_length[0])
+    low = max(tied.hop_bounds[0], LEAST_HOP_RATIO * length)
+    high = min(tied.hop_bounds[1], tied.ratios[1] * length)
+    start = float(tied.positions[1])
+    hops = np.unique(np.append(np.geomspace(min(low, start), max(high, start), _HOP_GRID), start))
+    tried = []
+    for hop in hops:
+        positions = np.arange(frame_count(problem.request.n, hop)) * hop
+        ones = np.ones(positions.size)
+        state = State(np.full(positions.size, length), positions, ones, start_state.window)
+        tried.append((objective.value(state), positions))
+    log.nfev += hops.size
+    best: Float64Array = min(tried, key=lambda pair: pair[0])[1]
+    return best

@@ -1,0 +1,110 @@
+"""Width of neighbourhoods and distance of frames, for lengths that vary from frame to frame.
+
+The best single length says little about a signal whose parts differ. In neighbourhoods as wide as four such lengths a
+tone may decide for the crackle that follows it. Neighbourhoods are therefore divided as long as a length for each of
+them improves the criterion.
+
+The distance of frames follows from the shortest windows that a part of the signal needs: within neighbourhoods of
+several widths, windows up to each width are compared, and the improvement by short ones counts for the energy of the
+neighbourhood.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adaptstft.common.grids import length_grid
+from adaptstft.common.typing import Float64Array
+from adaptstft.criteria.neighbourhoods import Neighbourhoods
+from adaptstft.tuning.log import Log
+from adaptstft.tuning.problem import Layout, Problem
+from adaptstft.tuning.request import WIDEST_RATIO
+from adaptstft.tuning.stages.frame_starts import length_table, switched_lengths
+from adaptstft.tuning.tables.framing import SURVEY_HOP
+
+#: Ratio of successive widths of neighbourhoods, and of a width to the longest window that is short in it.
+_SCALE = 4.0
+#: Smallest significant gain in nats: over the longest window of a neighbourhood, and of narrower neighbourhoods.
+_LEAST_GAIN = 0.3
+#: Share of the energy that may need shorter windows without being taken into account.
+_NEGLIGIBLE = 0.05
+#: Largest number of bins times frames that a smaller hop may lead to: some hundredths of a second for each evaluation.
+_MOST_BINS = 1 << 20
+
+
+def neighbourhood_width(layout: Layout, log: Log) -> float:
+    """Return the width of neighbourhoods in samples.
+
+    It is that of `layout`, divided by four as long as a length for each neighbourhood improves the criterion.
+    """
+    problem, widest = layout.problem, layout.width
+    low, high = problem.request.win_bounds
+    longest = WIDEST_RATIO * layout.typical
+    width, before = widest, None
+    while width >= _SCALE * low:
+        lengths = length_grid(low, min(high, longest, width))
+        hood = problem.neighbourhoods(width)
+        values = _local_values(problem, log, lengths, hood)
+        if before is not None:
+            former = np.interp(hood.centres, *before)
+            kept = [float(np.interp(v, np.log(lengths), row)) for v, row in zip(former, values, strict=True)]
+            if hood.energy @ (np.array(kept) - values.min(axis=1)) < _LEAST_GAIN:
+                return width * _SCALE
+        before = (hood.centres, np.log(lengths[values.argmin(axis=1)]))
+        width /= _SCALE
+    return min(width * _SCALE, widest)
+
+
+def _local_values(problem: Problem, log: Log, lengths: Float64Array, hood: Neighbourhoods) -> Float64Array:
+    """Return the criterion of every length in every neighbourhood, shape (groups, lengths)."""
+    local = problem.table(log, lengths, neighbourhoods=hood).local
+    assert local is not None
+    return np.asarray(local / np.maximum(hood.energy * hood.energy.size, np.finfo(float).tiny)[:, None])
+
+
+def shortest_useful(layout: Layout, log: Log) -> float:
+    """Return the shortest window that concentrates more than a negligible share of the energy; `inf` if none does."""
+    problem = layout.problem
+    low, high = problem.request.win_bounds
+    width = layout.neighbourhoods().width
+    best, shares = [np.array([np.inf])], [np.array([0.0])]
+    while width / _SCALE >= low:
+        lengths = length_grid(low, min(high, width))
+        hood = problem.neighbourhoods(width)
+        values, share = _local_values(problem, log, lengths, hood), hood.energy
+        shortest = lengths[values.argmin(axis=1)]
+        gain = values[:, -1] - values.min(axis=1)
+        best.append(np.where((shortest <= width / _SCALE) & (gain >= _LEAST_GAIN), shortest, np.inf))
+        shares.append(share)
+        width /= _SCALE
+    return min(_quantile(length, share) for length, share in zip(best, shares, strict=True))
+
+
+def _quantile(lengths: Float64Array, shares: Float64Array) -> float:
+    """Return the smallest length that, with all smaller ones, stands for more than a negligible share."""
+    order = np.argsort(lengths)
+    counts = np.cumsum(shares[order]) > _NEGLIGIBLE
+    return float(lengths[order][counts.argmax()]) if counts.any() else np.inf
+
+
+def frame_spacing(layout: Layout, log: Log, base: float, hop: float) -> float:
+    """Return the hop for lengths that vary from frame to frame: the one of the best single length, or a smaller one."""
+    problem, request = layout.problem, layout.problem.request
+    if not problem.compares_neighbourhoods or request.hop is not None:
+        return hop
+    room = SURVEY_HOP if request.min_overlap is None else min(SURVEY_HOP, (1 - request.min_overlap) / 2)
+    mfft = layout.framing(hop, layout.typical).mfft
+    affordable = len(request.x) * request.n * mfft / 2 / _MOST_BINS
+    wanted = max(shortest_useful(layout, log) * room, affordable, 1.0)
+    low, high = request.hop_bounds or (1.0, np.inf)
+    finest = min(hop, float(np.clip(round(min(wanted, hop)), low, high)))
+    if finest > hop / _SCALE:
+        return finest
+    # the whole signal need not use the short windows that single neighbourhoods prefer
+    positions = request.regular_positions(finest)
+    table = length_table(layout, log, finest, positions)
+    win_length = switched_lengths(layout, log, table, np.full(positions.size, base), blocks=True)
+    hood = layout.neighbourhoods()
+    share = np.asarray(hood.weights(positions)[0].T @ hood.energy)
+    used = _quantile(win_length, share / share.sum()) * room
+    return float(np.clip(round(used), finest, hop))
