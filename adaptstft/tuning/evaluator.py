@@ -17,13 +17,20 @@ import numpy as np
 from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Criterion
-from adaptstft.criteria.energies import energies, energy_gradients
-from adaptstft.criteria.evaluate import FrameLoss, bin_loss, comparable_view, evaluate, value_of
+from adaptstft.criteria.evaluate import (
+    FrameLoss,
+    comparable_view,
+    energy_gradients,
+    evaluate,
+    evaluate_spectra,
+    value_of,
+)
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
+from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.lowrank import BasisTransforms
 from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
@@ -130,9 +137,9 @@ class SignalEvaluator:
         """Return the value and its gradient; `positions` and `shape` tell which derivatives are needed."""
         view = measure.view(state, self.x.shape[1], comparable=False)
         plan, frames = measure.frames(state)
-        if measure.basis is not None and isinstance(frames, BinFrames):
+        if measure.basis is not None and state.win_length.ndim == 2:
             spectra = measure.basis.spectra(state.win_length)
-            return bin_loss(plan, self.x, frames, spectra, measure.criterion, view, lead_shape=self.lead)
+            return evaluate_spectra(plan, spectra, measure.criterion, view, self.lead)
         wanted = {"positions": positions, "shape": shape}
         return evaluate(plan, self.x, frames, measure.criterion, view, **wanted, lead_shape=self.lead)
 

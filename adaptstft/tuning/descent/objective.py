@@ -111,7 +111,9 @@ class Objective:
         state = variables.state(y)
         shape = variables.shape_varies
         loss = self.evaluator.value_and_grad(self.measure, state, positions=variables.positions_vary, shape=shape)
-        value, d_win_length, d_positions, d_shape = loss.value, loss.win_length, loss.positions, loss.shape
+        gradients = loss.gradients
+        value, d_win_length = loss.value, gradients.win_length
+        d_positions, d_shape = gradients.positions, gradients.shape
         if self.smoothness and variables.lengths.kind in ("time", "grid"):
             variation, gradient = total_variation(state.win_length)
             value, d_win_length = value + self.smoothness * variation, d_win_length + self.smoothness * gradient

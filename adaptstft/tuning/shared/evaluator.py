@@ -16,6 +16,7 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import FrameLoss
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.evaluator import Measure
 from adaptstft.tuning.shared.pieces import Pieces, Question
@@ -46,7 +47,7 @@ class SharedEvaluator:
         d_win_length = np.zeros_like(state.win_length)
         d_win_length[0] = found.win_length if state.win_length.ndim == 2 else found.win_length[0]
         zero = np.zeros(state.positions.size)
-        return FrameLoss(found.value, d_win_length, zero, zero, found.shape, None)
+        return FrameLoss(found.value, Gradients(d_win_length, zero, found.shape), zero)
 
     def table(
         self,
