@@ -32,8 +32,8 @@ from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.tables.lowrank import BasisTransforms
 from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
+from adaptstft.tuning.tables.lowrank import BasisTransforms
 from adaptstft.tuning.tables.survey import Survey, survey
 from adaptstft.tuning.variables.state import State
 

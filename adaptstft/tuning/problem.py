@@ -23,8 +23,8 @@ from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction
 from adaptstft.tuning.request import WIDEST_RATIO, Request
 from adaptstft.tuning.shared.evaluator import SharedEvaluator
-from adaptstft.tuning.tables.lowrank import BasisTransforms
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule
+from adaptstft.tuning.tables.lowrank import BasisTransforms
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.variables import Variables
 

@@ -61,7 +61,7 @@ def adam(
     Examples
     --------
     >>> import numpy as np
-    >>> from adaptstft.adam import adam
+    >>> from adaptstft.tuning.descent.adam import adam
     >>> res = adam(lambda y: (float(y @ y), 2 * y), np.array([3.0]), [(1.0, 5.0)], lambda result: None, {})
     >>> res.success, res.x
     (True, array([1.]))

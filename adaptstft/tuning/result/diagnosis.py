@@ -39,7 +39,7 @@ class Sensitivity:
 
     Examples
     --------
-    >>> from adaptstft.diagnosis import Sensitivity
+    >>> from adaptstft.tuning.result.diagnosis import Sensitivity
     >>> Sensitivity(0.01, (0.9, 1.2), (90.0, 120.0), 1.5).factors
     (0.9, 1.2)
     """

@@ -29,7 +29,7 @@ class Recommendation:
 
     Examples
     --------
-    >>> from adaptstft.recommendation import Recommendation
+    >>> from adaptstft.tuning.result.recommendation import Recommendation
     >>> Recommendation(178, 22, 1e-5).win_length
     178
     """

@@ -15,15 +15,14 @@ from adaptstft.common.grids import GRID_RATIO, length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive, Criterion, Renyi
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.criteria.scopes import Sums
-from adaptstft.engine.frames import TIED_HOP, make_frames
-from adaptstft.engine.statistics import statistics
+from adaptstft.engine.frames import TIED_HOP
 from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import integer_lengths
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.stages.chirp_rate import balanced_length, measure_rates
 from adaptstft.tuning.stages.constant import Stage, comparable_value, run_constant
 from adaptstft.tuning.stages.frames import run_frames, typical_length
+from adaptstft.tuning.tables.frame_lengths import best_frame_lengths
 from adaptstft.tuning.tables.survey import Survey
 
 #: Lengths of an exhaustive search that are evaluated once more with the precision of the result.
@@ -126,14 +125,6 @@ def _best_of_frames(
     request, criterion = layout.problem.request, layout.problem.request.criterion
     assert isinstance(criterion, Additive)
     plan = request.transform(layout.framing(hop, float(lengths[-1])).mfft)
-    counts = np.full(positions.size, float(plan.f_pts * len(request.x)))
-    best, chosen = np.full(positions.size, np.inf), np.full(positions.size, lengths[0])
-    for length in lengths:
-        frames = make_frames(np.full(positions.size, length), positions, mfft=plan.mfft)
-        totals, _ = statistics(plan, request.x, frames, criterion.statistics)
-        alive = totals[0] > 0
-        values = np.full(positions.size, np.inf)
-        values[alive] = criterion.combine(Sums(totals[:, alive], counts[alive]))[0]
-        chosen, best = np.where(values < best, length, chosen), np.minimum(values, best)
     log.nfev += lengths.size
+    chosen, _ = best_frame_lengths(plan, request.x, criterion, lengths, positions, silent=float(lengths[0]))
     return chosen

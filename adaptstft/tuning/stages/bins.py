@@ -23,8 +23,8 @@ from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
 from adaptstft.tuning.stages.frames import position_variables, typical_length
-from adaptstft.tuning.tables.lowrank import MOST_BYTES, BasisTransforms, frame_bytes, window_basis
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing
+from adaptstft.tuning.tables.lowrank import MOST_BYTES, BasisTransforms, frame_bytes, window_basis
 from adaptstft.tuning.tables.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tuning.variables.control_grid import ControlGrid
 from adaptstft.tuning.variables.lengths import FixedLengths, Lengths, SurfaceLengths

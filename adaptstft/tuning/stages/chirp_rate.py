@@ -90,7 +90,7 @@ def measure_rates(x: AnyArray, bounds: tuple[float, float]) -> ChirpRates:
     Examples
     --------
     >>> import numpy as np
-    >>> from adaptstft.chirp_rate import measure_rates
+    >>> from adaptstft.tuning.stages.chirp_rate import measure_rates
     >>> t = np.arange(4000) / 1000
     >>> rates = measure_rates(np.cos(2 * np.pi * (100 * t + 30 * t**2))[None], (16, 2000))
     >>> round(rates.typical() * 1000**2, 1)  # in Hz/s

@@ -120,7 +120,9 @@ def switched_lengths(
     return win_length if value + kept < table.value(table.nearest(shortened)) + changed else shortened
 
 
-def _promising(layout: Layout, table: LengthTable, starts: list[tuple[str, Float64Array]]) -> list[tuple[str, Float64Array]]:
+def _promising(
+    layout: Layout, table: LengthTable, starts: list[tuple[str, Float64Array]]
+) -> list[tuple[str, Float64Array]]:
     """Leave out starts far above the best one, unless the user gives a number of starts."""
     if layout.problem.request.starts is not None or not table.criterion.in_nats:
         return starts
