@@ -29,7 +29,9 @@ _MARKED = 64
 _MOST_STEPS = 300.0
 
 
-def _power(sft: Transform, x: AnyArray, most_columns: int, step: int) -> tuple[Float64Array, Float64Array]:
+def _reduced_spectrogram(
+    sft: Transform, x: AnyArray, most_columns: int, step: int
+) -> tuple[Float64Array, Float64Array]:
     """Return times in seconds and the spectrogram, averaged over channels and reduced to the size of the picture.
 
     Each column and row is the maximum of several frames and of `step` bins, so that short events and narrow lines
@@ -46,7 +48,7 @@ def _power(sft: Transform, x: AnyArray, most_columns: int, step: int) -> tuple[F
         batch = groups[first : first + at_once]
         p0, p1 = int(batch[0][0]), int(batch[-1][-1]) + 1
         power = np.asarray(sft.spectrogram(x, p0=p0, p1=p1), dtype=float)
-        power = _largest(power.reshape(-1, *power.shape[-2:]).mean(axis=0), step)
+        power = _row_maxima(power.reshape(-1, *power.shape[-2:]).mean(axis=0), step)
         for group in batch:
             columns.append(power[:, group[0] - p0 : group[-1] + 1 - p0].max(axis=1))
             times.append(sft.positions[group].mean() / sft.fs)
@@ -59,7 +61,7 @@ def _edges(centres: Float64Array, first: float, last: float) -> Float64Array:
     return np.concatenate([[min(first, centres[0])], middle, [max(last, centres[-1])]])
 
 
-def _largest(values: AnyArray, step: int) -> AnyArray:
+def _row_maxima(values: AnyArray, step: int) -> AnyArray:
     """Return the maxima of each `step` rows."""
     padding = -values.shape[0] % step
     padded = np.pad(values, [(0, padding), (0, 0)], mode="edge")
@@ -88,7 +90,7 @@ def draw_spectrogram(ax: Any, sft: Transform, x: AnyArray, title: str) -> Any:
     area = ax.get_window_extent()
     columns, rows = (max(100, int(_PER_PIXEL * size)) for size in (area.width, area.height))
     step = -(-sft.f_pts // rows)  # bins in a row
-    times, power = _power(sft, x, columns, step)
+    times, power = _reduced_spectrogram(sft, x, columns, step)
     peak = power.max() or 1.0  # the frames of a thinned-out picture may miss all of the energy
     level = 10 * np.log10(np.maximum(power / peak, 10 ** (-RANGE_DB / 10)))
     # the last row may stand for fewer than `step` bins

@@ -1,4 +1,4 @@
-"""Values of the criteria, seen through ``value_and_grad``, against the formulas of ``naive.py``."""
+"""Values of the criteria from ``value_and_grad``, compared with the formulas in ``naive.py``."""
 
 import math
 
@@ -10,7 +10,7 @@ from scipy.special import xlogy
 
 from adaptstft import AdaptiveShortTimeFFT, criteria
 
-# Logarithms of sums of a few hundred powers: the order of summation changes some dozen roundings.
+# Values are logarithms of sums of a few hundred powers: rounding errors depend on the order of summation.
 TOL = 1000 * np.finfo(float).eps
 
 CRITERIA = [
@@ -85,7 +85,7 @@ def test_values_of_complex_signals(name, scope, backend, rng):
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("name", CLASSES)
-def test_values_of_a_length_per_position(name, scope, backend, rng):
+def test_values_with_a_length_for_each_position(name, scope, backend, rng):
     x, positions = rng.standard_normal(41), np.arange(0, 41, 4.1) + rng.uniform(-1, 1, 10)
     win_length = rng.uniform(5, 15, 10)
     transform = AdaptiveShortTimeFFT("hamming", win_length, None, 4.0, positions=positions, mfft=16, backend=backend)
@@ -96,13 +96,13 @@ def test_values_of_a_length_per_position(name, scope, backend, rng):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_name_means_the_global_scope(name, rng):
+def test_default_scope_is_global(name, rng):
     x, transform = rng.standard_normal(41), make()
     assert transform.value_and_grad(x, name)[0] == value(transform, x, name)
     assert transform.value_and_grad(x, CLASSES[name]())[0] == value(transform, x, name)
 
 
-def test_defaults_are_those_of_the_literature(rng):
+def test_default_orders(rng):
     x, transform = rng.standard_normal(41), make()
     assert value(transform, x, "renyi") == value(transform, x, "renyi", alpha=3, power=2)
     assert value(transform, x, "stankovic") == value(transform, x, "stankovic", r=2, power=2)
@@ -113,7 +113,7 @@ def test_defaults_are_those_of_the_literature(rng):
 @pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize("factor", [1e-9, 1e9, 1e-100, 1e100])
 def test_scaling_the_signal_changes_nothing(name, scope, factor, rng):
-    """Powers up to |S|**6: amplitudes of 1e100 overflow unless something takes care."""
+    """The criteria have powers up to |S|**6: amplitudes of 1e100 would overflow without normalisation."""
     x, transform = rng.standard_normal(41), make()
     criterion = CLASSES[name](scope=scope, width=WIDTH if scope == "local" else None)
     scaled, gradient = transform.value_and_grad(factor * x, criterion)
@@ -128,14 +128,14 @@ def test_scaling_the_signal_changes_nothing(name, scope, factor, rng):
 def test_scaling_a_signal_in_single_precision(name, scope, factor, rng):
     x, transform = rng.standard_normal(41).astype(np.float32), make()
     expected = value(transform, x.astype(float), name, scope)
-    # Roundings of single-precision amplitudes, raised to the sixth power at the most.
+    # Rounding errors of single-precision amplitudes, which are raised to the sixth power at most.
     assert value(transform, np.float32(factor) * x, name, scope) == pytest.approx(expected, rel=2e-5)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("name", CLASSES)
 def test_silence_within_the_signal(name, scope, backend, rng):
-    """Silent frames and neighbourhoods are left out; none divides zero by zero."""
+    """Silent frames and neighbourhoods are not part of the average, and do not divide zero by zero."""
     x = rng.standard_normal(120)
     x[30:90] = 0
     transform = make(backend=backend)
@@ -145,8 +145,8 @@ def test_silence_within_the_signal(name, scope, backend, rng):
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_concentration_is_rewarded(name):
-    """A tone, whose energy sits in few bins, scores below white noise, in which it is spread."""
+def test_tone_is_better_than_noise(name):
+    """The energy of a tone is in few bins, so its value is lower than that of white noise."""
     tone, noise = np.cos(0.25 * np.arange(400)), np.random.default_rng(0).standard_normal(400)
     transform = AdaptiveShortTimeFFT("hann", 64.0, 16.0, 1.0)
     for scope in SCOPES:
@@ -154,8 +154,8 @@ def test_concentration_is_rewarded(name):
         assert transform.value_and_grad(tone, criterion)[0] < transform.value_and_grad(noise, criterion)[0]
 
 
-def test_hoyer_of_a_barely_seen_neighbourhood(rng):
-    """Where a frame lies on the fringe of a neighbourhood, the bins there must not count as less than one."""
+def test_hoyer_with_a_small_weight_of_a_frame(rng):
+    """If only a frame at the edge of a neighbourhood has weight, its bins must count as one frame, not less."""
     x = rng.standard_normal(41)
     transform = AdaptiveShortTimeFFT("hann", 9.0, None, 4.0, positions=[4.0, 9.99, 14.0, 30.0])
     hoyer, gradient = transform.value_and_grad(x, criteria.Hoyer(scope="local", width=WIDTH))
@@ -164,7 +164,7 @@ def test_hoyer_of_a_barely_seen_neighbourhood(rng):
 
 
 def test_entropies_of_equal_bins():
-    """One impulse at the centre of one frame gives M equal bins."""
+    """An impulse at the centre of a frame gives M equal bins."""
     x = np.zeros(21)
     x[10] = 3.0
     transform = AdaptiveShortTimeFFT("hann", 8.5, None, 1.0, positions=[10.0], mfft=16)
@@ -183,8 +183,8 @@ def test_renyi_tends_to_shannon(rng):
     assert exact == pytest.approx(shannon, rel=TOL)
     assert exact_gradient.win_length == pytest.approx(gradient.win_length, rel=TOL)
     for order in (1e-3, 1e-5, 2e-6):
-        # The difference is |order| times half the variance of log P, here about 1; next to alpha = 1 a
-        # quotient of roundings (a few hundred eps) by the order remains.
+        # The difference is |order| times half the variance of log P, which is about 1 here. Rounding errors (a few
+        # hundred eps) are divided by the order.
         for alpha in (1 - order, 1 + order):
             near, near_gradient = transform.value_and_grad(x, criteria.Renyi(alpha=alpha))
             assert near == pytest.approx(shannon, abs=3 * order + TOL / order)
@@ -192,37 +192,37 @@ def test_renyi_tends_to_shannon(rng):
 
 
 def test_gini_of_equal_and_of_single_values(rng):
-    """-(1 - K/M) for K equal values among M, in one frame of M bins."""
+    """The value is -(1 - K/M) for a frame of M bins of which K are equal and the others zero."""
     transform = AdaptiveShortTimeFFT("hann", 7.5, None, 1.0, positions=[5.0, 15.0], mfft=10)
     x = np.zeros(21)
     x[5] = 1.0  # six equal bins in the first frame, silence in the second
     assert value(transform, x, "gini") == pytest.approx(-0.5, rel=TOL)
 
 
-def test_callable_sees_the_spectrogram(backend, rng):
+def test_user_function_gets_the_spectrogram(backend, rng):
     x = rng.standard_normal((2, 41))
     transform = make(backend=backend)
     P = transform.spectrogram(x)
     weights = rng.standard_normal(P.shape)
-    seen = []
+    shapes = []
 
     def loss(power):
-        seen.append(np.shape(power))
+        shapes.append(np.shape(power))
         return anp.sum(weights * power) / anp.sum(power)
 
     assert transform.value_and_grad(x, loss)[0] == pytest.approx((weights * P).sum() / P.sum(), rel=TOL)
-    assert set(seen) == {P.shape}
+    assert set(shapes) == {P.shape}
     with pytest.raises(ValueError, match="axis=0"):
         transform.value_and_grad(x.T, loss, axis=0)
 
 
-def test_callable_without_autograd_numpy(rng):
+def test_user_function_without_autograd_numpy(rng):
     with pytest.raises(TypeError, match=r"autograd\.numpy"):
         make().value_and_grad(rng.standard_normal(41), lambda P: anp.sum(xlogy(P, P)))
 
 
 @pytest.mark.parametrize("loss", [lambda P: P, lambda P: anp.sum(P) * np.nan], ids=["array", "nan"])
-def test_callable_has_to_return_a_finite_scalar(loss, rng):
+def test_user_function_must_return_a_finite_scalar(loss, rng):
     with pytest.raises((TypeError, ValueError), match=r"finite scalar|real scalar"):
         make().value_and_grad(rng.standard_normal(41), loss)
 
@@ -235,8 +235,8 @@ def test_silent_signal(name):
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("name", CLASSES)
-def test_signal_that_no_frame_sees(name, scope):
-    """All the energy in a gap between the frames: that is not the best of all spectrograms."""
+def test_signal_outside_all_windows(name, scope):
+    """If all energy is in a gap between the windows, the spectrogram is zero: an error, not the best value."""
     x = np.zeros(41)
     x[20] = 1.0
     transform = AdaptiveShortTimeFFT("hann", 8.0, None, 4.0, positions=[5.0, 35.0])
@@ -250,7 +250,7 @@ def test_names():
         assert type(criteria.resolve(name)) is cls
 
 
-def test_unknown_name_lists_the_known():
+def test_unknown_name_lists_the_known_names():
     with pytest.raises(ValueError, match=r"criterion='entropy'.*renyi.*shannon"):
         criteria.resolve("entropy")
     with pytest.raises(ValueError, match=r"criterion='entropy'.*renyi.*shannon"):
@@ -292,12 +292,12 @@ def test_bad_parameters(make_criterion, message):
     ],
     ids=["lp-bool", "lp-text", "stankovic-text", "stankovic-bool", "renyi-bool"],
 )
-def test_parameters_are_numbers(make_criterion, message):
+def test_parameters_must_be_numbers(make_criterion, message):
     with pytest.raises(TypeError, match=message):
         make_criterion()
 
 
-def test_resolve_completes_the_scope():
+def test_resolve_sets_the_scope():
     assert criteria.resolve("renyi", "frame") == criteria.Renyi(scope="frame")
     assert criteria.resolve(criteria.Renyi(alpha=2), "local") == criteria.Renyi(alpha=2, scope="local")
     assert criteria.resolve(criteria.Renyi(scope="frame")).scope == "frame"
