@@ -1,4 +1,4 @@
-"""Reading recordings: WAV, CSV, NPY and MAT files as channels, a sampling rate and a name."""
+"""Recordings from WAV, CSV, NPY and MAT files: channels, sampling rate and name."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = ["Recording", "read"]
 
 _TIME = re.compile(r"^(?:t|time)(?:[\s_(\[]+(s|sec|seconds|ms|us)[)\]]?)?$", re.IGNORECASE)
 _TIME_UNITS = {"ms": 1e-3, "us": 1e-6}
-# A sampling rate in Hz, or the time of every sample in seconds, or nothing.
+#: Sampling rate in Hz, or the time of each sample in seconds, or None if the file has neither.
 _Clock: TypeAlias = float | AnyArray | None
 
 _RATE_NAMES = ("fs", "sr")
 
-# What NumPy and SciPy raise on damaged files, found by cutting files short and flipping their bytes.
+#: Errors that NumPy and SciPy raise for damaged files, found with truncated files and changed bytes.
 _DAMAGED = (
     ArithmeticError,
     EOFError,
@@ -55,11 +55,11 @@ class Recording:
     Attributes
     ----------
     x : ndarray of float64 or complex128, shape (channels, n)
-        The samples. PCM of a WAV file is scaled to the range from -1 to 1; everything else keeps its units.
+        The samples. PCM of a WAV file is scaled to the range from -1 to 1; all other samples keep their units.
     fs : float
         Sampling rate in Hz.
     name : str
-        The name of the file, without its folder.
+        Name of the file, without its folder.
 
     Examples
     --------
@@ -80,33 +80,32 @@ def read(path: str | os.PathLike[str], *, fs: float | None = None, key: str | No
     Parameters
     ----------
     path : str or path-like
-        A file whose ending names its format:
+        File; its ending decides the format:
 
         - ``.wav``: PCM of any bit depth or floating point, any number of channels;
-        - ``.csv``, ``.tsv``, ``.txt``: numbers separated by commas, semicolons, tabs or blanks, a header line
-          if you like. Every column is a channel, except one named ``time`` or ``t`` (with a unit if you like:
-          ``time (ms)``), which gives the sampling rate and must be evenly spaced. Without names, a first
-          column that rises evenly is taken for times in seconds (or, if it counts 0, 1, 2, ..., for numbers
-          of samples);
-        - ``.npy``: one or two dimensions, the longer one being time (the last one of a square array);
-        - ``.mat``: MATLAB files up to version 7 (not 7.3). A scalar called ``fs``, ``Fs`` or ``sr``, or an
-          evenly spaced vector called ``t`` or ``time``, gives the sampling rate.
+        - ``.csv``, ``.tsv``, ``.txt``: numbers separated by commas, semicolons, tabs or blanks, with an optional
+          header line. Each column is a channel. Exception: a column named ``time`` or ``t``, with an optional unit
+          such as ``time (ms)``, gives the sampling rate and must be evenly spaced. Without names, a first column
+          with constant positive steps is time in seconds; if it counts 0, 1, 2, ... it is the sample number;
+        - ``.npy``: one or two dimensions; the longer one is time, or the last one of a square array;
+        - ``.mat``: MATLAB files up to version 7 (not 7.3). A scalar named ``fs``, ``Fs`` or ``sr``, or an
+          evenly spaced vector named ``t`` or ``time``, gives the sampling rate.
     fs : float, optional
-        Sampling rate in Hz. It must be given where the file holds none, and wins over the file's own.
+        Sampling rate in Hz. Required if the file has none; otherwise it replaces the rate of the file.
     key : str, optional
-        The variable of a MAT file to read. Needed only if it holds several numeric arrays.
+        Variable of a MAT file to read. Required only if the file has several numeric arrays.
 
     Returns
     -------
     Recording
-        The channels, the sampling rate and the file's name.
+        The channels, the sampling rate and the name of the file.
 
     Raises
     ------
     OSError
         If the file cannot be opened.
     ValueError
-        If the file is empty, damaged, not numeric, holds NaN or infinite samples, or gives no sampling rate
+        If the file is empty, damaged, not numeric, has NaN or infinite samples, or has no sampling rate
         and `fs` is not given. The message is one line that begins with the path.
 
     Examples
@@ -127,9 +126,9 @@ def read(path: str | os.PathLike[str], *, fs: float | None = None, key: str | No
 
 
 def read_at(path: str | os.PathLike[str], fs: float) -> Recording:
-    """Read a recording whose sampling rate must be `fs`, unless the file does not say it.
+    """Read a recording with the sampling rate `fs`; files without a sampling rate are accepted.
 
-    Raises as `read` does, and a ValueError for another sampling rate.
+    Raises the errors of `read`, and a ValueError if the file has another sampling rate.
     """
     return _read(Path(path), fs, None, same=True)
 
@@ -162,14 +161,14 @@ def _as_channels(samples: AnyArray) -> AnyArray:
         raise ValueError(f"an array of shape {samples.shape} is not a recording, expected one or two dimensions")
     x = samples.reshape(1, -1) if samples.ndim == 1 else samples
     dtype = np.complex128 if samples.dtype.kind == "c" else np.float64
-    with np.errstate(invalid="ignore"):  # of NaN that signal
+    with np.errstate(invalid="ignore"):  # signalling NaN
         x = np.ascontiguousarray(x, dtype=dtype)
     check_finite("the recording", x)
     return x
 
 
 def _time_last(samples: AnyArray) -> AnyArray:
-    """Turn a 2-D array so that its longer axis comes last."""
+    """Return a 2-D array with its longer axis last."""
     return samples.T if samples.ndim == 2 and samples.shape[0] > samples.shape[1] else samples
 
 
@@ -179,7 +178,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _rate(clock: _Clock) -> float:
-    """Get the sampling rate in Hz from what the file says of it: the rate itself, or the times in seconds."""
+    """Return the sampling rate in Hz, from the rate or the sample times in the file."""
     if clock is None:
         raise ValueError("the file does not say its sampling rate, give fs (on the command line: --fs)")
     if isinstance(clock, float):
@@ -188,11 +187,11 @@ def _rate(clock: _Clock) -> float:
         return clock
     steps = np.diff(clock)
     mean = float(np.mean(steps)) if steps.size else math.nan
-    # Printed times are rounded: to microseconds at 48 kHz the steps already differ by 5 %.
+    # Printed times are rounded: at 48 kHz, times in whole microseconds have steps that differ by 5 %.
     if not (mean > 0 and math.isfinite(mean) and np.all(np.abs(steps - mean) < 0.1 * mean)):
         raise ValueError("the time column is not evenly spaced and increasing; resample, or give fs to ignore it")
     rate = 1.0 / mean
-    # 0.1 is not a binary number, and a rate of 9.999999999999998 Hz is nobody's.
+    # Times such as 0.1 s are not exact in binary: a rate of 9.999999999999998 Hz is 10 Hz.
     return float(round(rate)) if math.isclose(rate, round(rate), rel_tol=1e-9) else rate
 
 
@@ -200,7 +199,7 @@ def _read_wav(file: Path) -> tuple[AnyArray, _Clock]:
     _check_riff_size(file)
     try:
         with warnings.catch_warnings():
-            # Chunks that are not samples (tags, cue points) are no reason to say anything.
+            # SciPy warns of chunks without samples, such as tags and cue points.
             warnings.simplefilter("ignore", scipy.io.wavfile.WavFileWarning)
             rate, data = scipy.io.wavfile.read(file)
     except _DAMAGED as error:
@@ -209,28 +208,28 @@ def _read_wav(file: Path) -> tuple[AnyArray, _Clock]:
 
 
 def scale_pcm(data: AnyArray) -> AnyArray:
-    """Scale PCM to the range from -1 to 1; samples in floating point stay as they are."""
+    """Scale PCM to the range from -1 to 1; floating-point samples are unchanged."""
     if data.dtype.kind == "u":
         return (data.astype(np.float64) - 128.0) / 128.0
     if data.dtype.kind == "i":
-        # SciPy left-justifies odd depths (24 bits in int32), so full scale is that of the container.
+        # SciPy left-justifies odd bit depths (24 bits in int32), so the container has the full scale.
         return np.asarray(data / 2.0 ** (8 * data.dtype.itemsize - 1))
     return data
 
 
 def decode_pcm(data: bytes, width: int, channels: int) -> AnyArray:
-    """Turn PCM in native byte order, `width` bytes a sample, into float64 of shape (channels, n)."""
+    """Return PCM in native byte order, `width` bytes per sample, as float64, shape (channels, n)."""
     raw = np.frombuffer(data, np.uint8)
     if width == 3:
         wide = np.zeros((raw.size // 3, 4), np.uint8)
-        low = int(sys.byteorder == "little")  # left-justified: the byte of no significance is the first or the last
+        low = int(sys.byteorder == "little")  # left-justified: the least significant byte stays zero
         wide[:, low : low + 3] = raw.reshape(-1, 3)
         raw, width = wide.reshape(-1), 4
     return scale_pcm(raw.view(f"{'u' if width == 1 else 'i'}{width}").reshape(-1, channels)).T
 
 
 def _check_riff_size(file: Path) -> None:
-    """Refuse a file that ends before its header says; SciPy would return what is left of it."""
+    """Raise an error for a file that is shorter than its header says; SciPy would return the rest."""
     with file.open("rb") as stream:
         head = stream.read(28)
     if head[:4] == b"RF64" and len(head) == 28:
@@ -240,7 +239,7 @@ def _check_riff_size(file: Path) -> None:
     else:
         raise ValueError("not a readable WAV file (no RIFF header)")
     present = file.stat().st_size
-    # Some writers count a last pad byte that they do not write.
+    # Some programs count a last pad byte that they do not write.
     if size + 8 > present + 1:
         raise ValueError(f"truncated WAV file: {present} bytes where the header says {size + 8}")
 
@@ -251,14 +250,14 @@ def _read_csv(file: Path) -> tuple[AnyArray, _Clock]:
     lines = [line for line in filled if not line.lstrip().startswith("#")]
     if not lines:
         raise ValueError("the file holds no samples")
-    remark = filled[max(filled.index(lines[0]) - 1, 0)].lstrip("# ")
+    comment = filled[max(filled.index(lines[0]) - 1, 0)].lstrip("# ")
     delimiter = next((mark for mark in ";\t," if mark in lines[0] + lines[-1]), None)
     if delimiter != ",":
-        # A comma can then only be a decimal one.
+        # The comma can only be the decimal separator.
         lines = [line.replace(",", ".") for line in lines]
     fields = [field.strip("\"' ") for field in lines[0].split(delimiter)]
     names = [] if all(_is_number(field) for field in fields) else fields
-    in_remark = [field.strip("\"' ") for field in remark.split(delimiter)]
+    in_comment = [field.strip("\"' ") for field in comment.split(delimiter)]
     if names and len(lines) == 1:
         raise ValueError("the file holds no samples, only a line of text")
     try:
@@ -271,15 +270,15 @@ def _read_csv(file: Path) -> tuple[AnyArray, _Clock]:
         raise ValueError(f"the header has {len(names)} names for {len(columns)} columns")
     if columns.shape[1] == 1 and not names:
         return columns[:, 0], None
-    if not names and len(in_remark) == len(columns) and any(_TIME.match(name) for name in in_remark):
-        names = in_remark  # numpy.savetxt writes its header as a remark
+    if not names and len(in_comment) == len(columns) and any(_TIME.match(name) for name in in_comment):
+        names = in_comment  # numpy.savetxt writes the header as a comment
     if not names and _is_clock(columns):
         return _without_clock(columns)
     return _split_time(columns, names)
 
 
 def _is_clock(columns: AnyArray) -> bool:
-    """Whether the first of several columns without names rises evenly, as times or numbers of samples do."""
+    """Return True if the first of several columns has constant positive steps, as times and sample numbers do."""
     if len(columns) < 2 or columns.shape[1] < 3:
         return False
     steps = np.diff(columns[0])
@@ -287,9 +286,9 @@ def _is_clock(columns: AnyArray) -> bool:
 
 
 def _without_clock(columns: AnyArray) -> tuple[AnyArray, _Clock]:
-    """Take times or numbers of samples away from the channels; numbers say nothing of the sampling rate."""
-    counts = np.all(np.diff(columns[0]) == 1) and columns[0, 0] in (0, 1)
-    return columns[1:], None if counts else columns[0]
+    """Separate the column of times or sample numbers from the channels; sample numbers give no sampling rate."""
+    is_sample_number = np.all(np.diff(columns[0]) == 1) and columns[0, 0] in (0, 1)
+    return columns[1:], None if is_sample_number else columns[0]
 
 
 def _is_number(field: str) -> bool:
@@ -301,7 +300,7 @@ def _is_number(field: str) -> bool:
 
 
 def _split_time(columns: AnyArray, names: list[str]) -> tuple[AnyArray, _Clock]:
-    """Separate the column that holds the time, if its name says so, from the channels."""
+    """Separate the column named as time, if there is one, from the channels."""
     for index, name in enumerate(names):
         match = _TIME.match(name)
         if match:

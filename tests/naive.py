@@ -1,7 +1,7 @@
-"""Reference code for the tests: plain sums of the definitions, O(N L), in double precision.
+"""Reference implementation for the tests: the sums of the definitions, O(N L), in double precision.
 
-It imports nothing of the package under test and is itself compared with SciPy in ``test_naive.py``.
-Everything is one-dimensional and slow on purpose: each function should be readable next to its formula.
+It does not import the package under test, and ``test_naive.py`` compares it with SciPy.
+All functions are for one-dimensional signals and slow on purpose, so that they look like their formulas.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from scipy.special import i0
 
 
 def label(value):
-    """The same name for a test parameter in every process, also for functions."""
+    """Return a name of a test parameter that is the same in each process, also for functions."""
     return getattr(value, "__name__", None) or str(value)
 
 
@@ -35,7 +35,7 @@ def cosine_sum(u, coefficients):
 
 
 def tukey(u, alpha):
-    """Flat over the middle 1 - alpha of the support, raised-cosine tapers of alpha/2 on each side."""
+    """Flat in the middle 1 - alpha of the support, raised-cosine tapers of length alpha/2 on both sides."""
     distance = 0.5 - np.abs(u)  # from the nearer end
     if alpha <= 0:
         return np.ones_like(u)
@@ -44,7 +44,7 @@ def tukey(u, alpha):
 
 
 def evaluate_family(window, u):
-    """omega(u) of a name, (name, shape), (name, (a0, a1, ...)) or callable, for u inside the support."""
+    """omega(u) for u in the support; `window` is a name, (name, shape), (name, (a0, a1, ...)) or a function."""
     if callable(window):
         return np.asarray(window(u), dtype=float)
     name, shape = (window, ()) if isinstance(window, str) else (window[0], np.ravel(window[1]))
@@ -66,7 +66,7 @@ def evaluate_family(window, u):
 
 
 def window_samples(window, theta, distance):
-    """omega(distance/theta) where -theta/2 <= distance < theta/2, otherwise 0; the two broadcast."""
+    """omega(distance/theta) for -theta/2 <= distance < theta/2, otherwise 0; both arguments broadcast."""
     theta, distance = np.broadcast_arrays(np.asarray(theta, dtype=float), np.asarray(distance, dtype=float))
     inside = (distance >= -theta / 2) & (distance < theta / 2)
     values = np.zeros(distance.shape)
@@ -75,7 +75,7 @@ def window_samples(window, theta, distance):
 
 
 def scale_factor(window, theta, scale_to, fs=1.0, window_offset=0.0):
-    """c(theta) for one length or any array of them, from the samples of a frame at time 0."""
+    """c(theta) for an array of lengths, from the window samples of a frame at time 0."""
     theta = np.asarray(theta, dtype=float)
     n = support(theta.max(), window_offset)
     w = window_samples(window, theta[..., None], n - window_offset)
@@ -89,7 +89,7 @@ def scale_factor(window, theta, scale_to, fs=1.0, window_offset=0.0):
 
 
 def scaled_window(window, theta, t, n, scale_to=None, fs=1.0, window_offset=0.0):
-    """w(n; t, theta) for samples n of a frame at the real time t; the last axis is n, those before t and theta."""
+    """w(n; t, theta); the last axis of the result is n, the axes before are those of t and theta."""
     t, theta = np.asarray(t, dtype=float)[..., None], np.asarray(theta, dtype=float)
     c = scale_factor(window, theta, scale_to, fs, window_offset)
     return c[..., None] * window_samples(window, theta[..., None], n - t - window_offset)
@@ -99,14 +99,14 @@ def scaled_window(window, theta, t, n, scale_to=None, fs=1.0, window_offset=0.0)
 
 
 def sample_padded(x, n, padding):
-    """x[n] for any integer n, extended one sample at a time."""
+    """x[n] for any integer n, extended by `padding`."""
     last = len(x) - 1
     if 0 <= n <= last:
         return x[n]
     if padding == "zeros":
         return 0.0
     edge = 0 if n < 0 else last
-    if padding == "edge" or last == 0:  # there is nothing to reflect in a single sample
+    if padding == "edge" or last == 0:  # a single sample has no reflection
         return x[edge]
     mirrored = sample_padded(x, 2 * edge - n, padding)
     if padding == "even":
@@ -118,7 +118,7 @@ def sample_padded(x, n, padding):
 
 FFT_MODES = ("onesided", "onesided2X", "twosided", "centered")
 SCALINGS = (None, "magnitude", "psd")
-#: Every fft_mode with every scaling that it allows: SciPy refuses onesided2X without one.
+#: All legal pairs of fft_mode and scaling; in SciPy onesided2X needs a scaling.
 MODE_SCALINGS = [(m, s) for m in FFT_MODES for s in SCALINGS if (m, s) != ("onesided2X", None)]
 
 # --- the transform --------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def frequencies(fft_mode, mfft, fs=1.0):
 
 
 def bin_factors(fft_mode, mfft, scale_to):
-    """What 'onesided2X' multiplies each stored bin by."""
+    """Factor of each stored bin in the mode 'onesided2X'."""
     factors = np.ones(len(frequencies(fft_mode, mfft)))
     if fft_mode == "onesided2X":
         paired = slice(1, -1 if mfft % 2 == 0 else None)
@@ -152,7 +152,7 @@ def phase_origin(phase_shift, max_length):
 
 
 def support(theta, centre):
-    """A range of integers that contains every n with -theta/2 <= n - centre < theta/2."""
+    """Integers that include all n with -theta/2 <= n - centre < theta/2."""
     return np.arange(math.floor(centre - theta / 2), math.ceil(centre + theta / 2) + 1)
 
 
@@ -171,7 +171,7 @@ def stft(
     window_offset=0.0,
     padding="zeros",
 ):
-    """S[q, p] for one channel; `win_length` broadcasts to (f_pts, p_num), `centres` are real, in samples."""
+    """S[q, p] for one channel; `theta` broadcasts to (f_pts, p_num), `centres` are real numbers in samples."""
     x = np.asarray(x)
     x = x.astype(complex if np.iscomplexobj(x) else float)
     f = frequencies(fft_mode, mfft, fs)
@@ -190,7 +190,7 @@ def stft(
 
 
 def slice_range(window, theta, hop, n, window_offset=0.0):
-    """(p_min, p_max): slices whose nonzero samples touch 0 ... n-1, walking outwards from 0 and n//hop."""
+    """(p_min, p_max) of the frames with nonzero window samples in 0 ... n-1, by steps outwards from 0 and n//hop."""
 
     def touches(p):
         m = support(theta, p * hop + window_offset)
@@ -206,7 +206,7 @@ def slice_range(window, theta, hop, n, window_offset=0.0):
 
 
 def stft_of(transform, window, x, p0=None, p1=None, *, k_offset=0, padding="zeros"):
-    """What ``transform.stft(x, ...)`` should be, from the settings that its attributes state."""
+    """Expected result of ``transform.stft(x, ...)``, from the attributes of the transform."""
     first, stop = transform.p_range(np.shape(x)[-1], p0, p1)
     centres = np.arange(first, stop) * transform.hop if transform.positions is None else transform.positions[first:stop]
     theta = np.asarray(transform.win_length)
@@ -230,7 +230,7 @@ def frame_windows(window, theta, centres, n, *, scale_to=None, fs=1.0, window_of
 
 
 def matrix(window, theta, centres, samples, *, mfft, fft_mode="onesided", scale_to=None, fs=1.0, **options):
-    """A[q, p, n] with S = A x for signals that are zero but for `samples`."""
+    """A[q, p, n] with S = A x, for signals that are zero outside `samples`."""
     f, centres = frequencies(fft_mode, mfft, fs), np.asarray(centres, dtype=float)
     theta = np.broadcast_to(np.asarray(theta, dtype=float), (len(f), len(centres)))
     max_length = options.get("max_length") or math.ceil(theta.max())
@@ -241,7 +241,7 @@ def matrix(window, theta, centres, samples, *, mfft, fft_mode="onesided", scale_
 
 
 def multiplicity(fft_mode, mfft, scale_to):
-    """Root of how many of the two-sided spectrum's bins each stored bin stands for, its factor taken out."""
+    """Square root of the number of two-sided bins that each stored bin represents, divided by its factor."""
     weights = np.ones(len(frequencies(fft_mode, mfft)))
     if fft_mode in ("onesided", "onesided2X"):
         weights[1 : -1 if mfft % 2 == 0 else None] = math.sqrt(2)
@@ -249,9 +249,9 @@ def multiplicity(fft_mode, mfft, scale_to):
 
 
 def twosided_matrix(window, theta, centres, samples, *, mfft, fft_mode="onesided", scale_to=None, **options):
-    """A matrix whose product with a signal has the energy of the two-sided spectrum, one row a value.
+    """Matrix whose product with a signal has the energy of the two-sided spectrum.
 
-    The map is real-linear for one-sided modes, with real and imaginary parts as rows.
+    For one-sided modes the rows are the real and imaginary parts, because the map is linear over the real numbers.
     """
     settings = {"mfft": mfft, "fft_mode": fft_mode, "scale_to": scale_to, **options}
     A = multiplicity(fft_mode, mfft, scale_to)[:, None, None] * matrix(window, theta, centres, samples, **settings)
@@ -260,9 +260,9 @@ def twosided_matrix(window, theta, centres, samples, *, mfft, fft_mode="onesided
 
 
 def istft(S, window, theta, centres, n, *, mfft, fft_mode="onesided", scale_to=None, **options):
-    """The signal of n samples whose two-sided transform is nearest to S, by dense least squares.
+    """Signal of n samples whose two-sided transform is nearest to S, by dense least squares.
 
-    A one-sided spectrum stands for the two-sided one of a real signal, so that its paired bins count twice.
+    A one-sided spectrum represents the two-sided spectrum of a real signal, so its paired bins count twice.
     """
     settings = {"mfft": mfft, "fft_mode": fft_mode, "scale_to": scale_to, **options}
     A = twosided_matrix(window, theta, centres, np.arange(n), **settings)
@@ -310,7 +310,7 @@ def lp(P, g, magnitude, k=1):
 def hoyer(P, g, magnitude):
     """-(sqrt(M) - sum|S| / sqrt(sum |S|**2)) / (sqrt(M) - 1)
 
-    Weights of a neighbourhood are scaled to add up to the number of frames that they effectively spread over.
+    The weights of a neighbourhood are scaled so that their sum is the effective number of frames.
     """
     if np.ndim(g):
         g = g * (g.sum() / (g**2).sum())
@@ -319,7 +319,7 @@ def hoyer(P, g, magnitude):
 
 
 def gini(P, g, magnitude):
-    """Minus the Gini index: half the relative mean absolute difference of all pairs, each with its weight."""
+    """Minus the Gini index: half the relative mean absolute difference of all pairs, weighted."""
     w = np.broadcast_to(g, P.shape)
     p, w = P[w > 0], w[w > 0]
     differences = w[:, None] * w[None, :] * np.abs(p[:, None] - p[None, :])
@@ -338,11 +338,11 @@ MEASURES = {
 
 
 def criterion(name, S, scope="global", *, power=2, g=None, e=None, **parameters):
-    """The criterion of S (..., f_pts, p_num); channels and bins count alike.
+    """Criterion of S (..., f_pts, p_num), over all channels and bins.
 
-    Frames and neighbourhoods without energy have no normalised distribution: the average is over the others.
-    ``scope="local"`` needs the neighbourhood weights `g` (r_num, p_num), or (r_num, f_pts, p_num) of tiles,
-    and their shares `e` (r_num,).
+    Frames and neighbourhoods without energy are left out of the average.
+    ``scope="local"`` needs the neighbourhood weights `g` (r_num, p_num), or (r_num, f_pts, p_num) for tiles,
+    and their energy shares `e` (r_num,).
     """
     magnitude = np.abs(np.asarray(S))
     P = magnitude**power
@@ -350,19 +350,20 @@ def criterion(name, S, scope="global", *, power=2, g=None, e=None, **parameters)
     if scope == "global":
         return measure(P, 1.0, magnitude, **parameters)
     if scope == "frame":
-        sounding = [p for p in range(P.shape[-1]) if P[..., p].any()]
+        audible = [p for p in range(P.shape[-1]) if P[..., p].any()]
         if name == "kurtosis":
-            return 1 / np.mean([np.mean(P[..., p] ** 2) / np.mean(P[..., p]) ** 2 for p in sounding])
-        return np.mean([measure(P[..., p], 1.0, magnitude[..., p], **parameters) for p in sounding])
-    heard = [r for r in range(len(e)) if e[r] > 0 and (g[r] * P).sum() > 0]
-    values = [measure(P, g[r], magnitude, **parameters) for r in heard]
-    return np.average(values, weights=[e[r] for r in heard])
+            return 1 / np.mean([np.mean(P[..., p] ** 2) / np.mean(P[..., p]) ** 2 for p in audible])
+        return np.mean([measure(P[..., p], 1.0, magnitude[..., p], **parameters) for p in audible])
+    audible = [r for r in range(len(e)) if e[r] > 0 and (g[r] * P).sum() > 0]
+    values = [measure(P, g[r], magnitude, **parameters) for r in audible]
+    return np.average(values, weights=[e[r] for r in audible])
 
 
 def neighbourhoods(x, centres, width):
-    """(g, e) of the local scope: raised cosines of support `width`, a quarter of it apart from sample 0 on.
+    """(g, e) of the local scope: raised cosines of support `width` at intervals of width/4, from sample 0 on.
 
-    `g` weighs the frames, (r_num, p_num); `e` is the share of the signal's energy in each, (r_num,).
+    `g` are the weights of the frames, (r_num, p_num); `e` is the share of the signal energy in each neighbourhood,
+    (r_num,).
     """
     x = np.reshape(x, (-1, np.shape(x)[-1]))
     n = x.shape[1]
@@ -377,9 +378,9 @@ def neighbourhoods(x, centres, width):
 
 
 def bands(fft_mode, mfft, count):
-    """Weights (count, f_pts) of smooth bands: raised cosines, evenly spaced on the scale of frequencies.
+    """Weights (count, f_pts) of smooth bands: raised cosines, evenly spaced on a warped frequency scale.
 
-    That scale is log(1 + 64 |k|/mfft) with the sign of the bin k; neighbours are a quarter of a support apart.
+    The scale is log(1 + 64 |k|/mfft) with the sign of the bin k; the interval of bands is a quarter of their support.
     """
     k = frequencies(fft_mode, mfft) * mfft
     places = np.sign(k) * np.log(1 + 64 * np.abs(k) / mfft)
@@ -393,8 +394,8 @@ def bands(fft_mode, mfft, count):
 def tiles(x, centres, width, count, *, mfft, fft_mode, fs=1.0):
     """(g, e) of the local scope with bands: weights (tiles, f_pts, p_num) and shares (tiles,), band by band.
 
-    The share of a tile is that of the energy of a spectrogram with Hann windows a quarter as long as `width`,
-    between 2 and mfft samples, and a hop of a quarter of them.
+    The shares are energies of a spectrogram with Hann windows of length width/4, limited to 2 ... mfft samples, and
+    a hop of a quarter of that length.
     """
     x = np.reshape(x, (-1, np.shape(x)[-1]))
     length = min(max(width / 4, 2.0), mfft)
@@ -413,8 +414,8 @@ def tiles(x, centres, width, count, *, mfft, fft_mode, fs=1.0):
 def derivative(fun, step, levels=6):
     """(d/ds fun(s) at 0, error estimate): central differences at halved steps, Richardson-extrapolated.
 
-    The table removes odd and even powers of the step, so that it also holds where fun is only C1 at 0 with
-    smooth sides, as a Hann window is when a sample sits on the edge of its support.
+    The extrapolation removes odd and even powers of the step. It is therefore also accurate if fun is only C1 at 0
+    and smooth on both sides, as for a Hann window with a sample on the edge of its support.
     """
     table, best, error = [], 0.0, math.inf
     for level in range(levels):
@@ -441,14 +442,14 @@ def gradient(fun, point, step):
     return values.reshape(point.shape), errors.max(initial=0.0)
 
 
-# --- a transform as a function of all its parameters ------------------------------------------------
+# --- spectra as a function of all parameters ------------------------------------------------
 
 
 class Case:
-    """A random signal and framing, and the spectra of the reference as a function of all parameters.
+    """A random signal with random frames, and its reference spectra as a function of all parameters.
 
-    `framing` is "constant, hop", or has in place of "constant" "time", "frequency" or "bin" for lengths that
-    differ between frames, bins or both, and "positions" in place of "hop".
+    `framing` is "<lengths>, <positions>". Lengths are "constant", or vary with "time", "frequency" or both ("bin").
+    Positions are those of a "hop", or arbitrary "positions".
     """
 
     def __init__(self, window, framing, rng, *, n=37, channels=1, x=None, padding="zeros", k_offset=0, **options):
@@ -486,19 +487,19 @@ class Case:
             self.win_length = rng.uniform(6, 16.5, len(self.centres))
         elif length != "constant":
             self.win_length = rng.uniform(6, 16.5, (f_pts, len(self.centres) if length == "bin" else 1))
-            while not self.clear():  # with so many lengths, only those in the way are drawn again
+            while not self.clear():  # there are many lengths: only those too close to a sample are drawn again
                 close = ~np.broadcast_to(self.clear_lengths(), (f_pts, len(self.centres)))
                 close = close if length == "bin" else close.any(axis=1, keepdims=True)
                 self.win_length[close] = rng.uniform(6, 16.5, close.sum())
 
     def clear(self):
-        """Whether all lengths are clear of the samples."""
+        """Return True if no edge of a support is close to a sample."""
         return np.all(self.clear_lengths())
 
     def clear_lengths(self):
-        """Whether no sample is close to the edge of a support, in the signal or in the sums of the scale.
+        """Return which lengths have no sample close to an edge of their support, in the signal or in the scale sums.
 
-        Nor may one be close to a corner of a Tukey window's plateau, where its second derivative jumps.
+        For Tukey windows also the corners of the plateau count, where the second derivative jumps.
         """
         half = np.asarray(self.win_length) / 2
         corners = [1.0, 1 - self.shape[0]] if not callable(self.window) and self.window[0] == "tukey" else [1.0]
@@ -515,7 +516,7 @@ class Case:
         return np.ravel(np.asarray(self.window[1], dtype=float))
 
     def settings(self):
-        """Keyword arguments that make the transform under test from `window` and `win_length`."""
+        """Keyword arguments of the transform under test, without `window` and `win_length`."""
         placed = {"hop": self.hop} if self.hop is not None else {"hop": None, "positions": self.centres}
         return self.options | placed
 
@@ -535,9 +536,10 @@ class Case:
         return base[name]
 
     def direction(self, name, rng):
-        """Unit steps move edges of supports by a sample at the most; a thousandth is less than `clear` keeps.
+        """Random direction in parameter `name`.
 
-        The signal and the shape move less, lest bins pass through zero.
+        A unit step moves the edges of supports by at most one sample, and a thousandth of it by less than the
+        distance of `clear`. Steps in signal and shape are smaller, so that no bin passes through zero.
         """
         value = np.asarray(self.value_of(name))
         if name == "hop":
@@ -547,7 +549,7 @@ class Case:
         return v + 1j * rng.uniform(-size, size, value.shape) if np.iscomplexobj(value) else v
 
     def spectra(self, name=None, move=0.0):
-        """S with parameter `name` moved by the array `move`, from the reference."""
+        """Reference spectra S with `move` added to parameter `name`."""
         theta, centres, x, window = self.win_length, self.centres, self.x, self.window
         if name == "win_length":
             theta = theta + move
@@ -569,7 +571,7 @@ class Case:
 
 
 class Path:
-    """A line through a case along one parameter; spectra are kept, so that many losses can be differenced."""
+    """A line through a case along one parameter; its spectra are cached for the difference quotients of many losses."""
 
     def __init__(self, case, name, v):
         self.case, self.name, self.v, self.kept = case, name, v, {}
@@ -586,11 +588,11 @@ class Path:
         return case.centres + s * self.v * np.arange(*case.slices) if self.name == "hop" else case.centres
 
     def criterion(self, name, scope, width, bands=None, **parameters):
-        """A criterion as a function of the place on the line; `width` of neighbourhoods in samples."""
+        """Criterion as a function of the step s along the line; `width` of the neighbourhoods in samples."""
         x, options = self.case.x, self.case.options
 
         def value(s):
-            # The shares of energy belong to the signal as given: they are constants of the criterion.
+            # The energy shares are constants: they come from the signal without the step.
             if scope == "local" and bands is not None:
                 settings = {"mfft": options["mfft"], "fft_mode": options["fft_mode"]}
                 parameters["g"], parameters["e"] = tiles(x, self.centres(s), width, bands, **settings)
@@ -601,10 +603,10 @@ class Path:
         return value
 
     def product(self, G):
-        """The linear loss with cotangent G."""
+        """Linear loss with cotangent G."""
         return lambda s: inner(G, self.spectra(s))
 
 
 def inner(gradient, v):
-    """Real inner product: the slope along v that a gradient claims."""
+    """Real inner product: the derivative along v according to `gradient`."""
     return float(np.sum(np.real(np.conj(gradient) * v)))

@@ -1,4 +1,4 @@
-"""The reference code of ``naive.py`` against SciPy and against values known in closed form."""
+"""Comparison of the reference code in ``naive.py`` with SciPy and with closed-form values."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.signal import ShortTimeFFT, get_window
 
-# Sums of up to 40 products of order one: a few hundred roundings at the most.
+# Sums of up to 40 products of order one: at most a few hundred rounding errors.
 TOL = 1000 * np.finfo(float).eps
 
 FAMILIES = [
@@ -29,7 +29,7 @@ FAMILIES = [
 
 @pytest.mark.parametrize("size", [2, 16, 30])
 @pytest.mark.parametrize("window", FAMILIES, ids=naive.label)
-def test_families_are_scipy_periodic_windows(window, size):
+def test_families_equal_periodic_windows_of_scipy(window, size):
     samples = naive.window_samples(window, size, np.arange(size) - size // 2)
     assert_allclose(samples, get_window(window, size), rtol=0, atol=TOL)
 
@@ -53,7 +53,7 @@ def test_support_is_half_open(window):
 
 @pytest.mark.parametrize("scaling", ["magnitude", "psd"])
 @pytest.mark.parametrize("window", FAMILIES, ids=naive.label)
-def test_scale_factor_is_scipys(window, scaling):
+def test_scale_factor_equals_scipy(window, scaling):
     sft = ShortTimeFFT(get_window(window, 18), 4, fs=50.0)
     expected = sft.fac_magnitude if scaling == "magnitude" else sft.fac_psd
     assert naive.scale_factor(window, 18, scaling, 50.0) == pytest.approx(expected, rel=TOL)
@@ -61,7 +61,7 @@ def test_scale_factor_is_scipys(window, scaling):
 
 @pytest.mark.parametrize("padding", ["edge", "even", "odd"])
 @pytest.mark.parametrize("n", [1, 2, 3, 7])
-def test_padding_is_numpys(padding, n, rng):
+def test_padding_equals_numpy(padding, n, rng):
     x = rng.standard_normal(n)
     mode = {
         "edge": {"mode": "edge"},
@@ -69,7 +69,7 @@ def test_padding_is_numpys(padding, n, rng):
         "odd": {"mode": "reflect", "reflect_type": "odd"},
     }
     expected = np.pad(x, 20, **mode[padding])
-    # An odd extension grows by a constant each period; 20 periods of it stay below 100.
+    # An odd extension grows by a constant in each period; 20 periods stay below 100.
     assert_allclose([naive.sample_padded(x, i, padding) for i in range(-20, n + 20)], expected, atol=100 * TOL)
 
 
@@ -90,7 +90,7 @@ def scipy_case(window="hann", size=16, hop=5, n=41, *, complex_x=False, **option
 @pytest.mark.parametrize(("fft_mode", "scale_to"), naive.MODE_SCALINGS)
 @pytest.mark.parametrize("mfft", [16, 19, 24])
 @pytest.mark.parametrize("phase_shift", [0, None, 3, -7, 15])
-def test_stft_is_scipys(fft_mode, scale_to, mfft, phase_shift):
+def test_stft_equals_scipy(fft_mode, scale_to, mfft, phase_shift):
     complex_x = fft_mode in ("twosided", "centered")
     S, expected = scipy_case(
         fft_mode=fft_mode, scale_to=scale_to, mfft=mfft, phase_shift=phase_shift, complex_x=complex_x
@@ -108,7 +108,7 @@ def test_stft_pads_like_scipy(padding, call):
 @pytest.mark.parametrize("window", ["hann", "hamming", "nuttall", ("kaiser", 7.5), ("tukey", 0.5)], ids=naive.label)
 @pytest.mark.parametrize(("size", "hop"), [(16, 5), (8, 8), (6, 11), (2, 3)])
 @pytest.mark.parametrize("n", [8, 33, 40])
-def test_slice_range_is_scipys(window, size, hop, n):
+def test_slice_range_equals_scipy(window, size, hop, n):
     sft = ShortTimeFFT(get_window(window, size), hop, fs=1.0)
     assert naive.slice_range(window, size, hop, n) == (sft.p_min, sft.p_max(n))
 
@@ -132,7 +132,7 @@ def test_odd_and_symmetric_windows_are_offset(window, symmetric, size, win_lengt
     assert_allclose(S, sft.stft(x), rtol=0, atol=TOL)
 
 
-def test_length_per_bin_takes_each_bin_from_its_own_transform(rng):
+def test_one_length_for_each_bin_equals_separate_transforms(rng):
     x, centres = rng.standard_normal(40), np.array([3.2, 10.0, 21.7])
     win_length = rng.uniform(5, 15, (9, 3))
     S = naive.stft(x, "hann", win_length, centres, mfft=16, scale_to="psd")
@@ -146,8 +146,8 @@ def test_length_per_bin_takes_each_bin_from_its_own_transform(rng):
     ("fft_mode", "scale_to"),
     [("onesided", None), ("onesided2X", "psd"), ("onesided2X", "magnitude"), ("centered", None)],
 )
-def test_istft_is_scipys_for_any_spectrum(mfft, fft_mode, scale_to, rng):
-    # Modified spectra tell the canonical dual from other duals; hop 5 does not divide the window.
+def test_istft_equals_scipy_for_any_spectrum(mfft, fft_mode, scale_to, rng):
+    # Arbitrary spectra distinguish the canonical dual from other duals; hop 5 does not divide the window length.
     sft = ShortTimeFFT(get_window("hamming", 16), 5, fs=1.0, mfft=mfft, fft_mode=fft_mode, scale_to=scale_to)
     n = 41
     S = rng.standard_normal((sft.f_pts, sft.p_num(n))) + 1j * rng.standard_normal((sft.f_pts, sft.p_num(n)))
@@ -184,7 +184,7 @@ def test_criteria_of_equal_values(name, K, M):
 
 
 def test_criteria_of_two_values():
-    """Written out by hand, with P = 1 and 3."""
+    """Formulas by hand for P = 1 and 3."""
     S = np.sqrt([[1.0], [3.0]])
     assert naive.criterion("shannon", S) == pytest.approx(math.log(4) - 0.75 * math.log(3))
     assert naive.criterion("renyi", S) == pytest.approx(-0.5 * math.log(28 / 64))
@@ -211,14 +211,14 @@ def test_local_scope_between_its_extremes(name, rng):
 
 
 @pytest.mark.parametrize("name", [name for name in UNIFORM if name != "hoyer"])
-def test_whole_weights_are_repetitions(name, rng):
+def test_integer_weights_are_repetitions(name, rng):
     S = rng.standard_normal((5, 3))
     repeated = naive.criterion(name, S[:, [0, 0, 2]])
     assert naive.criterion(name, S, "local", g=np.array([[2.0, 0.0, 1.0]]), e=[1.0]) == pytest.approx(repeated, rel=TOL)
 
 
 @pytest.mark.parametrize("g", [1e-3, 0.2, 3.0])
-def test_hoyer_counts_the_frames_that_weights_spread_over(g, rng):
+def test_hoyer_counts_the_effective_number_of_frames(g, rng):
     S = rng.standard_normal((5, 3))
     one = naive.criterion("hoyer", S, "local", g=np.array([[0.0, g, 0.0]]), e=[1.0])
     assert one == pytest.approx(naive.criterion("hoyer", S[:, 1:2]), rel=TOL)
@@ -226,11 +226,11 @@ def test_hoyer_counts_the_frames_that_weights_spread_over(g, rng):
     assert two == pytest.approx(naive.criterion("hoyer", S[:, [0, 2]]), rel=TOL)
 
 
-def test_neighbourhoods_share_out_every_time_alike(rng):
+def test_weights_of_neighbourhoods_sum_to_a_constant(rng):
     x = np.zeros(60)
     x[20:40] = rng.standard_normal(20)
     g, e = naive.neighbourhoods(x, np.array([15.0, 20.5, 33.3]), 16.0)
-    assert_allclose(g.sum(axis=0), 2, rtol=TOL)  # four cosines squared, a quarter of a period apart
+    assert_allclose(g.sum(axis=0), 2, rtol=TOL)  # four squared cosines at intervals of a quarter of a period
     assert e.sum() == pytest.approx(1)
     assert_allclose(np.flatnonzero(e), np.arange(4, 12))  # centres 4 r within 8 of a sample from 20 to 39
     assert g[5, 1] == pytest.approx(math.cos(math.pi * 0.5 / 16) ** 2)

@@ -1,4 +1,4 @@
-"""Reading files: every format at its full width, and one clear line for every bad file."""
+"""Recordings: all variants of each file format, and error messages of one line."""
 
 import struct
 
@@ -56,13 +56,13 @@ def test_wav_full_scale_is_minus_one(tmp_path):
         assert_array_equal(recordings.read(tmp_path / "a.wav").x, -np.ones((1, 4)))
 
 
-def test_wav_with_unknown_chunk_is_read_in_silence(tmp_path, x):
+def test_wav_with_unknown_chunk_is_read_without_warning(tmp_path, x):
     extra = b"bext" + struct.pack("<I", 4) + b"abcd"
     recording = recordings.read(write_wav(tmp_path / "a.wav", x, 64, is_float=True, extra=extra))
     assert_array_equal(recording.x, x)
 
 
-def test_given_rate_wins_over_the_file(tmp_path, x):
+def test_given_rate_replaces_the_rate_of_the_file(tmp_path, x):
     assert recordings.read(write_wav(tmp_path / "a.wav", x, 16), fs=44100).fs == 44100.0
     (tmp_path / "a.csv").write_text("t,x\n0,1\n1,2\n5,3\n")
     recording = recordings.read(tmp_path / "a.csv", fs=7)
@@ -88,7 +88,7 @@ def test_csv_decimal_comma_byte_order_mark_and_quotes(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["1\n2\n3\n", "1,2,3", "1 2 3\n", "x\n1\n2\n3\n"])
-def test_csv_one_channel_down_or_across(tmp_path, text):
+def test_csv_one_channel_in_a_column_or_a_row(tmp_path, text):
     (tmp_path / "a.txt").write_text(text)
     assert_array_equal(recordings.read(tmp_path / "a.txt", fs=1).x, [[1, 2, 3]])
 
@@ -103,7 +103,7 @@ def test_csv_time_column_gives_the_rate(tmp_path, x, name, scale, fs):
     assert_array_equal(recording.x, x[::-1])
 
 
-def test_csv_time_may_be_rounded_and_stand_anywhere(tmp_path):
+def test_csv_time_may_be_rounded_and_in_any_column(tmp_path):
     rows = [f"{i},{i / 44100:.6f}" for i in range(1000)]
     (tmp_path / "a.csv").write_text("\n".join(["x,time", *rows]))
     recording = recordings.read(tmp_path / "a.csv")
@@ -277,7 +277,7 @@ def test_missing_file_and_folder_are_os_errors(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"a\.wav"):
         recordings.read(tmp_path / "a.wav")
     (tmp_path / "b.wav").mkdir()
-    with pytest.raises((IsADirectoryError, PermissionError), match=r"b\.wav"):  # the latter on Windows
+    with pytest.raises((IsADirectoryError, PermissionError), match=r"b\.wav"):  # the second on Windows
         recordings.read(tmp_path / "b.wav")
 
 
@@ -293,7 +293,7 @@ def test_key_is_for_mat_files(tmp_path, x):
 
 
 @pytest.mark.parametrize("mark", [",", " ", ";", "\t"])
-def test_a_first_column_that_rises_evenly_is_time(tmp_path, mark):
+def test_a_first_column_with_constant_steps_is_time(tmp_path, mark):
     t = np.arange(50) / 200.0
     np.savetxt(tmp_path / "a.csv", np.c_[t, np.sin(t), np.cos(t)], delimiter=mark)
     for fs in (None, 200.0):
@@ -302,7 +302,7 @@ def test_a_first_column_that_rises_evenly_is_time(tmp_path, mark):
         np.testing.assert_allclose(recording.x, [np.sin(t), np.cos(t)])
 
 
-def test_a_first_column_that_counts_is_neither_time_nor_channel(tmp_path):
+def test_a_first_column_of_sample_numbers_is_neither_time_nor_channel(tmp_path):
     x = np.random.default_rng(0).standard_normal(50)
     np.savetxt(tmp_path / "a.csv", np.c_[np.arange(50), x], delimiter=",")
     np.testing.assert_allclose(recordings.read(tmp_path / "a.csv", fs=8.0).x, [x])
@@ -310,7 +310,7 @@ def test_a_first_column_that_counts_is_neither_time_nor_channel(tmp_path):
         recordings.read(tmp_path / "a.csv")
 
 
-def test_the_header_of_savetxt_is_a_remark(tmp_path):
+def test_the_header_of_savetxt_is_a_comment(tmp_path):
     t = np.arange(50) / 200.0
     np.savetxt(tmp_path / "a.txt", np.c_[np.sin(t), 1e3 * t], delimiter="\t", header="acc\ttime (ms)")
     recording = recordings.read(tmp_path / "a.txt")

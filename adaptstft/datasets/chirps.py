@@ -1,6 +1,6 @@
-"""Chirps: linear ones, sinusoidal frequency modulation, and the run-up of a machine.
+"""Components with varying frequency: linear chirps, sinusoidal modulation, and the run-up of a machine.
 
-The best window length is known from the chirp rate, see `adaptstft.datasets`.
+The best window length follows from the chirp rate, see `adaptstft.datasets`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Natural logarithms of whole arrays, in a form that LLVM vectorises.
+"""Natural logarithms of arrays, in a form that LLVM vectorises.
 
-``math.log`` is a call per element. Written out, it takes less than a tenth of the time: with
+``math.log`` is one function call for each element. The code here takes less than a tenth of that time. With
 ``x = 2**k m`` and ``m`` between ``sqrt(1/2)`` and ``sqrt(2)``, ``log x = k log 2 + log m``, and for
 ``f = m - 1`` and ``s = f / (2 + f)``
 
     log m = log((1 + s) / (1 - s)) = f - f**2 / 2 + s (f**2 / 2 + R(s**2)),
 
-where ``R`` is the minimax polynomial of FreeBSD's ``e_log.c``, good to less than one unit in the last place.
+where ``R`` is the minimax polynomial of FreeBSD's ``e_log.c``, accurate to less than one unit in the last place.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from numba import njit
 
 _FRACTION = np.uint64((1 << 52) - 1)
 _FRACTION_BITS = np.uint64(52)
-#: Leading bits of sqrt(1/2), where ``m`` begins, and what moves them up to those of 1.
+#: Leading bits of sqrt(1/2), the least ``m``, and their distance from the bits of 1.
 _LEAST = np.uint64(0x3FE6A09E00000000)
 _SHIFT = np.uint64(0x3FF0000000000000 - 0x3FE6A09E00000000)
-#: An integer below 2**52 in the fraction of 2**52 makes their sum: a conversion that every CPU vectorises.
+#: An integer below 2**52 is converted by putting its bits in the fraction of 2**52, which every CPU vectorises.
 _TWO_52 = np.uint64(0x4330000000000000)
 _BIAS = 2.0**52 + 1023.0
 _SMALLEST_NORMAL = 2.0**-1022
 _TO_NORMAL, _TO_NORMAL_LOG2 = 2.0**54, 54.0
-#: log 2 in two parts, of which multiples of the first are exact.
+#: log 2 in two parts; integer multiples of the first part are exact.
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _R1, _R2, _R3, _R4, _R5, _R6, _R7 = (
     6.666666666666735130e-01,
@@ -39,9 +39,9 @@ _R1, _R2, _R3, _R4, _R5, _R6, _R7 = (
 )
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")  # other flags lose the last bits
+@njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")  # other flags lose accuracy
 def _log(x):  # type: ignore[no-untyped-def]
-    """Logarithm of a positive number; NaN and infinity stay what they are."""
+    """Return the logarithm of a positive number; NaN and infinity are returned unchanged."""
     subnormal = x < _SMALLEST_NORMAL
     bits = np.float64(x * (_TO_NORMAL if subnormal else 1.0)).view(np.uint64) + _SHIFT
     k = np.uint64((bits >> _FRACTION_BITS) | _TWO_52).view(np.float64)
