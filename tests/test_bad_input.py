@@ -1,4 +1,4 @@
-"""Bad input gets an error that names the argument, its value and the legal range, before any work."""
+"""Bad input raises an error with the argument, its value and the legal range, before any computation."""
 
 import builtins
 import re
@@ -76,7 +76,7 @@ def test_silent(use):
         use(np.zeros(400))
 
 
-def test_silent_once_the_trend_is_removed():
+def test_silent_without_its_trend():
     with pytest.raises(ValueError, match="silent once its trend is removed"):
         tune(np.full(400, 3.0))
     assert tune(np.full(400, 3.0), detrend=None).success
@@ -152,7 +152,7 @@ def test_sampling_frequency_type(fs):
 
 
 @pytest.mark.parametrize("fs", [np.array(0), np.float64(-1.0), np.array(np.nan), np.int16(0)])
-def test_numbers_in_boxes_are_shown_without_them(fs):
+def test_messages_show_scalar_arrays_as_numbers(fs):
     with pytest.raises(ValueError, match=f"^fs={fs.item()!r} must be"):
         tune(fs=fs)
     assert tune(fs=np.array(100.0)).sft.fs == 100.0
@@ -160,12 +160,12 @@ def test_numbers_in_boxes_are_shown_without_them(fs):
 
 @pytest.mark.parametrize("name", ["mfft", "starts", "workers", "axis"])
 @pytest.mark.parametrize("flag", [True, np.True_, False])
-def test_flags_are_no_numbers(name, flag):
+def test_booleans_are_refused_as_numbers(name, flag):
     with pytest.raises(TypeError, match=f"^{name}={bool(flag)} must be an integer"):
         tune(**{name: flag})
 
 
-def test_variables_of_autograd_are_no_settings():
+def test_variables_of_autograd_are_refused_as_settings():
     loss = autograd.grad(lambda fs: autograd_stft(np.ones(99), 20.0, mfft=32, hop=5, fs=fs).real.sum())
     with pytest.raises(TypeError, match=r"^fs is a variable of automatic differentiation, but must be a plain number"):
         loss(2.0)
@@ -237,7 +237,7 @@ def test_types_of_optimize(options, message):
 
 
 @pytest.mark.parametrize("option", ["window_mode", "hop_mode", "scale_to", "method", "detrend", "scope"])
-def test_unknown_options_list_the_known_ones(option):
+def test_messages_for_unknown_options_list_the_known_ones(option):
     with pytest.raises(ValueError, match=rf"{option}='nonsense' must be one of '.*'"):
         tune(**{option: "nonsense"})
 
@@ -245,7 +245,7 @@ def test_unknown_options_list_the_known_ones(option):
 # ------------------------------------------------------------------ names
 
 
-def test_unknown_names_list_the_known_ones():
+def test_messages_for_unknown_names_list_the_known_ones():
     with pytest.raises(ValueError, match=r"unknown window 'hanning'; known are \[.*'hann'.*\]"):
         tune(window="hanning")
     with pytest.raises(ValueError, match=r"unknown criterion='entropy'; known are \[.*'renyi'.*\]"):
@@ -259,7 +259,7 @@ def test_unknown_names_list_the_known_ones():
 
 
 @pytest.mark.parametrize("window", ["boxcar", lambda u: 1 + 0 * u])
-def test_windows_that_end_abruptly_are_refused_for_tuning(window):
+def test_windows_that_jump_at_their_ends_are_refused_for_tuning(window):
     message = "cannot be tuned: it still has the value 1 at its ends"
     with pytest.raises(ValueError, match=message):
         tune(window=window)
@@ -384,7 +384,7 @@ def test_uncovered_samples_are_named_but_can_be_analysed():
     assert np.allclose(gaps.istft(S, k0=41, k1=69), X[41:69])
 
 
-def test_no_equal_in_scipy():
+def test_conversion_to_and_from_scipy():
     with pytest.raises(ValueError, match="has no equal in SciPy"):
         AdaptiveShortTimeFFT("hann", 40, 10.5, FS).to_scipy()
     with pytest.raises(TypeError, match=r"must be a scipy\.signal\.ShortTimeFFT"):
@@ -393,7 +393,7 @@ def test_no_equal_in_scipy():
         AdaptiveShortTimeFFT.from_scipy(AdaptiveShortTimeFFT("hann", 40, 10, FS).to_scipy(), "blackman")
 
 
-def test_a_missing_extra_names_the_command(monkeypatch):
+def test_the_message_for_a_missing_extra_has_the_command(monkeypatch):
     real_import = builtins.__import__
 
     def no_matplotlib(name, *args, **kwargs):

@@ -1,4 +1,4 @@
-"""The public checks find what they are for, and nothing else."""
+"""The public checks accept correct gradients and reject wrong ones."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SETTINGS = [
 
 @pytest.mark.parametrize(("window", "length", "hop", "positions"), SETTINGS)
 @pytest.mark.parametrize("mode", ["onesided", "twosided"])
-def test_right_gradients_pass(window, length, hop, positions, mode):
+def test_correct_gradients_pass(window, length, hop, positions, mode):
     sft = AdaptiveShortTimeFFT(window, length, hop, 2.0, positions=positions, fft_mode=mode, scale_to="psd")
     x = X + 1j * X[::-1] if mode == "twosided" else X
     assert testing.check_adjoint(sft, x).error < 1e-12
@@ -25,13 +25,13 @@ def test_right_gradients_pass(window, length, hop, positions, mode):
 
 
 class Wrong(AdaptiveShortTimeFFT):
-    """Gradients with one field 1 % off."""
+    """A transform whose gradient has an error of 1 % in one field."""
 
     field = "win_length"
 
     def vjp(self, *args, **options):
-        good = super().vjp(*args, **options)
-        values = {name: getattr(good, name) for name in ("win_length", "positions", "hop", "shape", "x")}
+        gradient = super().vjp(*args, **options)
+        values = {name: getattr(gradient, name) for name in ("win_length", "positions", "hop", "shape", "x")}
         return Gradient(**values | {self.field: values[self.field] * 1.01})
 
 
@@ -50,8 +50,8 @@ def test_wrong_adjoint_fails():
         testing.check_adjoint(sft, X)
 
 
-def test_check_vjp_leaves_out_the_signal_in_local_scope(rng):
-    # the signal's shares of energy are constants of the criterion
+def test_check_vjp_omits_the_signal_with_local_scope(rng):
+    # the criterion takes the local weights, which depend on the signal, as constant
     sft = AdaptiveShortTimeFFT("hann", np.linspace(30.2, 20.3, 17)[:, None], 7.5, 1.0, mfft=32)
     x = rng.standard_normal(100)
     found = testing.check_vjp(sft, x, criteria.Renyi(width=20.0, bands=3))

@@ -1,4 +1,4 @@
-"""The functions that autograd differentiates: its own numerical check, and their place among other computations."""
+"""The functions for autograd: its own numerical check, and use within other computations."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ SIZES = [("onesided", 23), ("onesided", 24), ("onesided2X", 24), ("twosided", 23
 
 @pytest.fixture(autouse=True)
 def _seed():
-    """Fix the directions that autograd's check draws."""
+    """Fix the random directions of autograd's check."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(3)  # noqa: NPY002
     yield
@@ -31,7 +31,8 @@ def _seed():
 class Problem:
     """A signal and parameters of a transform whose values are of order one.
 
-    autograd's check takes any absolute error under 1e-6, and loses what it does not to rounding where values are large.
+    autograd's check accepts absolute errors below 1e-6, so values must not be small. If they are large, rounding errors
+    exceed its tolerance.
     """
 
     def __init__(self, rng, mode="onesided", mfft=24, lengths="constant", channels=2):
@@ -40,7 +41,7 @@ class Problem:
         f_pts = mfft // 2 + 1 if self.onesided else mfft
         size = {"constant": (), "time": (P_NUM,), "frequency": (f_pts, 1), "bins": (f_pts, P_NUM)}[lengths]
         self.lengths = rng.uniform(18, 22, size) if size else 20.3
-        # no sample on the end of a window, where this one jumps
+        # no sample at the end of a window, where the Kaiser window jumps
         self.positions = np.linspace(0.3, N - 1.2, P_NUM) + rng.uniform(-0.5, 0.5, P_NUM)
         self.shape = np.array([9.1])
         self.x = self.random(rng, (channels, N))
@@ -82,7 +83,7 @@ def test_synthesis_passes_the_check_in_both_modes(mode, mfft, lengths, rng):
     p = Problem(rng, mode, mfft, lengths, channels=1)
     settings = p.settings | {"k0": 2, "k1": N - 3}
     S = stft(p.x, p.lengths, positions=p.positions, shape=p.shape, **p.settings)
-    S = S + 0.3 * (rng.standard_normal(S.shape) + 1j * rng.standard_normal(S.shape))  # of no signal
+    S = S + 0.3 * (rng.standard_normal(S.shape) + 1j * rng.standard_normal(S.shape))  # not the transform of a signal
 
     def of_all(S, win_length, positions, shape):
         return istft(S, win_length, positions=positions, shape=shape, **settings)
@@ -109,7 +110,7 @@ def test_a_mask_between_analysis_and_synthesis(rng):
     both_modes(loss, 0.4, 20.3, p.positions, p.x)
 
 
-def test_synthesis_undoes_analysis_whatever_the_parameters(rng):
+def test_synthesis_inverts_analysis_for_all_parameters(rng):
     p = Problem(rng)
 
     def back(win_length, positions):
@@ -117,7 +118,7 @@ def test_synthesis_undoes_analysis_whatever_the_parameters(rng):
         return istft(stft(p.x, win_length, **settings), win_length, k1=N, **settings)
 
     assert_allclose(back(20.3, p.positions), p.x, atol=1e-12)
-    # the derivatives of both halves cancel; each is of order one
+    # the derivatives of analysis and synthesis cancel; each is of order one
     assert_allclose(jacobian(back)(20.3, p.positions), 0, atol=1e-10)
     assert_allclose(make_jvp(back, 1)(20.3, p.positions)(rng.standard_normal(P_NUM))[1], 0, atol=1e-10)
 
@@ -148,14 +149,14 @@ def test_jacobian_through_the_power(rng):
     found = jacobian(lambda win_length: anp.abs(stft(x, win_length, **arguments)) ** 2)(p.lengths)
     assert found.shape == (13, P_NUM, P_NUM)
     off = found * (1 - np.eye(P_NUM))
-    assert not off.any()  # a frame depends on its own length
+    assert not off.any()  # a frame depends only on its own length
     sft = AdaptiveShortTimeFFT("kaiser", p.lengths, None, 1.0, positions=p.positions, mfft=24, scale_to="psd")
     dS = sft.jvp(x, {"win_length": np.ones(P_NUM)})
     assert_allclose(found.sum(axis=-1), 2 * np.real(np.conj(sft.stft(x)) * dS), atol=1e-13)
     assert_allclose(jacobian(lambda win_length: spectrogram(x, win_length, **arguments))(p.lengths), found, atol=1e-13)
 
 
-def test_hop_by_way_of_positions(rng):
+def test_hop_through_positions(rng):
     p = Problem(rng)
 
     def loss(hop):
@@ -194,7 +195,7 @@ def test_single_precision_stays_single(rng):
 
 
 def test_a_step_downhill_lowers_the_loss(rng):
-    """The use that it is made for, in few lines."""
+    """Gradient descent on a window length, as in the guide."""
     n = np.arange(600)
     x = np.cos(0.3 * n + 0.0004 * n**2)
 
@@ -240,7 +241,7 @@ def test_spectrogram_is_the_squared_magnitude(shape, rng):
     assert_allclose(own, same, rtol=1e-9, atol=1e-12)
 
 
-def test_a_spectrogram_can_be_pulled_back_more_than_once(rng):
+def test_the_vjp_of_a_spectrogram_can_be_called_more_than_once(rng):
     x = rng.standard_normal(N)
 
     def both(t):
@@ -265,11 +266,11 @@ def test_windows_that_jump_have_no_derivative_in_their_length():
 def test_the_package_imports_no_adapter():
     names = "autograd", "torch", "adapters"
     code = f"import sys, adaptstft; adaptstft.optimize; print([n for n in {names} if 'adaptstft.' + n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"
 
 
-def test_slopes_in_integers_are_not_cut_off():
+def test_gradients_with_respect_to_integers_are_floats():
     x = (100 * np.sin(np.arange(300) * 0.3)).astype(int)
 
     def loss(x, lengths):

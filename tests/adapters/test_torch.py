@@ -15,12 +15,12 @@ from adaptstft import AdaptiveShortTimeFFT  # noqa: E402
 from adaptstft.adapters import torch_function as _torch_function  # noqa: E402
 from adaptstft.torch import AdaptiveSTFT, istft, spectrogram, stft  # noqa: E402
 
-#: PyTorch's own forward mode uses what it has deprecated, as one category of warning or another.
+#: The forward mode of PyTorch uses deprecated functions of PyTorch; the category of the warning differs.
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script")
 
 N = 20
 P_NUM = 5
-#: No sample on the end of a window, where Kaiser's jumps.
+#: No sample is at the end of a window, where the Kaiser window jumps.
 POSITIONS = (0.31, 4.13, 9.27, 14.17, 19.11)
 
 
@@ -36,7 +36,7 @@ def leaf(values):
 
 
 def gradcheck(function, *arguments):
-    """Compare both modes with differences of values of order one."""
+    """Compare both modes with difference quotients; values are of order one."""
     return torch.autograd.gradcheck(function, arguments, eps=1e-6, atol=1e-6, check_forward_ad=True)
 
 
@@ -94,7 +94,7 @@ def test_values_are_those_of_the_class():
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_gradients_have_the_types_of_what_they_are_of(dtype):
+def test_gradients_have_the_types_of_the_arguments(dtype):
     x = torch.randn(60).to(dtype).requires_grad_()
     win_length = torch.tensor(20.3, dtype=torch.float32, requires_grad=True)
     P = spectrogram(x, win_length, hop=5, mfft=24)
@@ -103,18 +103,18 @@ def test_gradients_have_the_types_of_what_they_are_of(dtype):
     assert (x.grad.dtype, win_length.grad.dtype) == (dtype, torch.float32)
     exact = x.detach().double().requires_grad_()
     spectrogram(exact, 20.3, hop=5, mfft=24).sum().backward()
-    # rounded to the type's own precision
+    # rounded to the precision of the type
     assert torch.allclose(x.grad.double(), exact.grad, rtol=4 * torch.finfo(dtype).eps, atol=1e-4)
 
 
-def test_conjugates_and_transposes_are_taken_as_they_are():
+def test_conjugates_and_transposes_are_accepted():
     x = torch.randn(30, 2, dtype=torch.complex128)
     settings = {"mfft": 24, "fft_mode": "centered"}
     expected = stft(x.conj().resolve_conj().T.contiguous(), 20.3, hop=5, **settings)
     assert torch.equal(stft(x.conj().T, 20.3, hop=5, **settings), expected)
 
 
-def test_a_signal_that_has_changed_is_not_differentiated():
+def test_the_backward_pass_raises_for_a_changed_signal():
     x, win_length = torch.randn(60), leaf(20.3)
     P = spectrogram(x, win_length, hop=5, mfft=24)
     x += 1
@@ -139,7 +139,7 @@ def test_second_derivatives_are_refused():
     ],
     ids=["list", "meta"],
 )
-def test_what_is_no_tensor_on_a_device_of_ours(x, message):
+def test_other_types_and_devices_are_refused(x, message):
     with pytest.raises(TypeError, match=message):
         stft(x, 20.3, hop=5, mfft=24)
 
@@ -170,7 +170,7 @@ def test_any_length_batches_and_channels(n, output):
 
 @pytest.mark.parametrize("shape", [(), (7,), (17, 1), (17, 4)], ids=str)
 def test_every_parameter_is_learned(shape):
-    """All derivatives in the raw parameters, through bounds, interpolation and positions, by differences."""
+    """Derivatives with respect to the raw parameters, compared with difference quotients."""
     lengths = 12.1 + 6 * torch.rand(shape, dtype=torch.float64).numpy()
     layer = AdaptiveSTFT(
         32, [4.1, 4.9, 4.3], window="tukey", win_length=lengths, learn=("win_length", "hop", "shape")
@@ -200,7 +200,7 @@ def test_values_stay_within_their_bounds():
         assert 0.05 <= layer.shape() <= 1
 
 
-def test_what_is_not_learned_is_exact_and_a_buffer():
+def test_constant_values_are_exact_and_buffers():
     layer = AdaptiveSTFT(1024, 256, win_length=700.1, learn=())
     assert list(layer.parameters()) == []
     sft = layer.transform(480_000)
@@ -213,11 +213,11 @@ def test_several_hops_span_the_signal():
     hops = np.array([10.0, 20.0, 10.0, 40.0])
     layer = AdaptiveSTFT(64, hops, learn=("hop",))
     positions = layer.positions(500).detach().numpy()
-    assert positions.size == 26  # their mean is 20
+    assert positions.size == 26  # the mean of the hops is 20
     assert (positions[0], positions[-1]) == (0.0, pytest.approx(499))
     steps = np.diff(positions)
     expected = np.interp(np.linspace(0, 3, 25), np.arange(4), hops)
-    # the parameters behind them are in single precision
+    # the parameters are in single precision
     np.testing.assert_allclose(steps / steps.sum(), expected / expected.sum(), rtol=1e-6)
 
 
@@ -243,7 +243,7 @@ def test_state_dict_round_trip():
     other.load_state_dict(torch.load(file, weights_only=True))
     x = torch.randn(100)
     assert not torch.equal(make()(x), trained(x))
-    assert torch.equal(other(x), trained(x))  # bounds are part of the state
+    assert torch.equal(other(x), trained(x))  # the state includes the bounds
     assert torch.equal(copy.deepcopy(trained)(x), trained(x))
 
 
@@ -263,7 +263,7 @@ def test_a_mask_between_the_layer_and_its_inverse():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
-    assert layer.win_length().item() > 45  # a tone asks for a long window
+    assert layer.win_length().item() > 45  # a long window is best for a tone
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_the_layer_takes_tensors_with_a_time_axis(x):
         AdaptiveSTFT(32, 4.0)(x)
 
 
-def test_the_inverse_takes_no_powers():
+def test_the_inverse_refuses_spectrograms():
     layer = AdaptiveSTFT(32, 4.0)
     with pytest.raises(TypeError, match=r"S is torch.float32, but must be a complex transform, of a layer with output"):
         layer.inverse(layer(torch.randn(100)), 100)
@@ -324,7 +324,7 @@ def test_repr_shows_what_is_learned():
 
 
 class OnDevice:
-    """Stands in for a tensor on a CUDA device, of which only the exchange of memory is under test."""
+    """Replaces a tensor on a CUDA device in a test of the exchange of memory."""
 
     def __init__(self, tensor):
         self.tensor, self.dtype, self.is_cuda, self.device = tensor, tensor.dtype, True, SimpleNamespace(index=1)
@@ -338,7 +338,7 @@ class OnDevice:
         return self
 
 
-def test_tensors_on_a_device_go_through_dlpack(monkeypatch):
+def test_tensors_on_a_device_are_converted_by_dlpack(monkeypatch):
     cupy = SimpleNamespace(from_dlpack=lambda t: np.from_dlpack(t.tensor))
     monkeypatch.setattr(_torch_function, "require", lambda name, extra: {("cupy", "cuda"): cupy}[name, extra])
     tensor = torch.randn(5)
@@ -369,7 +369,7 @@ def test_a_step_on_a_device_equals_one_on_the_host():
 
 @pytest.mark.parametrize("cast", ["float", "half", "bfloat16", "double"])
 def test_a_length_at_its_upper_bound_fits_the_fft_in_every_precision(cast):
-    for mfft in (22, 512):  # the exponential of the logarithm of 22 exceeds it
+    for mfft in (22, 512):  # exp(log(22)) exceeds 22 by rounding
         layer = getattr(AdaptiveSTFT(mfft, hop=441.0 / 64, win_length=mfft / 2), cast)()
         with torch.no_grad():
             for parameter in layer.parameters():

@@ -1,4 +1,4 @@
-"""At integer settings ``AdaptiveShortTimeFFT`` is ``scipy.signal.ShortTimeFFT``, slice for slice."""
+"""With integer lengths and hops, ``AdaptiveShortTimeFFT`` is equal to ``scipy.signal.ShortTimeFFT``."""
 
 import itertools
 
@@ -10,10 +10,10 @@ from scipy.signal import ShortTimeFFT, get_window
 
 from adaptstft import AdaptiveShortTimeFFT
 
-# Both sum the same products of order one by FFTs of at most 64 points: a few dozen roundings of the sum.
+# Both are sums of the same products of order one, by FFTs of at most 64 points: a few dozen rounding errors.
 TOL = 100 * np.finfo(float).eps
 
-# (size, symmetric): what SciPy users have; only the first needs no offset of the window
+# (size, symmetric), the usual windows in SciPy; only the first needs no window offset
 SIZES = [(16, False), (15, False), (15, True), (16, True)]
 
 
@@ -61,7 +61,7 @@ def test_stft_of_other_windows(window, size, scale_to, rng):
 
 @pytest.mark.parametrize("size", [15, 16])
 def test_stft_of_a_gaussian(size, rng):
-    """SciPy gives the width in samples."""
+    """In SciPy the width is in samples."""
     x = signal(rng)
     sft, adaptive = pair(size, window=("gaussian", 2.5), scale_to="psd")
     assert adaptive.window.shape == pytest.approx((size / 2.5,))
@@ -147,7 +147,7 @@ def test_slices_and_borders(window, size, hop):
 @pytest.mark.parametrize("hop", [1, 3, 7, 16])
 @pytest.mark.parametrize("size", [15, 16])
 def test_slices_and_borders_of_symmetric_windows(size, hop):
-    """SciPy starts with the slice whose last sample, a zero, is the first of the signal."""
+    """The first slice of SciPy ends at the first sample of the signal, where its window is zero."""
     sft, adaptive = pair(size, True, hop)
     assert (adaptive.p_min, adaptive.k_min) == (sft.p_min, sft.k_min)
     assert adaptive.lower_border_end == sft.lower_border_end
@@ -157,7 +157,7 @@ def test_slices_and_borders_of_symmetric_windows(size, hop):
 
 
 @pytest.mark.parametrize(("p0", "p1"), [(-100, None), (None, 100), (3, 3), (5, 2)])
-def test_p_range_refuses_what_scipy_refuses(p0, p1):
+def test_p_range_raises_where_scipy_raises(p0, p1):
     sft, adaptive = pair()
     with pytest.raises(ValueError, match="p0="):
         sft.p_range(41, p0, p1)
@@ -206,16 +206,16 @@ def test_istft(fft_mode, scale_to, phase_shift, size, symmetric, rng):
     S = sft.stft(x)
     restored = adaptive.istft(S, k1=41)
     assert restored.dtype == x.dtype
-    # The Hann frame at this hop has a condition number below 3.
+    # with a Hann window at this hop the frame operator has a condition number below 3
     assert_allclose(restored, x, rtol=0, atol=10 * TOL)
-    # A modified spectrum: the same dual window, not merely some inverse.
+    # the inverse of a modified transform depends on the dual window, which must be the same
     S *= rng.standard_normal(S.shape)
     assert_allclose(adaptive.istft(S, k1=41), sft.istft(S, k1=41), rtol=0, atol=10 * TOL)
     assert_allclose(adaptive.istft(S, 7, 30), sft.istft(S, 7, 30), rtol=0, atol=10 * TOL)
 
 
 @pytest.mark.parametrize("hop", [1, 3, 5, 8])
-def test_istft_by_default_returns_all_samples_the_slices_touch(hop, rng):
+def test_istft_by_default_returns_all_samples_of_the_slices(hop, rng):
     x = signal(rng)
     sft, adaptive = pair(hop=hop, window="hamming")
     S = sft.stft(x)
@@ -240,14 +240,14 @@ def test_invertible(window, hop):
 
 
 @pytest.mark.parametrize(("size", "symmetric"), SIZES)
-def test_dual_windows_in_the_middle_are_scipys(size, symmetric):
+def test_dual_windows_away_from_the_ends_are_equal_to_scipys(size, symmetric):
     sft, adaptive = pair(size, symmetric, 5, scale_to="psd")
     dual = adaptive.dual_windows(80)[8 - adaptive.p_min]
     assert_allclose(dual, sft.dual_win, rtol=0, atol=TOL * np.abs(sft.dual_win).max())
 
 
 @pytest.mark.parametrize(("size", "symmetric"), SIZES)
-def test_to_scipy_returns_what_from_scipy_took(size, symmetric, rng):
+def test_to_scipy_is_the_inverse_of_from_scipy(size, symmetric, rng):
     sft, adaptive = pair(size, symmetric, fft_mode="onesided2X", scale_to="magnitude", phase_shift=None, mfft=22)
     back = adaptive.to_scipy()
     assert isinstance(back, ShortTimeFFT)
@@ -267,7 +267,7 @@ def test_to_scipy_returns_what_from_scipy_took(size, symmetric, rng):
     ],
     ids=naive.label,
 )
-def test_to_scipy_refuses_what_scipy_cannot_do(settings):
+def test_to_scipy_raises_without_an_equal_transform(settings):
     adaptive = AdaptiveShortTimeFFT("hann", fs=1.0, **{"win_length": 16, "hop": 5} | settings)
     with pytest.raises(ValueError, match=r"SciPy|ShortTimeFFT"):
         adaptive.to_scipy()
@@ -275,20 +275,20 @@ def test_to_scipy_refuses_what_scipy_cannot_do(settings):
 
 @pytest.mark.parametrize("win_length", [15.3, 16.5, 8.0])
 def test_to_scipy_keeps_real_lengths(win_length, rng):
-    """At integer times every slice has the same window samples, which is all that SciPy needs."""
+    """At integer positions all slices have the same window samples, as SciPy needs."""
     x = signal(rng)
     adaptive = AdaptiveShortTimeFFT("hamming", win_length, 5, 1.0, mfft=20, scale_to="psd")
     assert_same(adaptive.to_scipy().stft(x), adaptive.stft(x))
 
 
-def test_from_scipy_refuses_another_window():
+def test_from_scipy_raises_for_another_window():
     with pytest.raises(ValueError, match="blackman"):
         AdaptiveShortTimeFFT.from_scipy(scipy_transform(), "blackman")
 
 
 @pytest.mark.parametrize("size", [15, 16])
-def test_from_scipy_refuses_symmetric_windows_that_jump(size):
-    """Their last sample sits on the open end of the support."""
+def test_from_scipy_raises_for_symmetric_windows_that_jump(size):
+    """Their last sample is at the end of the support, which does not belong to the support."""
     with pytest.raises(ValueError, match=r"hamming.*symmetric"):
         pair(size, True, window="hamming")
 

@@ -1,4 +1,4 @@
-"""Properties that hold for any signal and any admissible lengths and positions, searched by Hypothesis."""
+"""Properties for any signal and any valid lengths and positions; Hypothesis searches for counterexamples."""
 
 import naive
 import numpy as np
@@ -9,20 +9,20 @@ from numpy.testing import assert_allclose
 
 from adaptstft import AdaptiveShortTimeFFT, criteria
 
-# As in test_transform.py: sums of products of order one, relative to the largest.
+# rounding of sums of products of order one, relative to the largest
 TOL = 500 * np.finfo(float).eps
 WINDOWS = ["hann", "hamming", "blackman", ("gaussian", 6.0), ("kaiser", 8.6), ("tukey", 0.5), ("tukey", 1.0)]
 
 
 def reals(low, high):
-    """Numbers in a range, integers and halves among them: there lie the edges of supports."""
+    """Numbers in a range, often integers and halves, which put the end of a window on a sample."""
     halves = st.integers(int(np.ceil(2 * low)), int(2 * high)).map(lambda k: k / 2)
     return halves | st.floats(low, high, allow_subnormal=False)
 
 
 @st.composite
 def signals(draw, max_length, complex_x=False):
-    """Noise of any length; values matter little, so they come from a seed."""
+    """Noise of any length; its values come from a random seed."""
     n = draw(st.integers(1, max_length))
     channels = draw(st.sampled_from([(), (1,), (2,), (2, 3)]))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -32,10 +32,10 @@ def signals(draw, max_length, complex_x=False):
 
 @st.composite
 def transforms(draw, n, max_length=40.0, min_overlap=None):
-    """Settings of a transform of signals of n samples.
+    """A window and a transform for signals of n samples.
 
-    With `min_overlap` neighbouring windows overlap and every sample lies well inside of one, so that it can
-    be inverted.
+    With `min_overlap` neighbouring windows overlap and every sample is far from the ends of some window, so the
+    transform is invertible.
     """
     window = draw(st.sampled_from(WINDOWS))
     fft_mode, scale_to = draw(st.sampled_from(naive.MODE_SCALINGS))
@@ -66,18 +66,15 @@ def transforms(draw, n, max_length=40.0, min_overlap=None):
     return window, AdaptiveShortTimeFFT(window, length, **settings)
 
 
-def as_wanted(transform, x):
-    """The signal, with an imaginary part if the transform takes one."""
+def with_imaginary_part(transform, x):
+    """The signal, complex if the transform takes complex signals."""
     if transform.onesided_fft:
         return x
     return x + 1j * x[..., ::-1]
 
 
 def rounding_decides(transform, n):
-    """Whether a sample lies so close to the end of a window that rounding says if it is within.
-
-    Multiples of one half are exact, and stay.
-    """
+    """Whether rounding determines if a window covers a sample near its end. Multiples of 1/2 have no rounding."""
     first, end = transform.p_range(n)
     lengths = np.ravel(transform.win_length)
     hops = np.arange(first - 1, end + 1) if lengths.size == 1 else np.arange(first, end)
@@ -98,19 +95,19 @@ def test_transform_is_the_naive_sum(data):
     x = data.draw(signals(40))
     window, transform = data.draw(transforms(x.shape[-1], max_length=20.0))
     assume(transform.window.end_value == 0 or not rounding_decides(transform, x.shape[-1]))
-    x = as_wanted(transform, x)
+    x = with_imaginary_part(transform, x)
     padding = data.draw(st.sampled_from(["zeros", "edge", "even", "odd"]))
     k_offset = data.draw(st.integers(-50, 50))
     S = transform.stft(x, padding=padding, k_offset=k_offset)
     expected = naive.stft_of(transform, window, x, padding=padding, k_offset=k_offset)
-    # The odd extension of a short signal grows by its rise at every turn.
+    # each repetition of the odd extension of a short signal adds its rise
     gain = 1 + 100 * (padding == "odd")
     scale = max(np.abs(expected).max(), np.abs(naive_scale(transform, window)) * np.abs(x).max() * gain)
     assert_allclose(S, expected, rtol=0, atol=TOL * scale)
 
 
 def naive_scale(transform, window):
-    """What a sample of size one contributes to a bin at the most."""
+    """Largest contribution of a sample of size one to a bin."""
     lengths = np.ravel(transform.win_length)
     factors = [naive.scale_factor(window, win_length, transform.scaling, transform.fs) for win_length in lengths]
     return 2 * max(factors)
@@ -119,13 +116,13 @@ def naive_scale(transform, window):
 @given(st.data())
 @example(data=None)
 def test_shapes_and_kinds(data):
-    if data is None:  # the longest and most crowded
+    if data is None:  # the largest case
         x, transform = np.ones((2, 5000), np.float32), AdaptiveShortTimeFFT("hann", 64.5, 3.3, 1.0)
     else:
         x = data.draw(signals(5000))
         _, transform = data.draw(transforms(x.shape[-1], max_length=300.0))
         assume(transform.p_num(x.shape[-1]) * transform.f_pts * x.size / x.shape[-1] < 1_000_000)
-        x = as_wanted(transform, x)
+        x = with_imaginary_part(transform, x)
         kinds = [np.float32, np.float64, ">f8", np.int16] if transform.onesided_fft else [np.complex64, ">c16"]
         x = (10 * x).astype(data.draw(st.sampled_from(kinds)))
     n = x.shape[-1]
@@ -145,23 +142,23 @@ def test_round_trip_where_frames_overlap(data):
     x = data.draw(signals(400))
     n = x.shape[-1]
     _, transform = data.draw(transforms(n, min_overlap=0.6))
-    x = as_wanted(transform, x)
+    x = with_imaginary_part(transform, x)
     A, B = transform.frame_bounds(n)
     assert A > 0
     target(B / A)
     restored = transform.istft(transform.stft(x), k1=n)
     assert restored.dtype == x.dtype
-    # Division by D enlarges the roundings of a frame's samples by sqrt(B / A) at the most.
+    # the division by the overlap amplifies rounding errors by at most sqrt(B / A)
     assert_allclose(restored, x, rtol=0, atol=TOL * np.sqrt(B / A) * np.abs(x).max())
 
 
 @given(st.data())
 def test_round_trip_is_exact_or_refused(data):
-    """Whatever the frames: every sample comes back, or an error says that some cannot."""
+    """For any frames: istft restores all samples, or raises because it cannot restore some."""
     x = data.draw(signals(100))
     n = x.shape[-1]
     _, transform = data.draw(transforms(n))
-    x = as_wanted(transform, x)
+    x = with_imaginary_part(transform, x)
     A, B = transform.frame_bounds(n)
     S = transform.stft(x)
     if A > 1e-12 * B:
@@ -176,7 +173,7 @@ def test_round_trip_is_exact_or_refused(data):
 def test_adjoint(data):
     x = data.draw(signals(200))
     _, transform = data.draw(transforms(x.shape[-1]))
-    x = as_wanted(transform, x)
+    x = with_imaginary_part(transform, x)
     padding = data.draw(st.sampled_from(["zeros", "edge", "even", "odd"]))
     S = transform.stft(x, padding=padding)
     rng = np.random.default_rng(0)
@@ -184,7 +181,7 @@ def test_adjoint(data):
     back = transform.vjp(x, G, wrt=("x",), padding=padding).x
     forward = np.sum(np.real(np.conj(G) * S))
     size = np.linalg.norm(G) * np.linalg.norm(S)
-    # Both sides add up the same products in another order, and the odd extension cancels some.
+    # both sides are sums of the same products in different orders, and the odd extension cancels some
     assert np.sum(np.real(np.conj(back) * x)) == pytest.approx(forward, rel=0, abs=100 * TOL * size)
 
 
@@ -192,7 +189,7 @@ def test_adjoint(data):
 def test_criteria_are_finite_with_their_gradients(data, name, scope):
     x = data.draw(signals(300))
     _, transform = data.draw(transforms(x.shape[-1], min_overlap=0.3))
-    x = as_wanted(transform, x)
+    x = with_imaginary_part(transform, x)
     value, gradient = transform.value_and_grad(x, criteria.resolve(name, scope))
     assert np.isfinite(value)
     for part in (gradient.win_length, gradient.positions, gradient.x):

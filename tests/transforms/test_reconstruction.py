@@ -1,4 +1,4 @@
-"""Signals come back from random transforms of every kind, and every transform has its adjoint."""
+"""Random transforms of all kinds restore signals, and their VJP is the adjoint."""
 
 import naive
 import numpy as np
@@ -9,7 +9,7 @@ from adaptstft import AdaptiveShortTimeFFT
 EPS = np.finfo(float).eps
 WINDOWS = ["hann", "hamming", "blackman", "cosine", ("gaussian", 6.0), ("kaiser", 8.6), ("tukey", 0.5)]
 CHUNKS, PER_CHUNK, BIN_CHUNKS, PER_BIN_CHUNK = 4, 50, 3, 20
-# Noise in a transform is amplified by the root of the frame bounds' ratio at the most.
+# The inverse amplifies noise by at most the square root of the ratio of the frame bounds.
 RATIO = 1e3
 
 
@@ -44,7 +44,7 @@ def draw(seed, kind):
 
 
 def usable(kind, seeds):
-    """Those of the random settings whose frame bounds are close enough, with what describes them."""
+    """Random transforms whose ratio of frame bounds is small enough, with signals and labels."""
     found = []
     for seed in seeds:
         transform, x = draw(seed, kind)
@@ -66,12 +66,12 @@ def assert_restored(transform, x, tol, label):
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 @pytest.mark.slow
 def test_one_length_for_each_frame(chunk):
-    """A few dozen roundings, amplified thirtyfold at the most, stay below a thousand eps: 1e-12 leaves room."""
+    """A few dozen rounding errors, amplified by at most 32, are below 1000 eps; the tolerance is 1e-12."""
     settings = usable("frame", range(chunk * PER_CHUNK, (chunk + 1) * PER_CHUNK))
     assert len(settings) >= 0.75 * PER_CHUNK
     for transform, x, label in settings:
         assert_restored(transform, x, 1e-12, label)
-        # Likewise in single precision, where dozens of roundings amplified reach 1e-5 in theory only.
+        # the same in single precision; the tolerance is below the theoretical worst case
         single = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
         assert_restored(transform, single, 1e-5, label)
 
@@ -79,7 +79,7 @@ def test_one_length_for_each_frame(chunk):
 @pytest.mark.parametrize("chunk", range(BIN_CHUNKS))
 @pytest.mark.slow
 def test_one_length_for_each_frequency_or_bin(chunk):
-    """Conjugate gradients, asked for 1e-10 of a random signal."""
+    """Conjugate gradients stop at an error of 1e-10 for a random signal."""
     first, half = 1000 + chunk * PER_BIN_CHUNK, PER_BIN_CHUNK // 2
     settings = usable("frequency", range(first, first + half)) + usable("bin", range(first + half, first + 2 * half))
     assert len(settings) >= 0.75 * PER_BIN_CHUNK
@@ -90,7 +90,7 @@ def test_one_length_for_each_frequency_or_bin(chunk):
 @pytest.mark.parametrize("kind", ["frame", "frequency", "bin"])
 @pytest.mark.parametrize(("fft_mode", "scale_to"), naive.MODE_SCALINGS)
 def test_adjoints(fft_mode, scale_to, kind, backend, rng):
-    """Re <G, stft(x)> = Re <vjp(x), x>, with all paddings, and the other way round for the inverse."""
+    """Re <G, stft(x)> = Re <vjp(G), x>, with all paddings."""
     n, f_pts, positions = 30, len(naive.frequencies(fft_mode, 18)), np.sort(rng.uniform(-3, 32, 14))
     win_length = rng.uniform(8, 17, {"frame": 14, "frequency": (f_pts, 1), "bin": (f_pts, 14)}[kind])
     settings = {"positions": positions, "mfft": 18, "fft_mode": fft_mode, "scale_to": scale_to, "max_length": 17}
@@ -103,7 +103,7 @@ def test_adjoints(fft_mode, scale_to, kind, backend, rng):
         S = transform.stft(x, **call)
         G = rng.standard_normal(S.shape) + 1j * rng.standard_normal(S.shape)
         back = transform.vjp(x, G, wrt=("x",), **call).x
-        # Sums of thousands of products, of which the odd extension enlarges some.
+        # sums of thousands of products; the odd extension makes some of them larger
         tol = 1e3 * EPS * np.linalg.norm(G) * np.linalg.norm(S)
         assert naive.inner(G, S) == pytest.approx(naive.inner(back, x), abs=tol)
 
@@ -111,7 +111,7 @@ def test_adjoints(fft_mode, scale_to, kind, backend, rng):
 @pytest.mark.parametrize("window", ["hamming", "boxcar"])
 @pytest.mark.parametrize("kind", ["frame", "frequency"])
 def test_adjoints_with_decimal_times(window, kind, backend, rng):
-    """Ends of the windows fall on samples but for the rounding of decimals: all passes must see the same samples."""
+    """Ends of windows are on samples up to rounding: all passes must use the same samples."""
     x = rng.standard_normal(60)
     for digits in rng.integers(0, 10, 40):
         positions = np.arange(5) * 11.4 + digits / 10

@@ -1,4 +1,4 @@
-"""Transforms block by block against the one-shot methods, from arrays, WAV files and chunks that arrive."""
+"""Block processing of arrays, WAV files and chunks gives the results of the methods for whole signals."""
 
 import io
 import math
@@ -50,7 +50,7 @@ TRANSFORMS = {
     "scipy, hop of one": sampled(7, 1, scale_to="psd"),
     "scipy, other dual": adaptstft.ShortTimeFFT.from_win_equals_dual(np.hamming(12), 3, 1.0),
 }
-#: Not invertible, so for analysis only.
+#: Not invertible, so only for analysis.
 GAPS = {
     "hop beyond the window": adaptive(win_length=6.3, hop=11.7),
     "gaps of positions": adaptive(hop=None, positions=[-40.0, 3.3, 40.2, 41.0, 90.0], win_length=[9.0, 31, 2, 1, 5]),
@@ -66,7 +66,7 @@ def draw(rng, shape, *, complex_=False, dtype=float):
 
 
 def split(x, sizes, axis=-1):
-    """Pieces of x of the sizes given, repeated in a cycle."""
+    """Pieces of x of the given sizes, which repeat in a cycle."""
     start, i = 0, 0
     while start < x.shape[axis]:
         size = sizes[i % len(sizes)]
@@ -81,14 +81,14 @@ def joined(blocks, axis=-1):
 
 
 def assert_same(actual, expected, factor=100):
-    """Equal to rounding: the same sums of a few dozen terms, perhaps in another order."""
+    """Equal up to rounding: both are sums of the same few dozen terms, in different orders."""
     assert actual.shape == expected.shape
     assert actual.dtype == expected.dtype
     atol = factor * np.finfo(expected.dtype).eps * max(np.abs(expected).max(), 1e-3)
     assert_allclose(actual, expected, rtol=0, atol=atol)
 
 
-# ------------------------------------------------------------------ against the one-shot methods
+# ------------------------------------------------------------------ equality with the methods for whole signals
 
 
 @pytest.mark.parametrize("name", [*TRANSFORMS, *GAPS])
@@ -125,7 +125,7 @@ def test_synthesis(name, sizes, rng):
 
 
 def test_synthesis_with_any_dual_window(rng):
-    """SciPy leaves out slices whose windows do not reach into the range, even where their dual windows do."""
+    """SciPy omits slices whose window does not cover the range, even if their dual window does."""
     win = scipy.signal.get_window("hann", 12)
     win[-3:] = 0
     transform = adaptstft.ShortTimeFFT(win, 3, 1.0, dual_win=rng.uniform(1, 2, 12))
@@ -168,7 +168,7 @@ def test_modes_and_precision(fft_mode, name, dtype, rng):
 
 
 def test_against_the_definition(rng):
-    """The reference sums over the definition's terms; the polynomial windows are accurate to 2e-14."""
+    """The reference computes the sum of the definition; polynomial windows are accurate to 2e-14."""
     x = draw(rng, N)
     for name in ("offset", "length per slice", "positions"):
         transform = TRANSFORMS[name]
@@ -205,7 +205,7 @@ def test_any_division(backend, data):
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_chain(name, rng):
-    """Filters in between may change blocks in place, and may be given them one by one."""
+    """A filter may change the blocks in place, and gets them one by one."""
     transform = TRANSFORMS[name]
     x = draw(rng, N)
     kept = x.copy()
@@ -235,11 +235,11 @@ def test_axes_of_the_synthesis(f_axis, t_axis, rng):
     assert_same(joined(pieces, expected.shape.index(N)), expected)
 
 
-# ------------------------------------------------------------------ what comes when
+# ------------------------------------------------------------------ when results are available
 
 
 def complete_slices(transform, n):
-    """Number of slices from the first one on whose samples all have an index below n."""
+    """Number of slices, from the first one on, that need only the samples before n."""
     centres = np.arange(-9, 200) * transform.hop if transform.positions is None else transform.positions
     first = 0 if transform.positions is not None else transform.p_min + 9
     centres = centres[first:] + transform.window_offset
@@ -250,47 +250,46 @@ def complete_slices(transform, n):
 
 
 @pytest.mark.parametrize("name", ["fractional hop", "integer hop", "offset", "length per slice", "length per position"])
-def test_slices_come_as_soon_as_they_are_complete(name, rng):
+def test_slices_are_returned_as_soon_as_they_are_complete(name, rng):
     transform = TRANSFORMS[name]
     x = draw(rng, N)
-    arrived, seen = [0], [0]
+    n_read, n_returned = [0], [0]
 
     def live():
         for k in range(N):
-            assert seen[0] == (complete_slices(transform, k) if k else 0)
-            arrived[0] = k + 1
+            assert n_returned[0] == (complete_slices(transform, k) if k else 0)
+            n_read[0] = k + 1
             yield x[k : k + 1]
 
     for S in transform.stft_blocks(live()):
-        seen[0] += S.shape[-1]
-    assert seen[0] == transform.p_num(N)
-    assert arrived[0] == N
+        n_returned[0] += S.shape[-1]
+    assert n_returned[0] == transform.p_num(N)
+    assert n_read[0] == N
 
 
 @pytest.mark.parametrize("name", ["fractional hop", "length per position", "scipy"])
-def test_samples_come_as_soon_as_they_are_finished(name, rng):
-    """A sample that was given is not changed by any later slice, and the one after it by some."""
+def test_samples_are_returned_as_soon_as_they_are_complete(name, rng):
+    """No later slice changes a returned sample, and some later slice changes the sample after it."""
     transform = TRANSFORMS[name]
     S = transform.stft(draw(rng, N))
-    given_, fed = [0], [0]
-    state = []
+    n_returned = [0]
+    states = []
 
     def live():
         for p in range(S.shape[-1]):
-            state.append((p, given_[0]))
-            fed[0] = p + 1
+            states.append((p, n_returned[0]))
             yield S[:, p : p + 1]
 
     for piece in transform.istft_blocks(live(), k1=N):
-        given_[0] += piece.size
-    assert given_[0] == N
+        n_returned[0] += piece.size
+    assert n_returned[0] == N
     whole = transform.istft(S, k1=N)
-    for p, k in state[1:]:
+    for p, k in states[1:]:
         later = S.copy()
         later[:, p:] *= 3
         changed = np.abs(transform.istft(later, k1=N) - whole) > 1e-9
         assert not changed[:k].any()
-        assert k == N or changed[k : k + 2].any()  # windows are zero, or nearly so, at their first sample
+        assert k == N or changed[k : k + 2].any()  # windows are zero, or almost zero, at their first sample
 
 
 def test_large_blocks_are_divided(rng):
@@ -300,7 +299,7 @@ def test_large_blocks_are_divided(rng):
     assert max(sizes) * transform.f_pts <= 2**20
 
 
-def test_settings_may_change_while_blocks_are_made(rng):
+def test_a_change_of_settings_does_not_affect_running_iterators(rng):
     x = draw(rng, N)
     transform = sampled()
     expected = transform.stft(x)
@@ -340,7 +339,7 @@ def test_lists_of_numbers_as_chunks(rng):
     assert_same(joined(transform.stft_blocks([[*x[:2]], [], (*x[2:],)])), transform.stft(x))
 
 
-def test_precision_of_the_first_chunk_holds(rng):
+def test_all_chunks_must_fit_in_the_precision_of_the_first(rng):
     transform = TRANSFORMS["fractional hop"]
     x = draw(rng, 40, dtype=np.float32)
     chunks = [x[:20].astype(float), x[20:]]
@@ -397,7 +396,7 @@ def test_damaged_wav_files(rng):
 
 
 def peak_memory(transform, path, n):
-    """Largest number of bytes allocated on the way from one file to another."""
+    """Largest number of allocated bytes during a round trip from one file to another."""
     source = np.memmap(path, np.float32, "w+", shape=n)
     source[:] = np.sin(0.01 * np.arange(n, dtype=np.float32))
     target = np.memmap(path.with_suffix(".out"), np.float32, "w+", shape=n)
@@ -416,10 +415,10 @@ def peak_memory(transform, path, n):
 
 
 def test_memory_does_not_grow_with_the_signal(tmp_path):
-    transform = AdaptiveShortTimeFFT("hann", 2048.5, 1024.25, 48e3, workers=2)  # each thread has memory of its own
-    peak_memory(transform, tmp_path / "first", 100_000)  # what is loaded or compiled once does not count
+    transform = AdaptiveShortTimeFFT("hann", 2048.5, 1024.25, 48e3, workers=2)  # each thread allocates memory
+    peak_memory(transform, tmp_path / "first", 100_000)  # imports and compilation do not count
     short, long = (peak_memory(transform, tmp_path / "signal", n) for n in (1_500_000, 6_000_000))
-    # 6 million samples are 24 MB, and their transform is 48 MB
+    # 6 million samples have 24 MB, and their transform has 48 MB
     assert long < 1.25 * short
     assert long < 24e6
 
@@ -437,7 +436,7 @@ def test_windows_for_each_bin_are_analysed_by_blocks(shape, hop, rng):
     for source in (x, [x[:, :150], x[:, 150:151], x[:, 151:]]):
         blocks = list(sft.stft_blocks(source, block=100) if source is x else sft.stft_blocks(source))
         assert len(blocks) > 1
-        # the order of a sum may differ with a frame's place in its block
+        # the order of a sum may depend on the index of the frame in its block
         assert_allclose(np.concatenate(blocks, axis=-1), S, atol=1e-13 * np.abs(S).max())
     with pytest.raises(ValueError, match="depends on all slices"):
         sft.istft_blocks(blocks, k1=n)

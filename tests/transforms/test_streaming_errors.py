@@ -1,4 +1,4 @@
-"""Bad input of block processing: what can be told at once is told by the call, the rest by the iterator."""
+"""Bad input of block processing: the call checks its arguments, and the iterator checks each chunk or block."""
 
 import numpy as np
 import pytest
@@ -85,18 +85,18 @@ def test_number_of_lengths():
         transform.stft_blocks(np.zeros(30))
     with pytest.raises(ValueError, match="but a signal of 30 samples"):
         list(transform.stft_blocks([np.zeros(30)]))
-    arrived = 0
+    n_chunks = 0
 
     def endless():
-        nonlocal arrived
+        nonlocal n_chunks
         while True:
-            arrived += 1
+            n_chunks += 1
             yield np.zeros(1)
 
     with pytest.raises(ValueError, match=f"win_length has {SLICES} entries"):
         list(transform.stft_blocks(endless()))
-    assert transform.p_num(arrived - 1) == SLICES
-    assert transform.p_num(arrived) == SLICES + 1
+    assert transform.p_num(n_chunks - 1) == SLICES
+    assert transform.p_num(n_chunks) == SLICES + 1
 
 
 def test_signals_too_short_for_scipy(rng):
@@ -138,7 +138,7 @@ def test_ranges_of_scipy_are_checked_at_once():
         GAPS["scipy, hop beyond the window"].istft_blocks([])
 
 
-def spoiled(S, change):
+def invalid_blocks(S, change):
     blocks = list(split(S, [4]))
     if change == "not finite":
         blocks[2][0, 1] = np.nan
@@ -173,7 +173,7 @@ def spoiled(S, change):
 )
 def test_bad_blocks(name, change, message, rng):
     transform = TRANSFORMS[name]
-    blocks = transform.istft_blocks(iter(spoiled(transform.stft(draw(rng, N)), change)), k1=N)
+    blocks = transform.istft_blocks(iter(invalid_blocks(transform.stft(draw(rng, N)), change)), k1=N)
     with pytest.raises(ValueError, match=message):
         list(blocks)
 
@@ -197,12 +197,12 @@ def test_blocks_are_read_to_the_end(rng):
 
 @pytest.mark.parametrize("sizes", [[1], [3], [100]], ids=str)
 def test_uncovered_samples_are_named(sizes, rng):
-    """Windows of 6 a distance of 10 apart: samples 3 to 6 are the first that none of them covers."""
+    """Windows have 6 samples and a hop of 10: the first samples without a window are 3 to 6."""
     transform = adaptive(window="hamming", win_length=6.0, hop=10.0)
     S = transform.stft(draw(rng, 40))
-    got = []
+    pieces = []
     with pytest.raises(ValueError, match=r"the transform is not invertible.*\b3\b.*\b6\b"):
-        got.extend(transform.istft_blocks(split(S, sizes), k1=40))
-    assert sum(piece.size for piece in got) <= 3
+        pieces.extend(transform.istft_blocks(split(S, sizes), k1=40))
+    assert sum(piece.size for piece in pieces) <= 3
     covered = joined(transform.istft_blocks(split(S, sizes), 7, 13))
     assert_same(covered, transform.istft(S, 7, 13))

@@ -1,4 +1,4 @@
-"""``adaptstft.ShortTimeFFT`` in place of SciPy's: SciPy's own tests, and the differences that are meant."""
+"""``adaptstft.ShortTimeFFT`` passes SciPy's own tests, and has the intended differences."""
 
 import inspect
 
@@ -10,14 +10,13 @@ from scipy.signal.tests import test_short_time_fft as upstream
 
 import adaptstft
 
-#: Tests of SciPy's private functions, which this package does not replace.
+#: Tests of private functions of SciPy, which this package does not replace.
 PRIVATE = {
     "test__calc_dual_canonical_window_roundtrip",
     "test__calc_dual_canonical_window_exceptions",
 }
-#: Run here with fewer cases: float32 stays float32, the one difference that is meant, and three of its cases ask
-#: for an accuracy relative to a sample near zero that a float32 round trip of its larger neighbours does not have.
-#: `test_single_precision_stays_single` takes their place.
+#: Runs here with fewer cases. This package keeps float32, and three cases need an accuracy relative to a sample near
+#: zero that a round trip in float32 does not have. `test_single_precision_stays_single` replaces them.
 DOUBLE_ONLY = "test_roundtrip_windows"
 BELOW_SINGLE_PRECISION = [("hann", 1024, 256, 127), ("hann", 1024, 256, 128), ("hann", 1024, 256, 5)]
 
@@ -34,7 +33,7 @@ globals().update({f"test_scipys_own_{name[5:]}": function for name, function in 
 
 
 @pytest.fixture(autouse=True)
-def in_place_of_scipys(monkeypatch):
+def replace_scipys_class(monkeypatch):
     monkeypatch.setattr(upstream, "ShortTimeFFT", adaptstft.ShortTimeFFT)
 
 
@@ -74,9 +73,9 @@ SETTINGS = [
 def test_equal_to_scipy(settings, m, rng):
     win = scipy.signal.get_window("hann", m) + 0.1 * rng.uniform(size=m)
     ours, theirs = pair(win, 4, **settings)[::-1]
-    x = rng.standard_normal((2, 101))  # with three dimensions SciPy fails to pad to mfft
+    x = rng.standard_normal((2, 101))  # with three dimensions SciPy does not pad to mfft
     S = theirs.stft(x)
-    # both sum at most 31 products of order one
+    # both are sums of at most 31 products of order one
     assert_allclose(ours.stft(x), S, atol=1e-13)
     assert ours.stft(x).dtype == np.complex128
     assert_allclose(ours.istft(S, k1=101), theirs.istft(S, k1=101), atol=1e-12)
@@ -139,7 +138,7 @@ def test_arrays_of_the_caller_stay_writeable():
     assert dual.flags.writeable
 
 
-def test_a_negative_start_reads_no_slices_from_the_other_end(rng):
+def test_a_negative_k0_reads_no_slices_from_the_other_end(rng):
     x = rng.standard_normal(64)
     x[-8:] = 100
     SFT = adaptstft.ShortTimeFFT(np.ones(8), 4, 1.0)
@@ -163,11 +162,11 @@ def test_workers_change_nothing(rng):
 
 
 def test_constructors_make_this_class():
-    for made in (
+    for sft in (
         adaptstft.ShortTimeFFT.from_window("hann", 1.0, 16, 12),
         adaptstft.ShortTimeFFT.from_dual(np.ones(8), 4, 1.0, workers=2),
     ):
-        assert type(made) is adaptstft.ShortTimeFFT
+        assert type(sft) is adaptstft.ShortTimeFFT
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 60), (2, 1, 3, 60), (0, 60)])
