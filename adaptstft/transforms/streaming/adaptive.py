@@ -32,27 +32,24 @@ class _AdaptiveBlocks:
         self.f_pts = sft.f_pts
         self.m_num = sft.m_num
         self.onesided = sft.onesided_fft
-        self._spans: HopSlices | ListedSlices
+        self._slices: HopSlices | ListedSlices
         p_num = sft._num_slice_lengths if sft._positions is None else sft._positions.size
         if sft._slices is None or p_num is not None:
-            self._spans = ListedSlices(self.p_min, self._widest_frames(self.p_min, self.p_min + cast(int, p_num)))
-            self.p_stop: int | None = self._spans.p_stop
+            self._slices = ListedSlices(self.p_min, self._longest_frames(cast(int, p_num)))
+            self.p_stop: int | None = self._slices.p_stop
         else:
-            self._spans, self.p_stop = sft._slices, None
+            self._slices, self.p_stop = sft._slices, None
 
     def _frames(self, p0: int, p1: int, first: int = 0) -> Frames | BinFrames:
         """Return the frames of slices ``p0 <= p < p1`` of a signal that begins at sample `first`."""
         return self._sft._frames(p0, p1).moved(-first)
 
-    def _widest_frames(self, p0: int, p1: int) -> Frames:
-        """Return frames with the longest window of each slice ``p0 <= p < p1``."""
-        frames = self._frames(p0, p1)
-        if isinstance(frames, Frames):
-            return frames
-        positions = frames.centre - self._plan.window_offset
-        return make_frames(
-            frames.win_length.max(axis=1), positions, mfft=self._plan.mfft, window_offset=self._plan.window_offset
-        )
+    def _longest_frames(self, p_num: int) -> Frames:
+        """Return frames of all `p_num` slices with the longest window of each, to know the samples they need."""
+        win_length = self._sft._win_length
+        longest = win_length.max(axis=0) if self._sft.per_bin else win_length
+        positions = self._sft._slice_positions(self.p_min, self.p_min + p_num)
+        return make_frames(longest, positions, mfft=self._plan.mfft, window_offset=self._plan.window_offset)
 
     def p_max(self, n: int) -> int:
         return self._sft.p_max(n)
@@ -62,10 +59,10 @@ class _AdaptiveBlocks:
             self._sft._check_lengths(n)
 
     def complete(self, n: int) -> int:
-        return self._spans.complete(n)
+        return self._slices.complete(n)
 
     def start(self, p: int) -> int | None:
-        return self._spans.start(p)
+        return self._slices.start(p)
 
     def covered(self, p0: int, p1: int) -> tuple[int, int]:
         return self._frames(p0, p1).covered()
