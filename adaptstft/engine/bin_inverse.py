@@ -1,13 +1,13 @@
-r"""The inverse where windows differ from bin to bin: conjugate gradients on the exact adjoint.
+r"""The inverse with a window for each bin: conjugate gradients with the exact adjoint.
 
-The frame operator ``A^H W A`` of the two-sided transform (``W`` counts the bins of a one-sided spectrum
-that stand for two) is no longer diagonal, but nearly so. The least-squares signal solves the normal
-equations, scaled by the operator's diagonal,
+The frame operator ``A^H W A`` of the two-sided transform is not diagonal, but nearly so; the weights ``W`` count the
+mirrored bins of a one-sided spectrum twice. The least-squares signal solves the normal equations, scaled by the
+diagonal ``D`` of the operator,
 
 .. math:: D^{-1/2} A^H W A D^{-1/2} z = D^{-1/2} A^H W S, \qquad x = D^{-1/2} z .
 
-A random signal is transformed and solved for alongside: where it does not come back, neither would the
-caller's, and the residual alone would not tell.
+The equations of a random signal, the probe, are solved together with those of the channels. Its error is known, and
+estimates theirs: with a small frame bound the residual is small even where the error is large.
 """
 
 from __future__ import annotations
@@ -33,33 +33,33 @@ from adaptstft.engine.inverse import check_covered, describe_samples, is_covered
 from adaptstft.engine.plan import FramePlan
 
 _MOST_ITERATIONS = 400
-#: Residual asked of the solver as a fraction of the tolerance on the error, at first and with each more try.
+#: Tolerance of the residual as a fraction of the tolerance of the error, in the first solution and each repetition.
 _MARGIN = 0.1
 _TRIES = 5
 _ROUNDING = 1e-13
 _TINY = float(np.finfo(float).tiny)
-#: Up to this size the frame operator is made as a matrix.
+#: Largest number of samples for which the frame bounds are eigenvalues of a matrix.
 _DENSE = 96
-#: Half the digits: the tolerance of solutions within the search for a frame bound.
+#: Tolerance of the solutions in the search for the lower frame bound: half the digits.
 _HALF = 1e-8
-#: Lanczos vectors of that search: its eigenvalues lie well apart.
+#: Lanczos vectors of that search; few are enough, since the eigenvalues of the inverse lie far apart.
 _FEW = 8
 
 
 @dataclass(frozen=True)
 class InverseInfo:
-    """How an iterative inverse went.
+    """Iterations and accuracy of an inverse.
 
     Attributes
     ----------
     iterations : int
         Iterations of conjugate gradients; 0 where the inverse is a division.
     residual : float
-        Norm of the normal equations' residual relative to their right-hand side.
+        Norm of the residual of the normal equations relative to their right-hand side.
     error : float
-        Relative error with which a random signal was reconstructed alongside. A
-        signal that few windows see may have more, up to the root of the ratio of
-        the frame bounds times as much.
+        Relative error of a random signal that was reconstructed from its transform.
+        The error of a signal with little window energy may be larger, by at most
+        the square root of the ratio of the frame bounds.
 
     Examples
     --------
@@ -79,11 +79,11 @@ class InverseInfo:
 
 
 class FrameOperator:
-    """``A^H W A`` for signals on samples ``low <= n < high``, of any number of channels.
+    """Frame operator ``A^H W A`` for channels on the samples ``low <= n < high``.
 
-    `analyse` and `synthesise` take and return arrays of the kernels; all else is on the host.
+    `analyse` and `synthesise` take and return arrays of the backend; all other methods work on the host.
 
-    `part` is the range of samples that are asked for, all by default: others may be undetermined.
+    `part` is the range of samples that must be determined, all by default.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class FrameOperator:
         return cast(AnyArray, kernels.to_host(self.synthesise(self.analyse(kernels.asarray(x)))))
 
     def linear(self, channels: int = 1, scale: Float64Array | None = None) -> LinearOperator:
-        """As an operator on flattened channels, with `scale` multiplied from both sides."""
+        """Return the operator for flattened channels, multiplied by `scale` from both sides."""
         factor = np.ones(self.size) if scale is None else scale
 
         def apply(z: AnyArray) -> AnyArray:
@@ -132,10 +132,10 @@ class FrameOperator:
         return LinearOperator((channels * self.size,) * 2, matvec=apply, dtype=dtype)
 
     def bounds(self) -> tuple[float, float]:
-        """Smallest and largest eigenvalue, the frame bounds of the two-sided transform.
+        """Return the smallest and the largest eigenvalue, the frame bounds of the two-sided transform.
 
-        The smallest comes from Lanczos iterations on the inverse, where it is the largest and well apart; it is
-        given as 0 where the inverse does not exist to half the digits.
+        The smallest is found by Lanczos iterations with the inverse, whose largest eigenvalues lie far apart. It is 0
+        if the inverse cannot be computed to half the digits.
         """
         if self.size <= _DENSE:
             eye = np.eye(self.size, dtype=float if self.plan.onesided else complex)
@@ -155,7 +155,7 @@ class FrameOperator:
         return float(eigsh(operator, sigma=0.0, OPinv=inverse, which="LM", ncv=_FEW, **settings)[0]), upper
 
     def bounds_near(self, x: AnyArray) -> tuple[float, float]:
-        """Rough frame bounds: the energy of the transform of `x`, and the largest entry of the diagonal."""
+        """Return rough frame bounds: the energy of the transform of `x`, and the largest entry of the diagonal."""
         x = x[np.newaxis] / np.linalg.norm(x)
         return float(np.real(np.vdot(x, self.apply(x)))), float(self.diagonal.max())
 
@@ -177,13 +177,14 @@ def solve(operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | N
     Raises
     ------
     ValueError
-        If the part asked for of a random signal cannot be reconstructed to the tolerance; the message names where.
+        If a random signal cannot be reconstructed to the tolerance on `FrameOperator.part`; the message names the
+        samples.
     """
     check_covered(operator.diagonal[operator.part], operator.low + operator.part.start)
-    peak = float(np.abs(right).max(initial=0.0)) or 1.0  # squares of any amplitude stay finite
-    x, info, deviation = _iterate(operator, right / peak, tol, maxiter)
+    peak = float(np.abs(right).max(initial=0.0)) or 1.0  # with it squares neither overflow nor underflow
+    x, info, probe_error = _iterate(operator, right / peak, tol, maxiter)
     if not _succeeded(info, tol):
-        raise ValueError(_failure(operator, deviation, info, tol))
+        raise ValueError(_failure(operator, probe_error, info, tol))
     return x * peak, info
 
 
@@ -194,10 +195,10 @@ def _succeeded(info: InverseInfo, tol: float) -> bool:
 def _iterate(
     operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None
 ) -> tuple[AnyArray, InverseInfo, AnyArray]:
-    """Solution, how it went, and the deviation of the random signal that was solved for alongside."""
-    covered = is_covered(operator.diagonal)  # other samples leave no trace: they are as good as zero
+    """Return the solution, its accuracy, and the error of the probe at each sample."""
+    covered = is_covered(operator.diagonal)  # the transform does not depend on other samples; they become zero
     scale = np.where(covered, np.where(covered, operator.diagonal, 1.0) ** -0.5, 0.0)
-    probe = _draw((1, operator.size), real=operator.plan.onesided) * scale  # white in the solver's variables
+    probe = _draw((1, operator.size), real=operator.plan.onesided) * scale  # white in the variables ``z``
     b = np.concatenate([right, operator.apply(probe)]) * scale
     norms = _norms(b)
     channels = len(b)
@@ -218,17 +219,17 @@ def _iterate(
         if iterations < limit:
             z, _ = cg(linear, target, x0=z, rtol=rtol, maxiter=limit - iterations, callback=count)
         x = z.reshape(b.shape) * norms * scale
-        deviation = x[-1] - probe[0]
-        error = float(np.linalg.norm((deviation * root)[part]) / (np.linalg.norm((probe[0] * root)[part]) + _TINY))
+        probe_error = x[-1] - probe[0]
+        error = float(np.linalg.norm((probe_error * root)[part]) / (np.linalg.norm((probe[0] * root)[part]) + _TINY))
         residual = float(np.linalg.norm(linear.matvec(z) - target) / np.linalg.norm(target))
         if error <= tol or iterations >= limit:
             break
         rtol = max(rtol * tol / error * _MARGIN, np.finfo(float).eps)
-    return x[:-1], InverseInfo(iterations, residual, error), deviation
+    return x[:-1], InverseInfo(iterations, residual, error), probe_error
 
 
 def is_solvable(operator: FrameOperator, tol: float = 1e-10) -> bool:
-    """Whether a random signal comes back from its transform, by the measure of `solve`."""
+    """Return True if a random signal can be reconstructed from its transform, as in `solve`."""
     if not np.all(is_covered(operator.diagonal)):
         return False
     _, info, _ = _iterate(
@@ -237,10 +238,10 @@ def is_solvable(operator: FrameOperator, tol: float = 1e-10) -> bool:
     return _succeeded(info, tol)
 
 
-def _failure(operator: FrameOperator, deviation: AnyArray, info: InverseInfo, tol: float) -> str:
+def _failure(operator: FrameOperator, probe_error: AnyArray, info: InverseInfo, tol: float) -> str:
     part = operator.part
-    size = (np.abs(deviation) * operator.diagonal**0.5)[part]
-    lower, upper = operator.bounds_near(deviation)
+    size = (np.abs(probe_error) * operator.diagonal**0.5)[part]
+    lower, upper = operator.bounds_near(probe_error)
     where = describe_samples(size > size.max() / 10, operator.low + part.start)
     return (
         f"the transform cannot be inverted to {tol=:g}: after {info.iterations} iterations a random signal comes back "
@@ -261,7 +262,7 @@ def bin_synthesize(
 
 
 def bin_synthesis_adjoint(operator: FrameOperator, cotangent: AnyArray, tol: float) -> ComplexArray:
-    """Pull a cotangent of `bin_synthesize`, shape (channels, size), back to the spectra alone."""
+    """Gradient with respect to the spectra from a cotangent of `bin_synthesize`, shape (channels, size)."""
     kernels = operator.plan.kernels
     r, _ = solve(operator, kernels.to_host(cotangent), tol, None)
     return cast(ComplexArray, operator.weights * operator.analyse(kernels.asarray(r)))
@@ -270,10 +271,10 @@ def bin_synthesis_adjoint(operator: FrameOperator, cotangent: AnyArray, tol: flo
 def bin_synthesis_vjp(
     operator: FrameOperator, spectra: ComplexArray, cotangent: AnyArray, tol: float, *, shape: bool
 ) -> Gradients:
-    """Pull a cotangent of `bin_synthesize`, shape (channels, size), back to the parameters and the spectra.
+    """Gradients from a cotangent of `bin_synthesize`, shape (channels, size).
 
-    With ``N = A^H W A``, ``x = N^-1 A^H W S``, ``r = N^-1 cotangent``, a change of ``A`` changes the loss by
-    ``Re <dA r, W (S - A x)> - Re <A r, W dA x>``.
+    With ``N = A^H W A``, ``x = N^-1 A^H W S`` and ``r = N^-1 cotangent`` the derivative of the loss in the direction of
+    a change ``dA`` is ``Re <dA r, W (S - A x)> - Re <A r, W dA x>``.
     """
     kernels = operator.plan.kernels
     x, _ = bin_synthesize(operator, spectra, tol, None)

@@ -1,4 +1,4 @@
-"""Padding of a signal as SciPy does it, and its adjoint."""
+"""Extension of a signal at its ends as in SciPy, and its adjoint."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 
 
 def _odd_extension(k: IntArray, n: int) -> tuple[IntArray, Float64Array, Float64Array]:
-    """Express sample ``k`` of the odd extension of ``x[0..n-1]``.
+    """Return ``index``, ``sign`` and ``turns`` of the samples `k` of the odd extension of ``x[0], ..., x[n-1]``.
 
-    It is ``sign * x[index] + (1 - sign) * x[n-1] + turns * (x[n-1] - x[0])``:
-    two reflections on points make a shift by twice the increment.
+    A sample is ``sign * x[index] + (1 - sign) * x[n-1] + turns * (x[n-1] - x[0])``: two point reflections are a shift
+    by twice the distance of their centres.
     """
     period = 2 * (n - 1)
     turns, rest = np.divmod(k, period)
@@ -20,7 +20,7 @@ def _odd_extension(k: IntArray, n: int) -> tuple[IntArray, Float64Array, Float64
 
 
 def pad(x: AnyArray, before: int, after: int, padding: str) -> AnyArray:
-    """Extend the last axis of `x` as `scipy.signal.ShortTimeFFT.stft` does, zeros excepted."""
+    """Extend the last axis of `x` as in `scipy.signal.ShortTimeFFT.stft`, for all `padding` but ``"zeros"``."""
     n = x.shape[-1]
     k = np.arange(-before, n + after)
     if padding == "edge" or n == 1:
@@ -36,7 +36,7 @@ def pad(x: AnyArray, before: int, after: int, padding: str) -> AnyArray:
 
 
 def pad_adjoint(y: AnyArray, before: int, n: int, padding: str) -> AnyArray:
-    """Adjoint of `pad`: fold an extended array of which `n` samples from `before` on are the signal."""
+    """Adjoint of `pad` for an extended array whose samples ``before <= k < before + n`` are the signal."""
     k = np.arange(-before, y.shape[-1] - before)
     out = np.zeros((*y.shape[:-1], n), dtype=y.dtype)
 

@@ -1,4 +1,13 @@
-"""Samples of the windows of a block of frames, their scale, and the derivatives of both."""
+r"""Samples of the windows of a block of frames, their scale, and the derivatives of both.
+
+A window is :math:`w(n; t, \theta) = c(\theta)\, \omega(u)` with :math:`u = (n - t)/\theta`, so
+
+.. math:: \partial w/\partial\theta = c'(\theta)\, \omega(u) - (c/\theta)\, \omega'(u)\, u , \qquad
+          \partial w/\partial t = -(c/\theta)\, \omega'(u) .
+
+The scale ``c`` is 1, :math:`1/|\sum_m \omega(m/\theta)|` (``"magnitude"``) or
+:math:`(T/\sum_m \omega(m/\theta)^2)^{1/2}` (``"psd"``). The sums run over a frame at an integer position.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +24,19 @@ from adaptstft.kernels.window_scale import window_scale
 
 @dataclass(frozen=True)
 class WindowRows:
-    """Sampled windows of a block, one row a frame or one for all, and their scale ``c``."""
+    """Samples of the windows of a block and their scale: one row for each frame, or one for all.
+
+    Attributes
+    ----------
+    w, dw : ndarray, shape (rows, samples)
+        ``omega(u)`` and ``omega'(u)``; entries beyond the samples of a frame are undefined.
+    dshape : tuple of ndarray
+        Derivatives of ``omega(u)`` with respect to the shape parameters.
+    scale, scale_gradient : ndarray, shape (rows,)
+        ``c`` and its derivative with respect to the window length.
+    scale_shape_gradient : ndarray, shape (n_shape, rows)
+        Derivatives of ``c`` with respect to the shape parameters.
+    """
 
     w: FloatArray
     dw: FloatArray
@@ -36,7 +57,7 @@ def _sample(
         w, dw, dshape = plan.window.sample(u, slope=gradient, shape=shape)
         asarray = plan.kernels.asarray
         return asarray(w, dtype), asarray(dw, dtype), tuple(asarray(row, dtype) for row in dshape)
-    # no sample beyond a frame's count is ever read
+    # kernels read no entry beyond the samples of a frame
     xp = plan.kernels.xp
     w = xp.empty(size, dtype)
     if gradient:
@@ -52,13 +73,13 @@ def _sample(
 
 
 def sample_windows(plan: FramePlan, frames: PlacedFrames, dtype: Any, *, gradient: bool, shape: bool) -> WindowRows:
-    """Sample the windows of `frames` and their scale factors, with the derivatives asked for."""
+    """Sample the windows of `frames` and their scale; with `gradient` and `shape` also the derivatives."""
     theta, n = frames.win_length, len(frames)
     w, dw, dshape = _sample(plan, theta, frames.lead, frames.count, dtype, gradient, shape)
     if plan.scaling is None:
         one, zero = np.full(n, plan.amplitude), np.zeros(n)
         return WindowRows(w, dw, dshape, one, zero, np.zeros((len(dshape), n)))
-    # The scale sums run over the samples of a frame at an integer time: it depends on theta alone.
+    # The sums run over the samples of a frame at an integer position, so the scale depends on theta alone.
     lead = np.ceil(plan.window_offset - theta / 2) - plan.window_offset
     if np.array_equal(lead, frames.lead):
         cw, cdw, cdshape, count = w, dw, dshape, frames.count
@@ -73,25 +94,25 @@ def sample_windows(plan: FramePlan, frames: PlacedFrames, dtype: Any, *, gradien
 
 
 def _shape_sums(plan: FramePlan, rows: tuple[FloatArray, ...], w: FloatArray, count: IntArray) -> list[Float64Array]:
-    """Sum the derivatives in the shape parameters, and their products with the window, over each frame."""
+    """Sum the derivatives with respect to the shape parameters, and their products with the window, over each frame."""
     if not rows:
         return []
     inside = plan.kernels.asarray(np.arange(w.shape[1]) < count[:, None])
     xp = plan.kernels.xp
-    w, *masked = [xp.where(inside, row, 0.0) for row in (w, *rows)]  # there may be anything beyond
+    w, *masked = [xp.where(inside, row, 0.0) for row in (w, *rows)]  # entries beyond are undefined
     return [plan.kernels.to_host(xp.stack([row.sum(1), (row * w).sum(1)])) for row in masked]
 
 
 def scale_of_sums(
     plan: FramePlan, theta: Float64Array, sums: Float64Array, shape: Float64Array
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Scale ``c`` of each window and its derivatives in ``theta`` and the shape parameters.
+    """Scale ``c`` of each window and its derivatives with respect to ``theta`` and the shape parameters.
 
-    `sums` are those of ``w``, ``w' u``, ``w**2`` and ``w w' u`` for each window, `shape` (n_shape, 2, windows)
-    those of the derivatives in the shape parameters and of their products with ``w``.
+    `sums` has the sums of ``w``, ``w' u``, ``w**2`` and ``w w' u`` for each window. `shape`, shape (n_shape, 2,
+    windows), has the sums of the derivatives with respect to the shape parameters and of their products with ``w``.
     """
     magnitude = plan.scaling == "magnitude"
     scale, gradient = window_scale(magnitude, plan.T, theta, *(sums[:2] if magnitude else sums[2:]))
-    # a derivative of a window changes its own sum, or twice its product with the window that of the squares
+    # c = 1/|sum w| or (T/sum w**2)**(1/2), and the derivative of w**2 is twice the product with w
     shape_gradient = -scale * (shape[:, 0] / sums[0] if magnitude else shape[:, 1] / sums[2])
     return scale * plan.amplitude, gradient * plan.amplitude, shape_gradient * plan.amplitude
