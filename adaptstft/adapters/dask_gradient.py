@@ -20,8 +20,8 @@ from adaptstft.criteria.evaluate import evaluate, scale_free
 from adaptstft.criteria.scopes import FrameView, Reduction, Sums
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import Frames
-from adaptstft.engine.operator import analyse, energies
-from adaptstft.engine.statistics import Statistics, statistics
+from adaptstft.engine.operator import sum_statistics
+from adaptstft.engine.statistics import Statistics
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.gradient import Gradient, hop_gradient
 from adaptstft.tuning.shared.dask_pieces import samples, stretches_of, tree
@@ -99,11 +99,7 @@ def _sums(block: AnyArray, part: StretchSlices, loss: criteria.Additive, peak: f
     plan, frames, stats = scale_free(plan, peak), part.frames(), loss.statistics
     if not len(frames):
         return np.zeros(2 if loss.scope == "frame" else len(stats)), 0.0
-    if isinstance(frames, BinFrames):
-        energy = energies(analyse(plan, x, frames))
-        totals = np.array([stats.terms(k, energy)[0].sum(axis=(0, 2)) for k in range(len(stats))])
-    else:
-        totals = statistics(plan, x, frames, stats)[0]
+    totals = sum_statistics(plan, x, frames, stats)
     counts = np.full(len(frames), float(plan.f_pts * len(x)))
     return frame_rows(loss, totals, counts, _view(frames)).sums, float(counts.sum())
 

@@ -19,7 +19,7 @@ of [1]_, whose phase counts from the position ``t_p`` of the frame. Read the fil
 - `inverse`: the exact inverse with one window for each frame, and its gradients.
 - `bins`: transform, adjoint and gradients with a window for each bin.
 - `bin_inverse`: the inverse with a window for each bin, by conjugate gradients.
-- `operator`: all of these for both kinds of frames; the only file that distinguishes them.
+- `operator`: all of these for both kinds of frames: the file that other folders import.
 - `slices`: frames at a constant hop, numbered as in SciPy.
 - `padding`: extension of a signal at its ends, and the adjoint.
 

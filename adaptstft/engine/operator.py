@@ -1,7 +1,7 @@
 """Analysis, synthesis and their derivatives for both kinds of frames.
 
-`Frames` have one window for each frame, `BinFrames` a window for each bin. Only this file distinguishes them; both have
-``len``, slices, `moved`, `covered`, `per_bin`, `length_rows` and `phase_lag`.
+`Frames` have one window for each frame, `BinFrames` a window for each bin. Both have ``len``, slices, `moved`,
+`covered`, `centre`, `per_bin`, `length_rows` and `phase_lag`, and no other file of the engine distinguishes them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.jvp import Direction, bin_jvp, bin_synthesis_jvp, frame_jvp, frame_synthesis_jvp
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.spectrogram import Spectrogram, frame_spectrogram, frame_spectrogram_vjp
-from adaptstft.engine.statistics import Statistics, statistics, statistics_cotangent
+from adaptstft.engine.statistics import Statistics, statistics
 from adaptstft.engine.vjp import frame_vjp, power_cotangent, stored_cotangent
 
 AnyFrames = Frames | BinFrames
@@ -147,27 +147,6 @@ def sum_statistics(plan: FramePlan, x: AnyArray, frames: AnyFrames, stats: Stati
         return statistics(plan, x, frames, stats)[0]
     energy = plan.kernels.to_host(energies(bin_forward(plan, x, frames).S))
     return np.array([stats.terms(k, energy)[0].sum(axis=(0, 2)) for k in range(len(stats))])
-
-
-def statistics_vjp(
-    plan: FramePlan,
-    x: AnyArray,
-    frames: AnyFrames,
-    stats: Statistics,
-    weights: Float64Array,
-    *,
-    want_x: bool,
-    parameters: bool,
-    shape: bool,
-) -> Gradients:
-    """Gradients of ``sum_kp weights[k, p] * statistic_k[p]``; the arguments are those of `analysis_vjp`."""
-    if isinstance(frames, Frames):
-        make = statistics_cotangent(plan, stats, weights)
-        return frame_vjp(plan, x, frames, make, want_x=want_x, parameters=parameters, shape=shape)
-    spectra = bin_forward(plan, x, frames, gradient=parameters, shape=shape)
-    energy = plan.kernels.to_host(energies(spectra.S))
-    rate = sum(row[:, np.newaxis] * stats.terms(k, energy)[1] for k, row in enumerate(weights))
-    return bin_energy_vjp(plan, x, frames, spectra, rate, want_x=want_x)
 
 
 # ---------------------------------------------------------------------------------------

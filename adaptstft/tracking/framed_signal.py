@@ -9,7 +9,7 @@ import numpy as np
 
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.common.validation import as_signal
-from adaptstft.engine.bins import BinFrames, bin_numbers
+from adaptstft.engine.bins import bin_numbers
 from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.axes import SignalLayout, spectra_to_public
@@ -66,8 +66,7 @@ def frame_signal(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> FramedSignal:
     mode = "onesided" if sft.onesided_fft else sft.fft_mode
     plan = replace(layout.plan, scaling=None, fft_mode=mode)
     frames = layout.frames
-    win_length = frames.win_length if isinstance(frames, BinFrames) else np.asarray(frames.win_length)[:, np.newaxis]
-    return FramedSignal(layout, plan, win_length * sft.T, frames.centre[:, np.newaxis] * sft.T, sft.f, single)
+    return FramedSignal(layout, plan, frames.length_rows * sft.T, frames.centre[:, np.newaxis] * sft.T, sft.f, single)
 
 
 def check_continuous_window(sft: AdaptiveShortTimeFFT) -> None:
@@ -86,11 +85,7 @@ def stft_of(sft: AdaptiveShortTimeFFT, framed: FramedSignal) -> ComplexArray:
     return np.swapaxes(sft.stft(framed.layout.channels[:, : framed.layout.n]), -1, -2)
 
 
-def phase_from_centre(sft: AdaptiveShortTimeFFT, framed: FramedSignal) -> ComplexArray:
+def phase_from_centre(framed: FramedSignal) -> ComplexArray:
     """Return factors that move the origin of the phase to the window's centre, shape (1 or frames, f_pts)."""
-    frames = framed.layout.frames
-    if isinstance(frames, BinFrames):
-        after = frames.centre - frames.origin
-    else:
-        after = np.full(1, sft.window_offset - frames.phase_shift)
-    return np.asarray(np.exp(2j * np.pi / framed.plan.mfft * after[:, np.newaxis] * bin_numbers(framed.plan)))
+    lag = framed.layout.frames.phase_lag
+    return np.asarray(np.exp(2j * np.pi / framed.plan.mfft * lag[:, np.newaxis] * bin_numbers(framed.plan)))

@@ -217,7 +217,7 @@ def synchrosqueeze(sft: AdaptiveShortTimeFFT, x: Any, *, order: int = 2, axis: i
     else:
         frequency = first_order_frequency(framed, moments, significant)
     frequency = _within_range(sft, frequency)
-    squeezed = _squeeze(sft, moments.V * phase_from_centre(sft, framed) / (sft.mfft * peak), frequency)
+    squeezed = _squeeze(sft, moments.V * phase_from_centre(framed) / (sft.mfft * peak), frequency)
     return Synchrosqueezed(
         framed.to_public(squeezed).astype(np.complex64 if framed.single else complex),
         sft.f,

@@ -1,0 +1,74 @@
+"""Sums over bins, with and without gradients, and the number of calls between them and the FFT."""
+
+import sys
+
+import numpy as np
+import pytest
+import scipy.fft
+from numpy.testing import assert_allclose, assert_array_equal
+
+from adaptstft import kernels, windows
+from adaptstft.engine.bins import BinFrames
+from adaptstft.engine.frames import make_frames
+from adaptstft.engine.operator import analyse, energies, sum_statistics
+from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.statistics import Statistics, statistics
+
+MFFT = 64
+POSITIONS = np.arange(20) * 12.5
+STATS = Statistics.of((1.0, False), (1.0, True), (3.0, False), (0.5, False))
+
+
+def frame_plan(backend="numba", window="hann"):
+    return FramePlan(MFFT, "onesided2X", "psd", kernels.resolve(backend)[1], 2, windows.resolve(window), 1.0)
+
+
+@pytest.mark.parametrize("per_bin", [False, True])
+def test_sums_are_those_of_the_spectrogram(per_bin, backend, rng):
+    plan, x = frame_plan(backend), rng.standard_normal((2, 250))
+    lengths = rng.uniform(20, 60, POSITIONS.size)
+    frames = make_frames(lengths, POSITIONS, mfft=MFFT)
+    if per_bin:
+        frames = BinFrames(np.repeat(lengths[:, np.newaxis], plan.f_pts, axis=1), POSITIONS, POSITIONS)
+    E = energies(analyse(plan, x, frames))
+    expected = [(E**a * (np.log(E) if log else 1)).sum(axis=(0, 2)) for a, log in STATS.pairs]
+    # sums of 66 terms that cancel by a factor of ten at most
+    assert_allclose(sum_statistics(plan, x, frames, STATS), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("window", ["hann", lambda u: np.cos(np.pi * u) ** 2])
+@pytest.mark.parametrize("terms", [((1.0, False),), ((3.0, False),), ((1.0, False), (3.0, False), (1.0, True))])
+def test_values_do_not_depend_on_the_gradient(terms, window, backend, rng):
+    plan, stats, x = frame_plan(backend, window), Statistics.of(*terms), rng.standard_normal((2, 250))
+    frames = make_frames(rng.uniform(20, 60, POSITIONS.size), POSITIONS, mfft=MFFT)
+    alone, none = statistics(plan, x, frames, stats)
+    values, gradients = statistics(plan, x, frames, stats, gradient=True)
+    assert none is None
+    assert_allclose(values, alone, rtol=1e-12)
+    assert gradients.win_length.shape == gradients.positions.shape == alone.shape
+    lengths_only = statistics(plan, x, frames, stats, gradient=True, positions=False)[1]
+    assert lengths_only.positions.shape == (len(stats), 0)
+    assert_array_equal(lengths_only.win_length, gradients.win_length)
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_few_calls_lie_between_the_sums_and_the_fft(gradient, monkeypatch, rng):
+    depths = []
+
+    def counted(function):
+        def count(*args, **kwargs):
+            frame, depth = sys._getframe(1), 0
+            while frame is not None:
+                depth += "/adaptstft/" in frame.f_code.co_filename
+                frame = frame.f_back
+            depths.append(depth)
+            return function(*args, **kwargs)
+
+        return count
+
+    for name in ("rfft", "irfft"):
+        monkeypatch.setattr(scipy.fft, name, counted(getattr(scipy.fft, name)))
+    frames = make_frames(np.float64(40.0), POSITIONS, mfft=MFFT)
+    statistics(frame_plan(), rng.standard_normal((1, 250)), frames, STATS, gradient=gradient)
+    assert depths
+    assert max(depths) <= 6
