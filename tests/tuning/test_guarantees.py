@@ -231,19 +231,6 @@ CHIRP = adaptstft.datasets.linear_chirp(rate=60.0, duration=2.0)
 SFT = adaptstft.AdaptiveShortTimeFFT("hann", 150.0, 20, CHIRP.fs)
 
 
-@pytest.mark.parametrize("scope", ["global", "frame"])
-def test_a_combination_is_the_weighted_sum(scope, backend):
-    sft = adaptstft.AdaptiveShortTimeFFT("hann", 150.0, 20, CHIRP.fs, backend=backend)
-    parts = [criteria.Renyi(), criteria.Kurtosis(), criteria.Shannon(power=1)]
-    both = criteria.Combined(parts, [1.0, 0.5, 2.0], scope=scope)
-    value, gradient = sft.value_and_grad(CHIRP.x, both)
-    each = [sft.value_and_grad(CHIRP.x, replace(part, scope=scope)) for part in parts]
-    assert value == pytest.approx(np.dot(both.weights, [v for v, _ in each]), rel=1e-12)
-    for name in ("win_length", "hop", "x"):
-        expected = sum(w * getattr(g, name) for w, (_, g) in zip(both.weights, each, strict=True))
-        np.testing.assert_allclose(getattr(gradient, name), expected, rtol=1e-9, atol=1e-12)
-
-
 def test_a_weighted_combination_is_tuned_to_a_compromise():
     alone = [adaptstft.optimize(DECAYS.x, DECAYS.fs, criterion=name).win_length for name in ("lp", "renyi")]
     both = adaptstft.optimize(DECAYS.x, DECAYS.fs, criterion=criteria.Combined(["lp", "renyi"])).win_length
@@ -288,25 +275,6 @@ def test_common_descent_ends_between_the_minima_and_within_the_bounds():
     assert held.x[1] == 2.5
     short = common_descent(objectives, np.full(3, 3.0), [(-5, 5)] * 3, lambda r: None, {"maxiter": 1})
     assert short.nit == 1 and not short.success
-
-
-@pytest.mark.parametrize(
-    "make, message",
-    [
-        (lambda: criteria.Combined([]), r"parts=\[\] must be a sequence of criteria"),
-        (lambda: criteria.Combined("renyi"), r"parts='renyi' must be a sequence of criteria"),
-        (lambda: criteria.Combined(["renyi", "gini"]), r"cannot be combined: it is not a function of sums"),
-        (lambda: criteria.Combined(["renyi", "hoyer"]), r"'hoyer' cannot be combined with others"),
-        (lambda: criteria.Combined([criteria.Renyi(scope="frame"), "lp"]), r"has its own scope"),
-        (lambda: criteria.Combined(["renyi", "lp"], [1.0]), r"weights=\[1.0\] must be 2 numbers"),
-        (lambda: criteria.Combined(["renyi", "lp"], [1.0, 0.0]), r"weights\[1\]=0.0 must be greater than 0"),
-        (lambda: criteria.Combined(["renyi", "lp"], rule="sum"), r"rule='sum' must be one of 'weighted', 'min-norm'"),
-    ],
-    ids=["none", "name", "gini", "hoyer", "scope", "count", "zero", "rule"],
-)
-def test_bad_combinations(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
 
 
 @pytest.mark.parametrize(

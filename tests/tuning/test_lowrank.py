@@ -1,14 +1,11 @@
-"""Low-rank transforms, control points and tiles: each against a plain computation."""
+"""Low-rank transforms and control points: each against a plain computation."""
 
-import naive
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from adaptstft import AdaptiveShortTimeFFT, criteria
-from adaptstft.criteria.bands import band_weights, frequency_scale, make_tiles
-from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.engine.bins import BinFrames, bin_forward, bin_numbers
+from adaptstft import AdaptiveShortTimeFFT
+from adaptstft.engine.bins import BinFrames, bin_forward
 from adaptstft.tuning.penalties.variation import roughness, total_variation
 from adaptstft.tuning.tables.lowrank import BasisTransforms, window_basis
 from adaptstft.tuning.variables.control_grid import ControlGrid
@@ -135,52 +132,3 @@ def test_variation_and_roughness_have_their_slopes(shape, rng):
         slope = (function(at + 1e-5 * d)[0] - function(at - 1e-5 * d)[0]) / 2e-5
         assert np.sum(function(at)[1] * d) == pytest.approx(slope, rel=1e-6)
         assert function(np.full(shape, 5.0))[0] == pytest.approx(0, abs=1e-12)
-
-
-# --- tiles ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", naive.FFT_MODES)
-def test_bands_cover_every_bin_alike(mode):
-    plan = transform(mfft=64, fft_mode=mode)
-    for count in (1, 2, 5, 12):
-        bands = band_weights(plan, count)
-        assert bands.shape == (count, plan.f_pts)
-        assert np.all(bands >= 0)
-        if count > 4:  # fewer reach beyond both ends
-            inner = (bands[0] == 0) & (bands[-1] == 0)
-            assert_allclose(bands[:, inner].sum(axis=0), 2.0)
-    place = frequency_scale(bin_numbers(plan), 64)
-    assert np.all(np.diff(np.sort(place)) > 0)
-
-
-def test_tiles_hold_the_energy_where_it_is(rng):
-    plan = transform()
-    x = np.zeros((1, 2000))
-    x[0, 1000:1400] = np.cos(2 * np.pi * 0.25 * np.arange(400)) * np.hanning(400)
-    hood = Neighbourhoods.of_signal(x, 400.0)
-    tiles = make_tiles(plan, x, hood, 12)
-    share = tiles.energy.reshape(12, -1)
-    assert share.sum() == pytest.approx(1)
-    band, time = np.unravel_index(share.argmax(), share.shape)
-    assert hood.centres[time] == pytest.approx(1200, abs=100)
-    centre = band_weights(plan, 12)[band].argmax() / 256
-    assert centre == pytest.approx(0.25, abs=0.05)
-    assert share[:3].sum() < 1e-6
-    member, slope = tiles.weights(np.tile(np.arange(50.0), 12))
-    assert member.shape == slope.shape == (12 * hood.centres.size, 600)
-    assert_allclose(member.toarray()[: hood.centres.size, :50], hood.weights(np.arange(50.0))[0].toarray())
-    assert member.toarray()[: hood.centres.size, 50:].sum() == 0
-
-
-def test_one_band_with_every_bin_changes_nothing_but_for_hoyer_the_weights_are_a_count(rng):
-    x = rng.standard_normal(300)
-    sft = AdaptiveShortTimeFFT("hann", np.linspace(60, 30, 33)[:, None], 8, 1.0, mfft=64)
-    for criterion in (criteria.Hoyer, criteria.Renyi):
-        plain, _ = sft.value_and_grad(x, criterion(width=100.0), wrt=())
-        banded, _ = sft.value_and_grad(x, criterion(width=100.0, bands=1), wrt=())
-        # a weight of two for every bin doubles what Renyi takes for the number of cells
-        shift = np.log(2) if criterion is criteria.Renyi else 0.0
-        assert banded == pytest.approx(plain + shift, rel=2e-2 if criterion is criteria.Hoyer else 1e-2)
-    many, gradient = sft.value_and_grad(x, criteria.Hoyer(width=100.0, bands=16), wrt=("win_length",))
-    assert -1 < many < 0 and np.all(np.isfinite(gradient.win_length))

@@ -1,0 +1,42 @@
+"""Weighted sums of criteria."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adaptstft import AdaptiveShortTimeFFT, criteria, datasets
+
+CHIRP = datasets.linear_chirp(rate=60.0, duration=2.0)
+
+
+@pytest.mark.parametrize("scope", ["global", "frame"])
+def test_combination_is_the_weighted_sum(scope, backend):
+    sft = AdaptiveShortTimeFFT("hann", 150.0, 20, CHIRP.fs, backend=backend)
+    parts = [criteria.Renyi(), criteria.Kurtosis(), criteria.Shannon(power=1)]
+    both = criteria.Combined(parts, [1.0, 0.5, 2.0], scope=scope)
+    value, gradient = sft.value_and_grad(CHIRP.x, both)
+    parts_alone = [sft.value_and_grad(CHIRP.x, replace(part, scope=scope)) for part in parts]
+    assert value == pytest.approx(np.dot(both.weights, [v for v, _ in parts_alone]), rel=1e-12)
+    for name in ("win_length", "hop", "x"):
+        expected = sum(w * getattr(g, name) for w, (_, g) in zip(both.weights, parts_alone, strict=True))
+        np.testing.assert_allclose(getattr(gradient, name), expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: criteria.Combined([]), r"parts=\[\] must be a sequence of criteria"),
+        (lambda: criteria.Combined("renyi"), r"parts='renyi' must be a sequence of criteria"),
+        (lambda: criteria.Combined(["renyi", "gini"]), r"cannot be combined: it is not a function of sums"),
+        (lambda: criteria.Combined(["renyi", "hoyer"]), r"'hoyer' cannot be combined with others"),
+        (lambda: criteria.Combined([criteria.Renyi(scope="frame"), "lp"]), r"has its own scope"),
+        (lambda: criteria.Combined(["renyi", "lp"], [1.0]), r"weights=\[1.0\] must be 2 numbers"),
+        (lambda: criteria.Combined(["renyi", "lp"], [1.0, 0.0]), r"weights\[1\]=0.0 must be greater than 0"),
+        (lambda: criteria.Combined(["renyi", "lp"], rule="sum"), r"rule='sum' must be one of 'weighted', 'min-norm'"),
+    ],
+    ids=["none", "name", "gini", "hoyer", "scope", "count", "zero", "rule"],
+)
+def test_bad_combinations(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
