@@ -37,7 +37,7 @@ from adaptstft.engine.operator import analyse
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.axes import spectra_to_public
 from adaptstft.transforms.gradient import Gradient
-from adaptstft.tuning.shared.dask_pieces import check_array, dask_module
+from adaptstft.tuning.shared.dask_signals import check_array, dask_module
 
 __all__ = ["spectrogram", "stft", "value_and_grad"]
 

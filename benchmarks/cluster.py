@@ -25,8 +25,8 @@ import numpy as np
 import adaptstft
 from adaptstft import criteria, kernels, windows
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.shared.dask_pieces import DaskPieces
-from adaptstft.tuning.shared.pieces import Question, Stretch, answer
+from adaptstft.tuning.shared.dask_signals import DaskSignals
+from adaptstft.tuning.shared.partial_sums import Query, Stretch, partial_sums
 
 _CHUNK_SECONDS = 10
 #: Factor on the hop with which hardly anything but the reading is left.
@@ -68,12 +68,12 @@ def opened(path: Path) -> Any:
     return da.from_zarr(str(path)).astype(np.float32) / np.float32(32768)
 
 
-def question(fs: float, length: float, hop: float, *, gradient: bool = True) -> Question:
+def query(fs: float, length: float, hop: float, *, gradient: bool = True) -> Query:
     """Make what an iteration asks."""
     mfft = 1 << int(np.ceil(np.log2(length)))
     module = kernels.resolve("auto")[1]
     plan = FramePlan(mfft, "onesided", "psd", module, 1, windows.resolve("hann"), 1 / fs, amplitude=fs**0.5)
-    return Question(plan, np.array([length]), hop, criteria.Renyi(scope="global"), gradient=gradient)
+    return Query(plan, np.array([length]), hop, criteria.Renyi(scope="global"), gradient=gradient)
 
 
 def _peak_memory() -> int:
@@ -82,14 +82,14 @@ def _peak_memory() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def transform_seconds(asked: Question) -> float:
+def transform_seconds(requested: Query) -> float:
     """Return the processor seconds that one transform with its gradient takes in this process."""
     x = np.random.default_rng(0).standard_normal((1, 1 << 19)).astype(np.float32)
     stretch = Stretch(x, x.shape[1])
     positions = []
     for _ in range(6):
         start = time.process_time()
-        (found,) = answer(stretch, [asked])
+        (found,) = partial_sums(stretch, [requested])
         positions.append((time.process_time() - start) / found.frames)
     return min(positions)
 
@@ -129,29 +129,29 @@ class Cluster:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate with every number of workers, in turn, and return what was found."""
-    asked = question(args.fs, args.length, args.hop)
+    requested = query(args.fs, args.length, args.hop)
     found: dict[str, Any] = {"settings": {k: str(v) for k, v in vars(args).items()}, "cores": os.cpu_count()}
-    per_transform = found["seconds per transform"] = transform_seconds(asked)
+    per_transform = found["seconds per transform"] = transform_seconds(requested)
     positions: dict[int, list[float]] = {count: [] for count in args.workers}
     for _ in range(args.repeat):
         for count in args.workers:
             with Cluster(count, args.memory) as cluster:
-                pieces = DaskPieces(opened(args.store), -1)
-                pieces.measure(None)  # opens the store
+                shared = DaskSignals(opened(args.store), -1)
+                shared.measure(None)  # opens the store
                 idle = _IDLE * args.hop
-                pieces.ask([replace(asked, hop=idle)])  # loads the kernels
+                shared.sums([replace(requested, hop=idle)])  # loads the kernels
                 busy = cluster.busy()
-                pieces.ask([replace(asked, hop=idle)])
+                shared.sums([replace(requested, hop=idle)])
                 found[f"processor seconds of {count} without transforms"] = reading = cluster.busy() - busy
                 start, busy, sent = time.perf_counter(), cluster.busy(), cluster.sent()
-                (total,) = pieces.ask([asked])
+                (total,) = shared.sums([requested])
                 positions[count].append(time.perf_counter() - start)
                 found[f"processor seconds of {count}"] = cluster.busy() - busy
                 transforms = total.frames * args.channels * per_transform
                 found[f"processor seconds of {count}, predicted"] = reading * (1 - 1 / _IDLE) + transforms
                 found[f"peak memory of {count}"] = cluster.peaks()
                 found[f"bytes between {count}"] = cluster.sent() - sent
-                found["stretches"], found["frames"] = len(pieces.stretches), total.frames
+                found["stretches"], found["frames"] = len(shared.stretches), total.frames
                 load = os.getloadavg()[0]
                 print(
                     f"{count} workers: {positions[count][-1]:.1f} s, load {load:.1f}, peaks {cluster.peaks()}",

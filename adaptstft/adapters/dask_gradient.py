@@ -24,8 +24,9 @@ from adaptstft.engine.operator import sum_statistics
 from adaptstft.engine.statistics import Statistics
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.gradient import Gradient, hop_gradient
-from adaptstft.tuning.shared.dask_pieces import samples, stretches_of, tree
-from adaptstft.tuning.shared.pieces import conclude_sums, frame_rows
+from adaptstft.tuning.shared.dask_signals import samples, stretches_of, tree
+from adaptstft.tuning.shared.partial_sums import sum_frames
+from adaptstft.tuning.shared.signals import reduce_totals
 
 #: Value of a criterion, and its derivatives in the sums.
 Conclusion: TypeAlias = tuple[float, Float64Array]
@@ -72,7 +73,7 @@ class _WeightedSums(criteria.Additive):
         return self.loss.combine(sums)
 
     def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
-        rows, zeros = frame_rows(self.loss, totals, counts, view), np.zeros(totals.shape[1])
+        rows, zeros = sum_frames(self.loss, totals, counts, view), np.zeros(totals.shape[1])
         gradients = np.asarray(np.einsum("j,jkp->kp", self.sum_weights, rows.gradients))
         return Reduction(float(self.sum_weights @ rows.sums), gradients, zeros, zeros)
 
@@ -101,7 +102,7 @@ def _sums(block: AnyArray, part: StretchSlices, loss: criteria.Additive, peak: f
         return np.zeros(2 if loss.scope == "frame" else len(stats)), 0.0
     totals = sum_statistics(plan, x, frames, stats)
     counts = np.full(len(frames), float(plan.f_pts * len(x)))
-    return frame_rows(loss, totals, counts, _view(frames)).sums, float(counts.sum())
+    return sum_frames(loss, totals, counts, _view(frames)).sums, float(counts.sum())
 
 
 def _add_sums(parts: list[tuple[Float64Array, float]]) -> tuple[Float64Array, float]:
@@ -111,7 +112,7 @@ def _add_sums(parts: list[tuple[Float64Array, float]]) -> tuple[Float64Array, fl
 
 def _conclude(loss: criteria.Additive, total: tuple[Float64Array, float]) -> Conclusion:
     """Return the value of the criterion and its derivatives in the sums."""
-    return conclude_sums(loss, *total, 1.0, 1.0)
+    return reduce_totals(loss, *total, 1.0, 1.0)
 
 
 def _first(pair: tuple[Any, Any]) -> Any:
@@ -216,11 +217,11 @@ class GradientTasks:
         for name, shape in self._shapes(chosen, sum(part.count for part in parts)).items():
             values = [self._delayed(getattr)(gradient, name) for gradient in gradients]
             if name == "positions" or (name == "win_length" and self._sft._num_slice_lengths is not None):
-                pieces = [
+                shared = [
                     self._da.from_delayed(value, (*shape[:-1], part.count), float)
                     for value, part in zip(values, parts, strict=True)
                 ]
-                arrays[name] = self._da.concatenate(pieces, axis=-1)
+                arrays[name] = self._da.concatenate(shared, axis=-1)
             else:
                 arrays[name] = self._da.from_delayed(tree(self._delayed, _sum_all, values), shape, float)
         return Gradient(**arrays)

@@ -13,7 +13,7 @@ from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
-from adaptstft.tuning.shared.dask_pieces import stretches_of
+from adaptstft.tuning.shared.dask_signals import stretches_of
 
 
 @dataclass(frozen=True)

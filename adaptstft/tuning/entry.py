@@ -17,7 +17,7 @@ from adaptstft.common.typing import Backend, HopMode, Method, Scaling, Scope, Wi
 from adaptstft.tuning.request import DEFAULT_ACCURACY, check_request
 from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.run import tune, tune_families
-from adaptstft.tuning.shared.corpus import as_pieces
+from adaptstft.tuning.shared.corpus import as_shared_signals
 
 __all__ = ["optimize"]
 
@@ -170,7 +170,7 @@ def optimize(
     True
     """
     arguments = SimpleNamespace(**{name: value for name, value in locals().items() if name not in ("x", "fs")})
-    request = check_request(as_pieces(x, fs, axis), fs, arguments)
+    request = check_request(as_shared_signals(x, fs, axis), fs, arguments)
     bar = Progress(progress)
     try:
         return tune(request, bar) if len(request.families) == 1 else tune_families(request, bar)

@@ -1,4 +1,4 @@
-"""What each ``method=`` of `optimize` can do, checked before any work."""
+"""The methods of `optimize`: their options, and the arguments that each accepts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from adaptstft.common.validation import as_index, as_real, check_option, check_p
 from adaptstft.criteria import Additive, Combined, Criterion
 from adaptstft.tuning.descent.common_direction import DEFAULTS as COMMON_DESCENT
 
-#: Methods that try or compute lengths and do not descend, and the window modes they have.
+#: Methods without a descent, which choose lengths directly, and their window modes.
 BASELINES: dict[str, tuple[str, ...]] = {
     "grid": ("constant", "time"),
     "local-concentration": ("time",),
@@ -66,7 +66,7 @@ _OPTIONS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
 
 
 def check_options(method: Method, options: Any) -> dict[str, Any]:
-    """Check the options of a method, and return them as it takes them."""
+    """Check the options of a method and return them."""
     if options is None:
         return {}
     if not isinstance(options, dict):
@@ -82,9 +82,9 @@ def check_options(method: Method, options: Any) -> dict[str, Any]:
 def check_baseline(
     method: Method, criterion: Criterion, *, window_mode: str, hop_mode: str, smoothness: float, **unused: Any
 ) -> None:
-    """Refuse what a baseline does not do; nothing for methods that descend.
+    """Require arguments that a baseline supports; methods with a descent support all.
 
-    `unused` are arguments that only descents have, by name, each None or False where it is not given.
+    `unused` holds the arguments that only descents have, by name, None or False if they are not given.
     """
     if method not in BASELINES:
         return
@@ -108,18 +108,18 @@ def check_baseline(
 
 
 def check_rule(criterion: Criterion, method: Method, options: dict[str, Any]) -> None:
-    """Refuse what descents along a common direction do not have."""
+    """Require a method and options that ``rule="min-norm"`` supports."""
     if not isinstance(criterion, Combined) or criterion.rule == "weighted":
         return
     if method != "L-BFGS-B":
-        raise ValueError(f"{method=} has no rule='min-norm', which is a descent of its own; leave method out")
+        raise ValueError(f"{method=} must be left out for rule='min-norm', which has an optimiser of its own")
     for name in options:
         if name not in COMMON_DESCENT:
             raise ValueError(f"options={options!r}: rule='min-norm' has the options {', '.join(COMMON_DESCENT)}")
 
 
 def integer_lengths(bounds: tuple[float, float], step: int) -> Float64Array:
-    """All integers within bounds, or every `step`-th."""
+    """Return all integers within bounds, or every `step`-th of them."""
     lengths = np.arange(np.ceil(bounds[0] - 1e-9), np.floor(bounds[1] + 1e-9) + 1, step)
     if not lengths.size:
         raise ValueError(f"win_bounds=({bounds[0]:g}, {bounds[1]:g}) must hold an integer for method='grid'")

@@ -53,7 +53,7 @@ class Problem:
     @classmethod
     def of(cls, request: Request) -> Problem:
         """Derive the rules from a request."""
-        shared = request.pieces
+        shared = request.shared
         evaluator = SignalEvaluator(request.x, request.lead) if shared is None else SharedEvaluator(shared)
         return cls(request, _framing_rule(request), evaluator)
 
@@ -165,7 +165,7 @@ class Problem:
         request = self.request
         measure = Measure(plan, criterion, neighbourhoods, basis)
         # the bounds of the lengths keep the ratio of many signals, which share one length
-        ratio = request.max_frame_ratio if request.pieces is None else None
+        ratio = request.max_frame_ratio if request.shared is None else None
         return Objective(self.evaluator, measure, request.n, request.smoothness, most_ratio=ratio)
 
     def optimiser(self, log: Log, label: str) -> Optimiser:
@@ -190,7 +190,7 @@ class Problem:
         """
         request = self.request
         alone = request.callback is not None or self.user_loss or request.backend == "cuda"
-        return 1 if alone or request.pieces is not None else min(starts, count_workers(request.workers))
+        return 1 if alone or request.shared is not None else min(starts, count_workers(request.workers))
 
 
 @dataclass(frozen=True)

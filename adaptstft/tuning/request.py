@@ -43,7 +43,7 @@ from adaptstft.tuning.limits import (
 )
 from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, integer_lengths
 from adaptstft.tuning.penalties.weights import check_penalties
-from adaptstft.tuning.shared.pieces import Pieces
+from adaptstft.tuning.shared.signals import SharedSignals
 from adaptstft.tuning.window_families import families
 from adaptstft.windows import Window
 
@@ -55,36 +55,35 @@ DEFAULT_ACCURACY = 1e-3
 
 @dataclass(frozen=True)
 class Request:
-    """What `optimize` was asked for.
+    """The checked arguments of `optimize`.
 
     Attributes
     ----------
     original : ndarray
         The signal as given, time last.
     x : ndarray, shape (channels, n)
-        The signal without its trend, its largest magnitude one unless the criterion is a callable; on
-        the device if that is where the kernels work.
+        The signal without its trend, scaled to a largest magnitude of one unless the criterion is a user function; on
+        the device if the kernels run there.
     lead : tuple of int
-        Its leading dimensions.
+        Leading dimensions of the signal.
     fs : float
         Sampling frequency in Hz.
     window, criterion
         Resolved objects.
     families : tuple of Window
-        Windows to compare; one, `window`, unless that is to be chosen.
+        Windows to compare: `window`, or several with ``window="auto"``.
     win_length : ndarray or None
         Starting length in samples, or one for each frame.
     start_lengths : ndarray, shape (f_pts, 1) or (f_pts, p_num), or None
         Starting lengths of all bins in samples.
     win_bounds : (float, float)
-        Range of lengths, with the guarantees for a given hop worked in.
+        Range of lengths that keeps the guarantees for a given hop.
     bounds_given : bool
-        Whether that range is the user's.
+        Whether the user gave that range.
     hop_bounds : (float, float) or None
         Range of hops as given.
     pieces : Pieces or None
-        What the criterion is summed over, where that is not one signal in memory; `original` and `x`
-        then have no channels.
+        The signals to sum over, if it is not one signal in memory; `original` and `x` then have no channels.
     """
 
     original: AnyArray
@@ -120,7 +119,7 @@ class Request:
     backend_asked: Backend
     families: tuple[Window, ...]
     start_lengths: Float64Array | None = None
-    pieces: Pieces | None = None
+    shared: SharedSignals | None = None
 
     @property
     def n(self) -> int:
@@ -129,12 +128,12 @@ class Request:
 
     @property
     def descent_method(self) -> str:
-        """What descents use; those that lay out the frames for a baseline are L-BFGS-B's."""
+        """Optimiser of descents; L-BFGS-B for those that lay out the frames for a baseline."""
         return "L-BFGS-B" if self.method in BASELINES else self.method
 
     @property
     def descent_options(self) -> dict[str, Any]:
-        """Options of descents; those of a baseline are its own."""
+        """Options of descents; none for those of a baseline."""
         return {} if self.method in BASELINES else self.options
 
     @property
@@ -143,11 +142,11 @@ class Request:
         return "centered" if np.iscomplexobj(self.x) else "onesided"
 
     def regular_positions(self, hop: float) -> Float64Array:
-        """Return the times of frames at a hop; of many signals those of the first two, which all have."""
-        return np.arange(2 if self.pieces is not None else frame_count(self.n, hop)) * hop
+        """Return the positions of frames at a hop; for many signals those of the first two frames, which all have."""
+        return np.arange(2 if self.shared is not None else frame_count(self.n, hop)) * hop
 
     def transform(self, mfft: int, window: Window | None = None) -> FramePlan:
-        """Transform with windows of order one, where the criterion is scale-free."""
+        """Return the transform, with windows of order one unless the criterion is a user function."""
         _, module = kernels.resolve(self.backend)
         free = isinstance(self.criterion, criteria.UserLoss)
         unit = self.fs**-0.5 if self.scale_to == "psd" and not free else 1.0
@@ -156,7 +155,7 @@ class Request:
             self.fft_mode,
             self.scale_to,
             module,
-            count_workers(self.workers) if self.pieces is None else self.pieces.threads(self.workers),
+            count_workers(self.workers) if self.shared is None else self.shared.threads(self.workers),
             window or self.window,
             1 / self.fs,
             amplitude=1 / unit,
@@ -204,7 +203,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
         original=signal.original.copy(),  # the caller may go on to change theirs
         x=signal.channels,
         lead=signal.original.shape[:-1],
-        pieces=signal.pieces,
+        shared=signal.shared,
         fs=fs,
         window=compared[0],
         window_mode=a.window_mode,
@@ -308,7 +307,7 @@ def _check_method(a: SimpleNamespace, criterion: criteria.Criterion) -> tuple[di
 
 @dataclass(frozen=True)
 class _Signal:
-    """The signal as given and as it is tuned on, or the signals to share parameters, with the criterion for them."""
+    """One signal, as given and without its trend, or many signals, with the criterion for them."""
 
     original: AnyArray
     channels: AnyArray
@@ -316,11 +315,11 @@ class _Signal:
     shortest: int
     backend: str
     criterion: criteria.Criterion
-    pieces: Pieces | None = None
+    shared: SharedSignals | None = None
 
 
 def _take_signal(x: Any, a: SimpleNamespace, criterion: criteria.Criterion) -> _Signal:
-    if isinstance(x, Pieces):
+    if isinstance(x, SharedSignals):
         backend, _ = kernels.resolve(a.backend)
         criterion = check_shared(
             criterion, window_mode=a.window_mode, hop_mode=a.hop_mode, method=a.method, win_length=a.win_length
@@ -335,7 +334,7 @@ def _take_signal(x: Any, a: SimpleNamespace, criterion: criteria.Criterion) -> _
 
 
 def _take_channels(x: Any, axis: Any, criterion: criteria.Criterion, detrend: str | None) -> tuple[AnyArray, AnyArray]:
-    """Return a signal as it is, time last, and its channels without their trend, of order one."""
+    """Return the signal as given, time last, and its channels without their trend, of order one."""
     original, time_axis = as_signal(to_host(x), axis)
     if isinstance(criterion, criteria.UserLoss) and time_axis != original.ndim - 1:
         raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
@@ -360,30 +359,30 @@ def check_shared(
     criterion: criteria.Criterion, *, window_mode: str, hop_mode: str, method: str, win_length: Any
 ) -> criteria.Criterion:
     """Require arguments for which sums over many signals are enough, and return the criterion with its scope."""
-    what = "a corpus, or a signal in chunks,"
+    many = "a corpus or a Dask array"
     if not isinstance(criterion, criteria.Additive):
         raise ValueError(
-            f"criterion={criterion.name!r}: that of {what} must be a function of sums over the spectrogram, which add "
-            f"up over its pieces: one of {sorted(set(criteria.names()) - {'gini'})}"
+            f"criterion={criterion.name!r} must be a function of sums over the spectrogram for {many}: one of "
+            f"{sorted(set(criteria.names()) - {'gini'})}"
         )
     if criterion.scope == "local":
         raise ValueError(
-            f"scope={criterion.scope!r} is within one signal in memory; the scope of {what} must be 'global' or 'frame'"
+            f"scope={criterion.scope!r} needs one signal in memory; for {many} it must be 'global' or 'frame'"
         )
     if isinstance(criterion, criteria.Combined) and criterion.scope == "frame":
-        raise ValueError(f"criterion={criterion.name!r}: criteria are combined over {what} in scope 'global' only")
+        raise ValueError(f"criterion={criterion.name!r}: for {many} criteria are combined in scope 'global' only")
     if window_mode in ("time", "time-frequency"):
         raise ValueError(
-            f"{window_mode=} is for one signal in memory; the windows of {what} must be 'constant', 'frequency' or "
-            "'fixed'"
+            f"{window_mode=} needs one signal in memory; for {many} it must be 'constant', 'frequency' or 'fixed'"
         )
     if hop_mode == "time":
-        raise ValueError(f"{hop_mode=} is for one signal in memory; the hop of {what} must be 'fixed' or 'constant'")
+        raise ValueError(f"{hop_mode=} needs one signal in memory; for {many} it must be 'fixed' or 'constant'")
     if method in ("local-concentration", "chirp-rate"):
-        raise ValueError(f"{method=} is for one signal in memory; tune {what} by 'L-BFGS-B', 'adam' or 'grid'")
+        raise ValueError(f"{method=} needs one signal in memory; for {many} it must be 'L-BFGS-B', 'adam' or 'grid'")
     shape = () if win_length is None else as_win_length(win_length).shape
     if shape and shape[-1] != 1:
         raise ValueError(
-            f"win_length has shape {shape}: {what} has one length for all frames, or one for each frequency, (f_pts, 1)"
+            f"win_length has shape {shape}; for {many} it must be one length, or of shape (f_pts, 1), one for each "
+            "frequency"
         )
     return criterion.with_scope(criterion.scope or "global")

@@ -8,9 +8,9 @@ from adaptstft import windows
 from adaptstft.criteria import Criterion, UserLoss
 from adaptstft.windows import Window
 
-#: Families without high side lobes, from the narrowest main lobe to the window of least area. Entropies of high order
-#: hardly see side lobes: among windows that have them (Tukey's, the sine) they choose the narrowest main lobe, which
-#: hides weak components beside strong ones. Windows that jump at their ends (Hamming's) have no derivative there.
+#: Families without high side lobes, from the narrowest main lobe to the smallest time-frequency area. Entropies of high
+#: order hardly depend on side lobes: among windows with high ones (Tukey, sine) they prefer the narrowest main lobe,
+#: which hides weak components beside strong ones. Windows with a jump at their ends (Hamming) have no derivative there.
 AUTO: tuple[Any, ...] = ("hann", "blackman", ("kaiser", 8.6), ("gaussian", 6.0))
 
 
@@ -23,12 +23,12 @@ def families(
     hop: Any,
     mfft: Any,
 ) -> tuple[Window, ...]:
-    """Families that ``window="auto"`` compares, those with shape parameters if these are tuned.
+    """Return the families that ``window="auto"`` compares: those with shape parameters if these are tuned.
 
     Raises
     ------
     ValueError
-        If values of different families could not be compared.
+        If the values of different families cannot be compared.
     """
     if window_mode == "fixed":
         raise ValueError(f"window='auto' compares tuned windows: {window_mode=} must be another one")

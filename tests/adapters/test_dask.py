@@ -15,7 +15,7 @@ distributed = pytest.importorskip("distributed", reason="Dask's workers come wit
 import adaptstft  # noqa: E402
 import adaptstft.dask as lazy  # noqa: E402
 from adaptstft import AdaptiveShortTimeFFT, criteria  # noqa: E402
-from adaptstft.tuning.shared import dask_pieces  # noqa: E402
+from adaptstft.tuning.shared import dask_signals  # noqa: E402
 
 N = 5000
 #: Rounding of sums over all frames, relative.
@@ -62,7 +62,7 @@ def close(found, wanted, tol=1e-12):
 @pytest.mark.parametrize("kind", transforms())
 def test_transforms(x, kind, chunks):
     sft, array = transforms()[kind], da.from_array(x, chunks=chunks)
-    assert len(dask_pieces.stretches_of(array)) > 2
+    assert len(dask_signals.stretches_of(array)) > 2
     S, P = lazy.stft(sft, array), lazy.spectrogram(sft, array)
     assert isinstance(S, da.Array) and S.shape == sft.stft(x).shape
     assert close(S.compute(), sft.stft(x)) and close(P.compute(), sft.spectrogram(x))
@@ -281,18 +281,18 @@ def test_a_corpus_survives_a_dead_worker(cluster):
 
 
 def test_stretches_follow_chunks():
-    assert dask_pieces.divide((700, 700, 100), 2, 1000, 1600) == [(0, 700), (700, 1400), (1400, 1500)]
-    assert dask_pieces.divide((100,) * 10, 1, 250, 400) == [(0, 300), (300, 600), (600, 900), (900, 1000)]
-    assert dask_pieces.divide((1000,), 1, 100, 250) == [(0, 250), (250, 500), (500, 750), (750, 1000)]
+    assert dask_signals.divide((700, 700, 100), 2, 1000, 1600) == [(0, 700), (700, 1400), (1400, 1500)]
+    assert dask_signals.divide((100,) * 10, 1, 250, 400) == [(0, 300), (300, 600), (600, 900), (900, 1000)]
+    assert dask_signals.divide((1000,), 1, 100, 250) == [(0, 250), (250, 500), (500, 750), (750, 1000)]
 
 
 def test_length_of_stretches(x):
     array = da.from_array(x, chunks=(2, 500))
-    assert len(dask_pieces.stretches_of(array)) == 10
+    assert len(dask_signals.stretches_of(array)) == 10
     with dask.config.set({"adaptstft.stretch": 4000}):
-        assert len(dask_pieces.stretches_of(array)) == 10
+        assert len(dask_signals.stretches_of(array)) == 10
     with dask.config.set({"adaptstft.stretch": 8000}):
-        assert len(dask_pieces.stretches_of(array)) == 5
+        assert len(dask_signals.stretches_of(array)) == 5
     with (
         dask.config.set({"adaptstft.stretch": 0}),
         pytest.raises(ValueError, match=r"adaptstft\.stretch in Dask's configuration=0 must be at least 1"),
@@ -303,7 +303,7 @@ def test_length_of_stretches(x):
 def test_stretches_cover_the_signal(rng):
     for _ in range(50):
         chunks = rng.integers(1, 500, rng.integers(1, 20)).tolist()
-        found = dask_pieces.divide(chunks, 2, 300, 600)
+        found = dask_signals.divide(chunks, 2, 300, 600)
         assert found[0][0] == 0 and found[-1][1] == sum(chunks)
         assert all(a[1] == b[0] for a, b in itertools.pairwise(found))
         assert all(b - a <= 600 for a, b in found)
@@ -361,7 +361,7 @@ def test_silent_signals():
 
 def test_refused_tuning(x):
     array = da.from_array(x, chunks=700)
-    with pytest.raises(ValueError, match=r"window_mode='time' is for one signal in memory"):
+    with pytest.raises(ValueError, match=r"window_mode='time' needs one signal in memory"):
         adaptstft.optimize(array, 1000, window_mode="time")
     with pytest.raises(ValueError, match=r"criterion='gini'"):
         adaptstft.optimize(array, 1000, criterion="gini")

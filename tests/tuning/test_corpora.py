@@ -13,8 +13,9 @@ import adaptstft
 from adaptstft import Corpus, criteria, kernels, windows
 from adaptstft.engine.plan import FramePlan
 from adaptstft.recordings import Recording
-from adaptstft.tuning.shared.corpus import CorpusPieces, as_corpus
-from adaptstft.tuning.shared.pieces import Question, Stretch, add_up, answer, conclude
+from adaptstft.tuning.shared.corpus import CorpusSignals, as_corpus
+from adaptstft.tuning.shared.partial_sums import Query, Stretch, partial_sums
+from adaptstft.tuning.shared.signals import add_up, evaluate_sums
 
 #: Rounding of sums over all frames, which an optimiser may pass on a few times.
 ROUNDING = 1e-10
@@ -137,10 +138,10 @@ def test_executors_change_nothing(signals):
 
 def test_questions_can_be_sent(signals):
     """What goes to another process comes out of it as it went in."""
-    question = _question(np.array([100.0]), "renyi", gradient=True)
-    sent = pickle.loads(pickle.dumps(question))
+    query = _question(np.array([100.0]), "renyi", gradient=True)
+    sent = pickle.loads(pickle.dumps(query))
     stretch = Stretch(signals[0][np.newaxis], signals[0].size)
-    (here,), (there,) = answer(stretch, [question]), answer(stretch, [sent])
+    (here,), (there,) = partial_sums(stretch, [query]), partial_sums(stretch, [sent])
     assert np.array_equal(here.sums, there.sums) and np.array_equal(here.win_length, there.win_length)
 
 
@@ -249,7 +250,7 @@ def _question(win_length, criterion, scope="global", **wanted):
     loss = criteria.resolve(criterion, scope)
     window = windows.resolve(("gaussian", 5.0) if wanted.get("shape") else "hann")
     plan = FramePlan(256, "onesided", "psd", kernels.resolve("auto")[1], 1, window, 1e-3, amplitude=1000**0.5)
-    return Question(plan, win_length, 33.3, loss, **wanted)
+    return Query(plan, win_length, 33.3, loss, **wanted)
 
 
 @pytest.mark.parametrize("scope", ["global", "frame"])
@@ -259,11 +260,11 @@ def test_gradients(signals, criterion, scope, comparable, rng):
     stretches = [Stretch(x[np.newaxis], x.size, weight=w) for x, w in zip(signals, (1, 2, 0.5, 1), strict=True)]
 
     def value_and_grad(y):
-        question = _question(np.exp(y[:1]), criterion, scope, comparable=comparable, gradient=True, shape=True)
-        plan = replace(question.plan, window=question.plan.window.with_shape(y[1:]))
-        question = replace(question, plan=plan)
-        found = conclude(question, add_up([answer(s, [question]) for s in stretches])[0])
-        return found.value, np.concatenate([found.win_length * question.win_length, found.shape])
+        query = _question(np.exp(y[:1]), criterion, scope, comparable=comparable, gradient=True, shape=True)
+        plan = replace(query.plan, window=query.plan.window.with_shape(y[1:]))
+        query = replace(query, plan=plan)
+        found = evaluate_sums(query, add_up([partial_sums(s, [query]) for s in stretches])[0])
+        return found.value, np.concatenate([found.win_length * query.win_length, found.shape])
 
     _check_gradient(value_and_grad, np.array([np.log(111.1), 5.0]), rng)
 
@@ -273,9 +274,9 @@ def test_gradients_in_frequency(signals, scope, rng):
     stretch = Stretch(signals[3][np.newaxis], signals[3].size)
 
     def value_and_grad(y):
-        question = _question(np.exp(y), "renyi", scope, gradient=True)
-        found = conclude(question, answer(stretch, [question])[0])
-        return found.value, found.win_length * question.win_length
+        query = _question(np.exp(y), "renyi", scope, gradient=True)
+        found = evaluate_sums(query, partial_sums(stretch, [query])[0])
+        return found.value, found.win_length * query.win_length
 
     _check_gradient(value_and_grad, np.log(np.linspace(60.5, 200.3, 129)), rng)
 
@@ -285,14 +286,14 @@ def test_gradients_in_frequency(signals, scope, rng):
 def test_stretches_of_a_signal_add_up(signals, lengths, comparable):
     x, win_length = signals[0][np.newaxis], np.array([150.2])
     win_length = win_length if lengths == "one" else np.linspace(60, 200, 129)
-    question = _question(win_length, "shannon", gradient=True, comparable=comparable)
-    (whole,) = answer(Stretch(x, x.shape[1]), [question])
+    query = _question(win_length, "shannon", gradient=True, comparable=comparable)
+    (whole,) = partial_sums(Stretch(x, x.shape[1]), [query])
     edges = [0, 700, 701, 2000, 2001, 4001]
     parts = []
     for a, b in itertools.pairwise(edges):
         first, last = max(a - 102, 0), min(b + 102, 4001)
         stop = np.inf if b == 4001 else float(b)
-        parts.append(answer(Stretch(x[:, first:last], 4001, first, float(a), stop), [question]))
+        parts.append(partial_sums(Stretch(x[:, first:last], 4001, first, float(a), stop), [query]))
     (total,) = add_up(parts)
     assert total.frames == whole.frames and total.time == pytest.approx(whole.time, rel=1e-14)
     assert np.allclose(total.sums, whole.sums, rtol=1e-13) and np.allclose(
@@ -339,19 +340,19 @@ def test_callback_and_progress(signals):
 REFUSED = {
     "gini": (
         {"criterion": "gini"},
-        r"criterion='gini': that of a corpus, or a signal in chunks, must be a function",
+        r"criterion='gini' must be a function of sums over the spectrogram for a corpus",
     ),
     "callable": ({"criterion": lambda P: P.sum()}, r"criterion='callable'.*one of \['hoyer', 'kurtosis', 'lp'"),
-    "local": ({"scope": "local"}, r"scope='local' is within one signal in memory.*'global' or 'frame'"),
-    "width": ({"criterion": criteria.Renyi(width=0.1)}, r"scope='local' is within one signal in memory"),
-    "time": ({"window_mode": "time"}, r"window_mode='time' is for one signal in memory.*'frequency'"),
-    "bins": ({"window_mode": "time-frequency"}, r"window_mode='time-frequency' is for one signal in memory"),
-    "positions": ({"hop_mode": "time"}, r"hop_mode='time' is for one signal in memory.*'fixed' or 'constant'"),
-    "chirp-rate": ({"method": "chirp-rate"}, r"method='chirp-rate' is for one signal in memory"),
+    "local": ({"scope": "local"}, r"scope='local' needs one signal in memory.*'global' or 'frame'"),
+    "width": ({"criterion": criteria.Renyi(width=0.1)}, r"scope='local' needs one signal in memory"),
+    "time": ({"window_mode": "time"}, r"window_mode='time' needs one signal in memory.*'frequency'"),
+    "bins": ({"window_mode": "time-frequency"}, r"window_mode='time-frequency' needs one signal in memory"),
+    "positions": ({"hop_mode": "time"}, r"hop_mode='time' needs one signal in memory.*'fixed' or 'constant'"),
+    "chirp-rate": ({"method": "chirp-rate"}, r"method='chirp-rate' needs one signal in memory"),
     "long windows": ({"win_bounds": (16, 9999)}, r"win_bounds=\(16, 9999\): windows may have at most 4001 samples"),
     "lengths": (
         {"window_mode": "fixed", "win_length": np.full(102, 90.0), "hop": 40, "mfft": 128},
-        r"win_length has shape \(102,\): a corpus, or a signal in chunks, has one length for all frames",
+        r"win_length has shape \(102,\); for a corpus or a Dask array it must be one length",
     ),
 }
 
@@ -426,9 +427,9 @@ def test_failures_cancel_what_is_left(signals):
 
 def test_pieces_say_how_many_threads(signals):
     with ThreadPoolExecutor(1) as executor:
-        assert CorpusPieces(Corpus(signals, executor=executor), 1000.0).threads(None) == 1
-        assert CorpusPieces(Corpus(signals, executor=executor), 1000.0).threads(2) == 2
-    assert CorpusPieces(Corpus(signals), 1000.0).threads(3) == 3
+        assert CorpusSignals(Corpus(signals, executor=executor), 1000.0).threads(None) == 1
+        assert CorpusSignals(Corpus(signals, executor=executor), 1000.0).threads(2) == 2
+    assert CorpusSignals(Corpus(signals), 1000.0).threads(3) == 3
 
 
 def test_an_iterator_keeps_what_recordings_are():

@@ -280,7 +280,7 @@ def test_common_descent_ends_between_the_minima_and_within_the_bounds():
 @pytest.mark.parametrize(
     "setting, message",
     [
-        ({"method": "adam"}, r"method='adam' has no rule='min-norm'"),
+        ({"method": "adam"}, r"method='adam' must be left out for rule='min-norm'"),
         ({"options": {"maxcor": 5}}, r"rule='min-norm' has the options maxiter"),
     ],
     ids=["adam", "option"],

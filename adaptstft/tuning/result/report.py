@@ -51,7 +51,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
     recommended = recommend(best.objective, state, best.comparable, bounds, best.hop, min_overlap, one=one)
     if recommended is not None and distinct is not state:
         recommended = replace(recommended, win_length=recommended.win_length[:, :1])
-    shared = request.pieces
+    shared = request.shared
     return TuningResult(
         x=outcome.x,
         fun=outcome.value,
@@ -103,7 +103,7 @@ def _make_transform(
     request: Request, window: Window, win_length: Any, positions: Float64Array, mfft: int
 ) -> AdaptiveShortTimeFFT:
     """Return a transform at the positions given, or for many signals at their hop."""
-    shared = request.pieces is not None
+    shared = request.shared is not None
     return AdaptiveShortTimeFFT(
         window,
         win_length,
@@ -161,7 +161,7 @@ def _retiled(
 def _confidence_notes(problem: Problem, stage: Stage, state: State) -> list[str]:
     """Return notes on a flat criterion, and for one signal in memory on noise."""
     request = problem.request
-    if request.pieces is not None:
+    if request.shared is not None:
         return [] if stage.survey is None else flat_notes(stage.survey, request.criterion)
     return confidence_notes(request, stage.survey, problem.search_rule, state)
 

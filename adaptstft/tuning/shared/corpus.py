@@ -1,4 +1,4 @@
-"""Many signals that share one set of parameters: what a corpus is made of, and sums over its signals."""
+"""A corpus: many signals that share one set of parameters, and the sums over them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_signal, check_positive, show
 from adaptstft.recordings import Recording, read_at
-from adaptstft.tuning.shared.pieces import Answer, Pieces, Question, Stretch, answer
+from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
+from adaptstft.tuning.shared.signals import SharedSignals
 
 __all__ = ["Corpus"]
 
 
 class Corpus:
-    """Many signals, of any lengths, for `adaptstft.optimize` to find one set of parameters for.
+    """Many signals, of any lengths, for which `adaptstft.optimize` finds one set of parameters.
 
     Parameters
     ----------
@@ -36,39 +37,39 @@ class Corpus:
 
         - an array, of shape (n,) or, with channels, of any shape with time on `axis`;
         - a path of a recording, as `adaptstft.recordings.read` reads it;
-        - a function without arguments that returns either, or a `adaptstft.recordings.Recording`.
+        - a function without arguments that returns either, or an `adaptstft.recordings.Recording`.
 
-        Lengths and numbers of channels may differ. Paths are read, functions called and the items of a sequence that
-        is no list looked up whenever a signal is needed, some tens of times, and let go of afterwards. An iterator
-        can be gone through only once: the arrays that it gives are written to temporary files, which live as long
-        as the corpus.
+        Lengths and numbers of channels may differ. Paths are read, functions are called, and items of a sequence that
+        is not a list are looked up each time a signal is needed, some tens of times; the signal is not kept. An
+        iterator can be consumed only once: its arrays are written to temporary files, which are deleted with the
+        corpus.
     weights : array_like, shape (len(items),), optional
-        How often each signal counts: with a weight of 2 as if it were there twice. 1 by default.
+        Weight of each signal in the sums; a weight of 2 counts the signal twice. 1 by default.
     axis : int, optional
         Axis of time of arrays.
     executor : object with a method ``submit``, optional
-        Who works on the signals, one at a time each: an executor of `concurrent.futures` or a client of
-        ``dask.distributed``. By default the calling thread goes through them, with the ``workers=`` threads of
-        `adaptstft.optimize` working on one signal.
+        Runs one task for each signal: an executor of `concurrent.futures` or a client of ``dask.distributed``. By
+        default the signals are processed one after the other, with the ``workers=`` threads of
+        `adaptstft.optimize` for each.
 
     Raises
     ------
     ValueError, TypeError
-        For no items, items of a type that is none of these, or weights that are not positive.
+        If there are no items, for an item of another type, or for weights that are not positive.
 
     See Also
     --------
-    adaptstft.optimize : Takes a corpus in the place of a signal.
+    adaptstft.optimize : Accepts a corpus instead of a signal.
 
     Notes
     -----
-    A list, tuple or iterator of paths, functions or arrays of different lengths is taken for a corpus by
-    `adaptstft.optimize` as it is. A list of arrays of one length is an array there, whose rows are channels: make a
-    corpus of it to have the rows as signals, which may have weights.
+    `adaptstft.optimize` treats a list, tuple or iterator of paths, functions or arrays of different lengths as a
+    corpus. A list of arrays of one length is an array with channels, as in NumPy: make a corpus of it to have one
+    signal for each row.
 
-    The criterion is that of all signals at once: its sums are taken over the frames of all, so that loud and long ones
-    decide for quiet and short ones. ``scope="frame"`` lets every frame count alike, whatever its level; weights
-    balance numbers.
+    The sums of the criterion are taken over the frames of all signals, so that loud and long signals dominate quiet and
+    short ones. With ``scope="frame"`` every frame counts alike, whatever its level; weights balance the numbers of
+    signals.
 
     Examples
     --------
@@ -111,7 +112,7 @@ class Corpus:
         return list(items)
 
     def _kept(self, k: int, item: Any) -> Any:
-        """Item of an iterator that can be had again."""
+        """Return an item of an iterator that can be loaded again."""
         if isinstance(item, str | os.PathLike) or callable(item):
             return item
         if self._folder is None:
@@ -153,9 +154,9 @@ def _as_weights(weights: Any, count: int) -> Float64Array:
 
 
 def as_corpus(x: Any, axis: int) -> Corpus | None:
-    """Make a corpus of what can be nothing else; None for a signal.
+    """Return a corpus for several signals; None for one signal.
 
-    Lists of arrays of one shape are channels, as in NumPy.
+    A list of arrays of one shape is one signal with channels, as in NumPy.
     """
     if isinstance(x, Corpus):
         return x
@@ -167,30 +168,26 @@ def as_corpus(x: Any, axis: int) -> Corpus | None:
         return Corpus(x, axis=axis)
     try:
         shapes = {np.shape(item) for item in x}
-    except ValueError:  # a ragged nested list is no array
+    except ValueError:  # a ragged nested list is not an array
         return None
     return Corpus(x, axis=axis) if len(shapes) > 1 and () not in shapes else None
 
 
 def _is_item(value: Any) -> bool:
-    """Whether something may be a signal of a corpus, as a number may not."""
+    """Return whether a value can be a signal of a corpus."""
     return isinstance(value, str | os.PathLike | Recording) or callable(value) or hasattr(value, "__len__")
-
-
-# ---------------------------------------------------------------------------------------
-# One signal
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a signal comes from.
+    """The source of one signal of a corpus.
 
     Attributes
     ----------
     item : object
-        As in `Corpus`.
+        Array, path, function or recording, as in `Corpus`.
     number : int
-        Its number in the corpus.
+        Index of the signal in the corpus.
     axis : int
         Axis of time of arrays.
     fs : float
@@ -204,7 +201,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What messages call the signal."""
+        """Name of the signal in messages."""
         path = f" ({os.fspath(self.item)})" if isinstance(self.item, str | os.PathLike) else ""
         return f"signal {self.number} of the corpus{path}"
 
@@ -227,19 +224,19 @@ class Source:
 def check_rate(own: float, fs: float) -> None:
     """Require a recording to have the sampling rate of the others."""
     if not np.isclose(own, fs, rtol=1e-6):
-        raise ValueError(f"its sampling rate is {own:g} Hz, where {fs=:g} is wanted; resample it first")
+        raise ValueError(f"its sampling rate of {own:g} Hz must be {fs=:g} Hz; resample it first")
 
 
 @dataclass(frozen=True)
 class Treatment:
-    """What is done to every signal once it is loaded.
+    """Preprocessing of every signal after it is loaded.
 
     Attributes
     ----------
     detrend : str or None
         The trend to remove.
     peak : float
-        What to divide by: the largest magnitude of all signals.
+        Divisor: the largest magnitude of all signals.
     is_complex : bool
         Whether any signal is complex, so that all have negative frequencies.
     """
@@ -256,7 +253,7 @@ class Treatment:
 
 @dataclass(frozen=True)
 class Measured:
-    """What has to be known of a signal beforehand: samples, type, and largest magnitude with and without its trend."""
+    """Number of samples, type, and largest magnitude with and without its trend of one signal."""
 
     n: int
     channels: int
@@ -272,17 +269,13 @@ def measure_signal(source: Source, treatment: Treatment) -> Measured:
     return Measured(x.shape[1], x.shape[0], x.dtype, float(np.abs(x).max()), peak)
 
 
-def answer_signal(source: Source, treatment: Treatment, weight: float, questions: Sequence[Question]) -> list[Answer]:
-    """Load a signal and answer questions for it."""
+def signal_sums(source: Source, treatment: Treatment, weight: float, queries: Sequence[Query]) -> list[PartialSums]:
+    """Load a signal and return its sums for each query."""
     x = treatment.apply(source.channels())
-    return answer(Stretch(x, x.shape[1], weight=weight), questions)
+    return partial_sums(Stretch(x, x.shape[1], weight=weight), queries)
 
 
-# ---------------------------------------------------------------------------------------
-# All signals
-
-
-class CorpusPieces(Pieces):
+class CorpusSignals(SharedSignals):
     """Sums over the signals of a corpus."""
 
     def __init__(self, corpus: Corpus, fs: float) -> None:
@@ -311,14 +304,14 @@ class CorpusPieces(Pieces):
         self.treatment = Treatment(detrend, peak, bool(np.issubdtype(self.dtype, np.complexfloating)))
 
     def threads(self, workers: int | None) -> int:
-        """All for one signal where the calling thread goes through them; else one each, unless more are asked for."""
+        """Return all threads without an executor; with one, one thread for each signal unless `workers` is given."""
         return 1 if self.corpus.executor is not None and workers is None else count_workers(workers)
 
-    def ask(self, questions: Sequence[Question], report: Callable[[float], None] = lambda _: None) -> list[Answer]:
-        """Ask every signal in turn, or the executor for all of them, and add up in their order."""
-        asked = [(s, self.treatment, w, questions) for s, w in zip(self.sources, self.corpus.weights, strict=True)]
-        total = [Answer.zero(question) for question in questions]
-        for done, found in enumerate(self._each(answer_signal, asked), 1):
+    def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
+        """Add the sums over all signals, in their order."""
+        requested = [(s, self.treatment, w, queries) for s, w in zip(self.sources, self.corpus.weights, strict=True)]
+        total = [PartialSums.zero(query) for query in queries]
+        for done, found in enumerate(self._each(signal_sums, requested), 1):
             total = [a + b for a, b in zip(total, found, strict=True)]
             report(done / self.signals)
         return total
@@ -328,7 +321,7 @@ class CorpusPieces(Pieces):
         if executor is None:
             yield from (function(*some) for some in arguments)
             return
-        if hasattr(executor, "get_executor"):  # a Dask client, which would look for equal tasks otherwise
+        if hasattr(executor, "get_executor"):  # a Dask client would merge equal tasks otherwise
             executor = executor.get_executor(pure=False)
         futures: list[Future[Any]] = [executor.submit(function, *some) for some in arguments]
         try:
@@ -339,11 +332,11 @@ class CorpusPieces(Pieces):
                 future.cancel()
 
 
-def as_pieces(x: Any, fs: Any, axis: Any) -> Any:
-    """Return what a criterion is summed over for a corpus or a Dask array; anything else is a signal, as it is."""
+def as_shared_signals(x: Any, fs: Any, axis: Any) -> Any:
+    """Return the signals of a corpus or a Dask array; any other `x` is one signal and returned unchanged."""
     if type(x).__module__.startswith("dask.array"):
-        from adaptstft.tuning.shared.dask_pieces import DaskPieces
+        from adaptstft.tuning.shared.dask_signals import DaskSignals
 
-        return DaskPieces(x, axis)
+        return DaskSignals(x, axis)
     corpus = as_corpus(x, axis)
-    return x if corpus is None else CorpusPieces(corpus, check_positive("fs", fs, "Hz"))
+    return x if corpus is None else CorpusSignals(corpus, check_positive("fs", fs, "Hz"))

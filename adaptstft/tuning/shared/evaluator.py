@@ -19,7 +19,8 @@ from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.evaluator import Measure
-from adaptstft.tuning.shared.pieces import Pieces, Question
+from adaptstft.tuning.shared.partial_sums import Query
+from adaptstft.tuning.shared.signals import SharedSignals
 from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
@@ -35,15 +36,15 @@ class SharedEvaluator:
         The signals.
     """
 
-    pieces: Pieces
+    shared: SharedSignals
 
     def value(self, measure: Measure, state: State, *, comparable: bool = False) -> float:
         """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
-        return self.pieces.find([_question(measure, state, comparable=comparable)])[0].value
+        return self.shared.evaluate([_query(measure, state, comparable=comparable)])[0].value
 
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
         """Return the value and its gradient; positions of many signals are not tuned."""
-        (found,) = self.pieces.find([_question(measure, state, gradient=True, shape=shape)])
+        (found,) = self.shared.evaluate([_query(measure, state, gradient=True, shape=shape)])
         d_win_length = np.zeros_like(state.win_length)
         d_win_length[0] = found.win_length if state.win_length.ndim == 2 else found.win_length[0]
         zero = np.zeros(state.positions.size)
@@ -60,14 +61,14 @@ class SharedEvaluator:
         fraction: float = SURVEY_HOP,
     ) -> Survey:
         """Return the comparable value of one window length for all frames, for each of `lengths`, in one pass."""
-        questions = []
+        queries = []
         for length in lengths:
             framing = rule.tied(float(length), fraction)
             at = replace(plan, mfft=framing.mfft)
-            asked = cast(Additive, criterion)
+            requested = cast(Additive, criterion)
             # single precision is enough to compare lengths: the signals are of order one
-            questions.append(Question(at, np.array([length]), framing.hop, asked, comparable=True, single=True))
-        values = np.array([one.value for one in self.pieces.find(questions, report)])
+            queries.append(Query(at, np.array([length]), framing.hop, requested, comparable=True, single=True))
+        values = np.array([one.value for one in self.shared.evaluate(queries, report)])
         return Survey(lengths, values, None)
 
     def energy_shares(
@@ -75,9 +76,9 @@ class SharedEvaluator:
     ) -> Float64Array:
         """Return the share of the energy at every frequency, divided evenly among the frames, (frames, f_pts)."""
         hop = float(positions[1] - positions[0])
-        question = Question(plan, np.array([length]), hop, cast(Additive, criterion), spectrum=True)
-        (answer,) = self.pieces.ask([question])
-        share = answer.spectrum / max(float(answer.spectrum.sum()), np.finfo(float).tiny)
+        query = Query(plan, np.array([length]), hop, cast(Additive, criterion), spectrum=True)
+        (partial_sums,) = self.shared.sums([query])
+        share = partial_sums.spectrum / max(float(partial_sums.spectrum.sum()), np.finfo(float).tiny)
         return np.asarray(np.broadcast_to(share / positions.size, (positions.size, share.size)))
 
     def positions(self, hop: float) -> Float64Array:
@@ -85,9 +86,9 @@ class SharedEvaluator:
         return np.array([0.0, hop])
 
 
-def _question(measure: Measure, state: State, **wanted: Any) -> Question:
+def _query(measure: Measure, state: State, **wanted: Any) -> Query:
     """Return the question for the criterion at a state."""
     win_length = state.win_length[0] if state.win_length.ndim == 2 else state.win_length[:1]
     hop = float(state.positions[1] - state.positions[0])
     plan = replace(measure.plan, window=state.window)
-    return Question(plan, win_length, hop, cast(Additive, measure.criterion), **wanted)
+    return Query(plan, win_length, hop, cast(Additive, measure.criterion), **wanted)

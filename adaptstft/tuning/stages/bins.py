@@ -57,7 +57,7 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
     layout = Layout.around(problem, typical)
     plane = _lay_out_plane(layout, log, first)
     exact = request.hop_mode == "time" or request.tune_shape or request.accuracy is None
-    exact |= request.window_mode == "fixed" or request.pieces is not None  # many signals keep no transforms
+    exact |= request.window_mode == "fixed" or request.shared is not None  # many signals keep no transforms
     sampling = _Sampling(None, 1) if exact else _interpolation(plane, log)
     share = problem.evaluator.energy_shares(
         plane.plan, min(base, float(plane.plan.mfft)), plane.positions, request.criterion

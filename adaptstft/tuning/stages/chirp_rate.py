@@ -1,9 +1,9 @@
-r"""Local chirp rates of a signal, and the window length that suits each.
+r"""Local chirp rates of a signal, and the window length for each rate.
 
 Around a component with the chirp rate ``c`` (in Hz/s) the frame of a Gaussian window of the standard deviation
 ``sigma``, as a function of time, has the complex variance ``1 / (1 / sigma**2 - 2j pi c)`` (exactly so for a linear
-chirp of constant amplitude). It is had from three transforms, with the window, the window times t, and times t
-squared; this is the modulation operator of the second-order synchrosqueezing transform [1]_.
+chirp of constant amplitude). It follows from three transforms, with the window, the window times t, and the window
+times t squared; this is the modulation operator of the second-order synchrosqueezing transform [1]_.
 
 The spectrogram of a chirp is narrowest for a Gaussian window with ``sigma = 1 / sqrt(2 pi |c|)`` [2]_.
 
@@ -30,27 +30,27 @@ from adaptstft.windows import Window
 _REACH = 4.0
 _HOP = 0.5
 _BLOCK = 1 << 20
-#: Rounds in which the window follows from the rate that it has shown.
+#: Number of times that the window is adapted to the measured rate.
 _ROUNDS = 3
 _POINTS = 4001
-#: In cycles per sample squared, so that the length of a tone is finite.
+#: Smallest rate in cycles per sample squared, so that the length for a tone is finite.
 _LEAST_RATE = 1e-100
 
 
 @dataclass(frozen=True)
 class ChirpRates:
-    """Typical chirp rate of each of a number of frames.
+    """Chirp rate of each frame.
 
     Attributes
     ----------
     positions : ndarray, shape (frames,)
-        Their times in samples.
+        Centres of the frames in samples.
     rates : ndarray, shape (frames,)
         Magnitude of the chirp rate in cycles per sample squared, the median over frequency weighted by energy.
     energy : ndarray, shape (frames,)
         Energy of each frame.
     sigma : float
-        Standard deviation of the window that has shown them, in samples.
+        Standard deviation of the window, in samples.
     """
 
     positions: Float64Array
@@ -63,7 +63,7 @@ class ChirpRates:
         return float(_weighted_median(self.rates[None], self.energy[None])[0])
 
     def at(self, positions: Float64Array) -> Float64Array:
-        """Return the rate at other times: the median, weighted by energy, of those within a window's reach."""
+        """Return the rate at other positions: the median, weighted by energy, of the frames within half a window."""
         reach = _REACH * self.sigma
         found = np.empty(positions.size)
         for i, time in enumerate(np.clip(positions, self.positions[0], self.positions[-1])):
@@ -73,7 +73,7 @@ class ChirpRates:
 
 
 def measure_rates(x: AnyArray, bounds: tuple[float, float]) -> ChirpRates:
-    """Measure chirp rates with a window that follows from them.
+    """Measure chirp rates with a window that is adapted to them.
 
     Parameters
     ----------
@@ -113,10 +113,10 @@ def gaussian_width(rate: float) -> float:
 
 
 def balanced_length(window: Window, rates: Float64Array) -> Float64Array:
-    """Length of windows that are spread as far by the chirp rate within them as by their own bandwidth.
+    """Return the window length at which the chirp rate spreads a component as much as the bandwidth of the window.
 
-    For a Gaussian window that is the length at which its standard deviation is `gaussian_width`. For others it is
-    where the root mean square duration of the window, times the rate, is its root mean square bandwidth.
+    The root mean square duration of the window times the rate equals its root mean square bandwidth. For a Gaussian
+    window the standard deviation is then `gaussian_width`.
     """
     u = np.linspace(-0.5, 0.5, _POINTS)
     energy = np.sum(window(u) ** 2)
@@ -127,7 +127,7 @@ def balanced_length(window: Window, rates: Float64Array) -> Float64Array:
 
 def _rates(x: AnyArray, sigma: float) -> ChirpRates:
     n = x.shape[1]
-    reach = min(int(np.ceil(_REACH * sigma)), (n - 1) // 2)  # frames that hang over the ends show those
+    reach = min(int(np.ceil(_REACH * sigma)), (n - 1) // 2)  # frames that reach over an end would measure the cut
     t = np.arange(-reach, reach + 1.0)
     windows: Float64Array = np.exp(-0.5 * (t / sigma) ** 2) * t ** np.arange(3.0)[:, None]
     starts = np.arange(0, n - t.size + 1, max(1, round(_HOP * sigma)))
@@ -142,7 +142,7 @@ def _rates(x: AnyArray, sigma: float) -> ChirpRates:
 
 
 def _frame_rates(frames: AnyArray, windows: Float64Array, mfft: int) -> tuple[Float64Array, Float64Array]:
-    """Rate and energy of frames, shape (channels, frames, samples)."""
+    """Return rate and energy of frames, shape (channels, frames, samples)."""
     transform = fft_lib.fft if np.iscomplexobj(frames) else fft_lib.rfft
     v0, v1, v2 = (np.moveaxis(transform(frames * w, mfft, axis=-1), 1, 0).reshape(frames.shape[1], -1) for w in windows)
     spread = v0 * v2 - v1**2
@@ -154,7 +154,7 @@ def _frame_rates(frames: AnyArray, windows: Float64Array, mfft: int) -> tuple[Fl
 
 
 def _weighted_median(values: Float64Array, weights: Float64Array) -> Float64Array:
-    """Median of each row; zero for a row without weight."""
+    """Return the weighted median of each row; zero for a row without weight."""
     order = np.argsort(values, axis=1)
     total = np.cumsum(np.take_along_axis(weights, order, axis=1), axis=1)
     place = np.argmax(total >= total[:, -1:] / 2, axis=1)

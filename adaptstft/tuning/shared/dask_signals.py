@@ -1,4 +1,4 @@
-"""A signal in chunks of Dask's: its stretches, and what `adaptstft.optimize` sums over."""
+"""A Dask array as one long signal: its stretches, and the sums over them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from adaptstft.common.optional import require
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_axis, as_index, as_inexact, check_finite_stretch, check_real
-from adaptstft.tuning.shared.pieces import Answer, Pieces, Question, Stretch, add_up, answer
+from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
+from adaptstft.tuning.shared.signals import SharedSignals, add_up
 
-#: Samples of a stretch at most, all channels together, unless Dask is configured otherwise.
+#: Largest number of samples of a stretch with all channels, unless set in the Dask configuration.
 _MOST = 1 << 22
 _SETTING = "adaptstft.stretch"
-#: Results that one task merges.
+#: Number of results that one task merges.
 _FAN_IN = 16
 
 
@@ -29,10 +30,12 @@ def dask_module(name: str = "") -> Any:
 
 
 def check_array(x: Any, axis: Any, *, onesided: bool = False) -> Any:
-    """Return a Dask array with time last, its type one that transforms take."""
+    """Return a Dask array with time last and a floating-point type."""
     da = dask_module("array")
     if not isinstance(x, da.Array):
-        raise TypeError(f"x must be a dask.array.Array, got {type(x).__name__}; transforms take others themselves")
+        raise TypeError(
+            f"x must be a dask.array.Array, got {type(x).__name__}; pass other arrays to the transform itself"
+        )
     if x.ndim == 0:
         raise ValueError("x must have at least one dimension, got a scalar")
     x = da.moveaxis(x, as_axis(axis, x.ndim), -1)
@@ -100,7 +103,7 @@ class _Trend:
 
 
 def _moments(block: AnyArray, low: int, n: int) -> tuple[AnyArray, AnyArray, float]:
-    """Return sums of samples and of their products with ``k``, and the largest magnitude."""
+    """Return the sums of the samples and of their products with ``k``, and the largest magnitude."""
     x = as_inexact("x", block)
     check_finite_stretch("x", x, low)
     k = _Trend(np.zeros(1), np.zeros(1), n).place(low, x.shape[1])
@@ -117,14 +120,14 @@ def _peak(block: AnyArray, low: int, trend: _Trend) -> float:
     return float(np.abs(trend.removed(as_inexact("x", block), low)).max())
 
 
-def _answer(
-    block: AnyArray, stretch: Stretch, trend: _Trend, peak: float, questions: tuple[Question, ...]
-) -> list[Answer]:
+def _partial_sums(
+    block: AnyArray, stretch: Stretch, trend: _Trend, peak: float, queries: tuple[Query, ...]
+) -> list[PartialSums]:
     x = trend.removed(as_inexact("x", block), stretch.first) / peak
-    return answer(replace(stretch, channels=x), questions)
+    return partial_sums(replace(stretch, channels=x), queries)
 
 
-class DaskPieces(Pieces):
+class DaskSignals(SharedSignals):
     """Sums over the stretches of a Dask array."""
 
     signals = 1
@@ -141,11 +144,11 @@ class DaskPieces(Pieces):
             raise ValueError("x has only one sample")
 
     def threads(self, workers: int | None) -> int:
-        """One for each task of Dask's, unless more are asked for."""
+        """Return one thread for each Dask task, unless `workers` is given."""
         return 1 if workers is None else count_workers(workers)
 
     def _blocks(self, halo: int) -> list[Any]:
-        """Return samples of every stretch and `halo` more on both sides, as tasks; the last ones are kept."""
+        """Return every stretch with `halo` samples more on both sides, as tasks; they are kept for the next call."""
         if self._kept[0] != halo:
             ends = [(max(a - halo, 0), min(b + halo, self.n)) for a, b in self.stretches]
             self._kept = halo, [samples(self.x, low, high) for low, high in ends]
@@ -172,20 +175,20 @@ class DaskPieces(Pieces):
             without = "" if detrend is None else f" once its trend is removed ({detrend=})"
             raise ValueError(f"x is silent{without}: no window is better than another")
 
-    def ask(self, questions: Sequence[Question], report: Callable[[float], None] = lambda _: None) -> list[Answer]:
-        """Ask the workers for every stretch, and add up where the answers are."""
+    def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
+        """Add the sums over all stretches, on the workers that computed them."""
         dask = dask_module()
-        reach = max(question.reach for question in questions)
-        halo = 1 << int(np.ceil(np.log2(reach + 2)))  # seldom another one, as tasks are made for each
+        reach = max(query.reach for query in queries)
+        halo = 1 << int(np.ceil(np.log2(reach + 2)))  # a power of two, as each halo needs new tasks
         name = uuid.uuid4().hex
-        asked = dask.delayed(tuple(questions), name=f"questions-{name}", traverse=False)
+        requested = dask.delayed(tuple(queries), name=f"queries-{name}", traverse=False)
         trend = dask.delayed(self.trend, name=f"trend-{name}", traverse=False)
         tasks = []
         for k, (block, (a, b)) in enumerate(zip(self._blocks(halo), self.stretches, strict=True)):
             stop = float(b) if b < self.n else np.inf
             stretch = Stretch(np.zeros((0, 0)), self.n, max(a - halo, 0), float(a), stop)
             given = dask.delayed(stretch, name=f"stretch-{k}-{name}", traverse=False)
-            tasks.append(dask.delayed(_answer, pure=False)(block, given, trend, self.peak, asked))
+            tasks.append(dask.delayed(_partial_sums, pure=False)(block, given, trend, self.peak, requested))
         (total,) = dask.compute(tree(dask.delayed, add_up, tasks))
         report(1.0)
         return list(total)
