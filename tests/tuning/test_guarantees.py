@@ -12,7 +12,7 @@ from adaptstft import criteria, kernels, windows
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.common_direction import common_descent, shortest
-from adaptstft.tuning.descent.multipliers import Excess, hold
+from adaptstft.tuning.descent.multipliers import Excess, minimise_within
 from adaptstft.tuning.penalties.coverage import coverage
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction, log_ratio, regular_ratio, smooth_log_ratio
 
@@ -111,7 +111,10 @@ def test_the_method_of_multipliers_finds_the_constrained_minimum():
     def solve(function, begin):
         return minimize(function, begin, jac=True, method="L-BFGS-B")
 
-    y, ended = hold(lambda y: (np.sum((y - target) ** 2), 2 * (y - target)), excess, solve, target, np.zeros(2))
+    def distance(y):
+        return np.sum((y - target) ** 2), 2 * (y - target)
+
+    y, ended = minimise_within(distance, excess, solve, target, np.zeros(2))
     assert excess(y).exact <= 0
     np.testing.assert_allclose(y, target / np.sqrt(5), atol=0.01)  # the margin is a hundredth
     assert ended.success and ended.nit > 2

@@ -10,6 +10,7 @@ import pytest
 import adaptstft
 from adaptstft import cli, datasets
 from adaptstft.tuning.result.recommendation import Recommendation
+from adaptstft.tuning.result.summary import summary_rows
 
 FS = 1000.0
 T = np.arange(2000) / FS
@@ -92,7 +93,7 @@ def test_saved_and_shown(tmp_path, modes):
         np.testing.assert_array_equal(getattr(again.recommended, name), getattr(res.recommended, name))
     np.testing.assert_array_equal(again.survey.lengths, res.survey.lengths)
     np.testing.assert_array_equal(again.survey.values, res.survey.values)
-    (row,) = [text for name, text in res._rows() if name == "recommended"]
+    (row,) = [text for name, text in summary_rows(res) if name == "recommended"]
     assert "samples, hop" in row and "nat" in row
 
 

@@ -1,4 +1,4 @@
-"""Adam within bounds, with a schedule that shortens its steps on a plateau: the baseline of gradient descents."""
+"""Adam within bounds, with a schedule that shortens its steps on a plateau, as a baseline for other optimisers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.optimize import OptimizeResult
 
 from adaptstft.common.typing import Float64Array
 
-#: Step in the optimiser's variables (logarithms of lengths), decay of the moments, and schedule.
+#: Default options: step in the optimiser's variables (logarithms of lengths), decay of the moments, and schedule.
 DEFAULTS: dict[str, Any] = {
     "lr": 0.05,
     "betas": (0.9, 0.999),
@@ -19,8 +19,9 @@ DEFAULTS: dict[str, Any] = {
     "patience": 10,
     "factor": 0.5,
 }
-#: An improvement below this, relative to the value, counts as none; below that step, relative to the first, it ends.
+#: Least improvement of the value, relative to it, that resets the schedule's patience.
 _THRESHOLD = 1e-6
+#: Step, relative to the first one, below which the descent ends.
 _LEAST_STEP = 1e-3
 _CONVERGED = {"success": True, "status": 0, "message": "CONVERGENCE: THE VALUE NO LONGER FALLS WITH THE SHORTEST STEPS"}
 _LIMIT = {"success": False, "status": 1, "message": "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"}
@@ -38,16 +39,16 @@ def adam(
     Parameters
     ----------
     objective : callable
-        ``objective(y) -> (value, slope)``.
+        ``objective(y) -> (value, gradient)``.
     start : ndarray, shape (m,)
-        Variables to begin from.
+        Variables at the start.
     bounds : sequence of (float, float)
         Range of each variable.
     callback : callable
         Called with the fields `x` and `fun` after each iteration; ``StopIteration`` ends the descent.
     options : mapping
-        Any of ``lr``, ``betas``, ``eps``, ``maxiter``, and of the schedule ``patience`` (iterations without an
-        improvement before the step is shortened) and ``factor`` (by which).
+        Any of ``lr``, ``betas``, ``eps``, ``maxiter``, and for the schedule ``patience`` (number of iterations without
+        an improvement before the step is shortened) and ``factor`` (ratio of the new step to the old one).
 
     Returns
     -------
@@ -66,20 +67,20 @@ def adam(
     >>> res.success, res.x
     (True, array([1.]))
     """
-    o = DEFAULTS | dict(options)
+    settings = DEFAULTS | dict(options)
     low, high = np.array(bounds, dtype=float).T
-    first_decay, second_decay = o["betas"]
+    first_decay, second_decay = settings["betas"]
     mean, square = np.zeros((2, start.size))
-    y, lr, best, stale = start, float(o["lr"]), np.inf, 0
+    y, lr, best, stale = start, float(settings["lr"]), np.inf, 0
     value, gradient = objective(y)
     ended, iteration = _LIMIT, 0
-    while iteration < o["maxiter"]:
+    while iteration < settings["maxiter"]:
         iteration += 1
-        # a slope against a bound must not gather momentum that would have to be undone later
+        # no momentum from a gradient against a bound: it would have to be undone later
         gradient = np.where(y <= low, np.minimum(gradient, 0), np.where(y >= high, np.maximum(gradient, 0), gradient))
         mean = first_decay * mean + (1 - first_decay) * gradient
         square = second_decay * square + (1 - second_decay) * gradient**2
-        rms = np.sqrt(square / (1 - second_decay**iteration)) + o["eps"]
+        rms = np.sqrt(square / (1 - second_decay**iteration)) + settings["eps"]
         y = np.clip(y - lr * mean / (1 - first_decay**iteration) / rms, low, high)
         value, gradient = objective(y)
         try:
@@ -88,9 +89,9 @@ def adam(
             break
         improved = not value >= best - _THRESHOLD * max(1.0, abs(best))
         best, stale = (value, 0) if improved else (best, stale + 1)
-        if stale > o["patience"]:
-            lr, stale = lr * o["factor"], 0
-        if lr < _LEAST_STEP * o["lr"]:
+        if stale > settings["patience"]:
+            lr, stale = lr * settings["factor"], 0
+        if lr < _LEAST_STEP * settings["lr"]:
             ended = _CONVERGED
             break
     return OptimizeResult(x=y, fun=value, nit=iteration, nfev=iteration + 1, **ended)

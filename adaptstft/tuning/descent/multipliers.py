@@ -1,4 +1,4 @@
-"""Minimisation under one inequality: the method of multipliers, and a way back to where it holds."""
+"""Minimisation under one inequality constraint: the method of multipliers, and bisection back to the constraint."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array
 
-#: Weight of the squared excess to begin with, and its growth where an iteration has not halved the excess.
+#: Weight of the squared excess at the start, and its growth if a round has not halved the excess.
 _WEIGHT, _GROWTH = 10.0, 4.0
 _MOST_ROUNDS = 10
-#: Aim below the limit, so that a round can end within it.
+#: Distance of the target from the limit, so that a round can end within the limit.
 _MARGIN = 0.01
+#: Number of bisections.
 _HALVINGS = 30
 
 
 @dataclass(frozen=True)
 class Excess:
-    """How far a point is beyond the limit.
+    """Excess of a point over the limit.
 
     Attributes
     ----------
     exact : float
-        What decides: the limit is kept if this is not positive.
+        The excess. The limit is kept if it is not positive.
     smooth : float
-        What a descent sees in its place.
+        A differentiable approximation, which the descent uses.
     gradient : ndarray
-        Slope of `smooth` in the variables.
+        Gradient of `smooth` in the variables.
     """
 
     exact: float
@@ -40,36 +41,39 @@ class Excess:
 Objective = Callable[[Float64Array], tuple[float, Float64Array]]
 
 
-def hold(
+def minimise_within(
     objective: Objective,
     excess: Callable[[Float64Array], Excess],
     solve: Callable[[Objective, Float64Array], Any],
     start: Float64Array,
     safe: Float64Array,
 ) -> tuple[Float64Array, Any]:
-    """Minimise `objective` where `excess` is not positive.
+    """Minimise `objective` under the constraint that `excess` is not positive, by the method of multipliers [1]_.
 
     Parameters
     ----------
     objective : callable
-        Value and slope.
+        Value and gradient at a point.
     excess : callable
-        By how much a point exceeds the limit.
+        Excess of a point over the limit.
     solve : callable
-        ``solve(objective, start)`` minimises within the bounds and returns the optimiser's result with its point `x`.
+        ``solve(objective, start)`` minimises within the bounds, and returns an OptimizeResult.
     start : ndarray
-        Where to begin, beyond the limit.
+        The start, beyond the limit.
     safe : ndarray
-        A point that keeps the limit.
+        A point within the limit.
 
     Returns
     -------
     point : ndarray
-        The best point found that keeps the limit.
-    ended : OptimizeResult
-        The last round's, with the iterations and evaluations of all.
+        The best point found within the limit.
+    result : OptimizeResult
+        The result of the last round, with the iterations and evaluations of all rounds.
+
+    References
+    ----------
+    .. [1] J. Nocedal, S. J. Wright, "Numerical Optimization", 2nd ed., Springer 2006, section 17.4.
     """
-    # Hestenes' and Powell's method of multipliers, see Nocedal & Wright, Numerical Optimization, section 17.4
     weight, multiplier, y = _WEIGHT, 0.0, start
     at = excess(y)
     nit = nfev = 0
@@ -81,35 +85,35 @@ def hold(
             point: Float64Array, offset: float = offset, weight: float = weight, multiplier: float = multiplier
         ) -> tuple[float, Float64Array]:
             value, gradient = objective(point)
-            here = excess(point)
-            push = max(0.0, multiplier + weight * (here.smooth + offset))
-            return value + (push**2 - multiplier**2) / (2 * weight), gradient + push * here.gradient
+            over = excess(point)
+            force = max(0.0, multiplier + weight * (over.smooth + offset))
+            return value + (force**2 - multiplier**2) / (2 * weight), gradient + force * over.gradient
 
-        ended = solve(penalised, y)
-        y, before = np.asarray(ended.x), at.exact
-        stopped = ended.get("status") == 99  # by a callback, with SciPy's status for that
-        nit, nfev = nit + int(ended.get("nit", 0)), nfev + int(ended.nfev)
+        result = solve(penalised, y)
+        y, before = np.asarray(result.x), at.exact
+        stopped = result.get("status") == 99  # SciPy's status if a callback stopped the optimiser
+        nit, nfev = nit + int(result.get("nit", 0)), nfev + int(result.nfev)
         at = excess(y)
         multiplier = max(0.0, multiplier + weight * (at.smooth + offset))
-        point = y if at.exact <= 0 else way_back(excess, y, safe)
-        found = objective(point)[0]
-        settled = at.exact <= 0 and abs(found - best[0]) <= 1e-6 * max(1.0, abs(found))
-        if found < best[0]:
-            best = (found, point)
+        point = y if at.exact <= 0 else bisect_to_limit(excess, y, safe)
+        value = objective(point)[0]
+        settled = at.exact <= 0 and abs(value - best[0]) <= 1e-6 * max(1.0, abs(value))
+        if value < best[0]:
+            best = (value, point)
         if settled or stopped:
             break
         if at.exact > 0.5 * before:
             weight *= _GROWTH
-    ended.update(nit=nit, nfev=nfev)
+    result.update(nit=nit, nfev=nfev)
     if settled:
-        ended.update(success=True, status=0, message="CONVERGENCE: NOTHING BETTER WITHIN THE LIMIT")
-    return best[1], ended
+        result.update(success=True, status=0, message="CONVERGENCE: NOTHING BETTER WITHIN THE LIMIT")
+    return best[1], result
 
 
-def way_back(
+def bisect_to_limit(
     excess: Callable[[Float64Array], Excess], y: Float64Array, safe: Float64Array, halvings: int = _HALVINGS
 ) -> Float64Array:
-    """Return the last point towards `y`, on the line from a safe one, that bisection finds within the limit."""
+    """Return the point within the limit that is nearest to `y` on the line from `safe` to `y`, by bisection."""
     inside, outside = 0.0, 1.0
     for _ in range(halvings):
         middle = (inside + outside) / 2
@@ -118,3 +122,7 @@ def way_back(
         else:
             outside = middle
     return np.asarray(safe + inside * (y - safe))
+
+
+#: The former names.
+hold, way_back = minimise_within, bisect_to_limit

@@ -1,1 +1,1 @@
-"""What `optimize` returns."""
+"""Results of tuning: fields, files, notes, flatness and recommended integer lengths."""

@@ -1,4 +1,4 @@
-"""Whether there was anything to find: flat surfaces, and signals that cannot be told from white noise."""
+"""Notes on criteria that are flat over the grid of lengths, and on signals that cannot be told from white noise."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, re
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
 
-#: A surface is flat if it varies by less than so many times what counts as equally good, over at least that range.
+#: A criterion is flat if it changes by less than `_FLAT` tolerances over a grid that spans a factor of `_FLAT_RANGE`.
 _FLAT = 5.0
 _FLAT_RANGE = 4.0
 
 
 def confidence_notes(request: Request, curve: Survey | None, rule: FramingRule, state: State) -> list[str]:
-    """Say if no window length is better than another, and whether that is because the signal is noise.
+    """Return notes if no window length is better than another, or if the signal cannot be told from noise.
 
     Parameters
     ----------
     request : Request
-        What was asked for.
+        The checked arguments of `optimize`.
     curve : Survey or None
-        The criterion against length, if there was a search.
+        The criterion against the length, if there was a search.
     rule : FramingRule
         Hop and FFT length for a window length.
     state : State
-        What was found.
+        The optimum.
 
     Returns
     -------
@@ -57,24 +57,23 @@ def confidence_notes(request: Request, curve: Survey | None, rule: FramingRule, 
 
 
 def noise_depth(request: Request, length: float, framing: Framing) -> float:
-    """Return by how many standard deviations a criterion of global scope is below its value for white noise.
+    """Return how many standard deviations a criterion of global scope is below its value for white noise.
 
-    Criteria without a theory of their own (functions of the user's, and those that sort) leave the question to
-    the default one.
+    For criteria without a theory (user losses, and criteria that sort), the default criterion is used.
     """
     x, plan = request.x, request.transform(framing.mfft)
     criterion = request.criterion if isinstance(request.criterion, Additive) else Renyi()
     frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
     view = comparable_view(criterion, positions, durations(positions, x.shape[1]), framing.mfft, None)
     whole = replace(criterion, scope="global", width=None, bands=None)
-    if criterion is not request.criterion:  # whatever the scale that a function of the user's sees
+    if criterion is not request.criterion:  # signals for user losses are not scaled
         x = x / abs(x).max()
     x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
     return white_noise(plan, x, whole, length, view).depth(value_of(plan, x, frames, whole, view))
 
 
 def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:
-    """Say if the criterion hardly changes over the grid of lengths."""
+    """Return a note if the criterion hardly changes over the grid of lengths."""
     low, high = float(curve.lengths[0]), float(curve.lengths[-1])
     change = float(np.ptp(curve.values))
     if high / low < _FLAT_RANGE or change > _FLAT * equally_good(criterion, float(curve.values.min())):

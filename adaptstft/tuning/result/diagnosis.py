@@ -1,4 +1,4 @@
-"""How sure a tuned optimum is: its flatness, and what the user should be told."""
+"""Flatness of a tuned optimum, and notes on bounds and on windows that are not continuous."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.variables.state import State
 from adaptstft.tuning.variables.variables import Variables
 
-#: What counts as equally good: in nats, or as a fraction of the value for criteria that are not logarithms.
+#: Increase of the criterion up to which lengths are equally good: in nats, or as a fraction of the value for criteria
+#: that are not logarithms.
 _TOLERANCE = 0.01
+#: First step in the log length, and the largest one.
 _FIRST_STEP = 0.1
 _WIDEST = np.log(64.0)
+#: Distance in log from a bound, within which a length is at the bound: between control points that are at a bound, a
+#: smooth surface is near it.
+_AT_BOUND = 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,15 +32,15 @@ class Sensitivity:
     Attributes
     ----------
     tolerance : float
-        By how much the criterion may exceed the optimum: 0.01 nat for criteria
-        that are logarithms, 1 % of the value for the others.
+        Increase of the criterion over the optimum up to which lengths are equally
+        good: 0.01 nat for criteria that are logarithms, 1 % of the value for the others.
     factors : (float, float)
-        All window lengths may be multiplied by anything in this range; those
-        that meet a bound stay there.
+        Range of factors for all window lengths within which the increase is below
+        `tolerance`. Lengths that reach a bound stay there.
     win_length : (float, float) or None
-        For one window length, the lengths in samples that this means.
+        Range of equally good lengths in samples, if there is one window length.
     curvature : float
-        Second derivative of the criterion in the logarithm of the length(s).
+        Second derivative of the criterion in the logarithm of the lengths.
 
     Examples
     --------
@@ -51,26 +56,36 @@ class Sensitivity:
 
 
 def equally_good(criterion: Criterion, value: float) -> float:
-    """By how much a criterion may exceed a value and still count as equally good."""
+    """Increase of a criterion over a value up to which it is equally good."""
     return _TOLERANCE if criterion.in_nats else _TOLERANCE * abs(value)
 
 
 def sensitivity(
     objective: Objective, state: State, value: float, bounds: tuple[float, float], *, one: bool
 ) -> Sensitivity:
-    """Measure how far all window lengths can be scaled before the criterion rises by the tolerance.
+    """Find the range of factors for all window lengths in which the criterion increases by less than the tolerance.
 
-    `value` is ``objective.comparable_value(state)``; `bounds` is the range of lengths; `one` tells
-    whether there is one length.
+    Parameters
+    ----------
+    objective : Objective
+        The criterion as a function of a state.
+    state : State
+        The optimum.
+    value : float
+        ``objective.comparable_value(state)``.
+    bounds : (float, float)
+        Range of the lengths in samples.
+    one : bool
+        True if there is one length.
     """
     low, high = bounds
     win_length = state.win_length
-    # lengths that meet a bound stay there while the others go on
-    reach_down = min(max(float(np.log(win_length.max() / low)), 0.0), _WIDEST)
-    reach_up = min(max(float(np.log(high / win_length.min())), 0.0), _WIDEST)
+    # lengths that reach a bound stay there while the others are scaled further
+    largest_down = min(max(float(np.log(win_length.max() / low)), 0.0), _WIDEST)
+    largest_up = min(max(float(np.log(high / win_length.min())), 0.0), _WIDEST)
     tolerance = equally_good(objective.criterion, value)
 
-    def rise(step: float) -> float:
+    def increase(step: float) -> float:
         scaled = replace(state, win_length=np.clip(win_length * np.exp(step), low, high))
         longest = int(np.ceil(scaled.win_length.max()))
         at = objective
@@ -79,45 +94,45 @@ def sensitivity(
             at = objective.with_plan(replace(objective.plan, mfft=mfft), objective.measure.neighbourhoods)
         return at.comparable_value(scaled) - value
 
-    down, bend_down = _reach(lambda s: rise(-s), reach_down, tolerance)
-    up, bend_up = _reach(rise, reach_up, tolerance)
+    down, curvature_down = _largest_step(lambda step: increase(-step), largest_down, tolerance)
+    up, curvature_up = _largest_step(increase, largest_up, tolerance)
     factors = (float(np.exp(-down)), float(np.exp(up)))
-    bends = [bend for bend in (bend_down, bend_up) if bend is not None]
+    curvatures = [curvature for curvature in (curvature_down, curvature_up) if curvature is not None]
     lengths = (float(win_length[0] * factors[0]), float(win_length[0] * factors[1])) if one else None
-    return Sensitivity(tolerance, factors, lengths, float(np.mean(bends)) if bends else 0.0)
+    return Sensitivity(tolerance, factors, lengths, float(np.mean(curvatures)) if curvatures else 0.0)
 
 
-def _reach(rise: Callable[[float], float], limit: float, tolerance: float) -> tuple[float, float | None]:
-    """Largest step with a rise below the tolerance, by parabolas through the optimum, and their bend."""
+def _largest_step(increase: Callable[[float], float], limit: float, tolerance: float) -> tuple[float, float | None]:
+    """Largest step with an increase below the tolerance, by parabolas through the optimum, and their curvature."""
     if limit < 1e-9:
         return 0.0, None
     step = min(_FIRST_STEP, limit)
     inside, outside = 0.0, np.inf
-    bend: float | None = None
+    curvature: float | None = None
     for _ in range(6):
-        height = rise(step)
-        bend = 2 * height / step**2 if bend is None else bend
+        height = increase(step)
+        curvature = 2 * height / step**2 if curvature is None else curvature
         if height <= tolerance:
             inside = step
             if step >= limit:
-                return limit, bend
+                return limit, curvature
         else:
             outside = step
         guess = step * np.sqrt(tolerance / height) if height > tolerance * 1e-4 else 4 * step
         if abs(guess / step - 1) < 0.02:
-            return float(min(guess, limit)), bend
+            return float(min(guess, limit)), curvature
         if not inside < guess < outside:
             guess = np.sqrt(max(inside, 0.3 * step) * outside) if np.isfinite(outside) else 4 * step
         step = float(min(guess, limit))
-    return float(inside if inside > 0 else step), bend
+    return float(inside if inside > 0 else step), curvature
 
 
-def notes(variables: Variables, state: State, found: Sensitivity, reason: str = "") -> list[str]:
-    """Say what the user should know about a result; `reason` explains the lower bound of the lengths."""
+def notes(variables: Variables, state: State, flatness: Sensitivity, reason: str = "") -> list[str]:
+    """Return notes on bounds, flatness and the window; `reason` explains the lower bound of the lengths."""
     texts: list[str] = []
     if variables.lengths_vary:
         texts += _bound_notes(state.win_length, variables.win_bounds, reason, one=variables.lengths.kind == "constant")
-        if found.factors[1] / found.factors[0] > 4:
+        if flatness.factors[1] / flatness.factors[0] > 4:
             texts.append("the criterion is flat: window lengths more than a factor 4 apart are equally good")
     window = state.window
     if window.end_value > 1e-3:
@@ -127,21 +142,17 @@ def notes(variables: Variables, state: State, found: Sensitivity, reason: str = 
     return texts
 
 
-#: Relative distance: a smooth surface comes near a bound between control points that are at it.
-_AT_BOUND = 1e-3
-
-
 def _bound_notes(win_length: Float64Array, bounds: tuple[float, float], reason: str, *, one: bool) -> list[str]:
     if bounds[0] == bounds[1]:
         return []
     texts = []
-    for side, bound, why in (("lower", bounds[0], reason), ("upper", bounds[1], "")):
+    for side, bound, explanation in (("lower", bounds[0], reason), ("upper", bounds[1], "")):
         at = np.abs(np.log(win_length / bound)) < _AT_BOUND
         if one and at[0]:
-            texts.append(f"the window length is at its {side} bound of {bound:g} samples{why}")
+            texts.append(f"the window length is at its {side} bound of {bound:g} samples{explanation}")
         elif not one and at.any():
             texts.append(
                 f"{int(at.sum())} of {win_length.size} window lengths are at their {side} bound of "
-                f"{bound:g} samples{why}"
+                f"{bound:g} samples{explanation}"
             )
     return texts

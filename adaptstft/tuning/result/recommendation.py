@@ -1,4 +1,4 @@
-"""Integer lengths and hops near a tuned optimum, for software that takes no others, and what they cost."""
+"""Integer window lengths and hops near a tuned optimum, for software that needs integers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Recommendation:
     Attributes
     ----------
     win_length : int or ndarray of int
-        Even window length(s) in samples, in the shape of the tuned ones.
+        Even window lengths in samples, in the shape of the tuned lengths.
     hop : int or ndarray of int
-        Time between frames in samples; of shape (p_num - 1,) where positions were tuned.
+        Time between frames in samples; shape (p_num - 1,) if positions were tuned.
     loss : float
-        By how much ``area_fun`` is larger with these than at the optimum, in nats where the criterion is a
-        logarithm; less than zero where rounding gains something.
+        Increase of ``area_fun`` with these values over the optimum, in nats if the criterion is a logarithm. It is
+        negative if rounding happens to improve the value.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def recommend(
     *,
     one: bool,
 ) -> Recommendation | None:
-    """Round lengths to even numbers and hops to integers within their bounds, the cheapest way.
+    """Round lengths to even numbers and hops to integers within their bounds, with the smallest loss.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ def recommend(
     hop : float
         Time between frames in samples.
     min_overlap : float or None
-        Least overlap of neighbours that regular frames must keep.
+        Least overlap of neighbouring windows, which regular frames must keep.
     one : bool
-        Whether there is one length, for which both neighbours are tried.
+        True if there is one length. Both even numbers next to it are then tried.
 
     Returns
     -------
@@ -99,19 +99,19 @@ def recommend(
 
 
 def _even_range(win_length: Float64Array, bounds: tuple[float, float], mfft: int) -> tuple[float, float] | None:
-    """Least and largest even length allowed; those given count as allowed."""
+    """Least and largest even length allowed; given lengths are allowed even outside the bounds."""
     low, high = min(bounds[0], float(win_length.min())), max(bounds[1], float(win_length.max()))
     evens = (float(2 * np.ceil(low / 2 - 1e-9)), float(2 * np.floor(min(high, float(mfft)) / 2 + 1e-9)))
     return evens if evens[0] <= evens[1] else None
 
 
 def _hops(hop: float) -> list[int]:
-    """Integers next to a hop, at least one sample."""
+    """Return the integers next to a hop, at least one sample."""
     return sorted({max(1, int(np.floor(hop + 1e-9))), max(1, int(np.ceil(hop - 1e-9)))})
 
 
 def _regular(state: State, win_length: Float64Array, step: int, hop: float, positions: Float64Array) -> State:
-    """Frames at `positions`, `step` apart, each with the lengths of the frame that was next to it."""
+    """Frames at `positions` with hop `step`; each has the lengths of the nearest frame of `state`."""
     if step == hop:
         return replace(state, win_length=win_length)
     middle = (state.positions[1:] + state.positions[:-1]) / 2

@@ -1,1 +1,1 @@
-"""What is tuned: window lengths, positions and shapes as variables of an optimiser."""
+"""Variables of the optimiser: window lengths, positions and window shapes."""

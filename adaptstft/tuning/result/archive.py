@@ -1,0 +1,157 @@
+"""File format of saved results: an ``.npz`` archive with arrays, and all other fields as JSON."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zipfile
+import zlib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from adaptstft import criteria, windows
+from adaptstft.common.typing import AnyArray
+from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+from adaptstft.tuning.result.diagnosis import Sensitivity
+from adaptstft.tuning.result.recommendation import Recommendation
+from adaptstft.tuning.tables.survey import Survey
+
+#: Version of the format. A file of another version is refused.
+_FORMAT = 4
+#: Exceptions that are raised when a damaged archive, or another kind of file, is read.
+_DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+#: Fields that are stored as arrays, unless they are None.
+_ARRAYS = ("win_length", "positions", "signal", "history", "x", "jac")
+#: Fields that are stored as JSON without a conversion.
+_PLAIN = (
+    "fun", "prices", "area_fun", "initial_area_fun", "hop", "nit", "nfev", "success", "status", "message", "starts",
+    "notes", "approximation", "backend", "detrend",
+)  # fmt: skip
+
+
+def save_result(result: OptimizeResult, path: Any) -> None:
+    """Write a result to a file; see ``TuningResult.save``."""
+    if result.sft.window.name == "callable" or result.criterion.name == "callable":
+        raise ValueError(
+            "a result with a function as window or criterion cannot be saved: give the window a name with "
+            "adaptstft.windows.register, and take a named criterion"
+        )
+    arrays = {name: result[name] for name in _ARRAYS if result[name] is not None}
+    if result.survey is not None:
+        arrays |= {"survey_lengths": result.survey.lengths, "survey_values": result.survey.values}
+    initial = result.initial
+    settings = {
+        "format": _FORMAT,
+        "sft": _transform_settings(result.sft),
+        "initial": {
+            **_transform_settings(initial),
+            "win_length": np.asarray(initial.win_length).tolist(),
+            "positions": None if initial.positions is None else initial.positions.tolist(),
+        },
+        "signals": result.signals,
+        "samples": result.samples,
+        "criterion": result.criterion.settings(),
+        "sensitivity": asdict(result.sensitivity),
+        "recommended": result.recommended and _to_lists(asdict(result.recommended)),
+        **{name: result[name] for name in _PLAIN},
+    }
+    with Path(_with_suffix(path)).open("wb") as file:
+        np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
+
+
+def load_fields(path: Any) -> dict[str, Any]:
+    """Read the fields of a result from a file; see `adaptstft.load`."""
+    if not Path(path).exists() and Path(_with_suffix(path)).exists():
+        path = _with_suffix(path)
+    arrays, settings = _read(path)
+    win_length: Any = arrays["win_length"] if arrays["win_length"].ndim else float(arrays["win_length"])
+    initial = settings["initial"]
+    initial_lengths, initial_positions = np.array(initial.pop("win_length")), initial.pop("positions")
+    if initial_positions is not None:
+        initial_positions = np.array(initial_positions)
+    return {
+        "sft": _transform(settings["sft"], arrays["win_length"], arrays.get("positions")),
+        "win_length": win_length,
+        "win_duration": win_length / settings["sft"]["fs"],
+        "initial": _transform(initial, initial_lengths, initial_positions),
+        "criterion": criteria.from_settings(settings["criterion"]),
+        "sensitivity": _sensitivity(settings["sensitivity"]),
+        "survey": Survey(arrays["survey_lengths"], arrays["survey_values"], None)
+        if "survey_lengths" in arrays
+        else None,
+        "recommended": settings["recommended"] and Recommendation(**_to_arrays(settings["recommended"])),
+        **{name: arrays.get(name) for name in ("positions", "signal")},
+        **{name: arrays[name] for name in ("history", "x", "jac")},
+        "signals": settings.get("signals", 1),
+        "samples": settings.get("samples", arrays["signal"].shape[-1] if "signal" in arrays else None),
+        **{name: settings[name] for name in _PLAIN},
+    }
+
+
+def _read(path: Any) -> tuple[dict[str, AnyArray], dict[str, Any]]:
+    """Read the arrays and the JSON fields of a file, and check its format."""
+    try:
+        with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        settings = json.loads(str(arrays.pop("settings")))
+        if settings["format"] != _FORMAT:
+            raise ValueError(f"its format is {settings['format']}, this version reads {_FORMAT}")
+    except FileNotFoundError:
+        raise
+    except _DAMAGED as exc:
+        raise ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc})") from exc
+    return arrays, settings
+
+
+def _with_suffix(path: Any) -> str:
+    text = str(path)
+    return text if text.endswith(".npz") else text + ".npz"
+
+
+def _transform_settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
+    return {
+        "window": sft.window.spec,
+        "fs": sft.fs,
+        "hop": sft.hop,
+        "fft_mode": sft.fft_mode,
+        "mfft": sft.mfft,
+        "max_length": sft.m_num,
+        "scale_to": sft.scaling,
+        "phase_shift": sft.phase_shift,
+    }
+
+
+def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArray | None) -> AdaptiveShortTimeFFT:
+    keywords = dict(settings)
+    window, fs, hop = keywords.pop("window"), keywords.pop("fs"), keywords.pop("hop", None)
+    return AdaptiveShortTimeFFT(windows.resolve(window), win_length, hop, fs, positions=positions, **keywords)
+
+
+def _sensitivity(settings: dict[str, Any]) -> Sensitivity:
+    pairs = {name: settings[name] and tuple(settings[name]) for name in ("factors", "win_length")}
+    return Sensitivity(**(settings | pairs))
+
+
+def _to_lists(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
+
+
+def _to_arrays(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: np.array(value) if isinstance(value, list) else value for name, value in values.items()}
