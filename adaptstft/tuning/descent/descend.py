@@ -12,7 +12,7 @@ from scipy.optimize import OptimizeResult, minimize
 from adaptstft.common.typing import Float64Array
 from adaptstft.tuning.descent.adam import adam
 from adaptstft.tuning.descent.common_direction import common_descent
-from adaptstft.tuning.descent.multipliers import Excess, hold, way_back
+from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit, minimise_within
 from adaptstft.tuning.descent.objective import Evaluation, Objective
 from adaptstft.tuning.variables.state import State
 from adaptstft.tuning.variables.variables import Variables
@@ -209,9 +209,9 @@ def _within_ratio(path: _Path, ended: OptimizeResult) -> Evaluation:
         return objective.excess(variables, y)
 
     if path.stopped:
-        return objective.evaluate(variables, way_back(excess, path.best.y, safe))
+        return objective.evaluate(variables, bisect_to_limit(excess, path.best.y, safe))
     nit, nfev = ended.nit, ended.nfev
-    within, again = hold(path.evaluate, excess, path.solve, path.best.y, safe)
+    within, again = minimise_within(path.evaluate, excess, path.solve, path.best.y, safe)
     ended.update(again)
     ended.update(nit=nit + again.nit, nfev=nfev + again.nfev)
     return objective.evaluate(variables, within)

@@ -38,13 +38,14 @@ class Excess:
     gradient: Float64Array
 
 
-Objective = Callable[[Float64Array], tuple[float, Float64Array]]
+#: Value and gradient at a point.
+ValueAndGradient = Callable[[Float64Array], tuple[float, Float64Array]]
 
 
 def minimise_within(
-    objective: Objective,
+    objective: ValueAndGradient,
     excess: Callable[[Float64Array], Excess],
-    solve: Callable[[Objective, Float64Array], Any],
+    solve: Callable[[ValueAndGradient, Float64Array], Any],
     start: Float64Array,
     safe: Float64Array,
 ) -> tuple[Float64Array, Any]:
@@ -122,7 +123,3 @@ def bisect_to_limit(
         else:
             outside = middle
     return np.asarray(safe + inside * (y - safe))
-
-
-#: The former names.
-hold, way_back = minimise_within, bisect_to_limit

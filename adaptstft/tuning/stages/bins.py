@@ -16,7 +16,7 @@ from adaptstft.engine.bins import bin_numbers
 from adaptstft.engine.operator import frame_bounds
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED
-from adaptstft.tuning.descent.multipliers import Excess, way_back
+from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Interpolated, Log, Run
 from adaptstft.tuning.problem import Layout, Problem
@@ -359,7 +359,7 @@ def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
             f"max_frame_ratio={most:g} cannot be kept: one window of {base:.4g} samples for all bins and "
             f"hop={plane.framing.hop:g} already have a ratio of {most * np.exp(at.exact):.4g}"
         )
-    y = way_back(excess, outcome.y, safe, _HALVINGS)
+    y = bisect_to_limit(excess, outcome.y, safe, _HALVINGS)
     evaluation, state = objective.evaluate(variables, y), variables.state(y)
     message = "BROUGHT BACK TOWARDS ONE LENGTH UNTIL THE FRAME BOUNDS KEPT THEIR RATIO"
     outcome = replace(

@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptstft.common.best_path import AllMoves, best_path
-from adaptstft.common.grids import GRID_RATIO as GRID_RATIO
-from adaptstft.common.grids import length_grid as length_grid
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import comparable_view, value_of
@@ -24,10 +22,7 @@ from adaptstft.criteria.scopes import FrameView, neighbourhood_values
 from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
-from adaptstft.tuning.tables.framing import SURVEY_HOP as SURVEY_HOP
-from adaptstft.tuning.tables.framing import Framing as Framing
-from adaptstft.tuning.tables.framing import FramingRule as FramingRule
-from adaptstft.tuning.tables.framing import regular_frames
+from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule, regular_frames
 
 #: Penalty in nats for a change of the length by a factor e between neighbourhoods that are one width apart.
 _PATH_STIFFNESS = 0.05

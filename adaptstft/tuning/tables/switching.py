@@ -179,7 +179,3 @@ class LengthTable:
         best = np.argmin(terms, axis=0)
         silent = np.all(np.isinf(terms), axis=0)
         return np.where(silent, chosen, best)
-
-
-#: The former name.
-Table = LengthTable

@@ -11,8 +11,6 @@ from scipy.interpolate import BSpline
 
 from adaptstft.common.typing import Float64Array, IntArray
 from adaptstft.criteria.bands import frequency_scale
-from adaptstft.tuning.penalties.variation import tilted_variation as tilted_variation
-from adaptstft.tuning.penalties.variation import total_variation as total_variation
 
 _DEGREE = 3
 
