@@ -37,10 +37,8 @@ def transform_task(seed):
 
 
 def tuning_task(seed):
-    mode = ("constant", "time")[seed % 2]
-    result = adaptstft.optimize(
-        chirp(30 + 5 * seed), 1000.0, window_mode=mode, starts=1, options={"maxiter": 5}, workers=2
-    )
+    mode, x = ("constant", "time")[seed % 2], chirp(30 + 5 * seed, 1000)
+    result = adaptstft.optimize(x, 1000.0, window_mode=mode, starts=1, options={"maxiter": 5}, workers=2)
     return np.ravel(result.win_length), result.fun, result.nfev
 
 

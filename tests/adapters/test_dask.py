@@ -106,8 +106,14 @@ def test_a_transform_is_as_large_as_its_part(x):
 CRITERIA = ["renyi", "hoyer", criteria.Shannon(scope="frame"), criteria.Kurtosis(scope="frame")]
 
 
-@pytest.mark.parametrize("criterion", CRITERIA, ids=["renyi", "hoyer", "shannon by frame", "kurtosis by frame"])
-@pytest.mark.parametrize("kind", transforms())
+@pytest.mark.parametrize(
+    ("kind", "criterion"),
+    [
+        pytest.param(kind, criterion, marks=pytest.mark.full if (i + j) % 3 else ())
+        for i, kind in enumerate(transforms())
+        for j, criterion in enumerate(CRITERIA)
+    ],
+)
 def test_value_and_grad(x, kind, criterion):
     sft = transforms()[kind]
     value, gradient = lazy.value_and_grad(sft, da.from_array(x, chunks=(1, 317)), criterion)
@@ -168,13 +174,13 @@ def same(a, b):
     return lengths and abs(a.fun - b.fun) <= ROUNDING and abs(a.area_fun - b.area_fun) <= ROUNDING
 
 
+@pytest.mark.parametrize("chunks", [(2, (13, 2000, 2987)), pytest.param((1, 600), marks=pytest.mark.full)])
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
 @pytest.mark.slow
-def test_tuning(mode):
+def test_tuning(mode, chunks):
     x = chirp()
     in_memory = adaptstft.optimize(x, 1000, **mode)
-    for chunks in ((1, 600), (2, (13, 2000, 2987))):
-        assert same(in_memory, adaptstft.optimize(da.from_array(x, chunks=chunks), 1000, **mode))
+    assert same(in_memory, adaptstft.optimize(da.from_array(x, chunks=chunks), 1000, **mode))
 
 
 @pytest.mark.slow

@@ -23,14 +23,21 @@ def has_device():
     return not config.ENABLE_CUDASIM and importlib.util.find_spec("cupy") is not None and cuda.is_available()
 
 
+ON_DEVICE = pytest.mark.skipif(not has_device(), reason="needs CuPy and a CUDA device")
+
+
 @pytest.mark.parametrize(
-    "simulated",
-    [True, pytest.param(False, marks=pytest.mark.skipif(not has_device(), reason="needs CuPy and a CUDA device"))],
+    ("simulated", "level"),
+    [
+        pytest.param(True, "--quick", id="some cases in the simulator"),
+        pytest.param(True, "--full", marks=pytest.mark.full, id="all cases in the simulator"),
+        pytest.param(False, "--full", marks=ON_DEVICE, id="all cases on a device"),
+    ],
 )
 @pytest.mark.slow
-def test_checks_pass(simulated):
+def test_checks_pass(simulated, level):
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": str(int(simulated))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(CHECKS)]
+    command = [sys.executable, "-m", "pytest", "-q", level, "-p", "no:cacheprovider", "-p", "no:xdist", str(CHECKS)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=CHECKS.parents[1])
     assert done.returncode == 0, done.stdout[-4000:]
     assert " passed" in done.stdout

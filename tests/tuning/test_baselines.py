@@ -1,5 +1,7 @@
 """Methods to compare with: they find what theory says, and are evaluated as the result of a descent is."""
 
+import functools
+
 import autograd.numpy as anp
 import numpy as np
 import pytest
@@ -26,6 +28,11 @@ def two_chirps():
     """A chirp of 10 Hz/s for two seconds, then one of 160 Hz/s."""
     t = T[:2000]
     return np.concatenate([chirp(10.0, t), chirp(160.0, t)])
+
+
+@functools.cache
+def tuned_two_chirps():
+    return adaptstft.optimize(two_chirps(), FS, window=("gaussian", 6), window_mode="time", hop=20)
 
 
 def typical(res, first, last):
@@ -85,7 +92,7 @@ def test_chirps_in_sequence(method):
     tolerance = {"chirp-rate": 0.06, "local-concentration": 0.25, "grid": 0.15}[method]
     assert typical(res, 700, 1400) == pytest.approx(best_gaussian(10.0), rel=tolerance)
     assert typical(res, 2400, 3600) == pytest.approx(best_gaussian(160.0), rel=tolerance)
-    tuned = adaptstft.optimize(two_chirps(), FS, window=("gaussian", 6), window_mode="time", hop=20)
+    tuned = tuned_two_chirps()
     assert res.area_fun < tuned.initial_area_fun
     assert tuned.area_fun <= res.area_fun + 5e-3
     assert [start["label"] for start in res.starts] == [method]
@@ -126,13 +133,13 @@ def brute_force(x, lengths, **options):
 @pytest.mark.slow
 def test_grid_is_a_loop_over_all_lengths(options):
     x = chirp(60.0, T[:1200])
-    lengths = np.arange(120, 300)
+    lengths = np.arange(150, 250)
     values = brute_force(x, lengths, **options)
-    res = adaptstft.optimize(x, FS, win_bounds=(119.2, 299.9), method="grid", **options)
+    res = adaptstft.optimize(x, FS, win_bounds=(149.2, 249.9), method="grid", **options)
     assert res.win_length == lengths[np.argmin(values)]
     assert res.area_fun == pytest.approx(min(values), rel=1e-12)
-    assert res.message == "the best of 180 integer lengths"
-    assert res.nfev >= 180
+    assert res.message == "the best of 100 integer lengths"
+    assert res.nfev >= 100
     np.testing.assert_array_equal(res.survey.lengths, lengths)
     np.testing.assert_allclose(res.survey.values, values, atol=2e-5)
 
@@ -201,7 +208,7 @@ def test_silent_stretches_follow_their_neighbours():
 )
 @pytest.mark.slow
 def test_adam_reaches_the_value_of_lbfgsb(modes, slack):
-    x = chirp(60.0, T[:1500]) + 0.05 * np.random.default_rng(0).standard_normal(1500)
+    x = chirp(60.0, T[:1000]) + 0.05 * np.random.default_rng(0).standard_normal(1000)
     tuned = adaptstft.optimize(x, FS, **modes)
     res = adaptstft.optimize(x, FS, method="adam", **modes)
     assert res.area_fun <= tuned.area_fun + slack
@@ -209,7 +216,7 @@ def test_adam_reaches_the_value_of_lbfgsb(modes, slack):
     assert len(res.history) == res.nit + 1
     lengths = np.atleast_1d(res.win_length)
     assert lengths.min() >= 16 - 1e-9
-    assert lengths.max() <= 750 + 1e-9
+    assert lengths.max() <= 500 + 1e-9
 
 
 def test_adam_keeps_bounds_and_says_how_it_ended():

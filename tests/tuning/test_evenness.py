@@ -110,7 +110,8 @@ def test_energy_cannot_be_hidden_where_tones_cancel(beat, criterion):
 
 def test_prices_are_what_fun_has_more_than_the_criterion():
     signal = adaptstft.datasets.chirps_in_sequence()
-    result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", hop=40, starts=1)
+    options = {"maxiter": 10}
+    result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", hop=40, starts=1, options=options)
     power = np.abs(result.sft.stft(signal.x - signal.x.mean())) ** 2
     assert 0 < result.prices < 0.1
     plain = adaptstft.optimize(

@@ -40,7 +40,7 @@ def test_what_was_compared_is_told():
 )
 @pytest.mark.slow
 def test_local_values_are_compared_in_the_same_neighbourhoods(modes):
-    x = CHIRP[:1200]
+    x = CHIRP[:700]
     res = adaptstft.optimize(x, FS, window="auto", options={"maxiter": 3}, **modes)
     first = adaptstft.optimize(x, FS, window=AUTO[0], options={"maxiter": 3}, **modes)
     assert res.criterion.width == first.criterion.width

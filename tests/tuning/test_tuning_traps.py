@@ -99,12 +99,11 @@ def test_a_line_search_that_fails_far_from_an_optimum_is_no_success():
 @pytest.mark.parametrize("modes", [{}, {"window_mode": "time"}], ids=str)
 @pytest.mark.slow
 def test_any_amplitude_that_a_double_holds(factor, modes):
-    plain, scaled = (
-        adaptstft.optimize(a * CHIRP, FS, options={"maxiter": 3}, starts=1, **modes) for a in (1.0, factor)
-    )
+    x = CHIRP[:1000]
+    plain, scaled = (adaptstft.optimize(a * x, FS, options={"maxiter": 3}, starts=1, **modes) for a in (1.0, factor))
     np.testing.assert_allclose(scaled.win_length, plain.win_length, rtol=1e-6)
     local = criteria.Renyi(scope="local", width=0.3)
-    values = [plain.sft.value_and_grad(a * CHIRP, local, wrt=())[0] for a in (1.0, factor)]
+    values = [plain.sft.value_and_grad(a * x, local, wrt=())[0] for a in (1.0, factor)]
     assert values[0] == pytest.approx(values[1], rel=1e-9)
 
 
@@ -122,7 +121,7 @@ def test_a_ramp_without_its_trend_is_silence():
 @pytest.mark.parametrize("bounds", [(50, 60), (2, 10)])
 @pytest.mark.parametrize("modes", [{"hop_mode": "time"}, {"hop_mode": "time", "window_mode": "time"}, {}], ids=str)
 def test_bounds_of_the_hop_are_kept(bounds, modes):
-    res = adaptstft.optimize(CHIRP, FS, hop_bounds=bounds, options={"maxiter": 5}, **modes)
+    res = adaptstft.optimize(CHIRP[:1500], FS, hop_bounds=bounds, options={"maxiter": 5}, **modes)
     steps = np.diff(res.positions)
     assert bounds[0] * (1 - 1e-9) <= steps.min() <= steps.max() <= bounds[1] * (1 + 1e-9)
 
