@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def few(name, cases):
-    """Return a sample of the cases. An even step would choose the same value of the innermost parameter again and again."""
+    """Return a sample of the cases. An even step would often choose the same value of the innermost parameter."""
     return cases if len(cases) <= _QUICK_CASES else random.Random(name).sample(cases, _QUICK_CASES)
 
 

@@ -1,14 +1,12 @@
 """`denoise`: what comes back, what it gains, what it refuses."""
 
-import importlib.resources
-
 import numpy as np
 import pytest
-from scipy.io import wavfile
+from recorded import heart, voice
 from scipy.signal import resample_poly
 
 import adaptstft
-from adaptstft import datasets, windows
+from adaptstft import windows
 from adaptstft.common.grids import length_grid
 from adaptstft.denoising.noise import measure_noise
 from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
@@ -33,29 +31,9 @@ def snr(clean, estimate):
     return 10 * np.log10(np.sum(clean**2) / np.sum((clean - estimate) ** 2))
 
 
-def best_hann(noisy, clean, noise_std):
-    """The best fixed Hann window at threshold 2, chosen with the clean signal in hand."""
-    lengths = length_grid(32, min(clean.size // 2, 16384))
-    fixed = {"mode": "wiener", "threshold": 2.0, "noise_std": noise_std}
-    return max(snr(clean, adaptstft.denoise(noisy, FS, win_length=float(m), **fixed)) for m in lengths)
-
-
 def resolution(std, n):
     """Standard deviation of the estimated risk of `n` samples with most coefficients at zero."""
     return std**2 * np.sqrt(2 / n)
-
-
-def voice():
-    """A spoken sentence, MIT licence."""
-    pytest.importorskip("amfm_decompy", reason="the recording is in AMFM_decompy, of the extra 'demo'")
-    with importlib.resources.as_file(importlib.resources.files("amfm_decompy") / "sample.wav") as path:
-        return wavfile.read(path)[1].astype(float)
-
-
-def heart():
-    data = pytest.importorskip("pywt.data", reason="the recording is in PyWavelets, of the extra 'demo'")
-    x = data.ecg().astype(float)
-    return x - x.mean()
 
 
 # ---------------------------------------------------------------------------------------
@@ -70,35 +48,6 @@ def test_noise_alone_comes_out_twenty_decibels_down(rng, mode, kind):
         x = x + 1j * rng.standard_normal(8000)
     y = adaptstft.denoise(x, FS, mode=mode)
     assert np.mean(np.abs(y) ** 2) < 0.01 * np.mean(np.abs(x) ** 2)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        pytest.param(voice, id="voice"),
-        pytest.param(heart, id="heart"),
-        pytest.param(lambda: datasets.piecewise_tones(noise_std=0).x, id="tones"),
-    ],
-)
-@pytest.mark.slow
-def test_default_surpasses_the_best_fixed_window_known_from_the_clean_signal(rng, make):
-    """Means over 0, 5 and 10 dB of noise of estimated level; the fixed window knows the level exactly."""
-    clean = make()
-    gains = []
-    for db in (0, 5, 10):
-        noisy, std = with_noise(clean, db, rng)
-        gains.append(snr(clean, adaptstft.denoise(noisy, FS)) - best_hann(noisy, clean, std))
-    assert np.mean(gains) > 0.3
-    assert min(gains) > -0.25
-
-
-@pytest.mark.slow
-def test_default_is_not_below_the_best_fixed_window_on_decays_with_clicks(rng):
-    """A window of one length is hard to surpass here, with clicks that are drowned by noise."""
-    clean = datasets.decaying_tones_with_clicks(noise_std=0).x
-    for db in (0, 5, 10):
-        noisy, std = with_noise(clean, db, rng)
-        assert snr(clean, adaptstft.denoise(noisy, FS)) > best_hann(noisy, clean, std) - 0.25
 
 
 @pytest.mark.slow

@@ -54,7 +54,11 @@ def test_failures_are_seen():
     assert "Got:\n    2" in failures(">>> 1 + 1\n3\n", "page")
 
 
-@pytest.mark.parametrize("name", PAGES)
+#: A page whose examples take as long as all others together.
+LONG = "guide/clicks_and_tones.rst"
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.full if name == LONG else ()) for name in PAGES])
 def test_page(name):
     need(SOURCES[name], ">>> ")
     assert failures(SOURCES[name], name) == ""
@@ -67,6 +71,7 @@ def test_script(name):
         exec(compile(SCRIPTS[name], name, "exec"), {})
 
 
+@pytest.mark.full  # every build of the documentation draws them
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure(name):
     from matplotlib import pyplot

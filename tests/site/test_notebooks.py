@@ -1,5 +1,7 @@
 """The figures that the notebooks on windows, positions and devices show."""
 
+import ast
+import importlib.util
 import os
 import subprocess
 import sys
@@ -8,7 +10,11 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pytest
-from notebook_runs import code_cells, run_notebook
+from notebook_runs import ROOT, code_cells, run_notebook
+
+import adaptstft
+
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 #: Runs the notebook on devices in Numba's simulator, where a thread of the device is one of the host: on 128 samples.
 SIMULATED = """
@@ -61,7 +67,7 @@ def no_display():
     pyplot.close("all")
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_windows():
     pytest.importorskip("pywt", reason="the recording is in PyWavelets, of the extra 'demo'")
     variables, _ = run_notebook("windows.ipynb")
@@ -76,7 +82,7 @@ def test_windows():
         assert np.all(np.array(variables["values"][name]) < constant - 0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_positions():
     pytest.importorskip("pywt", reason="the recording is in PyWavelets, of the extra 'demo'")
     variables, _ = run_notebook("positions.ipynb")
@@ -108,13 +114,13 @@ def test_devices():
         assert "tuned" not in variables
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_devices_in_the_simulator(tmp_path):
     root = Path(__file__).parents[2]
     script = tmp_path / "simulated.py"
     script.write_text(SIMULATED, encoding="utf-8")
     paths = [
-        str(root / "tests" / "site"),
+        str(root / "tests"),
         str(root / "tests" / "kernels"),
         str(root),
         *filter(None, [os.environ.get("PYTHONPATH")]),
@@ -123,6 +129,24 @@ def test_devices_in_the_simulator(tmp_path):
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     assert done.stdout.endswith("device: done\n")
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_names_of_the_package_exist(name):
+    """Most notebooks run with ``--full`` only; a name that is gone is found without running them."""
+    tree = ast.parse("\n".join("".join(cell["source"]) for cell in code_cells(name)))
+    names = 0
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "adaptstft":
+            module, wanted = importlib.import_module(node.module), [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "adaptstft":
+            module, wanted = adaptstft, [node.attr]
+        else:
+            continue
+        for one in wanted:
+            assert hasattr(module, one) or importlib.util.find_spec(f"{module.__name__}.{one}"), one
+            names += 1
+    assert names
 
 
 @pytest.mark.parametrize("name", ["windows.ipynb", "positions.ipynb", "gpu.ipynb"])

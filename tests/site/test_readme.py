@@ -44,7 +44,7 @@ def test_notebook_is_stored_without_output(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(NOTEBOOKS) - TESTED_ELSEWHERE))
-@pytest.mark.slow
+@pytest.mark.full
 def test_notebook_runs(name, no_display):
     _, printed = run_notebook(name)
     assert "win_length" in printed

@@ -147,36 +147,6 @@ def test_white_noise_has_no_best_length():
     assert any("cannot be told from white noise" in note for note in res.notes)
 
 
-@pytest.mark.parametrize("name", ["close tones and clicks", "pulses around a pair", "crossing chirps"])
-@pytest.mark.slow
-def test_tuned_lengths_against_random_starts_and_constants(optimum, name):
-    """All signals, and 64 starts and constants: ``python -m benchmarks.optimum``."""
-    found = optimum.compare(dict(optimum.signals())[name], starts=3, constants=8)
-    assert found.value <= found.best + 0.01 * abs(found.best)
-    assert found.value <= found.constant
-    # of 64 starts
-    assert 10 * found.evaluations <= 64 / 3 * found.random_evaluations
-
-
-@pytest.mark.parametrize("name", ["close tones and clicks", "beats, chirp, clicks", "pulses around a pair"])
-@pytest.mark.slow
-def test_long_windows_on_tones_and_short_ones_on_clicks_beat_every_constant(optimum, name):
-    """Where one length for all is an optimum too, which no switch of a single frame and no descent leaves."""
-    x = dict(optimum.signals())[name]
-    res = optimum.tune(x, workers=1)
-    assert res.fun < optimum.best_constant(x, res, points=16) - 0.2
-    assert res.success
-    clicks = np.flatnonzero(np.abs(x) > 5)
-    at = np.abs(res.positions[:, None] - clicks).min(axis=1) <= 40
-    tones = np.abs(res.positions[:, None] - clicks).min(axis=1) > 500
-    assert np.median(res.win_length[at]) < 160
-    assert np.median(res.win_length[tones]) > 800
-    # found before the descent, the ends included
-    first = res.starts[0]
-    assert first["label"] == "switched"
-    assert first["fun_start"] < res.fun + 0.05
-
-
 def _table(criterion, grid=3, frames=6):
     x = np.concatenate([np.zeros(40), [5.0], np.zeros(40), np.cos(0.9 * np.arange(120))])[None]
     plan = FramePlan(128, "onesided", "psd", kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from notebook_runs import run_notebook
 
+pytestmark = pytest.mark.full
 
-@pytest.mark.slow
+
 def test_gains_of_the_notebook():
     pytest.importorskip("amfm_decompy", reason="the recording is in AMFM_decompy, of the extra 'demo'")
     matplotlib.use("Agg")

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from notebook_runs import run_notebook
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture(scope="module")
 def notebook():
@@ -24,7 +26,6 @@ def summary(variables, name):
     return fixed, joint, kept
 
 
-@pytest.mark.slow
 def test_generated_signals(notebook):
     variables, printed = notebook
     assert "win_length" in printed
@@ -51,7 +52,6 @@ def real_task(variables, name):
     return summary(variables, name)
 
 
-@pytest.mark.slow
 def test_leaves(notebook):
     fixed, (from_shortest, from_longest), kept = real_task(notebook[0], "OSULeaf")
     assert fixed[0] < 0.7
@@ -63,7 +63,6 @@ def test_leaves(notebook):
     assert abs(per_frequency - kept) < 0.04
 
 
-@pytest.mark.slow
 def test_appliances_where_tuning_does_not_help(notebook):
     fixed, _, kept = real_task(notebook[0], "ACSF1")
     spread = np.mean(np.std(notebook[0]["fixed"]["ACSF1"], axis=0, ddof=1))
