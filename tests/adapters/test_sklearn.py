@@ -41,13 +41,22 @@ def tones():
 @parametrize_with_checks(
     [
         AdaptiveSpectrogram(),
-        AdaptiveSpectrogram(window_mode="frequency", pooling="max"),
         AdaptiveSpectrogram(criterion="separability", pooling=("mean", "std")),
+    ]
+)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.full
+@parametrize_with_checks(
+    [
+        AdaptiveSpectrogram(window_mode="frequency", pooling="max"),
         AdaptiveSpectrogram(criterion="separability", window_mode="frequency", control_points=2),
         AdaptiveSpectrogram(window_mode="fixed", win_length=2, log_floor=None, detrend=None),
     ]
 )
-def test_scikit_learn_checks(estimator, check):
+def test_scikit_learn_checks_of_other_settings(estimator, check):
     check(estimator)
 
 

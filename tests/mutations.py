@@ -1,0 +1,113 @@
+"""Break a copy of the package in many ways, one at a time, and report which tests find it.
+
+``python tests/mutations.py`` prints a line for each mutation of ``mutation_list.py``: the test of the default level that
+fails, or "only full" with the test that fails with ``--full``, or "NOT FOUND". The exit status is the number of
+mutations that the default level does not find.
+
+The tests that a mutation names run first. If they pass, the whole default level runs, and then ``--full``.
+``--only WORD`` takes the mutations whose file or description contains a word, ``--jobs N`` runs N at a time,
+``--json FILE`` keeps the results and continues from them, ``--list`` prints the mutations without running them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mutation_list import MUTATIONS, Mutation
+
+ROOT = Path(__file__).parents[1]
+#: What a run of the tests needs, relative to the root.
+NEEDED = ("adaptstft", "benchmarks", "docs", "notebooks", "tests", ".ci", ".github")
+#: Seconds after which a run counts as failed: a mutation may make a loop endless.
+TIMEOUT = 1800
+
+
+def copy_of_the_project(target: Path) -> None:
+    """Copy what the tests need, compiled kernels included."""
+    ignore = shutil.ignore_patterns("_build", "generated", ".hypothesis", "*.pyc")
+    for name in NEEDED:
+        shutil.copytree(ROOT / name, target / name, ignore=ignore)
+    for path in [*ROOT.glob("*.*"), ROOT / "Makefile", ROOT / "LICENSE"]:
+        if path.is_file():
+            shutil.copy2(path, target)
+
+
+def failed_test(folder: Path, *arguments: str) -> str | None:
+    """Run tests and return the first one that fails, or None."""
+    environment = os.environ | {"PYTHONPATH": str(folder), "CI": "1"}  # the same random cases in every run
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return "(no end)"
+    if done.returncode == 0:
+        return None
+    first = re.search(r"^(?:FAILED|ERROR) (\S+(?:\[.*?\])?)", done.stdout, re.MULTILINE)
+    return first[1] if first else f"(exit status {done.returncode})"
+
+
+def run(mutation: Mutation) -> tuple[str | None, str | None]:
+    """Return the test of the default level that finds a mutation, and that of the full level if it is needed."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_of_the_project(folder)
+        mutation.apply(folder / "adaptstft")
+        if mutation.file.startswith(("kernels", "common/typing")):  # Numba does not see changes of what a kernel calls
+            for compiled in (folder / "adaptstft").rglob("*.nb[ic]"):
+                compiled.unlink()
+        likely = [part if part.startswith("-") else f"tests/{part}" for part in mutation.tests.split()]
+        everything = ("-n", "2", "--dist", "worksteal")
+        found = failed_test(folder, *likely) or failed_test(folder, *everything)
+        return found, None if found else failed_test(folder, *everything, "--full")
+
+
+def text_of(mutation: Mutation, found: tuple[str | None, str | None]) -> str:
+    """Return the line of the table."""
+    default, full = found
+    result = default or (f"only full: {full}" if full else "NOT FOUND")
+    return f"| {mutation.file} | {mutation.why} | {result} |"
+
+
+def main() -> int:
+    """Run the mutations and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="take the mutations whose file or description contains this")
+    parser.add_argument("--jobs", type=int, default=1, help="mutations at a time")
+    parser.add_argument("--json", type=Path, help="file to keep results in and to go on from")
+    parser.add_argument("--list", action="store_true", help="print the mutations, run nothing")
+    options = parser.parse_args()
+    chosen = [m for m in MUTATIONS if options.only in m.file or options.only in m.why]
+    kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
+    if options.list:
+        print("\n".join(f"{m.file}: {m.why}" for m in chosen))
+        return 0
+    print("| file | change | found by |\n| --- | --- | --- |", flush=True)
+
+    def one(mutation: Mutation) -> bool:
+        key = f"{mutation.file}: {mutation.why}"
+        if key not in kept:
+            kept[key] = run(mutation)
+            if options.json:
+                options.json.write_text(json.dumps(kept, indent=1))
+        print(text_of(mutation, tuple(kept[key])), flush=True)
+        return kept[key][0] is None
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        missed = sum(pool.map(one, chosen))
+    print(f"\n{len(chosen) - missed} of {len(chosen)} are found by the default level")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
