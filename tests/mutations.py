@@ -1,7 +1,7 @@
 """Break a copy of the package in many ways, one at a time, and report which tests find it.
 
-``python tests/mutations.py`` prints a line for each mutation of ``mutation_list.py``: the test of the default level that
-fails, or "only full" with the test that fails with ``--full``, or "NOT FOUND". The exit status is the number of
+``python tests/mutations.py`` prints a line for each mutation of ``mutation_list.py``: the test of the default level
+that fails, or "only full" with the test that fails with ``--full``, or "NOT FOUND". The exit status is the number of
 mutations that the default level does not find.
 
 The tests that a mutation names run first. If they pass, the whole default level runs, and then ``--full``.
