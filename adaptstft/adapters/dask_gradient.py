@@ -141,7 +141,7 @@ def _parameter_gradient(
     ).gradients
     # the transform of one part may have positions where that of the whole signal has a hop
     hop = hop_gradient(part.first, d.positions) if "hop" in chosen else None
-    return replace(part.sft._gradient(set(chosen), part.first, d.win_length, d.positions, d.shape), hop=hop)
+    return replace(part.sft._gradient(set(chosen), part.first, d), hop=hop)
 
 
 def _signal_gradient(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -200,9 +199,7 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
             **requested_derivatives(chosen),
             lead_shape=layout.lead,
         )
-        d = result.gradients
-        gradient = self._gradient(chosen, layout.first, d.win_length, d.positions, d.shape)
-        return result.value, replace(gradient, x=layout.signal_like(d.data))
+        return result.value, self._signal_gradient(layout, chosen, result.gradients)
 
     def _frame_view(self, layout: SignalLayout, criterion: criteria.Criterion) -> FrameView:
         """Return the frames as a criterion needs them, with neighbourhoods for a local scope."""

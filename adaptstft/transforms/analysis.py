@@ -10,7 +10,8 @@ import numpy as np
 
 from adaptstft.common.device import is_device_array, to_host
 from adaptstft.common.typing import ComplexArray, FloatArray, Padding, Parameter
-from adaptstft.common.validation import as_index, as_inexact, as_signal, check_finite, check_option, check_tangents
+from adaptstft.common.validation import as_index, as_signal, check_option, check_tangents
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.operator import analyse, analyse_power, analysis_jvp, analysis_vjp, power_vjp
 from adaptstft.engine.padding import pad
 from adaptstft.transforms.axes import SignalLayout
@@ -42,6 +43,10 @@ class Analysis(ParameterDerivatives):
         channels = plan.kernels.asarray(channels)
         lead = signal.shape[:-1]
         return SignalLayout(plan, is_device_array(x), channels, frames, lead, n, axis, before, after, padding, first)
+
+    def _signal_gradient(self, layout: SignalLayout, chosen: set[str], gradients: Gradients) -> Gradient:
+        """Return the requested derivatives with respect to the parameters and the signal."""
+        return replace(self._gradient(chosen, layout.first, gradients), x=layout.signal_like(gradients.data))
 
     def stft(
         self,
@@ -155,13 +160,10 @@ class Analysis(ParameterDerivatives):
 
         def vjp(cotangent: Any, wrt: tuple[Parameter, ...] | None = None) -> Gradient:
             chosen = self._check_wrt(wrt)
-            g = as_inexact("cotangent", cotangent, device=layout.plan.kernels.xp is not np)
+            g = layout.cotangent(cotangent)
             if np.iscomplexobj(g):
                 raise TypeError("cotangent is complex, but a spectrogram is real")
-            check_finite("cotangent", g)
-            back = power_vjp(forward, layout.from_public(g, self.f_pts), **requested_derivatives(chosen))
-            gradient = self._gradient(chosen, layout.first, back.win_length, back.positions, back.shape)
-            return replace(gradient, x=layout.signal_like(back.data))
+            return self._signal_gradient(layout, chosen, power_vjp(forward, g, **requested_derivatives(chosen)))
 
         return layout.to_public(forward.power), vjp
 
@@ -197,12 +199,9 @@ class Analysis(ParameterDerivatives):
         """
         chosen = self._check_wrt(wrt)
         layout = self._signal_layout(x, None, None, k_offset, padding, axis)
-        g = as_inexact("cotangent", cotangent, device=layout.plan.kernels.xp is not np)
-        check_finite("cotangent", g)
-        g = layout.from_public(g, self.f_pts)
-        back = analysis_vjp(layout.plan, layout.channels, layout.frames, g, **requested_derivatives(chosen))
-        gradient = self._gradient(chosen, layout.first, back.win_length, back.positions, back.shape)
-        return replace(gradient, x=layout.signal_like(back.data))
+        g = layout.cotangent(cotangent)
+        gradients = analysis_vjp(layout.plan, layout.channels, layout.frames, g, **requested_derivatives(chosen))
+        return self._signal_gradient(layout, chosen, gradients)
 
     def jvp(
         self,
@@ -249,7 +248,7 @@ class Analysis(ParameterDerivatives):
         if "x" in tangents:
             if np.shape(tangents["x"]) != np.shape(x):
                 raise ValueError(f"tangents['x'] has shape {np.shape(tangents['x'])}, but x has shape {np.shape(x)}")
-            direction = self._signal_layout(tangents["x"], None, None, k_offset, padding, axis)
-            dx = direction.channels.astype(layout.channels.dtype)
-        motion = self._motion(tangents, layout.first, len(layout.frames))
-        return layout.to_public(analysis_jvp(layout.plan, layout.channels, layout.frames, dx, motion))
+            dx = self._signal_layout(tangents["x"], None, None, k_offset, padding, axis).channels
+            dx = dx.astype(layout.channels.dtype)
+        direction = self._direction(tangents, layout.first, len(layout.frames))
+        return layout.to_public(analysis_jvp(layout.plan, layout.channels, layout.frames, dx, direction))

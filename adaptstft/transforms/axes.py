@@ -6,16 +6,14 @@ The engine takes signals of shape (channels, samples) and returns transforms of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from adaptstft.common.device import is_device_array
 from adaptstft.common.typing import AnyArray
-from adaptstft.common.validation import as_index
-from adaptstft.engine.bins import BinFrames
-from adaptstft.engine.frames import Frames
-from adaptstft.engine.operator import Span
+from adaptstft.common.validation import as_index, as_inexact, check_finite
+from adaptstft.engine.operator import AnyFrames, Span
 from adaptstft.engine.padding import pad_adjoint
 from adaptstft.engine.plan import FramePlan
 
@@ -76,7 +74,7 @@ class SignalLayout:
     plan: FramePlan
     on_device: bool
     channels: AnyArray
-    frames: Frames | BinFrames
+    frames: AnyFrames
     lead: tuple[int, ...]
     n: int
     axis: int
@@ -90,15 +88,16 @@ class SignalLayout:
         spectra = _on_device_or_host(self.plan, spectra, self.on_device)
         return spectra_to_public(spectra, self.lead, self.axis)
 
-    def from_public(self, S: AnyArray, f_pts: int) -> AnyArray:
-        """Check the shape of a cotangent, and return it with the axes of the engine."""
-        p_num = len(self.frames)
+    def cotangent(self, cotangent: Any) -> AnyArray:
+        """Check a cotangent of the transform, and return it with the axes of the engine."""
+        G = _as_cotangent(self.plan, cotangent)
+        f_pts, p_num = self.plan.f_pts, len(self.frames)
         expected = [*self.lead, p_num]
         expected.insert(self.axis, f_pts)
-        if S.shape != tuple(expected):
-            raise ValueError(f"cotangent has shape {S.shape}, but the transform has shape {tuple(expected)}")
-        S = self.plan.kernels.xp.asarray(S)
-        return np.swapaxes(np.moveaxis(S, self.axis, -2).reshape(-1, f_pts, p_num), -1, -2)
+        if G.shape != tuple(expected):
+            raise ValueError(f"cotangent has shape {G.shape}, but the transform has shape {tuple(expected)}")
+        G = self.plan.kernels.xp.asarray(G)
+        return np.swapaxes(np.moveaxis(G, self.axis, -2).reshape(-1, f_pts, p_num), -1, -2)
 
     def signal_like(self, channels: AnyArray | None) -> AnyArray | None:
         """Return a gradient with respect to the channels in the shape of the signal; None if there is none."""
@@ -132,16 +131,14 @@ class SpectraLayout:
     plan: FramePlan
     on_device: bool
     channels: AnyArray
-    frames: Frames | BinFrames
+    frames: AnyFrames
     lead: tuple[int, ...]
     f_axis: int
     t_axis: int
     span: Span
 
     @classmethod
-    def of(
-        cls, plan: FramePlan, S: AnyArray, f_axis: int, t_axis: int, frames: Frames | BinFrames, span: Span
-    ) -> SpectraLayout:
+    def of(cls, plan: FramePlan, S: AnyArray, f_axis: int, t_axis: int, frames: AnyFrames, span: Span) -> SpectraLayout:
         """Lay out the transform ``S``."""
         on_device = is_device_array(S)
         channels, lead = spectra_to_channels(plan.kernels.xp.asarray(S), f_axis, t_axis)
@@ -156,14 +153,15 @@ class SpectraLayout:
         x = _on_device_or_host(self.plan, x, self.on_device)
         return signal_to_public(x, self.lead, self.f_axis, self.t_axis)
 
-    def from_public(self, x: AnyArray) -> AnyArray:
-        """Check the shape of a cotangent, and return it with the axes of the engine."""
+    def cotangent(self, cotangent: Any) -> AnyArray:
+        """Check a cotangent of the signal, and return it with the axes of the engine."""
+        g = _as_cotangent(self.plan, cotangent)
         expected = list(self.lead)
         expected.insert(self._time_axis, self.span.k1 - self.span.k0)
-        if x.shape != tuple(expected):
-            raise ValueError(f"cotangent has shape {x.shape}, but the signal has shape {tuple(expected)}")
-        x = self.plan.kernels.xp.asarray(x)
-        return np.moveaxis(x, self._time_axis, -1).reshape(len(self.channels), self.span.k1 - self.span.k0)
+        if g.shape != tuple(expected):
+            raise ValueError(f"cotangent has shape {g.shape}, but the signal has shape {tuple(expected)}")
+        g = cast(AnyArray, self.plan.kernels.xp.asarray(g))
+        return np.moveaxis(g, self._time_axis, -1).reshape(len(self.channels), self.span.k1 - self.span.k0)
 
     def spectra_like(self, spectra: AnyArray) -> AnyArray:
         """Return a gradient with respect to the channels with the axes of the transform."""
@@ -174,6 +172,12 @@ class SpectraLayout:
 
 def _on_device_or_host(plan: FramePlan, result: AnyArray, on_device: bool) -> AnyArray:
     return result if on_device else cast(AnyArray, plan.kernels.to_host(result))
+
+
+def _as_cotangent(plan: FramePlan, cotangent: Any) -> AnyArray:
+    array = as_inexact("cotangent", cotangent, device=plan.kernels.xp is not np)
+    check_finite("cotangent", array)
+    return array
 
 
 def check_axes(S: AnyArray, f_axis: int, t_axis: int, f_pts: int) -> tuple[int, int]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array, Parameter
 from adaptstft.common.validation import as_direction
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.jvp import Direction
 from adaptstft.transforms.geometry import TransformGeometry
 from adaptstft.transforms.gradient import Gradient, hop_gradient
@@ -30,18 +31,16 @@ class ParameterDerivatives(TransformGeometry):
             self._window.check_tunable()
         return chosen
 
-    def _gradient(
-        self, chosen: set[str], first: int, win_length: Float64Array, positions: Float64Array, shape: Float64Array
-    ) -> Gradient:
+    def _gradient(self, chosen: set[str], first: int, gradients: Gradients) -> Gradient:
         """Return the requested derivatives in the parameters, from those of the slices from `first` on."""
         hop = None
         if "hop" in chosen and self._hop is not None:
-            hop = hop_gradient(first, positions)
+            hop = hop_gradient(first, gradients.positions)
         return Gradient(
-            win_length=self._length_gradient(win_length) if "win_length" in chosen else None,
-            positions=positions if "positions" in chosen else None,
+            win_length=self._length_gradient(gradients.win_length) if "win_length" in chosen else None,
+            positions=gradients.positions if "positions" in chosen else None,
             hop=hop,
-            shape=shape if "shape" in chosen and self._window.shape else None,
+            shape=gradients.shape if "shape" in chosen and self._window.shape else None,
         )
 
     def _length_gradient(self, win_length: Float64Array) -> Float64Array:
@@ -50,8 +49,8 @@ class ParameterDerivatives(TransformGeometry):
             return np.asarray(win_length.sum()) if self._win_length.ndim == 0 else win_length
         return win_length.T if self._num_slice_lengths is not None else win_length.sum(axis=0)[:, np.newaxis]
 
-    def _motion(self, tangents: Mapping[str, Any], first: int, p_num: int) -> Direction | None:
-        """Return the motion of slices from `first` on in the direction `tangents`; None if no parameter moves."""
+    def _direction(self, tangents: Mapping[str, Any], first: int, p_num: int) -> Direction | None:
+        """Return the direction of the frames of slices from `first` on; None if `tangents` has no parameter."""
         if not set(tangents) & WINDOW_PARAMETERS:
             return None
         self._window.check_tunable()
@@ -62,8 +61,9 @@ class ParameterDerivatives(TransformGeometry):
             if self._hop is None:
                 raise ValueError("tangents has 'hop', but a transform made from positions has no hop")
             positions = positions + as_direction("hop", tangents["hop"], ()) * (first + np.arange(p_num))
-        n_shape = len(self._window.shape)
-        shape = as_direction("shape", tangents["shape"], (n_shape,)) if "shape" in tangents else np.zeros(0)
+        shape: Float64Array = np.zeros(0)
+        if "shape" in tangents:
+            shape = as_direction("shape", tangents["shape"], (len(self._window.shape),))
         size = (p_num, self.f_pts) if self.per_bin else (p_num,)
         return Direction(np.broadcast_to(win_length.T, size), positions, shape)
 

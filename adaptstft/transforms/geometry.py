@@ -21,7 +21,8 @@ from adaptstft.common.validation import (
     check_positive,
 )
 from adaptstft.engine.bins import BinFrames
-from adaptstft.engine.frames import Frames, make_frames
+from adaptstft.engine.frames import make_frames
+from adaptstft.engine.operator import AnyFrames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.slices import HopSlices
 from adaptstft.windows import Window, resolve
@@ -380,7 +381,7 @@ class TransformGeometry:
         corners = (*t, *f) if axes_seq == "tf" else (*f, *t)
         return cast(tuple[float, float, float, float], tuple(float(v) for v in corners))
 
-    def _frames(self, p0: int, p1: int, k_offset: int = 0) -> Frames | BinFrames:
+    def _frames(self, p0: int, p1: int, k_offset: int = 0) -> AnyFrames:
         """Return the frames of slices ``p0 <= p < p1``; sample 0 of the signal has the index `k_offset`."""
         win_length = self._win_length
         if self._num_slice_lengths is not None:

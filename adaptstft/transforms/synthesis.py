@@ -20,9 +20,16 @@ from adaptstft.common.validation import (
 )
 from adaptstft.engine import inverse
 from adaptstft.engine.bin_inverse import InverseInfo
-from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import Frames
-from adaptstft.engine.operator import Span, frame_bounds, is_invertible, synthesis_jvp, synthesis_vjp, synthesise
+from adaptstft.engine.operator import (
+    AnyFrames,
+    Span,
+    frame_bounds,
+    is_invertible,
+    synthesis_jvp,
+    synthesis_vjp,
+    synthesise,
+)
 from adaptstft.transforms.axes import SpectraLayout, check_axes
 from adaptstft.transforms.derivatives import WINDOW_PARAMETERS, ParameterDerivatives
 from adaptstft.transforms.gradient import Gradient
@@ -40,13 +47,13 @@ class Synthesis(ParameterDerivatives):
 
         With one window length and a hop, the answer holds for signals of any length.
         """
-        if self.per_bin:
-            return self._bins_invertible()
         p0, p1, positions = self._typical_slices()
         low, high = int(np.ceil(positions[0])), int(np.floor(positions[-1])) + 1
-        if high <= low:
-            return True
-        return is_invertible(self._plan, self._frames(p0, p1), low, high)
+        if self.per_bin:
+            if self._positions is None:  # the slices are all that touch the longest signal with p1 slices
+                low, high = 0, self._need_hop("invertible").longest_signal(p1)
+            high = max(high, low + 1)
+        return high <= low or is_invertible(self._plan, self._frames(p0, p1), low, high)
 
     def _typical_slices(self) -> tuple[int, int, Float64Array]:
         """Return a range of slices that is representative, and the positions that its windows must cover."""
@@ -61,15 +68,7 @@ class Synthesis(ParameterDerivatives):
         p1 = p0 + 2 * margin + 64
         return p0, p1, self._slice_positions(p0, p1)[margin:-margin]
 
-    def _bins_invertible(self) -> bool:
-        p0, p1, positions = self._typical_slices()
-        if self._positions is not None:
-            low, high = int(np.ceil(positions[0])), int(np.floor(positions[-1])) + 1
-        else:  # the slices are all that touch the longest signal with p1 slices
-            low, high = 0, self._need_hop("invertible").longest_signal(p1)
-        return is_invertible(self._plan, self._frames(p0, p1), low, max(high, low + 1))
-
-    def _signal_frames(self, n: int) -> Frames | BinFrames:
+    def _signal_frames(self, n: int) -> AnyFrames:
         """Return the frames of all slices for signals of `n` samples."""
         self._check_lengths(as_index("n", n, 1))
         return self._frames(*self.p_range(n))
@@ -314,18 +313,18 @@ class Synthesis(ParameterDerivatives):
         """
         chosen = self._check_wrt(wrt, "S")
         layout = self._spectra_layout(S, k0, k1, f_axis, t_axis, n)
-        g = as_inexact("cotangent", cotangent, device=layout.plan.kernels.xp is not np)
-        check_finite("cotangent", g)
-        wanted = {
-            "parameters": bool(chosen & WINDOW_PARAMETERS),
-            "shape": "shape" in chosen and bool(self._window.shape),
-        }
-        tol = _tolerance(tol, layout.channels)
-        back = synthesis_vjp(
-            layout.plan, layout.channels, layout.frames, layout.span, layout.from_public(g), tol, **wanted
+        gradients = synthesis_vjp(
+            layout.plan,
+            layout.channels,
+            layout.frames,
+            layout.span,
+            layout.cotangent(cotangent),
+            _tolerance(tol, layout.channels),
+            parameters=bool(chosen & WINDOW_PARAMETERS),
+            shape="shape" in chosen and bool(self._window.shape),
         )
-        gradient = self._gradient(chosen, self.p_min, back.win_length, back.positions, back.shape)
-        return replace(gradient, S=layout.spectra_like(cast(AnyArray, back.data)) if "S" in chosen else None)
+        gradient = self._gradient(chosen, self.p_min, gradients)
+        return replace(gradient, S=layout.spectra_like(cast(AnyArray, gradients.data)) if "S" in chosen else None)
 
     def istft_jvp(
         self,
@@ -374,13 +373,12 @@ class Synthesis(ParameterDerivatives):
         if "S" in tangents:
             if np.shape(tangents["S"]) != np.shape(S):
                 raise ValueError(f"tangents['S'] has shape {np.shape(tangents['S'])}, but S has shape {np.shape(S)}")
-            d_spectra = self._spectra_layout(tangents["S"], k0, k1, f_axis, t_axis, n).channels.astype(
-                layout.channels.dtype
-            )
-        motion = self._motion(tangents, self.p_min, layout.channels.shape[1])
+            d_spectra = self._spectra_layout(tangents["S"], k0, k1, f_axis, t_axis, n).channels
+            d_spectra = d_spectra.astype(layout.channels.dtype)
+        direction = self._direction(tangents, self.p_min, layout.channels.shape[1])
         tol = _tolerance(tol, layout.channels)
         return layout.to_public(
-            synthesis_jvp(layout.plan, layout.channels, layout.frames, layout.span, d_spectra, motion, tol)
+            synthesis_jvp(layout.plan, layout.channels, layout.frames, layout.span, d_spectra, direction, tol)
         )
 
 

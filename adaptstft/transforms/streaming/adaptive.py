@@ -9,9 +9,8 @@ import numpy as np
 from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.engine import inverse
-from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import Frames, make_frames
-from adaptstft.engine.operator import analyse
+from adaptstft.engine.operator import AnyFrames, analyse
 from adaptstft.engine.slices import HopSlices, ListedSlices
 from adaptstft.transforms.geometry import TransformGeometry
 from adaptstft.transforms.streaming.interface import BlockTransform
@@ -40,7 +39,7 @@ class _AdaptiveBlocks:
         else:
             self._slices, self.p_stop = sft._slices, None
 
-    def _frames(self, p0: int, p1: int, first: int = 0) -> Frames | BinFrames:
+    def _frames(self, p0: int, p1: int, first: int = 0) -> AnyFrames:
         """Return the frames of slices ``p0 <= p < p1`` of a signal that begins at sample `first`."""
         return self._sft._frames(p0, p1).moved(-first)
 
