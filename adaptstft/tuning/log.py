@@ -128,11 +128,16 @@ class Log:
         self.bar.update(0.4 * part, "searching a grid of window lengths")
 
     def each(self, starts: Sequence[_Start], run: Callable[[Log, _Start], _Result], threads: int) -> list[_Result]:
-        """Call ``run(log, start)`` for every start, each with a log of its own, on `threads` threads.
+        """Call ``run(log, start)`` for every start on `threads` threads, and record all in the order of the starts.
 
-        The logs are merged in the order of the starts. No further start is run once a callback has asked to stop.
+        No further start is run once a callback has asked to stop.
         """
         results: list[_Result] = []
+        if threads == 1:
+            for start in starts:
+                if not self.stopped:
+                    results.append(run(self, start))
+            return results
 
         def work(i: int) -> tuple[Log, list[_Result]]:
             branch = Log(self.bar, stopped=self.stopped)

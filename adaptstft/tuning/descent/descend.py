@@ -171,8 +171,19 @@ class _Path:
         self.begun, self.settled = len(self.history), False
         parts = self.objective.parts()
         if len(parts) == 1:
-            method = adam if self.optimiser.method == "adam" else _lbfgsb
-            ended = method(function, begin, bounds, self._on_iteration, options)
+            if self.optimiser.method == "adam":
+                ended = adam(function, begin, bounds, self._on_iteration, options)
+            else:
+                options = _DEFAULTS | options
+                ended = minimize(
+                    function,
+                    begin,
+                    jac=True,
+                    method="L-BFGS-B",
+                    bounds=bounds,
+                    callback=self._on_iteration,
+                    options=options,
+                )
             if self.settled:
                 ended.update(_SETTLED)
             return ended
@@ -215,18 +226,6 @@ def _within_ratio(path: _Path, ended: OptimizeResult) -> Evaluation:
     ended.update(again)
     ended.update(nit=nit + again.nit, nfev=nfev + again.nfev)
     return objective.evaluate(variables, within)
-
-
-def _lbfgsb(
-    function: Callable[[Float64Array], tuple[float, Float64Array]],
-    start: Float64Array,
-    bounds: list[tuple[float, float]],
-    callback: Callable[[OptimizeResult], None],
-    options: dict[str, Any],
-) -> OptimizeResult:
-    return minimize(
-        function, start, jac=True, method="L-BFGS-B", bounds=bounds, callback=callback, options=_DEFAULTS | options
-    )
 
 
 def _projected(at: Evaluation, variables: Variables) -> float:

@@ -20,7 +20,7 @@ from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import integer_lengths
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.stages.chirp_rate import balanced_length, measure_rates
-from adaptstft.tuning.stages.constant import Stage, comparable_value, run_constant
+from adaptstft.tuning.stages.constant import Stage, comparable_value, constant_problem, run_descent
 from adaptstft.tuning.stages.frames import run_frames, typical_length
 from adaptstft.tuning.tables.frame_lengths import best_frame_lengths
 from adaptstft.tuning.tables.survey import Survey
@@ -45,7 +45,8 @@ def search_constant(problem: Problem, log: Log) -> Stage:
         length = float(np.clip(balanced_length(request.window, np.array(rate)), *request.win_bounds))
         text = f"a chirp rate of {rate * request.fs**2:.4g} Hz/s"
     framing = problem.search_rule.tied(length)
-    run = run_constant(problem, log, request.method, np.asarray(length), framing, ended=_chosen(text))
+    objective, variables = constant_problem(problem, log, np.asarray(length), framing)
+    run = run_descent(problem, log, request.method, objective, variables, framing.hop, _chosen(text))
     return Stage(run, survey)
 
 

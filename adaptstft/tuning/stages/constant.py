@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,10 +55,10 @@ def tune_constant(problem: Problem, log: Log) -> Stage:
         only = request.win_bounds[0] if request.win_length is None else request.win_length
         return Stage(_run_given(problem, log, np.asarray(only)), None)
     if request.win_length is not None and request.starts == 1:
-        return Stage(_descend_tied(problem, log, "given", float(request.win_length)), None)
+        return Stage(_descend_tied(problem, log, ("given", float(request.win_length))), None)
     survey = survey_lengths(problem, log)
     starts = _starting_lengths(problem, survey)
-    runs = log.each(starts, lambda branch, start: _descend_tied(problem, branch, *start), problem.threads(len(starts)))
+    runs = log.each(starts, partial(_descend_tied, problem), problem.threads(len(starts)))
     return Stage(min(runs, key=lambda run: run.comparable), survey)
 
 
@@ -83,49 +84,47 @@ def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float
 def _run_given(problem: Problem, log: Log, win_length: Float64Array) -> Run:
     """Evaluate lengths that are given, in the framing for the longest."""
     framing = problem.rule.tied(float(win_length.max()))
-    return run_constant(problem, log, "given", win_length, framing, fixed=True)
+    objective, variables = constant_problem(problem, log, win_length, framing, fixed=True)
+    return run_descent(problem, log, "given", objective, variables, framing.hop)
 
 
-def _descend_tied(problem: Problem, log: Log, label: str, length: float) -> Run:
-    """Descend from a length, again and again while hop and FFT length are not those for the length found."""
-    rule = problem.search_rule
+def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
+    """Descend from a label and a length, again while hop and FFT length are not those for the length found."""
+    (label, length), rule = start, problem.search_rule
     framing = rule.tied(length)
-    run = run_constant(problem, log, label, np.asarray(length), framing)
-    for _ in range(_MOST_FRAMINGS - 1):
+    for attempt in range(_MOST_FRAMINGS):
+        name = label if attempt == 0 else f"{label}, continued"
+        objective, variables = constant_problem(problem, log, np.asarray(length), framing)
+        run = run_descent(problem, log, name, objective, variables, framing.hop)
         length = float(run.outcome.state.win_length[0])
         outgrown = length >= framing.mfft < problem.request.win_bounds[1]
         wanted = rule.tied(length)
         if log.stopped or wanted == framing or (not outgrown and rule.follows(framing, length)):
             break
         framing = wanted
-        run = run_constant(problem, log, f"{label}, continued", np.asarray(length), framing)
     return run
 
 
-def run_constant(
-    problem: Problem,
-    log: Log,
-    label: str,
-    win_length: Float64Array,
-    framing: Framing,
-    *,
-    fixed: bool = False,
-    ended: dict[str, Any] | None = None,
-) -> Run:
-    """Descend from one length, or with `fixed` keep the lengths given; with `ended` there is no descent."""
-    objective, variables = _constant_problem(problem, win_length, framing, fixed)
+def constant_problem(
+    problem: Problem, log: Log, win_length: Float64Array, framing: Framing, *, fixed: bool = False
+) -> tuple[Objective, Variables]:
+    """Return objective and variables of one length for all frames; with `fixed` of the lengths given.
+
+    The hop of a user loss, if it is tuned, starts at the best of a grid.
+    """
+    objective, variables = _prepare(problem, win_length, framing, fixed)
     if isinstance(variables.positions, TiedHop):
         hops = _best_hop(problem, log, objective, variables, variables.positions)
         win_length = np.full(hops.size, win_length.flat[0])
-        objective, variables = _constant_problem(problem, win_length, framing, fixed, hops)
-    return run_descent(problem, log, label, objective, variables, framing.hop, ended)
+        return _prepare(problem, win_length, framing, fixed, hops)
+    return objective, variables
 
 
 def comparable_value(problem: Problem, log: Log, length: float) -> float:
     """Return ``area_fun`` of one length, with the frames that a result would have."""
     log.nfev += 1
     framing = problem.search_rule.tied(length)
-    objective, variables = _constant_problem(problem, np.asarray(length), framing, fixed=False)
+    objective, variables = _prepare(problem, np.asarray(length), framing, fixed=False)
     return objective.comparable_value(variables.state(variables.start()))
 
 
@@ -156,7 +155,7 @@ def shape_of(problem: Problem, *, tuned: bool) -> Shape:
     return TunedShape(window) if tuned else FixedShape(window)
 
 
-def _constant_problem(
+def _prepare(
     problem: Problem, win_length: Float64Array, framing: Framing, fixed: bool, positions: Float64Array | None = None
 ) -> tuple[Objective, Variables]:
     """Return objective and variables of one length for all frames; of fixed lengths, one for each frame."""
