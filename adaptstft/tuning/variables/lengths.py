@@ -70,8 +70,16 @@ class Lengths(Protocol):
         """Value and gradient of a term that is minimised beside the objective."""
 
 
+class _NoPenalty:
+    """Lengths without a penalty of their own."""
+
+    def penalty(self, z: Float64Array) -> tuple[float, Float64Array]:
+        """Return zero."""
+        return 0.0, np.zeros(z.size)
+
+
 @dataclass(frozen=True)
-class FixedLengths:
+class FixedLengths(_NoPenalty):
     """Window lengths that are not tuned.
 
     Attributes
@@ -115,13 +123,9 @@ class FixedLengths:
         """Return no gradient."""
         return np.zeros(0)
 
-    def penalty(self, z: Float64Array) -> tuple[float, Float64Array]:
-        """Return zero."""
-        return 0.0, np.zeros(0)
-
 
 @dataclass(frozen=True)
-class OneLength:
+class OneLength(_NoPenalty):
     """One window length for all frames.
 
     Attributes
@@ -165,10 +169,6 @@ class OneLength:
     def natural_gradient(self, z: Float64Array, d_win_length: Float64Array) -> Float64Array:
         """Gradient in the length."""
         return np.asarray(d_win_length.sum(keepdims=True))
-
-    def penalty(self, z: Float64Array) -> tuple[float, Float64Array]:
-        """Return zero."""
-        return 0.0, np.zeros(1)
 
 
 @dataclass(frozen=True)

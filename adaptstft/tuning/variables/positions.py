@@ -67,8 +67,16 @@ class Positions(Protocol):
         """Gradient in `natural`, given the gradient in the positions."""
 
 
+class _EqualWeights:
+    """Frames that count alike in the criterion."""
+
+    def weights(self, positions: Float64Array) -> Float64Array:
+        """Return ones."""
+        return np.ones(positions.size)
+
+
 @dataclass(frozen=True)
-class FixedPositions:
+class FixedPositions(_EqualWeights):
     """Positions that are not tuned.
 
     Attributes
@@ -97,10 +105,6 @@ class FixedPositions:
         """Return the positions and the window lengths unchanged."""
         return self.positions, win_length
 
-    def weights(self, positions: Float64Array) -> Float64Array:
-        """Return ones."""
-        return np.ones(positions.size)
-
     def adjoint(
         self,
         z: Float64Array,
@@ -122,7 +126,7 @@ class FixedPositions:
 
 
 @dataclass(frozen=True)
-class TiedHop:
+class TiedHop(_EqualWeights):
     """Regular frames at one tuned hop; the variable is the logarithm of the hop as a fraction of the window length.
 
     All windows have one length. The number of frames follows from the hop.
@@ -164,10 +168,6 @@ class TiedHop:
         positions = np.arange(frame_count(self.n, hop)) * hop
         return positions, np.full(positions.size, win_length.flat[0])
 
-    def weights(self, positions: Float64Array) -> Float64Array:
-        """Return ones."""
-        return np.ones(positions.size)
-
     def adjoint(
         self,
         z: Float64Array,
@@ -191,8 +191,28 @@ class TiedHop:
         return _hop_gradient(d_positions)
 
 
+class _TunedPositions:
+    """Positions that are tuned, each with one variable for the hop from the frame before; the first one is fixed."""
+
+    vary: ClassVar[bool] = True
+    positions: Float64Array
+
+    @property
+    def size(self) -> int:
+        """Number of hops."""
+        return self.positions.size - 1
+
+    def natural(self, positions: Float64Array) -> Float64Array:
+        """Return the positions."""
+        return positions
+
+    def natural_gradient(self, d_positions: Float64Array) -> Float64Array:
+        """Gradient in the positions."""
+        return d_positions
+
+
 @dataclass(frozen=True)
-class FreePositions:
+class FreePositions(_EqualWeights, _TunedPositions):
     """Positions that are tuned without guarantees; each variable is a hop relative to the mean hop at the start.
 
     The first frame stays in its position.
@@ -207,12 +227,6 @@ class FreePositions:
 
     positions: Float64Array
     hop_bounds: tuple[float, float]
-    vary: ClassVar[bool] = True
-
-    @property
-    def size(self) -> int:
-        """Number of hops."""
-        return self.positions.size - 1
 
     def start(self, lengths: Lengths) -> Float64Array:
         """Return the hops relative to their mean, within their bounds."""
@@ -227,10 +241,6 @@ class FreePositions:
         """Return the positions, and the window lengths unchanged."""
         return _after_hops(self.positions, z * _mean_hop(self.positions)), win_length
 
-    def weights(self, positions: Float64Array) -> Float64Array:
-        """Return ones."""
-        return np.ones(positions.size)
-
     def adjoint(
         self,
         z: Float64Array,
@@ -242,17 +252,9 @@ class FreePositions:
         """Gradient in the relative hops, and `d_win_length` unchanged."""
         return _after_hops_adjoint(d_positions) * _mean_hop(self.positions), d_win_length
 
-    def natural(self, positions: Float64Array) -> Float64Array:
-        """Return the positions."""
-        return positions
-
-    def natural_gradient(self, d_positions: Float64Array) -> Float64Array:
-        """Gradient in the positions."""
-        return d_positions
-
 
 @dataclass(frozen=True)
-class GuardedPositions:
+class GuardedPositions(_TunedPositions):
     """Positions that are tuned with guarantees: hops within bounds, overlapping windows, frames over the whole span.
 
     Each frame counts in the criterion for its duration. The first and the last frame stay in their positions.
@@ -273,12 +275,6 @@ class GuardedPositions:
     positions: Float64Array
     hop_bounds: tuple[float, float]
     min_overlap: float
-    vary: ClassVar[bool] = True
-
-    @property
-    def size(self) -> int:
-        """Number of hops."""
-        return self.positions.size - 1
 
     @property
     def _hops(self) -> GuardedHops:
@@ -316,14 +312,6 @@ class GuardedPositions:
         d_positions = d_positions + durations_adjoint(state.positions, self.n, d_durations)
         d_z, d_shortest = self._hops.adjoint(z, _shortest(state.win_length), _after_hops_adjoint(d_positions))
         return d_z, d_win_length + _shortest_adjoint(state.win_length, d_shortest)
-
-    def natural(self, positions: Float64Array) -> Float64Array:
-        """Return the positions."""
-        return positions
-
-    def natural_gradient(self, d_positions: Float64Array) -> Float64Array:
-        """Gradient in the positions."""
-        return d_positions
 
 
 def _mean_hop(positions: Float64Array) -> float:
