@@ -1,4 +1,4 @@
-"""Notes on white noise and flat surfaces: none missing, none false."""
+"""Notes on white noise and flat criteria: no note is missing, and no note is wrong."""
 
 import autograd.numpy as anp
 import numpy as np
@@ -49,7 +49,7 @@ SIGNALS = {
 
 
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=SIGNALS)
-def test_signals_are_no_noise(signal):
+def test_signals_are_not_taken_for_noise(signal):
     assert sum(is_noise(adaptstft.optimize(signal(np.random.default_rng(s)), FS, **QUICK)) for s in range(4)) == 0
 
 
@@ -57,7 +57,7 @@ def test_signals_are_no_noise(signal):
     ("n", "kind"), [(200, float), (1000, float), (4000, float), (2000, complex)], ids=["200", "1000", "4000", "complex"]
 )
 @pytest.mark.slow
-def test_white_noise_is_told(n, kind):
+def test_white_noise_is_noted(n, kind):
     assert sum(is_noise(adaptstft.optimize(noise(s, n, kind), FS)) for s in range(12)) == 12
 
 
@@ -66,7 +66,7 @@ def test_white_noise_is_told(n, kind):
     [*criteria.names(), lambda P: anp.sum(anp.sqrt(P)) / anp.sqrt(anp.sum(P))],
     ids=[*criteria.names(), "callable"],
 )
-def test_white_noise_is_told_by_every_criterion(criterion):
+def test_white_noise_is_noted_with_every_criterion(criterion):
     named = isinstance(criterion, str)
     hop = {} if named else {"hop": 50}
     found = [is_noise(adaptstft.optimize(noise(s, 2000), FS, criterion=criterion, **QUICK, **hop)) for s in range(3)]
@@ -89,7 +89,7 @@ def test_white_noise_is_told_by_every_criterion(criterion):
     ],
     ids=str,
 )
-def test_white_noise_is_told_in_every_mode(modes):
+def test_white_noise_is_noted_in_every_mode(modes):
     assert is_noise(adaptstft.optimize(noise(5, 1500), FS, **(QUICK | modes)))
 
 
@@ -102,12 +102,12 @@ def test_channels_and_scale_do_not_matter(scale):
 def test_other_distributions_of_white_noise():
     rng = np.random.default_rng(0)
     assert all(is_noise(adaptstft.optimize(rng.uniform(-1, 1, 4000), FS, **QUICK)) for _ in range(3))
-    # single samples of heavy tails are events, which short windows do show best
+    # single large samples of a heavy-tailed distribution are events, for which short windows are best
     assert not is_noise(adaptstft.optimize(rng.standard_t(2, 4000), FS, **QUICK))
 
 
-def test_the_answer_is_right_where_there_is_no_note():
-    """Down to where a chirp cannot be told from noise, its length is found."""
+def test_the_length_is_right_where_there_is_no_note():
+    """At every noise level either the best length for a chirp is found, or the note is there."""
     best = adaptstft.optimize(np.cos(2 * np.pi * (100 * T + 30 * T**2)), FS).win_length
     told = 0
     for snr in (-20, -15, -10, -5):
@@ -119,12 +119,12 @@ def test_the_answer_is_right_where_there_is_no_note():
     assert 3 <= told <= 6
 
 
-def test_nothing_tuned_nothing_noted():
+def test_there_is_no_note_if_nothing_is_tuned():
     assert adaptstft.optimize(noise(0, 1000), FS, window_mode="fixed", win_length=100).notes == []
     assert not is_noise(adaptstft.optimize(noise(0, 1000), FS, win_bounds=(100, 100)))
 
 
-def test_a_flat_surface_is_told():
+def test_a_flat_criterion_is_noted():
     res = adaptstft.optimize(noise(1, 20_000), FS, win_bounds=(64, 600))
     (note,) = [note for note in res.notes if note.startswith("the criterion is flat: it changes by only")]
     assert note.endswith("nat from 64 to 600 samples")

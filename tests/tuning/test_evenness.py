@@ -1,4 +1,4 @@
-"""The price of windows that count the signal unevenly: its value, its slopes, and the cheat it closes."""
+"""Penalty on windows that count the signal unevenly: value, gradients, and the degenerate optima that it prevents."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_overlap_is_the_weighted_sum_of_squared_windows(signal, window):
     assert evenness.evaluate(w, win_length, positions).value == pytest.approx(evenness.penalty(overlap)[0], rel=1e-12)
 
 
-def test_equal_lengths_cost_nothing_and_jumps_do(signal):
+def test_the_penalty_is_zero_for_equal_lengths_and_large_for_jumps(signal):
     hann = windows.resolve("hann")
     evenness = Evenness.of_signal(signal, HOP, 160.0)
     assert evenness.evaluate(hann, np.full(51, 160.0), TIMES).value < 1e-6
@@ -54,31 +54,31 @@ def test_equal_lengths_cost_nothing_and_jumps_do(signal):
     assert evenness.evaluate(hann, jumping, TIMES).value > 10 * gentle
 
 
-@pytest.mark.parametrize("what", ["win_length", "positions", "shape"])
+@pytest.mark.parametrize("parameter", ["win_length", "positions", "shape"])
 @pytest.mark.parametrize("window", [("kaiser", 8.6), ("tukey", 0.5)], ids=str)
-def test_slopes_are_those_of_differences(signal, window, what):
+def test_gradients_are_those_of_difference_quotients(signal, window, parameter):
     w, (win_length, positions) = windows.resolve(window), uneven()
     evenness = Evenness.of_signal(signal, HOP, 400.0)
     gradients = evenness.evaluate(w, win_length, positions, shape=True)
     direction = np.random.default_rng(6).standard_normal(win_length.size)
 
     def value(step):
-        if what == "shape":
+        if parameter == "shape":
             return evenness.evaluate(w.with_shape((w.shape[0] + step,)), win_length, positions).value
         moved = (
             (win_length + step * direction, positions)
-            if what == "win_length"
+            if parameter == "win_length"
             else (win_length, positions + step * direction)
         )
         return evenness.evaluate(w, *moved).value
 
     h = 1e-4
     expected = (8 * (value(h) - value(-h)) - (value(2 * h) - value(-2 * h))) / (12 * h)
-    found = gradients.shape[0] if what == "shape" else getattr(gradients, what) @ direction
+    found = gradients.shape[0] if parameter == "shape" else getattr(gradients, parameter) @ direction
     assert found == pytest.approx(expected, rel=2e-5, abs=1e-9)
 
 
-def test_a_hole_has_a_finite_price(signal):
+def test_the_penalty_on_a_hole_is_finite(signal):
     far = np.array([0.0, 999.0])
     found = Evenness.of_signal(signal, HOP, 160.0).evaluate(windows.resolve("hann"), np.full(2, 50.0), far)
     assert np.isfinite(found.value) and found.value > 2
@@ -100,15 +100,15 @@ def largest_jump(result):
 @pytest.mark.parametrize("criterion", ["renyi", "shannon", "kurtosis", "stankovic", "lp", "hoyer"])
 def test_energy_cannot_be_hidden_where_tones_cancel(beat, criterion):
     settings = {"window_mode": "time", "hop": 25, "win_bounds": (60, 1500), "criterion": criterion, "starts": 1}
-    cheated = adaptstft.optimize(beat, 1000.0, evenness=0, smoothness=0, **settings)
-    honest = adaptstft.optimize(beat, 1000.0, **settings)
-    assert largest_jump(cheated) > 0.35  # the cheat is there
-    assert cheated.area_fun < honest.area_fun
-    assert largest_jump(honest) < 0.03
-    assert honest.win_length.min() > 1400  # what resolves both tones
+    unpenalised = adaptstft.optimize(beat, 1000.0, evenness=0, smoothness=0, **settings)
+    penalised = adaptstft.optimize(beat, 1000.0, **settings)
+    assert largest_jump(unpenalised) > 0.35  # without the penalty lengths alternate
+    assert unpenalised.area_fun < penalised.area_fun
+    assert largest_jump(penalised) < 0.03
+    assert penalised.win_length.min() > 1400  # long enough to resolve both tones
 
 
-def test_prices_are_what_fun_has_more_than_the_criterion():
+def test_prices_are_the_difference_of_fun_and_the_criterion():
     signal = adaptstft.datasets.chirps_in_sequence()
     options = {"maxiter": 10}
     result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", hop=40, starts=1, options=options)
@@ -124,7 +124,7 @@ def test_prices_are_what_fun_has_more_than_the_criterion():
 
 
 def test_the_hop_follows_the_shortest_windows_in_time():
-    """A crackle after a tone: the best single length would leave too few frames for it."""
+    """A crackle follows a tone: the hop for the best single length would be too large for its short windows."""
     t = np.arange(4000) / 1000
     rng = np.random.default_rng(2)
     x = np.where(t < 2, np.cos(2 * np.pi * 100 * t), 0.0) + 0.003 * rng.standard_normal(t.size)
@@ -138,7 +138,7 @@ def test_the_hop_follows_the_shortest_windows_in_time():
 
 
 def test_by_default_clicks_between_tones_have_short_windows():
-    """The hop of one length for all, from which no single frame departs, would leave no room for them."""
+    """The hop for one length would be too large, and at this length no switch of a single frame improves the value."""
     signal = datasets.close_tones_and_clicks()
     result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", starts=1, options={"maxiter": 20})
     clicks = (result.positions > 1700) & (result.positions < 2300)
@@ -159,6 +159,6 @@ def test_by_default_clicks_between_tones_have_short_windows():
     ],
     ids=["negative", "one-length", "bins", "baseline"],
 )
-def test_evenness_is_refused_where_it_means_nothing(settings, message):
+def test_evenness_is_refused_where_no_lengths_of_frames_or_positions_are_tuned(settings, message):
     with pytest.raises(ValueError, match=message):
         adaptstft.optimize(np.arange(500.0) % 7, 1000.0, **settings)

@@ -1,4 +1,4 @@
-"""Integer lengths and hops, and the curve that was searched: what they cost, and where they are shown."""
+"""Recommended integer lengths and hops, the curve of the search, and where both are shown."""
 
 import json
 from dataclasses import replace
@@ -18,59 +18,59 @@ CHIRP = np.cos(2 * np.pi * (60 * T + 40 * T**2)) + 0.1 * np.random.default_rng(3
 
 
 def evaluated(win_length, hop, **options):
-    """``area_fun`` of a length and a hop that are kept as they are."""
+    """``area_fun`` of a fixed length and hop."""
     return adaptstft.optimize(CHIRP, FS, window_mode="fixed", win_length=win_length, hop=hop, **options).area_fun
 
 
 @pytest.mark.parametrize(
     "options", [{}, {"criterion": "shannon"}, {"criterion": "hoyer"}, {"hop": 21.3, "mfft": 512}, {"hop": 20}], ids=str
 )
-def test_the_loss_is_what_evaluation_gives(options):
+def test_the_loss_is_the_increase_of_area_fun(options):
     res = adaptstft.optimize(CHIRP, FS, **options)
-    found = res.recommended
-    assert isinstance(found.win_length, int) and isinstance(found.hop, int)
-    assert found.win_length % 2 == 0
-    assert abs(found.win_length - res.win_length) <= 2
-    assert abs(found.hop - res.hop) < 1
+    recommended = res.recommended
+    assert isinstance(recommended.win_length, int) and isinstance(recommended.hop, int)
+    assert recommended.win_length % 2 == 0
+    assert abs(recommended.win_length - res.win_length) <= 2
+    assert abs(recommended.hop - res.hop) < 1
     same = {"criterion": res.criterion, "mfft": res.sft.mfft}
-    loss = evaluated(found.win_length, found.hop, **same) - res.area_fun
-    assert found.loss == pytest.approx(loss, abs=1e-12)
+    loss = evaluated(recommended.win_length, recommended.hop, **same) - res.area_fun
+    assert recommended.loss == pytest.approx(loss, abs=1e-12)
     others = [
         evaluated(length, hop, **same)
         for length in (2 * np.floor(res.win_length / 2), 2 * np.ceil(res.win_length / 2))
         for hop in {np.floor(res.hop), np.ceil(res.hop)}
     ]
-    assert res.area_fun + found.loss == pytest.approx(min(others), abs=1e-12)
-    assert abs(found.loss) < 1e-2
+    assert res.area_fun + recommended.loss == pytest.approx(min(others), abs=1e-12)
+    assert abs(recommended.loss) < 1e-2
 
 
 def test_a_length_for_each_frame():
     res = adaptstft.optimize(CHIRP, FS, window_mode="time", hop=20, options={"maxiter": 10})
-    found = res.recommended
-    assert found.win_length.shape == res.win_length.shape
-    assert np.all(found.win_length % 2 == 0)
-    assert found.hop == 20
-    assert abs(found.loss) < 1e-2
-    loss = evaluated(found.win_length, 20, criterion=res.criterion, mfft=res.sft.mfft) - res.area_fun
-    assert found.loss == pytest.approx(loss, abs=1e-9)
+    recommended = res.recommended
+    assert recommended.win_length.shape == res.win_length.shape
+    assert np.all(recommended.win_length % 2 == 0)
+    assert recommended.hop == 20
+    assert abs(recommended.loss) < 1e-2
+    loss = evaluated(recommended.win_length, 20, criterion=res.criterion, mfft=res.sft.mfft) - res.area_fun
+    assert recommended.loss == pytest.approx(loss, abs=1e-9)
 
 
 def test_tuned_positions_become_integer_hops():
     res = adaptstft.optimize(CHIRP, FS, hop_mode="time", hop=20, options={"maxiter": 10})
-    found = res.recommended
-    assert found.hop.shape == (res.positions.size - 1,)
-    assert found.hop.dtype.kind == "i"
-    np.testing.assert_allclose(np.cumsum(found.hop), res.positions[1:], atol=0.5)
-    assert np.shape(found.win_length) == np.shape(res.win_length)
+    recommended = res.recommended
+    assert recommended.hop.shape == (res.positions.size - 1,)
+    assert recommended.hop.dtype.kind == "i"
+    np.testing.assert_allclose(np.cumsum(recommended.hop), res.positions[1:], atol=0.5)
+    assert np.shape(recommended.win_length) == np.shape(res.win_length)
 
 
 @pytest.mark.parametrize("mode", ["frequency", "time-frequency"])
 def test_a_length_for_each_bin(mode):
     res = adaptstft.optimize(CHIRP[:800], FS, window_mode=mode, hop=20.5, options={"maxiter": 3})
-    found = res.recommended
-    assert np.all(found.win_length % 2 == 0)
-    assert found.hop in (20, 21)
-    assert abs(found.loss) < 0.05
+    recommended = res.recommended
+    assert np.all(recommended.win_length % 2 == 0)
+    assert recommended.hop in (20, 21)
+    assert abs(recommended.loss) < 0.05
 
 
 def test_bounds_and_overlap_are_kept():
@@ -84,7 +84,7 @@ def test_bounds_and_overlap_are_kept():
 
 
 @pytest.mark.parametrize("modes", [{}, {"window_mode": "time"}, {"hop_mode": "time"}], ids=str)
-def test_saved_and_shown(tmp_path, modes):
+def test_recommendation_and_survey_are_saved_and_shown(tmp_path, modes):
     res = adaptstft.optimize(CHIRP, FS, hop=20, options={"maxiter": 3}, **modes)
     res.save(tmp_path / "tuned")
     again = adaptstft.load(tmp_path / "tuned")
@@ -122,7 +122,7 @@ def test_the_command_line_reports_it(capsys, tmp_path):
     assert report["window"] in ("hann", "blackman", ["kaiser", 8.6], ["gaussian", 6.0])
 
 
-# ------------------------------------------------------------------ the picture
+# ------------------------------------------------------------------ picture of the criterion
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from adaptstft.engine.frames import durations, durations_adjoint, frame_count
-from adaptstft.tuning.hop_ratio import best_hop_ratio, hop_loss
-from adaptstft.tuning.penalties.variation import total_variation
 from adaptstft.tuning.variables.control_grid import ControlGrid
 from adaptstft.tuning.variables.lengths import FixedLengths, FrameLengths, OneLength, SurfaceLengths
 from adaptstft.tuning.variables.positions import FixedPositions, FreePositions, GuardedPositions, TiedHop
@@ -237,27 +235,3 @@ def test_durations_add_up_and_their_adjoint(rng):
     g, d = rng.standard_normal(12), 1e-5 * rng.standard_normal(12)
     rough = g @ (durations(positions + d, N) - durations(positions - d, N)) / 2
     assert durations_adjoint(positions, N, g) @ d == pytest.approx(rough, rel=1e-6)
-
-
-@pytest.mark.parametrize("ratio", [0.1, 0.21, 0.37])
-@pytest.mark.parametrize("window", ["hann", "blackman", ("tukey", 0.6)])
-def test_gradient_of_the_hop_loss(window, ratio):
-    window = resolve(window)
-    step = 1e-6
-    rough = (hop_loss(window, ratio * np.exp(step))[0] - hop_loss(window, ratio * np.exp(-step))[0]) / (2 * step)
-    assert hop_loss(window, ratio)[1] == pytest.approx(rough, rel=1e-4, abs=1e-8)
-
-
-def test_best_hop_ratio_is_the_minimum():
-    hann = resolve("hann")
-    best = best_hop_ratio(hann, (0.02, 0.5))
-    assert all(hop_loss(hann, ratio)[0] >= hop_loss(hann, best)[0] for ratio in np.linspace(0.02, 0.5, 400))
-
-
-def test_total_variation(rng):
-    win_length = rng.uniform(100, 200, 9)
-    d = 1e-5 * rng.standard_normal(9)
-    rough = (total_variation(win_length + d)[0] - total_variation(win_length - d)[0]) / 2
-    assert total_variation(win_length)[1] @ d == pytest.approx(rough, rel=1e-6)
-    assert total_variation(np.full(5, 3.0))[0] == pytest.approx(0, abs=1e-15)
-    assert total_variation(win_length)[0] == pytest.approx(np.mean(np.abs(np.diff(np.log(win_length)))), abs=1e-3)
