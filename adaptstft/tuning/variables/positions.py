@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from adaptstft.tuning.variables.state import State
 
 #: Range of the variables of `GuardedPositions`, in which the logistic function is not yet constant.
 _LOGIT_BOUNDS = (-12.0, 12.0)
+
+Pair: TypeAlias = tuple[Float64Array, Float64Array]
 
 
 class Positions(Protocol):
@@ -44,20 +46,16 @@ class Positions(Protocol):
     def bounds(self) -> list[tuple[float, float]]:
         """Return the range of each variable."""
 
-    def frames(self, z: Float64Array, win_length: Float64Array) -> tuple[Float64Array, Float64Array]:
+    def frames(self, z: Float64Array, win_length: Float64Array) -> Pair:
         """Return the positions in samples, and the window lengths of the frames there."""
 
     def weights(self, positions: Float64Array) -> Float64Array:
         """Return the weight of each frame in the criterion."""
 
-    def adjoint(
-        self,
-        z: Float64Array,
-        state: State,
-        d_win_length: Float64Array,
-        d_positions: Float64Array,
-        d_weights: Float64Array,
-    ) -> tuple[Float64Array, Float64Array]:
+    def with_weights(self, positions: Float64Array, d_positions: Float64Array, d_weights: Float64Array) -> Float64Array:
+        """Gradient in the positions, `d_positions`, plus the part through the weights of the frames."""
+
+    def adjoint(self, z: Float64Array, state: State, d_win_length: Float64Array, d_positions: Float64Array) -> Pair:
         """Gradient in the variables, and `d_win_length` with the part that the positions add to it."""
 
     def natural(self, positions: Float64Array) -> Float64Array:
@@ -73,6 +71,10 @@ class _EqualWeights:
     def weights(self, positions: Float64Array) -> Float64Array:
         """Return ones."""
         return np.ones(positions.size)
+
+    def with_weights(self, positions: Float64Array, d_positions: Float64Array, d_weights: Float64Array) -> Float64Array:
+        """Return `d_positions`: the weights do not depend on the positions."""
+        return d_positions
 
 
 @dataclass(frozen=True)
@@ -101,18 +103,11 @@ class FixedPositions(_EqualWeights):
         """Return no bounds."""
         return []
 
-    def frames(self, z: Float64Array, win_length: Float64Array) -> tuple[Float64Array, Float64Array]:
+    def frames(self, z: Float64Array, win_length: Float64Array) -> Pair:
         """Return the positions and the window lengths unchanged."""
         return self.positions, win_length
 
-    def adjoint(
-        self,
-        z: Float64Array,
-        state: State,
-        d_win_length: Float64Array,
-        d_positions: Float64Array,
-        d_weights: Float64Array,
-    ) -> tuple[Float64Array, Float64Array]:
+    def adjoint(self, z: Float64Array, state: State, d_win_length: Float64Array, d_positions: Float64Array) -> Pair:
         """Return no gradient, and `d_win_length` unchanged."""
         return np.zeros(0), d_win_length
 
@@ -162,20 +157,13 @@ class TiedHop(_EqualWeights):
         """Return the logarithms of the bounds of the ratio."""
         return [(np.log(self.ratios[0]), np.log(self.ratios[1]))]
 
-    def frames(self, z: Float64Array, win_length: Float64Array) -> tuple[Float64Array, Float64Array]:
+    def frames(self, z: Float64Array, win_length: Float64Array) -> Pair:
         """Return regular positions over the signal, and the window length repeated for each of them."""
         hop = self._hop(z, win_length)
         positions = np.arange(frame_count(self.n, hop)) * hop
         return positions, np.full(positions.size, win_length.flat[0])
 
-    def adjoint(
-        self,
-        z: Float64Array,
-        state: State,
-        d_win_length: Float64Array,
-        d_positions: Float64Array,
-        d_weights: Float64Array,
-    ) -> tuple[Float64Array, Float64Array]:
+    def adjoint(self, z: Float64Array, state: State, d_win_length: Float64Array, d_positions: Float64Array) -> Pair:
         """Gradient in the log ratio, and `d_win_length` with the part by which the hop follows from the length."""
         hop = self._hop(z, state.win_length)
         inside = self.hop_bounds[0] < hop < self.hop_bounds[1]
@@ -237,18 +225,11 @@ class FreePositions(_EqualWeights, _TunedPositions):
         hop = _mean_hop(self.positions)
         return [(self.hop_bounds[0] / hop, self.hop_bounds[1] / hop)] * self.size
 
-    def frames(self, z: Float64Array, win_length: Float64Array) -> tuple[Float64Array, Float64Array]:
+    def frames(self, z: Float64Array, win_length: Float64Array) -> Pair:
         """Return the positions, and the window lengths unchanged."""
         return _after_hops(self.positions, z * _mean_hop(self.positions)), win_length
 
-    def adjoint(
-        self,
-        z: Float64Array,
-        state: State,
-        d_win_length: Float64Array,
-        d_positions: Float64Array,
-        d_weights: Float64Array,
-    ) -> tuple[Float64Array, Float64Array]:
+    def adjoint(self, z: Float64Array, state: State, d_win_length: Float64Array, d_positions: Float64Array) -> Pair:
         """Gradient in the relative hops, and `d_win_length` unchanged."""
         return _after_hops_adjoint(d_positions) * _mean_hop(self.positions), d_win_length
 
@@ -291,7 +272,7 @@ class GuardedPositions(_TunedPositions):
         """Return the range of each variable."""
         return [_LOGIT_BOUNDS] * self.size
 
-    def frames(self, z: Float64Array, win_length: Float64Array) -> tuple[Float64Array, Float64Array]:
+    def frames(self, z: Float64Array, win_length: Float64Array) -> Pair:
         """Return the positions, and the window lengths unchanged."""
         return _after_hops(self.positions, self._hops.hops(z, _shortest(win_length))), win_length
 
@@ -299,17 +280,12 @@ class GuardedPositions(_TunedPositions):
         """Return the duration of each frame, relative to the mean hop at the start."""
         return np.asarray(durations(positions, self.n) / _mean_hop(self.positions))
 
-    def adjoint(
-        self,
-        z: Float64Array,
-        state: State,
-        d_win_length: Float64Array,
-        d_positions: Float64Array,
-        d_weights: Float64Array,
-    ) -> tuple[Float64Array, Float64Array]:
+    def with_weights(self, positions: Float64Array, d_positions: Float64Array, d_weights: Float64Array) -> Float64Array:
+        """Gradient in the positions, `d_positions`, plus the part through the durations."""
+        return d_positions + durations_adjoint(positions, self.n, d_weights / _mean_hop(self.positions))
+
+    def adjoint(self, z: Float64Array, state: State, d_win_length: Float64Array, d_positions: Float64Array) -> Pair:
         """Gradient in the variables, and `d_win_length` with the part by which bounds of hops follow from lengths."""
-        d_durations = d_weights / _mean_hop(self.positions)
-        d_positions = d_positions + durations_adjoint(state.positions, self.n, d_durations)
         d_z, d_shortest = self._hops.adjoint(z, _shortest(state.win_length), _after_hops_adjoint(d_positions))
         return d_z, d_win_length + _shortest_adjoint(state.win_length, d_shortest)
 

@@ -128,6 +128,7 @@ class Variables:
     ) -> Float64Array:
         """Gradient in ``y``, given the gradients in the parameters of ``state = self.state(y)``."""
         _, of_positions, _ = self._split(y)
-        by_positions, d_win_length = self.positions.adjoint(of_positions, state, d_win_length, d_positions, d_weights)
+        d_positions = self.positions.with_weights(state.positions, d_positions, d_weights)
+        by_positions, d_win_length = self.positions.adjoint(of_positions, state, d_win_length, d_positions)
         by_lengths = self.lengths.adjoint(state.win_length, d_win_length)
         return np.concatenate([by_lengths, by_positions, self.shape.adjoint(d_shape)])
