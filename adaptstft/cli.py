@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import math
 import os
@@ -30,7 +31,7 @@ __all__ = ["main", "save_picture"]
 
 _EPILOG = """\
 Without FILE a generated example is tuned. Files are WAV, CSV, NPY or MAT; give
---fs where a file does not hold its sampling rate. The channels of a file share
+--fs if a file does not hold its sampling rate. The channels of a file share
 one set of parameters.
 
 --json prints one object per file and line, with the keys
@@ -44,31 +45,31 @@ one set of parameters.
   nfev, notes (a list, such as an optimum on a bound).
 A number that is not finite is null.
 
---out appends one row to a table for each FILE, whether it could be tuned or
-not. The same command goes on where it was stopped: files that have a row are
-not tuned again, unless they have changed since.
+--out appends one row to a table for each FILE, with its result or its error.
+The same command continues a run that was stopped: files that have a row are
+not tuned again, unless they have changed.
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that complains in one line."""
+    """A parser with error messages of one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Tune the recordings named on the command line and report.
+    """Tune the recordings of the command line and print the results.
 
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; those of the process by default.
+        The arguments; by default those of the process.
 
     Returns
     -------
     int
-        0, or 2 if a recording could not be read, tuned or drawn; 130 if interrupted.
+        0 if all went well, 2 if a recording could not be read, tuned or drawn, 130 after an interrupt.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(args)
     except BrokenPipeError:
-        # Whoever read the reports has seen enough; Python's own flush at exit must not complain either.
+        # The reader of a pipe has stopped, such as head; the flush of Python at exit must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -96,9 +97,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.out is not None:
         return _write_rows(args)
     failed = False
-    for report, complaints in _in_order(partial(_attempt, args), args.files or [None], args.jobs):
-        for line in complaints:
-            _complain(line)
+    for report, warnings_and_errors in _in_order(partial(_attempt, args), args.files or [None], args.jobs):
+        for line in warnings_and_errors:
+            _print_error(line)
         if report is None:
             failed = True
         else:
@@ -107,32 +108,32 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _in_order(function: Callable[[Any], Any], files: list[Any], jobs: int) -> Iterator[tuple[str | None, list[str]]]:
-    """Yield what was found of each file, in the order of the files, in which several processes do not finish."""
+    """Yield the outcome of each file in the order of the files; several processes finish in another order."""
     waiting: dict[int, Any] = {}
-    wanted = 0
+    following = 0
     for (number, file), outcome in parallel.run(function, enumerate(files), n_jobs=jobs):
         if isinstance(outcome, parallel.Lost):
-            outcome = None, [_describe(file, outcome.error)]
+            outcome = None, [_error_line(file, outcome.error)]
         waiting[number] = outcome
-        while wanted in waiting:
-            yield waiting.pop(wanted)
-            wanted += 1
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
 
 
 def _attempt(args: argparse.Namespace, task: tuple[int, str | None]) -> tuple[str | None, list[str]]:
-    """Return the report on a file, if there is one, and what there is to complain about."""
+    """Return the report on a file, None after an error, and the lines for standard error."""
     _, file = task
     try:
         with warnings.catch_warnings(record=True) as caught:
             report = _tune(file, args)
     except (ImportError, OSError, TypeError, ValueError) as error:
-        return None, [_describe(file, error)]
+        return None, [_error_line(file, error)]
     name = file or "example"
     return report, [f"{name}: warning: {' '.join(str(warning.message).split())}" for warning in caught]
 
 
 def _write_rows(args: argparse.Namespace) -> int:
-    """Tune the files into a table on disk."""
+    """Tune the files and write a row for each to a table."""
     from adaptstft import optimize_many
 
     try:
@@ -148,32 +149,32 @@ def _write_rows(args: argparse.Namespace) -> int:
             **_options(args),
         )
     except (ImportError, OSError, TypeError, ValueError) as error:
-        _complain(" ".join(str(error).split()))
+        _print_error(" ".join(str(error).split()))
         return 2
     except KeyboardInterrupt as stop:
         for note in getattr(stop, "__notes__", []):
-            _complain(note)
+            _print_error(note)
         raise
     for row in table.failed:
-        _complain(labelled(row["name"], row["error"]))
+        _print_error(labelled(row["name"], row["error"]))
     print(table.summary(errors=0), flush=True)
     return 2 if table.failed else 0
 
 
 def save_picture(result: TuningResult, path: Path) -> None:
-    """Draw a result before and after tuning into a file, without a display.
+    """Write a picture of the spectrograms before and after tuning; needs no display.
 
     Parameters
     ----------
     result : TuningResult
-        What `adaptstft.optimize` returned.
+        The result of `adaptstft.optimize`.
     path : pathlib.Path
-        The file to write; its ending names the format.
+        The file to write. Its suffix gives the format.
 
     Raises
     ------
     ImportError
-        Without matplotlib, with the command that installs it.
+        If matplotlib is not installed, with the command that installs it.
     OSError
         If the file cannot be written.
 
@@ -191,7 +192,7 @@ def save_picture(result: TuningResult, path: Path) -> None:
     True
     """
     backend = require("matplotlib.backends.backend_agg", extra="plot")
-    # Not pyplot: it picks a display, and its figures live on until they are closed.
+    # pyplot would choose a display, and keep its figures until they are closed
     figure = require("matplotlib.figure", extra="plot").Figure(figsize=(11.0, 4.5), layout="constrained")
     backend.FigureCanvasAgg(figure)
     result.plot(figure.subplots(1, 2, sharex=True, sharey=True))
@@ -199,16 +200,16 @@ def save_picture(result: TuningResult, path: Path) -> None:
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
-    # The one command there is may be named or left out.
+    # the name of the only command is optional
     if argv[:1] == ["tune"]:
         argv = argv[1:]
     parser = _build_parser()
     args = parser.parse_intermixed_args(argv)
-    if args.mode == "fixed" and args.win_length is None:
+    if args.window_mode == "fixed" and args.win_length is None:
         parser.error("--mode fixed needs --win-length, the length to keep")
     if args.plot is not None:
         if len(args.files) > 1:
-            parser.error(f"--plot takes the picture of one FILE, got {len(args.files)}")
+            parser.error(f"--plot draws one FILE, got {len(args.files)}")
         _check_picture(parser, args.plot)
     _check_collection(parser, args)
     return args
@@ -226,10 +227,11 @@ def _check_collection(parser: argparse.ArgumentParser, args: argparse.Namespace)
     if not args.files:
         parser.error(f"--out {args.out} needs at least one FILE")
     if args.json or args.plot is not None:
-        parser.error(f"--out {args.out} takes the place of --{'json' if args.json else 'plot'}")
+        parser.error(f"--out {args.out} cannot be combined with --{'json' if args.json else 'plot'}")
 
 
 def _build_parser() -> argparse.ArgumentParser:
+    """Make the parser. Arguments of `optimize` keep their names as ``dest``."""
     parser = _Parser(
         prog="adaptstft",
         usage="%(prog)s [tune] [FILE ...] [options]",
@@ -238,54 +240,62 @@ def _build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to tune, each on its own")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to tune, each by itself")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     source = parser.add_argument_group("recording")
-    source.add_argument("--fs", type=float, metavar="HZ", help="sampling rate; wins over the file's own")
+    source.add_argument("--fs", type=float, metavar="HZ", help="sampling rate; replaces that of the file")
     source.add_argument("--key", metavar="NAME", help="the variable of a MAT file")
-    source.add_argument("--channel", type=int, metavar="N", help="use this channel only, counted from 0")
-    tuning = parser.add_argument_group("tuning")
-    tuning.add_argument(
-        "--mode",
-        choices=get_args(WindowMode),
-        default="constant",
-        help="one given window length, one tuned length (the default), or one per frame, frequency or bin",
-    )
-    tuning.add_argument("--hop-mode", choices=get_args(HopMode), default="fixed", help="likewise for the hop")
-    tuning.add_argument("--criterion", default="renyi", metavar="NAME", help="what to minimise (default: renyi)")
-    tuning.add_argument("--scope", choices=get_args(Scope), help="what one normalisation of the criterion extends over")
-    tuning.add_argument(
-        "--smoothness",
-        type=float,
-        metavar="WEIGHT",
-        help="hold the lengths of neighbouring frames and frequencies together (default: 0.1 in mode time, else 0)",
-    )
-    tuning.add_argument(
-        "--evenness",
-        type=float,
-        metavar="WEIGHT",
-        help="price of frames that count the signal unevenly (default: 4 where lengths or positions vary in time)",
-    )
-    tuning.add_argument(
-        "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann, kaiser:14 or auto"
-    )
-    tuning.add_argument(
-        "--method", choices=get_args(Method), default="L-BFGS-B", help="how to tune (default: L-BFGS-B)"
-    )
-    tuning.add_argument("--win-length", type=float, metavar="SAMPLES", help="the window length to begin from")
-    tuning.add_argument("--hop", type=float, metavar="SAMPLES", help="the hop to begin from")
-    tuning.add_argument(
-        "--bounds", type=float, nargs=2, metavar=("LOW", "HIGH"), help="range of window lengths in samples"
-    )
+    source.add_argument("--channel", type=int, metavar="N", help="use only this channel, counted from 0")
+    _add_tuning_options(parser.add_argument_group("tuning"))
     output = parser.add_argument_group("output")
     output.add_argument("--plot", type=Path, metavar="OUT.png", help="write a before/after picture of one FILE")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
     output.add_argument(
         "--out", type=Path, metavar="OUT.csv", help="write a row for each FILE as it is tuned (.csv or .parquet)"
     )
-    output.add_argument("--retry", action="store_true", help="tune files whose row in --out is an error again")
+    output.add_argument("--retry", action="store_true", help="tune again the files whose row in --out is an error")
     output.add_argument("--jobs", type=int, default=1, metavar="N", help="number of processes; -1 for all cores")
     return parser
+
+
+def _add_tuning_options(group: Any) -> None:
+    group.add_argument(
+        "--mode",
+        dest="window_mode",
+        choices=get_args(WindowMode),
+        default="constant",
+        help="one given window length, one tuned length (the default), or one per frame, frequency or bin",
+    )
+    group.add_argument("--hop-mode", choices=get_args(HopMode), default="fixed", help="likewise for the hop")
+    group.add_argument("--criterion", default="renyi", metavar="NAME", help="criterion to minimise (default: renyi)")
+    group.add_argument("--scope", choices=get_args(Scope), help="part of the plane that the criterion normalises by")
+    group.add_argument(
+        "--smoothness",
+        type=float,
+        metavar="WEIGHT",
+        help="penalty on differences between the lengths of neighbouring frames and frequencies "
+        "(default: 0.1 in mode time, else 0)",
+    )
+    group.add_argument(
+        "--evenness",
+        type=float,
+        metavar="WEIGHT",
+        help="penalty on frames that cover the signal unevenly (default: 4 if lengths or positions vary in time)",
+    )
+    group.add_argument(
+        "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann, kaiser:14 or auto"
+    )
+    group.add_argument("--method", choices=get_args(Method), default="L-BFGS-B", help="optimiser (default: L-BFGS-B)")
+    group.add_argument("--win-length", type=float, metavar="SAMPLES", help="initial window length")
+    group.add_argument("--hop", type=float, metavar="SAMPLES", help="initial hop")
+    group.add_argument(
+        "--bounds",
+        dest="win_bounds",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="range of window lengths in samples",
+    )
 
 
 def _window(text: str) -> str | tuple[str, float]:
@@ -299,14 +309,14 @@ def _window(text: str) -> str | tuple[str, float]:
 
 
 def _check_picture(parser: argparse.ArgumentParser, path: Path) -> None:
-    """Refuse a picture that could not be written before anything is computed."""
+    """Refuse a picture that cannot be written, before any work."""
     try:
         backend = require("matplotlib.backends.backend_agg", extra="plot")
     except ImportError as error:
         parser.error(f"--plot {path}: {error}")
     formats = sorted(backend.FigureCanvasAgg.get_supported_filetypes())
     if path.suffix[1:].lower() not in formats:
-        parser.error(f"--plot {path}: the ending must be one of {', '.join(formats)}")
+        parser.error(f"--plot {path}: the suffix must be one of {', '.join(formats)}")
     if not path.absolute().parent.is_dir():
         parser.error(f"--plot {path}: there is no folder {path.parent}")
 
@@ -314,7 +324,7 @@ def _check_picture(parser: argparse.ArgumentParser, path: Path) -> None:
 def _tune(file: str | None, args: argparse.Namespace) -> str:
     from adaptstft import optimize
 
-    recording = _example(args.mode) if file is None else read(file, fs=args.fs, key=args.key)
+    recording = _example(args.window_mode) if file is None else read(file, fs=args.fs, key=args.key)
     x = _pick_channel(recording, args.channel)
     result = optimize(
         x,
@@ -334,24 +344,15 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the arguments of `optimize` that the command line has."""
-    return {
-        "window": args.window,
-        "window_mode": args.mode,
-        "hop_mode": args.hop_mode,
-        "win_length": args.win_length,
-        "hop": args.hop,
-        "win_bounds": None if args.bounds is None else tuple(args.bounds),
-        "criterion": args.criterion,
-        "scope": args.scope,
-        "smoothness": args.smoothness,
-        "evenness": args.evenness,
-        "method": args.method,
-    }
+    """Return the keyword arguments of `optimize` on the command line."""
+    from adaptstft.tuning.entry import optimize
+
+    keywords = [p.name for p in inspect.signature(optimize).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    return {name: value for name, value in vars(args).items() if name in keywords}
 
 
 def _example(mode: str) -> Recording:
-    """Generate a signal that shows what the mode can do."""
+    """Generate a signal that suits the mode."""
     if mode == "time":
         signal = datasets.chirps_in_sequence()
     elif mode in ("frequency", "time-frequency"):
@@ -371,7 +372,7 @@ def _pick_channel(recording: Recording, channel: int | None) -> Any:
 
 
 def _headline(file: str | None, x: Any, recording: Recording) -> str:
-    """One line that says what was tuned."""
+    """Return a line that describes the recording."""
     name = f"example ({recording.name}, a generated signal: no FILE was given)" if file is None else file
     channels = 1 if x.ndim == 1 else len(x)
     n = x.shape[-1]
@@ -387,7 +388,7 @@ def _to_json(file: str | None, x: Any, recording: Recording, result: TuningResul
             "channels": 1 if x.ndim == 1 else len(x),
             "samples": x.shape[-1],
             "window": result.sft.window.spec if args.window == "auto" else args.window,
-            "window_mode": args.mode,
+            "window_mode": args.window_mode,
             "hop_mode": args.hop_mode,
             "criterion": args.criterion,
             "scope": result.criterion.scope,
@@ -409,7 +410,7 @@ def _to_json(file: str | None, x: Any, recording: Recording, result: TuningResul
 
 
 def _finite(value: Any) -> Any:
-    """Turn arrays into lists and numbers that JSON lacks into None."""
+    """Replace arrays by lists, and NaN and infinity by None, for JSON."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, dict):
@@ -419,10 +420,10 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _describe(file: str | None, error: BaseException) -> str:
-    """One line that names the file and says what is wrong with it."""
+def _error_line(file: str | None, error: BaseException) -> str:
+    """Return a line with the name of the file and the error."""
     return labelled(file or "example", describe_error(error)["error"])
 
 
-def _complain(line: str) -> None:
+def _print_error(line: str) -> None:
     print(f"adaptstft: {line}", file=sys.stderr, flush=True)

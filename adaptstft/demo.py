@@ -1,4 +1,4 @@
-"""The demonstration that ``make demo`` runs: a real recording, tuned, with its picture.
+"""Demonstration of ``make demo``: tune a real recording and draw it.
 
 ``python -m adaptstft.demo [OUT.png]``
 """
@@ -20,8 +20,8 @@ from adaptstft.recordings import Recording
 
 __all__ = ["load_recording", "main"]
 
-# PyWavelets does not state the rate. At 360 Hz, the rate of the usual arrhythmia recordings, the mains hum in
-# it stands at 60 Hz and the heart beats 66 times a minute.
+# PyWavelets does not give the sampling rate. 360 Hz, the rate of the usual arrhythmia recordings, puts the mains hum
+# at 60 Hz and the heart rate at 66 beats per minute.
 _ECG_RATE = 360.0
 
 _OPTIONS = {"maxiter": 500}
@@ -40,7 +40,7 @@ def load_recording() -> tuple[Recording, str]:
         The electrocardiogram that PyWavelets ships (1024 samples), or a generated signal if PyWavelets is
         not installed.
     origin : str
-        One line that says which of the two it is.
+        A line that describes the signal.
 
     Examples
     --------
@@ -64,12 +64,12 @@ def load_recording() -> tuple[Recording, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Tune the recording, print what was found and write the picture.
+    """Tune the recording, print the results and write the picture.
 
     Parameters
     ----------
     argv : sequence of str, optional
-        The name of the picture, ``demo.png`` if there is none; the arguments of the process by default.
+        The name of the picture, ``demo.png`` by default. None takes the arguments of the process.
 
     Returns
     -------
@@ -90,11 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"Signal: {origin}")
     print(f"        {x.size} samples, {x.size / recording.fs:.2f} s at {recording.fs:g} Hz\n")
     criterion = criteria.Shannon(power=1)
-    print("Criterion: the Shannon entropy of the magnitudes. That of their squares, like the default, is all about the")
-    print(
-        "        three heart beats; this one sees what lies between them as well. Before: 256 samples, the default of"
-    )
-    print("        scipy.signal.spectrogram.\n")
+    print("Criterion: the Shannon entropy of the magnitudes. The entropy of their squares, like the default criterion,")
+    print("        depends almost only on the three heart beats; this one also on the signal between them. Before:")
+    print("        256 samples, the default of scipy.signal.spectrogram.\n")
     for title, mode, smoothness in _RUNS:
         start = time.perf_counter()
         result = adaptstft.optimize(
@@ -102,13 +100,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print(f"{title} ({time.perf_counter() - start:.1f} s)\n{result.summary()}\n")
     back = result.sft.istft(result.sft.stft(x), k1=x.size)
-    print(f"Inverse: off by {np.max(np.abs(back - x)) / np.max(np.abs(x)):.0e} of the largest sample")
+    print(f"Inverse: largest error {np.max(np.abs(back - x)) / np.max(np.abs(x)):.0e} of the largest sample")
     print(f"Picture: {draw(result, picture)}")
     return 0
 
 
 def draw(result: adaptstft.TuningResult, picture: Path) -> str:
-    """Write the picture and return where it is, or why there is none."""
+    """Write the picture; return its path, or the reason why it could not be written."""
     try:
         save_picture(result, picture)
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""A transformer for scikit-learn: spectrograms whose window length is tuned on the training data.
+"""Transformer for scikit-learn: spectrograms with a window length that is tuned on the training data.
 
 It comes with the extra ``sklearn`` (``pip install 'adaptstft[sklearn]'``) and is imported by name,
 ``from adaptstft.sklearn import AdaptiveSpectrogram``.
@@ -6,6 +6,7 @@ It comes with the extra ``sklearn`` (``pip install 'adaptstft[sklearn]'``) and i
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
@@ -29,37 +30,39 @@ from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: E40
 __all__ = ["AdaptiveSpectrogram", "discriminant_loss"]
 
 _Mode = Literal["constant", "frequency", "fixed"]
+#: Keyword arguments of `optimize`; the estimator has some of them as parameters of the same name.
+_OPTIONS = [p.name for p in inspect.signature(optimize).parameters.values() if p.kind is p.KEYWORD_ONLY]
 _POOLINGS = ("mean", "std", "max")
 _SUPERVISED = "separability"
-#: Bins that `transform` holds at a time before they are pooled.
+#: Number of bins that `transform` computes at once before pooling.
 _CHUNK = 1 << 22
-#: What is added to the covariance within classes, relative to its mean variance.
+#: Multiple of the mean variance that is added to the diagonal of the covariance within classes.
 _SHRINKAGE = 10.0
-#: Variance of a feature, relative to the mean of all, that hardly counts.
+#: Variance that is added to that of each feature, relative to the mean variance of all features.
 _CONSTANT = 1e-9
 
 
 def discriminant_loss(features: Any, labels: Any) -> Any:
-    r"""Measure how well features tell classes apart: the cross-entropy of a linear discriminant, in nats.
+    r"""Return the cross-entropy of a linear discriminant in nats: small if the features separate the classes well.
 
-    It is the mean of ``-log p`` of the right class, where ``p`` is proportional to ``exp(-d / 2)`` of the
-    squared Mahalanobis distance ``d`` from a sample to the mean of a class, without that sample if it is
-    its own. Features are scaled to unit variance, and the covariance
-    within classes is shrunk: ten times its mean variance is added on the diagonal [1]_, so
-    that there may be far more features than samples.
+    The loss is the mean of ``-log p`` over the samples, with ``p`` the probability of the right class. The
+    probability of a class is proportional to ``exp(-d / 2)``, with ``d`` the squared Mahalanobis distance from the
+    sample to the mean of the class; the mean of its own class leaves the sample out. Features are scaled to unit
+    variance. The covariance within classes is regularised: ten times its mean variance is added to the diagonal
+    [1]_, so there may be many more features than samples.
 
     Parameters
     ----------
     features : array_like of float, shape (n_samples, n_features)
-        One row for each sample. `autograd` differentiates in it.
+        One row for each sample. `autograd` can differentiate the loss with respect to it.
     labels : array_like, shape (n_samples,)
-        The class of each sample, at least two in all. Samples that are alone in their class are
-        not counted.
+        The class of each sample, at least two different ones. A sample that is alone in its class does
+        not count.
 
     Returns
     -------
     float
-        The loss, about ``log(n_classes)`` where the features say nothing.
+        The loss; about ``log(n_classes)`` for features without information on the classes.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def discriminant_loss(features: Any, labels: Any) -> Any:
 
 
 def _membership(labels: Any) -> Float64Array:
-    """Membership of each sample, one column for each class."""
+    """Return 1 in the column of the class of each sample, else 0; shape (n_samples, n_classes)."""
     labels = np.asarray(labels)
     classes, index = np.unique(labels, return_inverse=True)
     if classes.size < 2:
@@ -90,7 +93,7 @@ def _membership(labels: Any) -> Float64Array:
     if classes.size == labels.size:
         raise ValueError(
             f"criterion={_SUPERVISED!r} needs a class with at least two samples, but n_samples={labels.size} and "
-            "all are of different classes"
+            "all of them have different classes"
         )
     return np.eye(classes.size)[index]
 
@@ -107,7 +110,7 @@ def _discriminant_loss(features: Any, member: Float64Array) -> Any:
     solved = anp.linalg.solve(covariance, both.T)
     norm = anp.sum(both * solved.T, axis=1)
     distance = norm[: len(z), None] + norm[len(z) :] - 2 * anp.dot(z, solved[:, len(z) :])
-    # a sample's distance from its class without it
+    # distance from the mean of the own class without the sample
     distance = distance * anp.where(member > 0, (size / np.maximum(size - 1, 1)) ** 2, 1.0)
     surprise = logsumexp(-distance / 2, axis=1) + anp.sum(member * distance, axis=1) / 2
     counted = member @ (size > 1)
@@ -115,7 +118,7 @@ def _discriminant_loss(features: Any, member: Float64Array) -> Any:
 
 
 def _standardised(features: Any) -> Any:
-    """Features of zero mean and unit variance, or as many as there are samples with the same inner products."""
+    """Return features of zero mean and unit variance; if there are more than samples, fewer with equal products."""
     centred = features - anp.mean(features, axis=0)
     variance = anp.mean(centred**2, axis=0)
     least = _CONSTANT * anp.mean(variance)
@@ -126,7 +129,7 @@ def _standardised(features: Any) -> Any:
 
 
 def _pool(values: Any, how: str) -> Any:
-    """Reduce the last axis, time; differentiable by autograd, also where nothing changes in time."""
+    """Reduce the last axis, time; autograd can differentiate it, also for values that are constant in time."""
     if how == "mean":
         return anp.mean(values, axis=-1)
     if how == "max":
@@ -137,12 +140,12 @@ def _pool(values: Any, how: str) -> Any:
 
 
 class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
-    """Spectrograms with a window length tuned on the training data, as features.
+    """Features from spectrograms with a window length that is tuned on the training data.
 
     Each row of ``X`` is a signal; all have the same length and sampling frequency. `fit` finds
-    the window length that makes the spectrograms of the training signals most concentrated
-    or, with ``criterion="separability"``, their classes easiest to tell apart. `transform` computes
-    spectrograms with that length, which in a pipeline never depends on held-out signals.
+    the window length with the most concentrated spectrograms of the training signals
+    or, with ``criterion="separability"``, the best separation of their classes. `transform` computes
+    spectrograms with that length. In a pipeline the length never depends on the test signals.
 
     Parameters
     ----------
@@ -153,33 +156,33 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
     window_mode : {"constant", "frequency", "fixed"}
         Tune one window length, one for each frequency, or none.
     win_length : float, optional
-        Window length in samples: to keep in mode ``"fixed"``, to begin from as well in the others.
+        Window length in samples: the length in mode ``"fixed"``, an additional starting point in the others.
     win_bounds : (float, float), optional
-        Range of window lengths in samples; 16 to half a signal, as far as that goes, by default.
+        Range of window lengths in samples; by default from 16 to half the length of the signals.
     hop : float, optional
-        Time between frames in samples. None takes an eighth of the window length; for losses of
-        the user's and ``"separability"``, of the geometric mean of `win_bounds`.
+        Time between frames in samples. None takes an eighth of the window length; for user functions
+        and ``"separability"`` an eighth of the geometric mean of `win_bounds`.
     min_overlap : float or None
-        Least overlap of neighbouring windows as a fraction of the window length, which bounds lengths below where
-        `hop` is given. None lets frames leave samples out.
+        Least overlap of neighbouring windows as a fraction of the window length. With a given `hop` it is a lower
+        bound on the window length. None allows frames that leave samples out.
     mfft : int, optional
-        Length of the FFT, at least the longest window. None takes twice the window length; for losses of the
-        user's and ``"separability"``, the longest window of `win_bounds`.
+        Length of the FFT, at least the longest window. None takes twice the window length; for user functions and
+        ``"separability"`` the longest window of `win_bounds`.
     criterion : str, Criterion or callable
-        ``"separability"``, which needs ``y``: how well the features tell classes apart, see
+        ``"separability"``, which needs ``y``: how well the features separate the classes, see
         `discriminant_loss`. Or a measure of concentration of `adaptstft.criteria`, of all
         training signals together, each scaled to the same energy. Or a
-        loss written with ``autograd.numpy``, a function of ``|S|**2`` of shape (n_samples, f_pts, p_num).
+        user function written with ``autograd.numpy``, of ``|S|**2`` of shape (n_samples, f_pts, p_num).
     pooling : {"mean", "std", "max"}, sequence of these, or None
-        What is kept of the course in time of each frequency; None keeps all of it.
+        Statistics of each frequency over time that become the features; None keeps all frames.
     log_floor : float or None
         Features are ``log(|S|**2 + floor_)``, with ``floor_`` this fraction of the mean power density of
-        the training signals. None: they are ``|S|**2``.
+        the training signals. With None they are ``|S|**2``.
     control_points : int or "free", optional
         In mode ``"frequency"``, the number of control points of the length over frequency, as in
         `adaptstft.optimize`.
     detrend : {"constant", "linear"} or None
-        Trend that is removed from every signal.
+        Trend to remove from each signal.
     starts : int, optional
         Number of starting points to refine; up to three by default.
     workers : int, optional
@@ -194,29 +197,29 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
     transform_ : AdaptiveShortTimeFFT
         The transform, for signals of this length.
     criterion_value_ : float
-        The criterion of the training signals with that transform; smaller is better.
+        Value of the criterion for the training signals with that transform; smaller is better.
     floor_ : float
         Power density that is added before the logarithm, 0 without one.
     n_features_in_ : int
         Number of samples of a signal.
     feature_names_in_ : ndarray of str
-        Names of the columns of ``X``, if it had any.
+        Names of the columns of ``X``, if they have names.
 
     See Also
     --------
-    adaptstft.optimize : Tunes more than this does, for one signal.
+    adaptstft.optimize : Tune one signal, with more modes.
 
     Notes
     -----
     Windows have unit energy (``scale_to="psd"``), and frames are centred at ``p * hop``, ``p = 0 ...
-    ceil((n - 1) / hop)``, with zeros outside the signal.
+    ceil((n - 1) / hop)``. The signals are continued by zeros.
 
-    ``"separability"`` and losses of the user's hold the spectrograms of all training signals in
-    memory, about ``n_samples * n * mfft / hop`` numbers of 8 bytes, several times over.
+    ``"separability"`` and user functions keep the spectrograms of all training signals in
+    memory, several times ``n_samples * n * mfft / hop`` numbers of 8 bytes.
 
     Examples
     --------
-    Tones that are 1 Hz apart, in noise, which windows shorter than half a second hardly tell apart:
+    Two classes of tones in noise, 1 Hz apart, for which windows shorter than half a second are too short:
 
     >>> import numpy as np
     >>> from sklearn.linear_model import LogisticRegression
@@ -286,7 +289,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         X : array_like, shape (n_samples, n)
             Real signals, one in each row.
         y : array_like, shape (n_samples,), optional
-            Their classes, for ``criterion="separability"``; not looked at otherwise.
+            Their classes, for ``criterion="separability"``; ignored otherwise.
 
         Returns
         -------
@@ -296,7 +299,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError, TypeError
-            For parameters out of range and signals that are silent; the message names the value and the range.
+            For parameters out of range and for silent signals.
         """
         self._check_parameters()
         if self._supervised and y is None:
@@ -315,26 +318,12 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         criterion = self._loss(member)
         if not isinstance(criterion, UserLoss):
             signals = _unit_energy(signals)
-        res = optimize(
-            signals,
-            self.fs,
-            window=self.window,
-            window_mode=self.window_mode,
-            win_length=self.win_length,
-            win_bounds=self.win_bounds,
-            hop=self.hop,
-            min_overlap=self.min_overlap,
-            mfft=self.mfft,
-            criterion=criterion,
-            control_points=self.control_points,
-            detrend=None,
-            starts=self.starts,
-            workers=self.workers,
-        )
-        self.win_length_ = res.win_length
-        self.hop_ = res.hop
-        self.transform_ = res.sft
-        self.criterion_value_ = float(res.fun)
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name in _OPTIONS}
+        result = optimize(signals, self.fs, **parameters | {"criterion": criterion, "detrend": None})
+        self.win_length_ = result.win_length
+        self.hop_ = result.hop
+        self.transform_ = result.sft
+        self.criterion_value_ = float(result.fun)
         return self
 
     def transform(self, X: Any) -> AnyArray:
@@ -343,13 +332,13 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like, shape (n_samples, n)
-            Real signals of the length of the training signals.
+            Real signals, as long as the training signals.
 
         Returns
         -------
         ndarray, shape (n_samples, n_features)
-            (Log) power, frequency by frequency and within one frame by frame; with `pooling`, one block of
-            ``f_pts`` features for each kind. float32 for float32 signals, otherwise float64.
+            The (log) power of all frames of the first frequency, then of the next one; with `pooling`, one block of
+            ``f_pts`` features for each statistic. float32 for float32 signals, otherwise float64.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
@@ -360,12 +349,12 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         return out
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:
-        """Return names of the features, such as ``"12.5Hz_0.25s"`` or, pooled, ``"mean_12.5Hz"``.
+        """Return the names of the features, such as ``"12.5Hz_0.25s"`` or, with pooling, ``"mean_12.5Hz"``.
 
         Parameters
         ----------
         input_features : array_like of str, optional
-            Names of the columns of ``X``; only checked.
+            Names of the columns of ``X``. They are only checked.
 
         Returns
         -------
@@ -382,7 +371,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
             return np.array([f"{f}_{t}" for f in frequencies for t in times], dtype=object)
         return np.array([f"{how}_{f}" for how in self._poolings() for f in frequencies], dtype=object)
 
-    # ------------------------------------------------------------------ parts
+    # ------------------------------------------------------------------ private
 
     def _check_parameters(self) -> None:
         check_positive("fs", self.fs, "Hz")
@@ -403,7 +392,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         for how in self._poolings():
             check_option("pooling", how, _POOLINGS)
         if len(set(self._poolings())) < len(self._poolings()):
-            raise ValueError(f"pooling={show(self.pooling)} has the same features twice: name each kind once")
+            raise ValueError(f"pooling={show(self.pooling)} gives the same features twice: name each statistic once")
 
     def _poolings(self) -> tuple[Any, ...]:
         if self.pooling is None:
@@ -411,11 +400,11 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         return (self.pooling,) if isinstance(self.pooling, str) else tuple(self.pooling)
 
     def _check_not_silent(self, signals: Float64Array, peak: float) -> float:
-        """Return the mean power of detrended signals, which must be more than rounding."""
+        """Return the mean power of the signals without trend; it must be more than rounding errors."""
         power = float(np.mean(signals**2))
         if power <= (np.finfo(float).eps * peak) ** 2 * signals.shape[1]:
             raise ValueError(
-                f"X is silent: its {signals.size} samples are zero once their trend is removed "
+                f"X is silent: its {signals.size} samples are zero after removal of their trend "
                 f"(detrend={self.detrend!r}), so no window is better than another"
             )
         return power
@@ -433,14 +422,14 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
             )
 
     def _loss(self, member: Float64Array | None) -> Any:
-        """Criterion to minimise, with `member` the separability of the features that are emitted."""
+        """Return the criterion to minimise; with the classes `member` it is the separability of the features."""
         if member is None:
             return resolve(self.criterion)
         loss: Callable[[Any], Any] = lambda power: _discriminant_loss(self._features(power), member)  # noqa: E731
         return resolve(loss)
 
     def _features(self, power: Any) -> Any:
-        """Features of spectrograms, (n_samples, f_pts, p_num), differentiable by autograd."""
+        """Return the features of spectrograms, (n_samples, f_pts, p_num); autograd can differentiate them."""
         values = power if self.log_floor is None else anp.log(power + self.floor_)
         if self.pooling is None:
             return anp.reshape(values, (len(values), -1))
@@ -453,7 +442,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
 
 
 def _unit_energy(signals: Float64Array) -> Float64Array:
-    """Scale every signal to unit energy but those that are silent, which stay so."""
+    """Scale each signal to unit energy; a silent signal becomes zero."""
     energy = np.sum(signals**2, axis=1, keepdims=True)
-    heard = energy > np.finfo(float).eps * energy.max()
-    return np.where(heard, signals / np.sqrt(np.where(heard, energy, 1.0)), 0.0)
+    audible = energy > np.finfo(float).eps * energy.max()
+    return np.where(audible, signals / np.sqrt(np.where(audible, energy, 1.0)), 0.0)

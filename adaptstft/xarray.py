@@ -1,8 +1,8 @@
-"""Transforms of xarray's DataArrays, with coordinates of time and frequency, units and attributes.
+"""Transforms of DataArrays of xarray, with coordinates of time and frequency, units and attributes.
 
-Needs the extra ``xarray``. Signals in chunks, such as those that ``xarray.open_zarr`` opens, are worked on by Dask,
-with `adaptstft.dask`. The time of a sample comes from the coordinate of the dimension: numbers (with the attribute
-``units`` if they are not seconds) or times of a clock, datetime64 or timedelta64.
+Needs the extra ``xarray``. `adaptstft.dask` transforms signals in chunks, for example from ``xarray.open_zarr``. The
+times of the samples come from the coordinate of the time dimension: numbers in seconds, or in another unit that the
+attribute ``units`` names, or datetime64 or timedelta64.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _UNITS = {
     )
     for name in names
 }
-#: How far the rate of a coordinate may be from that of a transform: what is meant is the same number.
+#: Largest relative difference between the sampling frequency of a coordinate and that of a transform.
 _RATE_TOLERANCE = 1e-3
 
 
@@ -55,13 +55,13 @@ class _Clock:
     Attributes
     ----------
     start
-        Time of the first sample, as the coordinate has it.
+        Time of the first sample, with the type and unit of the coordinate.
     unit : float
-        Seconds in the coordinate's unit; 0 for datetime64 and timedelta64.
+        Unit of the coordinate in seconds; 0 for datetime64 and timedelta64.
     fs : float or None
-        Sampling frequency in Hz, if there is a coordinate of at least two samples.
+        Sampling frequency in Hz; None without a coordinate of at least two samples.
     attrs : dict
-        The coordinate's attributes.
+        Attributes of the coordinate.
     """
 
     start: Any
@@ -90,7 +90,7 @@ class _Clock:
         return cls(values[0], unit, _rate(dim, times, resolution), attrs)
 
     def at(self, seconds: Float64Array) -> AnyArray:
-        """Coordinate of times in seconds after the first sample."""
+        """Return the values of the coordinate at times in seconds after the first sample."""
         if self.unit == 0:
             kind, fine = self.start.dtype.kind, _finest(self.start, seconds)
             elapsed = np.round(seconds * (1e9 if fine == "ns" else 1e6)).astype(f"timedelta64[{fine}]")
@@ -98,23 +98,23 @@ class _Clock:
         return np.asarray(self.start + seconds / self.unit)
 
     def moved(self, seconds: float) -> _Clock:
-        """Return the clock whose first sample comes `seconds` later."""
+        """Return a clock with the first sample `seconds` later."""
         return _Clock(self.at(np.array(seconds))[()], self.unit, self.fs, self.attrs)
 
 
 def _elapsed(clock: AnyArray) -> tuple[Float64Array, float]:
-    """Seconds since the first of the times of a clock, datetime64 or timedelta64, and to how many they are rounded."""
+    """Return datetime64 or timedelta64 as seconds after the first one, and the resolution in seconds."""
     ticks = (clock - clock[0]).astype(np.int64)
     unit, count = np.datetime_data(clock.dtype)
     seconds = float(np.ones((), f"timedelta64[{count}{unit}]") / np.timedelta64(1, "s"))
     steps = np.diff(ticks)
-    # times that are rounded, say to milliseconds, are multiples of what they are rounded to, whatever their unit
+    # steps between rounded times are multiples of the resolution, for example of a millisecond, in any unit
     grain = 0 if np.all(steps == steps[:1]) else int(np.gcd.reduce(steps))
     return ticks * seconds, grain * seconds
 
 
 def _finest(start: Any, seconds: Float64Array) -> str:
-    """Nanoseconds as the unit of times, unless these are centuries from 1970, where 64 bits are too few for them."""
+    """Return the unit of times: nanoseconds, or microseconds if 64 bits are too few, centuries from 1970."""
     first = float(start.astype(f"{start.dtype.kind}8[s]").astype(np.int64))
     return "ns" if abs(first) + np.abs(seconds).max(initial=0.0) < 9.2e9 else "us"
 
@@ -127,7 +127,7 @@ def _unit_of(dim: str, attrs: dict[str, Any]) -> float:
 
 
 def _rate(dim: str, times: Float64Array, resolution: float) -> float | None:
-    """Return the sampling frequency of times from 0 on, which must stay within half a sample of an even grid."""
+    """Return the sampling frequency of times that begin at 0 and must be within half a step of an even grid."""
     count = times.size - 1
     if count < 1:
         return None
@@ -138,13 +138,13 @@ def _rate(dim: str, times: Float64Array, resolution: float) -> float | None:
         if resolution > step / 2 > 0:
             raise ValueError(
                 f"coordinate {dim!r} is too coarse: samples are {step:.3g} s apart, and its values are rounded to "
-                f"{resolution:.3g} s; drop it (and give fs, where that is taken), or assign a finer one"
+                f"{resolution:.3g} s; drop it (and give fs to optimize), or assign a finer one"
             )
         raise ValueError(
             f"coordinate {dim!r} is not evenly spaced and increasing; interpolate the signal to an even grid first"
         )
     rate = count / span
-    # a rate of 48000.0003 Hz is what rounded times make of 48000 Hz
+    # rounded times give, for example, 48000.0003 Hz for 48000 Hz
     return float(round(rate)) if abs(round(rate) - rate) <= 2 * rate * max(resolution / span, 1e-10) else rate
 
 
@@ -154,25 +154,25 @@ def optimize(x: xr.DataArray, fs: float | None = None, *, dim: str = "time", **o
     Parameters
     ----------
     x : xarray.DataArray
-        The signal, in memory or in chunks, which the workers of Dask go through. All dimensions but
+        The signal, in memory or in chunks. Dask works on chunks. All dimensions except
         `dim` are channels, which share one set of parameters.
     fs : float, optional
-        Sampling frequency in Hz; that of the coordinate by default, which it must not contradict.
+        Sampling frequency in Hz; by default that of the coordinate. The two must agree.
     dim : str, optional
         The dimension of time.
     **options
-        As in `adaptstft.optimize`, but for `axis`.
+        Keyword arguments of `adaptstft.optimize`, except `axis`.
 
     Returns
     -------
     TuningResult
-        The result, for the functions of this module or its own methods; see `to_dataset`.
+        The result, which all functions of this module take; see `to_dataset`.
 
     Raises
     ------
     ValueError, TypeError
-        If there is no such dimension, its coordinate is not evenly spaced or of another rate than `fs`, or there
-        is neither, and as in `adaptstft.optimize`.
+        If there is no such dimension, if its coordinate is not evenly spaced or contradicts `fs`, if there is
+        neither coordinate nor `fs`, and as in `adaptstft.optimize`.
 
     Examples
     --------
@@ -198,9 +198,9 @@ def optimize(x: xr.DataArray, fs: float | None = None, *, dim: str = "time", **o
             )
         rate = given
     if rate is None:
-        raise ValueError(f"fs=None: there is no coordinate {dim!r} of at least two samples to take it from")
+        raise ValueError(f"fs=None: there is no coordinate {dim!r} of at least two samples that gives it")
     if "axis" in options:
-        raise TypeError(f"axis={options['axis']!r}: time is along {dim=}")
+        raise TypeError(f"axis={options['axis']!r} is not an argument: {dim=} names the time axis")
     return tuning.optimize(x.transpose(..., dim).data, rate, axis=-1, **options)
 
 
@@ -210,27 +210,27 @@ def stft(sft: Any, x: xr.DataArray, *, dim: str = "time", padding: Padding = "ze
     Parameters
     ----------
     sft : TuningResult, AdaptiveShortTimeFFT or ShortTimeFFT
-        The transform, of the sampling frequency of the coordinate, if there is one.
+        The transform, with the sampling frequency of the coordinate, if there is one.
     x : xarray.DataArray
-        The signal, in memory or in chunks; these need the extra ``dask`` and an `AdaptiveShortTimeFFT`.
+        The signal, in memory or in chunks. Chunks need the extra ``dask`` and an `AdaptiveShortTimeFFT`.
     dim : str, optional
         The dimension of time.
     padding : {"zeros", "edge", "even", "odd"}, optional
-        What lies beyond the ends of the signal; zeros if it is in chunks.
+        How the signal is continued beyond its ends; only by zeros if it is in chunks.
 
     Returns
     -------
     xarray.DataArray
-        Complex, with the dimensions of `x` but for time, then ``frequency`` (Hz) and time, whose coordinate goes
-        on in the way it does in `x`; not computed yet if `x` is in chunks. Coordinates of other dimensions and
-        attributes are kept; ``units``, if there are any, are those of `x`, divided by the root of Hz if the
-        windows are scaled to a ``"psd"``.
+        Complex, with the dimensions of `x` except time, then ``frequency`` (Hz) and time. The time coordinate has
+        the type and unit of that of `x`. The array is not computed yet if `x` is in chunks. Coordinates of other
+        dimensions and attributes are kept. ``units``, if `x` has them, are divided by the square root of Hz if the
+        windows are scaled to ``"psd"``.
 
     Raises
     ------
     ValueError, TypeError
-        If there is no such dimension, its coordinate is not evenly spaced or of another rate than `sft`, and as in
-        the transform's `stft`.
+        If there is no such dimension, if its coordinate is not evenly spaced or has another sampling frequency
+        than `sft`, and as in `stft` of the transform.
 
     Examples
     --------
@@ -257,7 +257,8 @@ def spectrogram(sft: Any, x: xr.DataArray, *, dim: str = "time", padding: Paddin
     Returns
     -------
     xarray.DataArray
-        Real, as in `stft`, with the ``units`` of `x` squared, per Hz if the windows are scaled to a ``"psd"``.
+        Real, otherwise as in `stft`. ``units`` are those of `x` squared, per Hz if the windows are scaled to
+        ``"psd"``.
 
     Raises
     ------
@@ -278,17 +279,17 @@ def spectrogram(sft: Any, x: xr.DataArray, *, dim: str = "time", padding: Paddin
 
 
 def istft(sft: Any, S: xr.DataArray, *, like: xr.DataArray | None = None, dim: str = "time") -> xr.DataArray:
-    """Inverse transform of what `stft` has returned, or of a modification of it.
+    """Inverse short-time Fourier transform of the result of `stft`, which may be modified.
 
     Parameters
     ----------
     sft : TuningResult, AdaptiveShortTimeFFT or ShortTimeFFT
         The transform.
     S : xarray.DataArray
-        What it has made, with the dimension ``frequency`` and all slices. Chunks are computed.
+        The transformed signal, with the dimension ``frequency`` and all slices. Chunks are computed.
     like : xarray.DataArray, optional
-        The signal that was transformed, of which the result takes number of samples, coordinate of time, name
-        and attributes. Without it the samples go on to the end of the last slice, as in the transform's `istft`.
+        The original signal. The result gets its number of samples, time coordinate, name and attributes. Without
+        it the result ends with the last slice, as in `istft` of the transform.
     dim : str, optional
         The dimension of time.
 
@@ -300,7 +301,7 @@ def istft(sft: Any, S: xr.DataArray, *, like: xr.DataArray | None = None, dim: s
     Raises
     ------
     ValueError, TypeError
-        If a dimension is missing, and as in the transform's `istft`.
+        If a dimension is missing, and as in `istft` of the transform.
 
     Examples
     --------
@@ -317,7 +318,7 @@ def istft(sft: Any, S: xr.DataArray, *, like: xr.DataArray | None = None, dim: s
         _check_dim(S, name, "S")
     spectra = S.transpose(..., _FREQUENCY, dim)
     if like is None:
-        # slices have their times since the first sample, which is where the clock of the signal begins
+        # the clock of the signal begins at its first sample, that of S at the first slice
         clock = _Clock.of(S, dim).moved(-float(_first_time(transform)))
         data = transform.istft(spectra.values)
         attrs = _with_units(S.attrs, _without_root(S.attrs.get("units")))
@@ -334,23 +335,23 @@ def istft(sft: Any, S: xr.DataArray, *, like: xr.DataArray | None = None, dim: s
 
 
 def to_dataset(result: TuningResult, like: xr.DataArray | None = None, *, dim: str = "time") -> xr.Dataset:
-    """Return the window lengths that were found, on the coordinates of the transform, as a Dataset.
+    """Return the tuned window lengths as a Dataset with the coordinates of the transform.
 
     Parameters
     ----------
     result : TuningResult
-        What `optimize` has returned.
+        The result of `optimize`.
     like : xarray.DataArray, optional
-        The signal that was tuned, for its coordinate of time; seconds since the first sample without it.
+        The tuned signal, for its time coordinate. Without it times are seconds after the first sample.
     dim : str, optional
         The dimension of time.
 
     Returns
     -------
     xarray.Dataset
-        ``win_length`` (samples) and ``win_duration`` (s), without dimensions, or for each frame, frequency or
-        bin; and as attributes the columns of `adaptstft.TuningTable` that say what else was found, with ``criterion``,
-        ``fs`` and ``version``.
+        ``win_length`` (samples) and ``win_duration`` (s): scalars, or one value for each frame, frequency or
+        bin. Attributes: the columns of `adaptstft.TuningTable` that describe the result, ``criterion``, ``fs`` and
+        ``version``.
 
     Examples
     --------
@@ -359,8 +360,8 @@ def to_dataset(result: TuningResult, like: xr.DataArray | None = None, *, dim: s
     >>> from adaptstft import datasets, xarray as adaptive
     >>> signal = datasets.linear_chirp(100.0, duration=0.5)
     >>> x = xarray.DataArray(signal.x, coords={"time": np.arange(signal.x.size) / signal.fs})
-    >>> found = adaptive.to_dataset(adaptive.optimize(x, window_mode="time"), x)
-    >>> found.win_length.dims, found.win_length.attrs["units"], found.attrs["window"]
+    >>> lengths = adaptive.to_dataset(adaptive.optimize(x, window_mode="time"), x)
+    >>> lengths.win_length.dims, lengths.win_length.attrs["units"], lengths.attrs["window"]
     (('time',), 'samples', 'hann')
     """
     sft, lengths = result.sft, np.asarray(result.win_length)
@@ -371,10 +372,10 @@ def to_dataset(result: TuningResult, like: xr.DataArray | None = None, *, dim: s
     coords: dict[str, Any] = {_FREQUENCY: _frequencies(sft)} if _FREQUENCY in dims else {}
     if dim in dims:
         coords[dim] = _time(dim, clock, result.positions / sft.fs)
-    found = {name: value for name, value in describe(result).items() if not name.startswith("win_")}
-    others = {"criterion": repr(result.criterion), "fs": sft.fs, "version": __version__}
-    # neither netCDF nor zarr has attributes that are True, False or None
-    attrs = {name: int(v) if isinstance(v, bool) else v for name, v in (found | others).items() if v is not None}
+    columns = {name: value for name, value in describe(result).items() if not name.startswith("win_")}
+    columns |= {"criterion": repr(result.criterion), "fs": sft.fs, "version": __version__}
+    # attributes in netCDF and zarr cannot be True, False or None
+    attrs = {name: int(v) if isinstance(v, bool) else v for name, v in columns.items() if v is not None}
     return xr.Dataset(
         {
             "win_length": (dims, lengths, {"long_name": "window length", "units": "samples"}),
@@ -427,7 +428,7 @@ def _check_dim(array: Any, dim: str, name: str = "x") -> None:
 
 
 def _first_time(transform: Any) -> float:
-    """Time of the first slice in seconds after the first sample."""
+    """Return the time of the first slice in seconds after the first sample."""
     positions = getattr(transform, "positions", None)
     if positions is not None:
         return float(positions[0]) / float(transform.fs)
@@ -450,7 +451,7 @@ def _scaled_units(units: str | None, psd: bool, squared: bool) -> str | None:
 
 
 def _without_root(units: str | None) -> str | None:
-    """Units of a signal whose transform has these."""
+    """Return the units of a signal from those of its transform."""
     if units is None or not units.endswith("/Hz^0.5"):
         return units
     return units.removesuffix("/Hz^0.5").removeprefix("(").removesuffix(")")

@@ -222,9 +222,9 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
         (["--channel", "1"], "--channel 1 must lie between 0 and 0"),
         (["--key", "x"], "key='x' is for MAT files only"),
         (["--nosuch"], "unrecognized arguments: --nosuch"),
-        (["--plot", "out.xyz"], "--plot out.xyz: the ending must be one of"),
+        (["--plot", "out.xyz"], "--plot out.xyz: the suffix must be one of"),
         (["--plot", "no/such/folder/out.png"], "there is no folder no/such/folder"),
-        (["--plot", "out.png", "other.wav"], "--plot takes the picture of one FILE, got 2"),
+        (["--plot", "out.png", "other.wav"], "--plot draws one FILE, got 2"),
     ],
 )
 def test_bad_option_gets_one_line(capsys, wav, options, message):

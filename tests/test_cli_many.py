@@ -99,7 +99,7 @@ def test_an_interrupt_says_where_the_rows_are(capsys, tmp_path, files, monkeypat
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("adaptstft.batch.many.optimize", interrupted)
+    monkeypatch.setattr("adaptstft.batch.job.optimize", interrupted)
     assert cli.main([files[1], files[0], "--out", str(tmp_path / "out.csv")]) == 130
     assert (
         capsys.readouterr().err == f"adaptstft: 1 row is in {tmp_path / 'out.csv'}; the same call goes on from there\n"
@@ -110,8 +110,8 @@ def test_an_interrupt_says_where_the_rows_are(capsys, tmp_path, files, monkeypat
     ("argv", "message"),
     [
         (["--out", "out.csv"], "--out out.csv needs at least one FILE"),
-        (["a.wav", "--out", "out.csv", "--json"], "--out out.csv takes the place of --json"),
-        (["a.wav", "--out", "out.csv", "--plot", "a.png"], "--out out.csv takes the place of --plot"),
+        (["a.wav", "--out", "out.csv", "--json"], "--out out.csv cannot be combined with --json"),
+        (["a.wav", "--out", "out.csv", "--plot", "a.png"], "--out out.csv cannot be combined with --plot"),
         (["a.wav", "--retry"], "--retry needs --out"),
         (["a.wav", "--jobs", "0"], "--jobs 0: n_jobs=0 must be a positive number"),
         (["a.wav", "--jobs", "two"], "argument --jobs: invalid int value: 'two'"),

@@ -283,7 +283,7 @@ def test_features_that_say_nothing(rng):
         ({"criterion": "separability"}, r"criterion='separability' requires y to be passed, .* y is None"),
         ({"pooling": "median"}, r"pooling='median' must be one of 'mean', 'std', 'max'"),
         ({"pooling": ["mean", "mode"]}, r"pooling='mode' must be one of 'mean', 'std', 'max'"),
-        ({"pooling": ["mean", "max", "mean"]}, r"pooling=\['mean', 'max', 'mean'\] has the same features twice"),
+        ({"pooling": ["mean", "max", "mean"]}, r"pooling=\['mean', 'max', 'mean'\] gives the same features twice"),
         ({"pooling": []}, r"pooling=\[\] is empty"),
         ({"log_floor": 0.0}, r"log_floor=0.0 must be greater than 0"),
         ({"detrend": "mean"}, r"detrend='mean' must be one of 'constant', 'linear', None"),
@@ -303,7 +303,7 @@ def test_pooling_of_another_type(rng):
 
 @pytest.mark.parametrize("offset", [0.0, 0.1])
 def test_silent_signals(offset):
-    with pytest.raises(ValueError, match=r"X is silent: its 300 samples are zero once their trend is removed"):
+    with pytest.raises(ValueError, match=r"X is silent: its 300 samples are zero after removal of their trend"):
         AdaptiveSpectrogram().fit(np.full((3, 100), offset))
 
 
@@ -319,7 +319,10 @@ def test_some_silent_signals_do_not_matter(rng):
     ("y", "message"),
     [
         ([1, 1, 1, 1], r"needs at least two classes, but y has 1 class"),
-        ([1, 2, 3, 4], r"needs a class with at least two samples, but n_samples=4 and all are of different classes"),
+        (
+            [1, 2, 3, 4],
+            r"needs a class with at least two samples, but n_samples=4 and all of them have different classes",
+        ),
         ([0.1, 0.2, 0.1, 0.25], r"Unknown label type: continuous"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_rate_that_contradicts_the_coordinate_is_an_error():
     assert adaptive.optimize(x, 500.1).sft.fs == 500.1  # what is meant is the same
     with pytest.raises(ValueError, match=r"fs=-1 must be greater than 0 Hz"):
         adaptive.optimize(x, -1)
-    with pytest.raises(TypeError, match=r"axis=0: time is along dim='time'"):
+    with pytest.raises(TypeError, match=r"axis=0 is not an argument: dim='time' names the time axis"):
         adaptive.optimize(x, axis=0)
 
 
