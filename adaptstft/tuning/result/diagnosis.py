@@ -136,9 +136,7 @@ def notes(variables: Variables, state: State, flatness: Sensitivity, reason: str
             texts.append("the criterion is flat: window lengths more than a factor 4 apart are equally good")
     window = state.window
     if window.end_value > 1e-3:
-        texts.append(
-            f"the window jumps by {window.end_value:.2g} at its ends; there the derivative is the one almost everywhere"
-        )
+        texts.append(f"the window jumps by {window.end_value:.2g} at its ends; gradients do not contain the jump")
     return texts
 
 

@@ -9,6 +9,7 @@ ends.
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -16,7 +17,7 @@ from scipy import sparse
 from adaptstft.common.best_path import AllMoves, best_path
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.criteria.scopes import FrameView, Reduction
+from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.tables.frame_lengths import frame_sums, frame_terms
@@ -28,6 +29,28 @@ _LEAST_GAIN = 1e-5
 #: Number of frames times lengths up to which every switch is evaluated: the share of one frame among a few is too large
 #: for a prediction by the gradient.
 _FEW = 1000
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A choice of lengths and its objective.
+
+    Attributes
+    ----------
+    chosen : ndarray of int, shape (frames,)
+        Lengths of the frames, as indices.
+    value : float
+        The objective.
+    by_totals : ndarray, shape (statistics, frames)
+        Gradient in the sums over each frame.
+    by_overlap : ndarray, shape (cells,), or None
+        Gradient in the overlap in each cell; None without a penalty on uneven overlap.
+    """
+
+    chosen: AnyArray
+    value: float
+    by_totals: Float64Array
+    by_overlap: Float64Array | None
 
 
 class LengthTable:
@@ -88,19 +111,16 @@ class LengthTable:
 
     def value(self, chosen: AnyArray) -> float:
         """Objective of a choice of lengths, given as indices."""
-        return self._reduced(chosen).value + self._penalties(chosen)[0]
+        return self._evaluated(chosen).value
 
-    def _reduced(self, chosen: AnyArray) -> Reduction:
-        return self.criterion.reduce(self.totals[:, self._frames, chosen], self.counts, self.view)
-
-    def _penalties(self, chosen: AnyArray) -> tuple[float, Float64Array | None]:
-        """Penalties on changes between neighbours and on uneven overlap, and the gradient in the overlap."""
-        value, gradient = float(self.change_penalty[chosen[1:], chosen[:-1]].sum()), None
+    def _evaluated(self, chosen: AnyArray) -> _Choice:
+        reduction = self.criterion.reduce(self.totals[:, self._frames, chosen], self.counts, self.view)
+        penalties, by_overlap = float(self.change_penalty[chosen[1:], chosen[:-1]].sum()), None
         if self.evenness is not None:
             overlap = np.asarray(self.chosen_shares(chosen).sum(axis=0))
             unevenness, gradient = self.evenness.penalty(overlap)
-            value, gradient = value + self.evenness_weight * unevenness, self.evenness_weight * gradient
-        return value, gradient
+            penalties, by_overlap = penalties + self.evenness_weight * unevenness, self.evenness_weight * gradient
+        return _Choice(chosen, reduction.value + penalties, reduction.totals, by_overlap)
 
     def chosen_shares(self, chosen: AnyArray) -> sparse.csr_array:
         """Part of each frame in the overlap in each cell, (frames, cells), with the chosen lengths."""
@@ -110,54 +130,49 @@ class LengthTable:
     def switched(self, chosen: AnyArray) -> tuple[AnyArray, float]:
         """Switch frames to other lengths as long as the objective decreases; return the choice and its value.
 
-        In each round, every frame is switched whose switch improves the objective by the gradient. If the total gets
-        worse, the gain that a switch must have is raised and the round is tried again. With scope ``"frame"`` and no
+        Each round switches every frame for which the gradient predicts an improvement. If the total gets worse, the
+        round is repeated with only those switches that have a larger predicted gain. With scope ``"frame"`` and no
         penalty on changes, each frame has its best length independently of the start.
         """
         if self.criterion.scope == "frame" and not self.change_penalty.any():
             chosen = self._best_of_frames(chosen)
             return chosen, self.value(chosen)
-        reduction = self._reduced(chosen)
-        penalties, gradient = self._penalties(chosen)
-        value = reduction.value + penalties
+        current = self._evaluated(chosen)
         for _ in range(_MOST_ROUNDS):
-            trial = self._round(chosen, self._predicted(chosen, reduction, gradient), value)
-            if trial is None:
+            better = self._round(current)
+            if better is None:
                 break
-            gain = value - trial[3]
-            chosen, reduction, gradient, value = trial
-            if gain < _LEAST_GAIN * abs(value):
+            gain = current.value - better.value
+            current = better
+            if gain < _LEAST_GAIN * abs(current.value):
                 break
         few = self.totals[0].size <= _FEW
-        return self._one_by_one(chosen, value) if few else (chosen, value)
+        return self._one_by_one(current.chosen, current.value) if few else (current.chosen, current.value)
 
-    def _predicted(self, chosen: AnyArray, reduction: Reduction, gradient: Float64Array | None) -> Float64Array:
+    def _predicted(self, current: _Choice) -> Float64Array:
         """Predict the change of the objective by each switch of one frame, (frames, grid), from gradients."""
-        change = np.einsum("kp,kpg->pg", reduction.totals, self.totals)
-        if gradient is not None and self.shares is not None:
-            change += (self.shares @ gradient).reshape(self.lengths.size, -1).T
-        return np.asarray(change - change[self._frames, chosen][:, None])
+        change = np.einsum("kp,kpg->pg", current.by_totals, self.totals)
+        if current.by_overlap is not None and self.shares is not None:
+            change += (self.shares @ current.by_overlap).reshape(self.lengths.size, -1).T
+        return np.asarray(change - change[self._frames, current.chosen][:, None])
 
-    def _round(
-        self, chosen: AnyArray, change: Float64Array, value: float
-    ) -> tuple[AnyArray, Reduction, Float64Array | None, float] | None:
+    def _round(self, current: _Choice) -> _Choice | None:
         """Switch the frames that gain most together; None if no such switches decrease the objective."""
+        change, smooth = self._predicted(current), self.change_penalty.any()
         threshold = 0.0  # least predicted gain of a switch
         while True:
             cost = change + threshold
-            cost[self._frames, chosen] = 0.0
-            smooth = self.change_penalty.any()
+            cost[self._frames, current.chosen] = 0.0
             trial = best_path(cost, AllMoves(self.change_penalty))[0] if smooth else cost.argmin(axis=1)
-            moved = trial != chosen
+            moved = trial != current.chosen
             if not moved.any():
                 return None
-            reduction = self._reduced(trial)
-            penalties, gradient = self._penalties(trial)
-            total = reduction.value + penalties
-            if total < value:
-                return trial, reduction, gradient, total
+            choice = self._evaluated(trial)
+            if choice.value < current.value:
+                return choice
             gains = -change[self._frames, trial][moved]
-            threshold = max(2 * threshold, float(np.median(gains)), _LEAST_GAIN * abs(value) / moved.size)
+            least = _LEAST_GAIN * abs(current.value) / moved.size
+            threshold = max(2 * threshold, float(np.median(gains)), least)
 
     def _one_by_one(self, chosen: AnyArray, value: float) -> tuple[AnyArray, float]:
         """Switch single frames until no switch of a single frame improves the objective."""
