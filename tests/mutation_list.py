@@ -389,11 +389,11 @@ MUTATIONS: list[Mutation] = [
         "tuning/test_corpora.py",
     ),
     Mutation(
-        "tuning/result/result.py",
+        "tuning/result/archive.py",
         '"phase_shift": sft.phase_shift,',
         '"phase_shift": 0,',
         "phase shift of a saved transform",
-        "tuning/test_optimize.py",
+        "tuning/test_optimize.py tuning/test_saved_results.py",
     ),
     Mutation(
         "common/detrend.py",

@@ -190,6 +190,19 @@ def test_the_safe_start_has_the_safe_lengths(rng):
     assert_allclose(state.positions, variables.positions.positions, atol=1e-6)
 
 
+@pytest.mark.parametrize("lengths", ["constant", "time", "grid", "grid-free"])
+def test_variables_at_their_bounds_give_lengths_at_theirs(lengths, rng):
+    component = make(rng, "fixed", lengths).lengths
+    low, high = np.array(component.bounds()).T
+    assert np.all(component.lengths(low) == WIN_BOUNDS[0])
+    assert np.all(component.lengths(high) == WIN_BOUNDS[1])
+
+
+def test_integer_lengths_are_exact(rng):
+    whole = np.arange(150.0, 450.0)
+    assert np.array_equal(FrameLengths(whole, WIN_BOUNDS).lengths(np.log(whole)), whole)
+
+
 def test_lengths_of_another_start(rng):
     for lengths in LENGTHS:
         variables = make(rng, "fixed", lengths)
