@@ -39,11 +39,11 @@ _TRIES = 5
 _ROUNDING = 1e-13
 _TINY = float(np.finfo(float).tiny)
 #: Largest number of samples for which the frame bounds are eigenvalues of a matrix.
-_DENSE = 96
+_LARGEST_MATRIX = 96
 #: Tolerance of the solutions in the search for the lower frame bound: half the digits.
-_HALF = 1e-8
+_BOUND_TOL = 1e-8
 #: Lanczos vectors of that search; few are enough, since the eigenvalues of the inverse lie far apart.
-_FEW = 8
+_BOUND_VECTORS = 8
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class InverseInfo:
         Norm of the residual of the normal equations relative to their right-hand side.
     error : float
         Relative error of a random signal that was reconstructed from its transform.
-        The error of a signal with little window energy may be larger, by at most
-        the square root of the ratio of the frame bounds.
+        That of a signal with little window energy may be larger, at most by the
+        square root of the ratio of the frame bounds as a factor.
 
     Examples
     --------
@@ -81,9 +81,8 @@ class InverseInfo:
 class FrameOperator:
     """Frame operator ``A^H W A`` for channels on the samples ``low <= n < high``.
 
-    `analyse` and `synthesise` take and return arrays of the backend; all other methods work on the host.
-
-    `part` is the range of samples that must be determined, all by default.
+    `part` is the range of samples that must be determined, all by default. `analyse` and `synthesise` take and return
+    arrays of the backend; all other methods work on the host.
     """
 
     def __init__(
@@ -137,22 +136,22 @@ class FrameOperator:
         The smallest is found by Lanczos iterations with the inverse, whose largest eigenvalues lie far apart. It is 0
         if the inverse cannot be computed to half the digits.
         """
-        if self.size <= _DENSE:
+        if self.size <= _LARGEST_MATRIX:
             eye = np.eye(self.size, dtype=float if self.plan.onesided else complex)
             values = np.linalg.eigvalsh(self.apply(eye))
             return max(float(values[0]), 0.0), float(values[-1])
-        start = _draw((1, self.size), real=self.plan.onesided)[0]
+        start = _random_signal((1, self.size), real=self.plan.onesided)[0]
         settings = {"k": 1, "v0": start, "tol": 1e-3, "return_eigenvectors": False}
         operator = self.linear()
         upper = float(eigsh(operator, which="LA", **settings)[0])
-        if not is_solvable(self, _HALF):
+        if not is_solvable(self, _BOUND_TOL):
             return 0.0, upper
 
         def invert(x: AnyArray) -> AnyArray:
-            return _iterate(self, x.reshape(1, -1), _HALF, None)[0].ravel()
+            return _solve_with_probe(self, x.reshape(1, -1), _BOUND_TOL, None)[0].ravel()
 
         inverse = LinearOperator(operator.shape, matvec=invert, dtype=operator.dtype)
-        return float(eigsh(operator, sigma=0.0, OPinv=inverse, which="LM", ncv=_FEW, **settings)[0]), upper
+        return float(eigsh(operator, sigma=0.0, OPinv=inverse, which="LM", ncv=_BOUND_VECTORS, **settings)[0]), upper
 
     def bounds_near(self, x: AnyArray) -> tuple[float, float]:
         """Return rough frame bounds: the energy of the transform of `x`, and the largest entry of the diagonal."""
@@ -161,11 +160,13 @@ class FrameOperator:
 
 
 def _norms(x: AnyArray) -> Float64Array:
+    """Norm of each channel, 1 for silent ones."""
     norms = np.linalg.norm(x, axis=-1, keepdims=True)
     return np.where(norms > 0, norms, 1.0)
 
 
-def _draw(shape: tuple[int, int], *, real: bool) -> AnyArray:
+def _random_signal(shape: tuple[int, int], *, real: bool) -> AnyArray:
+    """White noise from a fixed seed."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal(shape)
     return x if real else x + 1j * rng.standard_normal(shape)
@@ -182,9 +183,9 @@ def solve(operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | N
     """
     check_covered(operator.diagonal[operator.part], operator.low + operator.part.start)
     peak = float(np.abs(right).max(initial=0.0)) or 1.0  # with it squares neither overflow nor underflow
-    x, info, probe_error = _iterate(operator, right / peak, tol, maxiter)
+    x, info, probe_error = _solve_with_probe(operator, right / peak, tol, maxiter)
     if not _succeeded(info, tol):
-        raise ValueError(_failure(operator, probe_error, info, tol))
+        raise ValueError(_failure_message(operator, probe_error, info, tol))
     return x * peak, info
 
 
@@ -192,13 +193,13 @@ def _succeeded(info: InverseInfo, tol: float) -> bool:
     return info.error <= max(tol, _ROUNDING)
 
 
-def _iterate(
+def _solve_with_probe(
     operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None
 ) -> tuple[AnyArray, InverseInfo, AnyArray]:
     """Return the solution, its accuracy, and the error of the probe at each sample."""
     covered = is_covered(operator.diagonal)  # the transform does not depend on other samples; they become zero
     scale = np.where(covered, np.where(covered, operator.diagonal, 1.0) ** -0.5, 0.0)
-    probe = _draw((1, operator.size), real=operator.plan.onesided) * scale  # white in the variables ``z``
+    probe = _random_signal((1, operator.size), real=operator.plan.onesided) * scale  # white in the variables ``z``
     b = np.concatenate([right, operator.apply(probe)]) * scale
     norms = _norms(b)
     channels = len(b)
@@ -232,27 +233,27 @@ def is_solvable(operator: FrameOperator, tol: float = 1e-10) -> bool:
     """Return True if a random signal can be reconstructed from its transform, as in `solve`."""
     if not np.all(is_covered(operator.diagonal)):
         return False
-    _, info, _ = _iterate(
+    _, info, _ = _solve_with_probe(
         operator, np.zeros((0, operator.size), float if operator.plan.onesided else complex), tol, None
     )
     return _succeeded(info, tol)
 
 
-def _failure(operator: FrameOperator, probe_error: AnyArray, info: InverseInfo, tol: float) -> str:
+def _failure_message(operator: FrameOperator, probe_error: AnyArray, info: InverseInfo, tol: float) -> str:
     part = operator.part
     size = (np.abs(probe_error) * operator.diagonal**0.5)[part]
     lower, upper = operator.bounds_near(probe_error)
     where = describe_samples(size > size.max() / 10, operator.low + part.start)
     return (
-        f"the transform cannot be inverted to {tol=:g}: after {info.iterations} iterations a random signal comes back "
-        f"with a relative error of {info.error:.2g}, most of it at samples {where}; the frame bounds for samples "
-        f"{operator.low} to {operator.high - 1} are below {lower:.3g} and above {upper:.3g}. Windows "
-        "must overlap at every frequency (shorter hops or longer windows); or n= must say where the signal ends; or "
-        "raise maxiter, or tol"
+        f"the transform cannot be inverted to {tol=:g}: after {info.iterations} iterations a random signal is "
+        f"reconstructed with a relative error of {info.error:.2g}, most of it at samples {where}; the frame bounds for "
+        f"samples {operator.low} to {operator.high - 1} are below {lower:.3g} and above {upper:.3g}. Windows must "
+        "overlap at every frequency (shorter hops or longer windows); otherwise give the length of the signal as n=, "
+        "or raise maxiter or tol"
     )
 
 
-def bin_synthesize(
+def bin_synthesis(
     operator: FrameOperator, spectra: ComplexArray, tol: float, maxiter: int | None
 ) -> tuple[AnyArray, InverseInfo]:
     """Least-squares signal of ``spectra``, shape (channels, frames, f_pts)."""
@@ -262,7 +263,7 @@ def bin_synthesize(
 
 
 def bin_synthesis_adjoint(operator: FrameOperator, cotangent: AnyArray, tol: float) -> ComplexArray:
-    """Gradient with respect to the spectra from a cotangent of `bin_synthesize`, shape (channels, size)."""
+    """Gradient with respect to the spectra from a cotangent of `bin_synthesis`, shape (channels, size)."""
     kernels = operator.plan.kernels
     r, _ = solve(operator, kernels.to_host(cotangent), tol, None)
     return cast(ComplexArray, operator.weights * operator.analyse(kernels.asarray(r)))
@@ -271,13 +272,13 @@ def bin_synthesis_adjoint(operator: FrameOperator, cotangent: AnyArray, tol: flo
 def bin_synthesis_vjp(
     operator: FrameOperator, spectra: ComplexArray, cotangent: AnyArray, tol: float, *, shape: bool
 ) -> Gradients:
-    """Gradients from a cotangent of `bin_synthesize`, shape (channels, size).
+    """Gradients from a cotangent of `bin_synthesis`, shape (channels, size).
 
     With ``N = A^H W A``, ``x = N^-1 A^H W S`` and ``r = N^-1 cotangent`` the derivative of the loss in the direction of
     a change ``dA`` is ``Re <dA r, W (S - A x)> - Re <A r, W dA x>``.
     """
     kernels = operator.plan.kernels
-    x, _ = bin_synthesize(operator, spectra, tol, None)
+    x, _ = bin_synthesis(operator, spectra, tol, None)
     r = kernels.asarray(solve(operator, kernels.to_host(cotangent), tol, None)[0])
     of_x = bin_forward(operator.plan, x, operator.moved, gradient=True, shape=shape)
     of_r = bin_forward(operator.plan, r, operator.moved, gradient=True, shape=shape)

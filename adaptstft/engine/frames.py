@@ -36,7 +36,7 @@ class PlacedFrames:
     offset : ndarray of int64
         Column of the first sample in the FFT's input. Column 0 holds the sample from which the FFT counts the phase.
     delta : ndarray of float64
-        Position of the frame relative to that sample: the phase counts from the position.
+        Real origin of the phase relative to that sample.
     """
 
     win_length: Float64Array

@@ -100,12 +100,12 @@ def check_covered(overlap: Float64Array, low: int, peak: float | None = None) ->
         )
 
 
-def synthesize(plan: FramePlan, spectra: AnyArray, frames: Frames, low: int, high: int) -> AnyArray:
+def frame_synthesis(plan: FramePlan, spectra: AnyArray, frames: Frames, low: int, high: int) -> AnyArray:
     """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), for ``low <= n < high``."""
-    return _synthesize(plan, spectra, frames, low, _full_overlap(plan, frames, low, high))
+    return _divided_synthesis(plan, spectra, frames, low, _full_overlap(plan, frames, low, high))
 
 
-def _synthesize(plan: FramePlan, spectra: AnyArray, frames: Frames, low: int, overlap: Float64Array) -> AnyArray:
+def _divided_synthesis(plan: FramePlan, spectra: AnyArray, frames: Frames, low: int, overlap: Float64Array) -> AnyArray:
     shape = (spectra.shape[0], overlap.size)
     dtype = spectra.real.dtype if plan.onesided else spectra.dtype
     out: AnyArray = plan.kernels.xp.zeros(shape, dtype=dtype)
@@ -143,7 +143,7 @@ def frame_synthesis_vjp(
     parameters: bool,
     shape: bool,
 ) -> Gradients:
-    """Gradients from a cotangent of `synthesize`, shape (channels, high - low); with `parameters` also of the frames.
+    """Gradients from a cotangent of `frame_synthesis`, shape (channels, high - low); with `parameters` also of the frames.
 
     With ``x = N / D``, ``N = sum_p w_p y_p`` for the inverse FFTs ``y_p``, ``D = sum_p w_p**2`` and
     ``r = cotangent / D``, the derivative with respect to the window of frame ``p`` is
@@ -151,7 +151,7 @@ def frame_synthesis_vjp(
     """
     overlap = _full_overlap(plan, frames, low, high)
     r = (cotangent / overlap).astype(spectra.real.dtype if plan.onesided else spectra.dtype)
-    x = _synthesize(plan, spectra, frames, low, overlap) if parameters else None
+    x = _divided_synthesis(plan, spectra, frames, low, overlap) if parameters else None
     frames = frames.moved(-low)
     gradients = FrameGradients(plan, len(frames), shape=shape)
     d_spectra = plan.kernels.xp.empty(spectra.shape, dtype=spectra.dtype)
@@ -168,7 +168,7 @@ def frame_synthesis_vjp(
             g = windowed_spectra(plan, r[channel], block, rows, blocks) / plan.mfft
             if plan.onesided:
                 g[:, plan.interior] *= 2
-            d_spectra[channel, part], phase = _to_stored(plan, g, spectra[channel, part], block)
+            d_spectra[channel, part], phase = _stored_cotangent(plan, g, spectra[channel, part], block)
             gradients.phase[part] += phase
         gradients.fill(part, reducer)
 
@@ -176,7 +176,9 @@ def frame_synthesis_vjp(
     return gradients.total(d_spectra)
 
 
-def _to_stored(plan: FramePlan, g: AnyArray, stored: AnyArray, frames: PlacedFrames) -> tuple[AnyArray, Float64Array]:
+def _stored_cotangent(
+    plan: FramePlan, g: AnyArray, stored: AnyArray, frames: PlacedFrames
+) -> tuple[AnyArray, Float64Array]:
     """Cotangent of the stored bins from that of an inverse FFT's input, and the derivative with respect to phases."""
     plan.kernels.rotate(g, frames.delta, plan.mfft, plan.onesided, 1.0)
     if plan.power_gain != 1:

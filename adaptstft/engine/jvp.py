@@ -20,7 +20,7 @@ import numpy as np
 
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.engine import inverse
-from adaptstft.engine.bin_inverse import FrameOperator, bin_synthesize, solve
+from adaptstft.engine.bin_inverse import FrameOperator, bin_synthesis, solve
 from adaptstft.engine.bins import BinFrames, BinSpectra, bin_adjoint, bin_forward, bin_numbers, bin_scales
 from adaptstft.engine.blocks import WindowedBlocks
 from adaptstft.engine.forward import windowed_frames, windowed_spectra
@@ -95,7 +95,7 @@ def frame_synthesis_jvp(
     d_spectra: AnyArray | None,
     direction: Direction,
 ) -> AnyArray:
-    """Differentiate `inverse.synthesize` in the direction of `d_spectra`, None for zero, and `direction`.
+    """Differentiate `inverse.frame_synthesis` in the direction of `d_spectra`, None for zero, and `direction`.
 
     With ``x = N / D``, ``N = sum_p w_p y_p`` and ``D = sum_p w_p**2``, where ``y_p`` is the inverse FFT of a frame,
     ``D dx = sum_p dw_p (y_p - 2 w_p x) + w_p dy_p``.
@@ -166,12 +166,12 @@ def bin_jvp(plan: FramePlan, x: AnyArray, frames: BinFrames, dx: AnyArray | None
 def bin_synthesis_jvp(
     operator: FrameOperator, spectra: ComplexArray, d_spectra: ComplexArray | None, direction: Direction, tol: float
 ) -> AnyArray:
-    """Differentiate `bin_synthesize`, the solution of ``A^H W A x = A^H W S``.
+    """Differentiate `bin_synthesis`, the solution of ``A^H W A x = A^H W S``.
 
     ``A^H W A dx = A^H W (dS - dA x) + dA^H W (S - A x)``, where ``dA`` is the transform with the windows ``dw``.
     """
     plan, to_host = operator.plan, operator.plan.kernels.to_host
-    x, _ = bin_synthesize(operator, spectra, tol, None)
+    x, _ = bin_synthesis(operator, spectra, tol, None)
     of_x = _forward_with_derivatives(plan, x, operator.moved, direction)
     right = operator.synthesise((0 if d_spectra is None else d_spectra) - _spectra_derivative(plan, of_x, direction))
     right = right + _adjoint_derivative(operator, operator.weights * (spectra - of_x.S), direction)

@@ -18,9 +18,9 @@ from adaptstft.engine import inverse
 from adaptstft.engine.bin_inverse import (
     FrameOperator,
     InverseInfo,
+    bin_synthesis,
     bin_synthesis_adjoint,
     bin_synthesis_vjp,
-    bin_synthesize,
     is_solvable,
 )
 from adaptstft.engine.bins import BinFrames, bin_energy_vjp, bin_forward, bin_gradients, bin_signal_gradient
@@ -60,8 +60,8 @@ def analysis_vjp(
     """Gradients of a loss from its cotangent of `analyse`.
 
     With `parameters` they contain the gradients with respect to the windows, with `shape` also to the shape parameters,
-    and with `want_x` that with respect to the signal. Without `positions` that with respect to the positions is
-    meaningless, which saves time.
+    and with `want_x` that with respect to the signal. Without `positions`, which saves time, that with respect to
+    the positions is undefined.
     """
     if isinstance(frames, Frames):
         make = stored_cotangent(plan, g, frames, np.result_type(x.dtype, np.complex64), phase=positions)
@@ -195,10 +195,10 @@ def synthesise(
 ) -> tuple[AnyArray, InverseInfo]:
     """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), on the samples of `span`."""
     if isinstance(frames, Frames):
-        x = inverse.synthesize(plan, spectra, frames, span.low, span.high)
+        x = inverse.frame_synthesis(plan, spectra, frames, span.low, span.high)
         return span.crop(x, plan.kernels.xp), InverseInfo(0, 0.0, 0.0)
     operator = FrameOperator(plan, frames, span.low, span.high, span.inside)
-    x, info = bin_synthesize(operator, spectra, tol, maxiter)
+    x, info = bin_synthesis(operator, spectra, tol, maxiter)
     real = spectra.real.dtype
     return span.crop(x.astype(real if plan.onesided else spectra.dtype)), info
 

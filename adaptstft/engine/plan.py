@@ -94,12 +94,12 @@ class FFTPlan:
 
     def inverse_fft(self, stored: AnyArray, delta: Float64Array | None = None) -> AnyArray:
         """Inverse of `fft` and `store`; `delta` is the rotation of the phase between them, in samples."""
-        turned = delta is not None and bool(np.any(delta))
-        spectra = self.kernels.xp.array(stored, order="C") if turned or self.power_gain != 1 else stored
+        rotated = delta is not None and bool(np.any(delta))
+        spectra = self.kernels.xp.array(stored, order="C") if rotated or self.power_gain != 1 else stored
         spectra = self.fft_order(spectra)
         if self.power_gain != 1:
             spectra[:, self.interior] /= self.power_gain**0.5
-        if turned:
+        if rotated:
             self.kernels.rotate(spectra, delta, self.mfft, self.onesided, -1.0)
         if self.onesided:
             return cast(AnyArray, self.kernels.fft.irfft(spectra, n=self.mfft, axis=-1))

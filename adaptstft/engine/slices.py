@@ -20,7 +20,7 @@ class HopSlices:
     hop : float
         Distance of the positions.
     length : float
-        Window length with which slices touch the signal or not.
+        Window length that decides whether a slice touches the signal.
     window : Window
         The window family. A first sample that is zero does not touch the signal.
     slot : int
