@@ -143,7 +143,7 @@ def frame_synthesis_vjp(
     parameters: bool,
     shape: bool,
 ) -> Gradients:
-    """Gradients from a cotangent of `frame_synthesis`, shape (channels, high - low); with `parameters` also of the frames.
+    """Gradients from a cotangent of `frame_synthesis`; with `parameters` also with respect to the frames.
 
     With ``x = N / D``, ``N = sum_p w_p y_p`` for the inverse FFTs ``y_p``, ``D = sum_p w_p**2`` and
     ``r = cotangent / D``, the derivative with respect to the window of frame ``p`` is

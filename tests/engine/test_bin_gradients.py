@@ -1,9 +1,9 @@
 """Gradients with a window length for each frequency or bin against differences of the sums in ``naive.py``."""
 
-import autograd.numpy as anp
 import naive
 import numpy as np
 import pytest
+from losses import CLASSES, user_window, weighted_sparsity
 from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import AdaptiveShortTimeFFT, criteria, testing
@@ -18,28 +18,7 @@ N, FS = 29, 8.0
 WIDTH = 1.6  # seconds, under half of the signal
 
 
-def user_window(u):
-    """Not symmetric, and differentiated by autograd."""
-    return anp.cos(anp.pi * u) ** 3 * (1 + 0.3 * u)
-
-
 WINDOWS = ["hann", "hamming", ("tukey", 0.5), ("gaussian", 6.0), ("kaiser", 8.6), user_window]
-CLASSES = {
-    "shannon": criteria.Shannon,
-    "renyi": criteria.Renyi,
-    "kurtosis": criteria.Kurtosis,
-    "stankovic": criteria.Stankovic,
-    "lp": criteria.Lp,
-    "hoyer": criteria.Hoyer,
-    "gini": criteria.Gini,
-}
-WEIGHTS = np.random.default_rng(5).uniform(0.5, 1.5, (2, 40, 60))
-
-
-def weighted_sparsity(P):
-    """A loss that tells the axes of the spectrogram apart."""
-    w = WEIGHTS[: P.shape[0], : P.shape[1], : P.shape[2]]
-    return anp.sum(w * (P + 1e-3) ** 0.7) / anp.sum(P) ** 0.7
 
 
 # name, scope, bands
@@ -67,7 +46,7 @@ def library_loss(name, scope, bands=None, **parameters):
 
 
 def naive_loss(path, loss):
-    """A loss as a function of the place on a path."""
+    """A loss as a function of one variable, along a path in the parameters."""
     name, scope, bands = loss
     if name == "callable":
         return lambda s: weighted_sparsity(np.abs(path.spectra(s)) ** 2)
@@ -90,7 +69,7 @@ def draw_cotangent(S, rng):
 
 
 def assert_gradients(slopes, fun, label, *, scale=1.0, step=STEP, tol=DIFFERENCE_TOL):
-    """Compare slopes, a dictionary by backend, with the difference quotient of `fun` at 0."""
+    """Compare derivatives, a dictionary by backend, with the difference quotient of `fun` at 0."""
     expected, error = naive.derivative(fun, step, levels=4)
     scale = max(scale, abs(expected))
     assert error < 3 * tol * scale, f"{label}: the reference itself is unsure, {expected} +- {error}"
@@ -103,7 +82,7 @@ def gradients_along(path, gradients):
 
 
 def assert_losses(case, losses, rng):
-    """Values and slopes in every parameter, in both backends, against the reference."""
+    """Values and derivatives with respect to every parameter, in both backends, against the reference."""
     transforms = {b: make(case, b) for b in BACKENDS}
     paths = [naive.Path(case, name, case.direction(name, rng)) for name in case.parameters()]
     for loss in losses:
@@ -112,7 +91,7 @@ def assert_losses(case, losses, rng):
             fun, label = naive_loss(path, loss), f"{path.name=} {loss=}"
             for value, _ in found.values():
                 assert value == pytest.approx(fun(0.0), rel=1e-12, abs=1e-12), label
-            # Gini has a corner where two of its sorted values meet: steps small enough to meet none, hence noise.
+            # Gini is not differentiable where two sorted values are equal: small steps avoid this, and add noise.
             settings = {"step": 3e-6, "tol": 2e-7} if loss[0] == "gini" else {}
             assert_gradients(gradients_along(path, {b: g for b, (_, g) in found.items()}), fun, label, **settings)
 
@@ -137,7 +116,7 @@ def test_criteria_in_every_mode(fft_mode, scale_to, rng):
 @pytest.mark.parametrize("loss", [("shannon", "local", None), ("shannon", "local", 3)], ids=naive.label)
 @pytest.mark.parametrize("padding", ["edge", "even", "odd"])
 def test_neighbourhoods_and_tiles_are_those_of_the_signal(padding, loss, rng):
-    """Padding is no energy of the signal's own: it neither moves the tiles nor gives them weight."""
+    """Tiles and their weights depend on the signal, and not on its padding."""
     assert_losses(draw_case("hann", "bin, positions", rng, padding=padding), [loss], rng)
 
 
@@ -165,7 +144,7 @@ def test_vjp(fft_mode, scale_to, framing, window, padding, phase_shift, k_offset
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_components_one_by_one(framing, backend, rng):
-    """Directions mix components; here each is differenced alone."""
+    """Each component against its own difference quotient; other tests take random directions."""
     case = draw_case("hann", framing, rng)
     G = draw_cotangent(case.spectra(), rng)
     gradient = make(case, backend).vjp(case.x, G)
@@ -185,7 +164,7 @@ def test_components_one_by_one(framing, backend, rng):
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-def test_only_what_was_asked_for_is_returned(framing, backend, rng):
+def test_only_requested_gradients_are_returned(framing, backend, rng):
     case = draw_case(("kaiser", 8.6), framing, rng, channels=2)
     transform = make(case, backend)
     G = draw_cotangent(case.spectra(), rng)
@@ -239,7 +218,7 @@ def test_single_precision(loss, backend, rng):
     "loss", [("renyi", "global", None), ("shannon", "local", None), ("renyi", "local", 4)], ids=naive.label
 )
 def test_amplitude_does_not_matter(loss, backend, rng):
-    """Criteria are free of scale, and so are the energies that tiles are averaged with."""
+    """Criteria do not depend on the scale of the signal, nor do the weights of tiles."""
     case = draw_case("hann", "bin, hop", rng)
     transform, criterion = make(case, backend), library_loss(*loss)
     value, gradient = transform.value_and_grad(case.x, criterion)
@@ -249,7 +228,7 @@ def test_amplitude_does_not_matter(loss, backend, rng):
         assert_allclose(moved.win_length, gradient.win_length, rtol=0, atol=1e-12 * np.abs(gradient.win_length).max())
 
 
-# --- hard points ----------------------------------------------------------------------------------
+# --- points where a derivative is delicate ------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=naive.label)
@@ -282,7 +261,7 @@ def test_bins_that_are_exactly_zero(name, scope, rng):
 
     def loss(s):
         S = naive.stft(x, "hann", win_length + s * v, centres, **settings)
-        S[[0, -1]] = 0  # exactly, where the sums of the reference round
+        S[[0, -1]] = 0  # the sums of the reference leave rounding errors
         g, e = naive.neighbourhoods(x, centres, width * FS)
         return naive.criterion(name, S, scope, g=g, e=e)
 
@@ -299,7 +278,7 @@ def test_bins_that_are_exactly_zero(name, scope, rng):
 @pytest.mark.parametrize("window", ["hann", ("tukey", 0.5), user_window], ids=naive.label)
 @pytest.mark.parametrize("scale_to", [None, "psd", "magnitude"])
 def test_integer_centres_and_support_edges(window, scale_to, rng):
-    """Samples on the very edge of the support, where a Hann window is C1 and no more."""
+    """Samples on the edge of the support, where the second derivative of a Hann window jumps."""
     x, centres = rng.standard_normal(N), np.array([2.0, 9.0, 14.5, 20.0])
     win_length = rng.integers(4, 17, (10, 4)).astype(float)
     settings = {"mfft": 18, "fs": FS, "scale_to": scale_to, "max_length": 17}
@@ -330,7 +309,7 @@ def test_windows_that_jump_too_far_are_refused(rng):
     assert naive.inner(transform.vjp(x, S, wrt=("x",)).x, x) == pytest.approx(np.sum(np.abs(S) ** 2), rel=1e-12)
 
 
-# --- bands ------------------------------------------------------------------------------------------
+# --- bands --------------------------------------------------------------------------------------
 
 
 def test_bands_need_lengths_for_each_frequency(rng):
@@ -361,7 +340,7 @@ def test_gini_has_no_bands(rng):
 @pytest.mark.parametrize("fft_mode", naive.FFT_MODES)
 @pytest.mark.parametrize("count", [1, 2, 4, 7])
 def test_bands_add_up_to_two(fft_mode, count):
-    """Within the range of frequencies every bin counts alike, but for the missing bands beyond its ends."""
+    """Within the range of frequencies every bin has the same weight, except for missing bands beyond the ends."""
     bands = naive.bands(fft_mode, 64, count)
     assert bands.shape == (count, len(naive.frequencies(fft_mode, 64)))
     assert np.all(bands.sum(axis=0) <= 2 + 1e-14)
@@ -370,7 +349,7 @@ def test_bands_add_up_to_two(fft_mode, count):
         assert np.isclose(bands.sum(axis=0), 2).sum() > 4
 
 
-# --- the library's own checks ---------------------------------------------------------------------
+# --- the library's own checks -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("place", ["hop", "positions"])
@@ -383,7 +362,7 @@ def test_public_checks(fft_mode, columns, place, rng):
     f_pts = len(naive.frequencies(fft_mode, 20))
     p_num = AdaptiveShortTimeFFT(("kaiser", 12.0), np.full((f_pts, 1), 17.0), **settings).p_num(N)
     win_length = rng.uniform(6, 17, (f_pts, columns or p_num))
-    win_length[0, 0] = 17.0  # of the full length, which differences must not exceed
+    win_length[0, 0] = 17.0  # the largest length, which difference quotients must not exceed
     transform = AdaptiveShortTimeFFT(("kaiser", 12.0), win_length, **settings)
     assert testing.check_adjoint(transform, x).error < 1e-12
     for criterion in (None, "renyi"):

@@ -10,7 +10,7 @@ from adaptstft import AdaptiveShortTimeFFT, griffin_lim
 KINDS = ("frequency", "bin")
 BACKENDS = ("numpy", "numba")
 PLACES = ("hop", "positions")
-# The library promises 1e-9; its solver is asked for 1e-10 of a random signal.
+# The documented accuracy is 1e-9; the tolerance of the solver for a random signal is 1e-10.
 EXACT = 1e-9
 
 
@@ -57,7 +57,7 @@ def disturbed(S, rng):
     return S * (1 + 0.5 * (rng.standard_normal(S.shape) + 1j * rng.standard_normal(S.shape)))
 
 
-# --- signals that come back ---------------------------------------------------------------------
+# --- reconstruction -----------------------------------------------------------------------------
 
 
 def test_the_matrix_of_the_reference_is_its_transform(rng):
@@ -75,7 +75,7 @@ def test_the_matrix_of_the_reference_is_its_transform(rng):
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("fft_mode", "scale_to"), naive.MODE_SCALINGS)
 def test_round_trips_and_modified_spectra(fft_mode, scale_to, place, kind, mfft, phase_shift, n, backend, rng):
-    """A transform gives the signal back, anything else the nearest one; singular values against iterations."""
+    """A transform gives the signal, other spectra the least-squares signal; singular values against iterations."""
     settings = {"fft_mode": fft_mode, "scale_to": scale_to, "mfft": mfft, "phase_shift": phase_shift}
     transform = make(kind, place, rng, n, backend=backend, **settings)
     x = draw_signal(rng, n, fft_mode)
@@ -112,7 +112,7 @@ def test_channels_and_axes(place, f_axis, t_axis, rng):
 
 @pytest.mark.parametrize("fft_mode", ["onesided", "centered"])
 def test_channels_of_different_amplitudes(fft_mode, backend, rng):
-    """Each to its own accuracy, and silence stays silent."""
+    """Each channel has its own relative accuracy, and a silent one stays silent."""
     x = draw_signal(rng, (4, 61), fft_mode) * np.array([1.0, 1e-8, 0.0, 1e150])[:, None]
     transform = make("frequency", "hop", rng, 61, fft_mode=fft_mode, backend=backend)
     restored = transform.istft(transform.stft(x), k1=61)
@@ -134,7 +134,7 @@ def test_single_precision(fft_mode, place, backend, rng):
     assert info.error <= 1e-5
 
 
-# --- parts ----------------------------------------------------------------------------------------
+# --- parts of the signal ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,7 +160,7 @@ def test_part_that_ends_in_the_last_hop(rng):
 
 
 def test_positions_beyond_the_end(rng):
-    """The nearest signal is one of n samples, wherever the frames are."""
+    """The least-squares signal has n samples, wherever the frames are."""
     n, positions = 25, np.arange(-2.0, 32.0, 3.0)
     lengths = np.linspace(16, 8, 11)[:, None]
     transform = AdaptiveShortTimeFFT("hann", lengths, None, 1.0, positions=positions, mfft=20)
@@ -170,7 +170,7 @@ def test_positions_beyond_the_end(rng):
 
 @pytest.mark.parametrize(("k0", "k1"), [(8, 60), (20, 60), (20, 50)])
 def test_positions_that_begin_within_the_signal(k0, k1, rng):
-    """Either the part, or an error: windows reach samples that are not among the unknowns."""
+    """Either the right part or an error, because windows cover samples that are not among the unknowns."""
     x = rng.standard_normal(60)
     lengths = np.linspace(16, 6, 11)[:, None]
     transform = AdaptiveShortTimeFFT("hann", lengths, None, 1.0, positions=np.arange(12.0, 60.0, 3.0), mfft=20)
@@ -182,7 +182,7 @@ def test_positions_that_begin_within_the_signal(k0, k1, rng):
     assert_close(part, x[k0:k1])
 
 
-# --- how it went ----------------------------------------------------------------------------------
+# --- accuracy and iterations --------------------------------------------------------------------
 
 
 def test_tolerance_and_iterations(backend, rng):
@@ -225,7 +225,7 @@ def test_there_are_no_dual_windows(rng):
             method(20)
 
 
-# --- what cannot be inverted ------------------------------------------------------------------------
+# --- transforms that are not invertible ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -249,7 +249,7 @@ def low_overlap(m, **placed):
 @pytest.mark.parametrize("m", [1, 3, 8, 12])
 @pytest.mark.slow
 def test_overlap_at_low_frequencies_only(n, m, rng):
-    """Every sample has windows, but not at every frequency: either an error or the right signal."""
+    """Windows cover every sample, but not at every frequency: either an error or the right signal."""
     transform = low_overlap(m, hop=6.0)
     x = rng.standard_normal(n)
     S = transform.stft(x)
@@ -283,7 +283,7 @@ def test_invertible_agrees_with_the_inverse(m, n, rng):
     assert make("bin", "positions", rng, 60).invertible
 
 
-# --- frame bounds -----------------------------------------------------------------------------------
+# --- frame bounds -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("kind", "n"), [("frequency", 1), ("frequency", 40), ("bin", 97)])
@@ -297,7 +297,7 @@ def test_frame_bounds(fft_mode, place, kind, n, rng):
 
 
 def test_frame_bounds_of_irregular_frames(rng):
-    """Gaps and crowds, and lengths from 4 to 40."""
+    """Frames far apart and close together, and lengths from 4 to 40."""
     ratios = []
     for n in (50, 150):
         positions = np.sort(np.concatenate([rng.uniform(-5, n + 5, n // 3), np.linspace(0, n, n // 3)]))
@@ -311,7 +311,7 @@ def test_frame_bounds_of_irregular_frames(rng):
 
 @pytest.mark.parametrize(("m", "n"), [(2, 100), (1, 200)])
 def test_frame_bounds_that_vanish(m, n):
-    """No eigenvalue that iterations cannot find makes them fail."""
+    """A lower bound of zero is returned, and is not an error of the iterations."""
     transform = low_overlap(m, hop=8.0)
     A, B = transform.frame_bounds(n)
     expected = naive.frame_bounds("hann", n=n, **settings_of(transform, n))
@@ -320,7 +320,7 @@ def test_frame_bounds_that_vanish(m, n):
     assert pytest.approx(expected[1], rel=1e-3) == B
 
 
-# --- on top of the inverse ----------------------------------------------------------------------------
+# --- Griffin-Lim and gradients of the inverse ---------------------------------------------------
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -332,7 +332,7 @@ def test_griffin_lim_never_gets_worse(fft_mode, scale_to, kind, place, rng):
     n = 60
     transform = make(kind, place, rng, n, fft_mode=fft_mode, scale_to=scale_to)
     A = np.abs(transform.stft(rng.standard_normal((2, n))))
-    A *= rng.uniform(0.7, 1.3, A.shape)  # of no signal
+    A *= rng.uniform(0.7, 1.3, A.shape)  # not of any signal
     y, errors = griffin_lim(A, transform, n, n_iter=12, rng=0, full_output=True)
     assert y.shape == (2, n)
     assert np.all(np.diff(errors) <= 1e-9)  # the solver's tolerance
@@ -384,7 +384,7 @@ def test_istft_vjp(fft_mode, framing, rng):
     for name in names:
         v = draw_signal(rng, S.shape, "twosided") if name == "S" else case.direction(name, rng)
         expected, error = naive.derivative(loss(name, v), 1e-3, levels=4)
-        # Values of a few dozen, differenced at steps down to 1e-4, and a solver asked for 1e-10.
+        # Values of a few dozen, difference quotients with steps down to 1e-4, and a solver with the tolerance 1e-10.
         tol = 1e-7 * max(1.0, abs(expected), abs(loss(name, v)(0.0)))
         assert error < tol, name
         for backend, gradient in gradients.items():
@@ -393,7 +393,7 @@ def test_istft_vjp(fft_mode, framing, rng):
 
 
 def test_the_transform_of_a_signal_does_not_depend_on_the_windows(rng):
-    """istft(stft(x)) is x for all windows, so the two gradients of the windows cancel."""
+    """istft(stft(x)) is x for all windows, so the gradients through both with respect to the windows cancel."""
     for kind, place in [("frequency", "hop"), ("bin", "positions")]:
         transform = make(kind, place, rng, 40)
         x, g = rng.standard_normal((2, 40))
@@ -407,8 +407,8 @@ def test_the_transform_of_a_signal_does_not_depend_on_the_windows(rng):
 
 @pytest.mark.parametrize("lengths", [12.0, np.linspace(16, 8, 11)[:, None]], ids=["one", "frequency"])
 @pytest.mark.parametrize("placed", ["hop", "positions"])
-def test_the_signals_length(lengths, placed, rng):
-    """Beyond it the signal is zero, and a transform of another length is refused."""
+def test_length_of_the_signal(lengths, placed, rng):
+    """Beyond its length the signal is zero, and a transform of another length raises."""
     n = 41
     x = rng.standard_normal(n)
     place = {"hop": 3.0} if placed == "hop" else {"hop": None, "positions": np.arange(-2.0, 50.0, 3.0)}

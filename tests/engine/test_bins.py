@@ -3,10 +3,10 @@
 import itertools
 import pickle
 
-import autograd.numpy as anp
 import naive
 import numpy as np
 import pytest
+from losses import user_window
 from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import AdaptiveShortTimeFFT, criteria
@@ -18,11 +18,6 @@ TOL = 1000 * EPS
 TOL32 = 100 * np.finfo(np.float32).eps  # the sums are double; inputs and outputs are rounded
 BACKENDS = ("numpy", "numba")
 N, LONGEST = 37, 17
-
-
-def user_window(u):
-    """Not symmetric, without a polynomial series, differentiated by autograd."""
-    return anp.cos(anp.pi * u) ** 3 * (1 + 0.3 * u)
 
 
 WINDOWS = ["hann", "hamming", ("tukey", 0.5), ("gaussian", 6.0), ("kaiser", 8.6), user_window]
@@ -44,7 +39,7 @@ def draw_signal(rng, shape, fft_mode="onesided"):
 
 
 def draw_lengths(rng, shape, low=1.0):
-    """Real lengths, some integers, even ones (whose ends fall on samples) and ones below two samples among them."""
+    """Real lengths, among them integers, even integers (whose ends are samples) and lengths below two samples."""
     win_length = rng.uniform(low, LONGEST, shape)
     pick = rng.integers(0, 5, shape)
     win_length = np.where(pick == 1, 2 * np.ceil(win_length / 2 - 1) + 2.0, win_length)
@@ -140,7 +135,7 @@ def test_frames_that_miss_the_signal_are_zero(backend, rng):
 
 @pytest.mark.parametrize("far", [10**6, -(10**6)])
 def test_frames_far_from_the_origin_keep_their_phase(far, backend, rng):
-    """Samples and phases are counted from the frame, so k_offset moves neither digits nor values."""
+    """Samples and phases count from the frame, so k_offset changes neither digits nor values."""
     x, positions = draw_signal(rng, N), np.array([3.25, 11.5, 20.0, 31.125])  # exact in binary, also when moved
     for kind in KINDS:
         near = make("hann", kind, {"hop": None, "positions": positions}, rng, backend=backend)
@@ -165,7 +160,7 @@ def test_tiny_windows_and_ffts(mfft, fft_mode, rng):
 @pytest.mark.parametrize("place", ["fractional hop", "integer positions", "mixed positions"])
 @pytest.mark.parametrize("fft_mode", naive.FFT_MODES)
 def test_equal_lengths_are_those_of_the_frames(fft_mode, place, backend, rng):
-    """The exact sums and the FFT of one window for all bins must agree in everything."""
+    """Exact sums with equal lengths agree with the FFT in the transform, its gradients and the inverse."""
     x = draw_signal(rng, (2, N), fft_mode)
     bins = make("hann", "bin", PLACES[place], rng, fft_mode=fft_mode, scale_to="psd", backend=backend)
     win_length = np.array(bins.win_length)[0]
@@ -179,7 +174,7 @@ def test_equal_lengths_are_those_of_the_frames(fft_mode, place, backend, rng):
     G = draw_cotangent(S, rng)
     pairs = [(t.vjp(x, G), t.value_and_grad(x, criteria.Renyi(width=2.0))[1]) for t in (bins, frames)]
     for own, other in zip(*pairs, strict=True):
-        # Slopes are sums of a few hundred products, enlarged by 1/theta of the shortest windows.
+        # Gradients are sums of a few hundred products, with the factor 1/theta of the shortest windows.
         assert_close(own.win_length.sum(axis=0), other.win_length, 20 * TOL)
         assert_close(own.positions, other.positions, 20 * TOL)
         assert_close(own.x, other.x, 20 * TOL)

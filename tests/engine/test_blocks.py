@@ -82,7 +82,7 @@ def test_import_compiles_and_loads_nothing():
     assert "optimize" in done.stdout
 
 
-def test_every_public_name_can_be_had():
+def test_every_public_name_is_importable():
     import adaptstft
 
     for name in adaptstft.__all__:
@@ -98,7 +98,7 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(engine_blocks, "_FEW_FRAMES", 0)
 
 
-def test_properties_of_all_frames_are_found_piece_by_piece(small_pieces):
+def test_properties_of_all_frames_are_computed_piece_by_piece(small_pieces):
     positions = np.arange(11) * 4.0
     frames = make_frames(np.float64(9.5), positions, mfft=16).moved(2)
     assert frames.share_window

@@ -11,9 +11,10 @@ import autograd.numpy as anp
 import naive
 import numpy as np
 import pytest
+from losses import CLASSES, user_window, weighted_sparsity
 from numpy.testing import assert_allclose, assert_array_equal
 
-from adaptstft import AdaptiveShortTimeFFT, criteria
+from adaptstft import AdaptiveShortTimeFFT
 
 # Differences at steps down to 1e-4 of values of order one: eps / 1e-4 and what the extrapolation leaves.
 DIFFERENCE_TOL = 1e-8
@@ -24,11 +25,6 @@ BACKENDS = ("numpy", "numba")
 N = 37
 FS = 8.0
 WIDTH = 1.6  # seconds, a third of the signal
-
-
-def user_window(u):
-    """Not symmetric, and differentiated by autograd."""
-    return anp.cos(anp.pi * u) ** 3 * (1 + 0.3 * u)
 
 
 WINDOWS = [
@@ -58,7 +54,7 @@ def make(case, backend):
 
 
 def assert_gradient(actual, fun, label, *, scale=1.0, step=STEP, tol=DIFFERENCE_TOL):
-    """Compare slopes (one, or several under their names) with the difference quotient of `fun` at 0."""
+    """Compare derivatives (one, or several under their names) with the difference quotient of `fun` at 0."""
     expected, error = naive.derivative(fun, step, levels=4)
     scale = max(scale, abs(expected))
     assert error < 3 * tol * scale, f"{label}: the reference itself is unsure, {expected} +- {error}"
@@ -67,43 +63,26 @@ def assert_gradient(actual, fun, label, *, scale=1.0, step=STEP, tol=DIFFERENCE_
 
 
 def gradients_along(path, gradients):
-    """Slopes that gradients, a dictionary by backend, claim along a path."""
+    """Derivatives along a path from gradients, a dictionary by backend."""
     return {backend: naive.inner(getattr(g, path.name), path.v) for backend, g in gradients.items()}
 
 
 def naive_loss(path, loss, **parameters):
-    """A loss as a function of the place on a path."""
+    """A loss as a function of one variable, along a path in the parameters."""
     if loss[0] == "callable":
         return lambda s: weighted_sparsity(np.abs(path.spectra(s)) ** 2)
     return path.criterion(*loss, WIDTH * FS, **parameters)
 
 
 def assert_loss_gradient(actual, path, loss, label, **parameters):
-    """Gini has a corner where two of its sorted values meet: steps small enough to meet none, hence noise."""
+    """Gini is not differentiable where two of its sorted values are equal: small steps avoid this, and add noise."""
     settings = {"step": 3e-6, "tol": 1e-7} if loss[0] == "gini" else {}
     assert_gradient(actual, naive_loss(path, loss, **parameters), label, **settings)
 
 
 # --- criteria -----------------------------------------------------------------------------------
 
-WEIGHTS = np.random.default_rng(5).uniform(0.5, 1.5, (2, 40, 60))
 
-
-def weighted_sparsity(P):
-    """A loss that tells the axes of the spectrogram apart."""
-    w = WEIGHTS[: P.shape[0], : P.shape[1], : P.shape[2]]
-    return anp.sum(w * (P + 1e-3) ** 0.7) / anp.sum(P) ** 0.7
-
-
-CLASSES = {
-    "shannon": criteria.Shannon,
-    "renyi": criteria.Renyi,
-    "kurtosis": criteria.Kurtosis,
-    "stankovic": criteria.Stankovic,
-    "lp": criteria.Lp,
-    "hoyer": criteria.Hoyer,
-    "gini": criteria.Gini,
-}
 LOSSES = [(name, scope) for name in CLASSES for scope in ("global", "frame", "local")] + [("callable", None)]
 
 
@@ -165,7 +144,7 @@ def test_criteria_in_every_mode(fft_mode, scale_to, framing, padding, mfft, loss
 
 @pytest.mark.parametrize("padding", ["edge", "even", "odd"])
 def test_neighbourhoods_are_those_of_the_signal(padding, rng):
-    """Padding is no energy of the signal's own: it neither moves the neighbourhoods nor gives them weight."""
+    """Neighbourhoods and their weights depend on the signal, and not on its padding."""
     case, loss = naive.Case("hann", "time, positions", rng, padding=padding), ("shannon", "local")
     results = {b: make(case, b).value_and_grad(case.x, library_loss(*loss), wrt=ALL, **case.call()) for b in BACKENDS}
     for name in case.parameters():
@@ -201,7 +180,7 @@ def test_parameters_of_criteria(name, parameters, scope, rng):
 
 
 def test_components_one_by_one(backend, rng):
-    """Directions mix components; here each is differenced alone."""
+    """Each component against its own difference quotient; other tests take random directions."""
     case = naive.Case("hann", "time, positions", rng)
     gradient = make(case, backend).value_and_grad(case.x, "renyi", wrt=ALL)[1]
     for name in ("win_length", "positions"):
@@ -310,7 +289,7 @@ def test_hop_gradient_counts_slices_from_zero(backend, rng):
     assert gradient.hop == pytest.approx(p @ gradient.positions, rel=1e-13)
 
 
-# --- hard points --------------------------------------------------------------------------------
+# --- points where a derivative is delicate ------------------------------------------------------
 
 SMOOTH = ["hann", "blackman", ("tukey", 0.5), user_window]
 
@@ -319,7 +298,7 @@ SMOOTH = ["hann", "blackman", ("tukey", 0.5), user_window]
 @pytest.mark.parametrize("win_length", [12.0, 11.0, np.array([8.0, 10.0, 13.0, 16.0, 9.0])], ids=naive.label)
 @pytest.mark.parametrize("scale_to", [None, "psd", "magnitude"])
 def test_integer_centres_and_support_edges(window, win_length, scale_to, rng):
-    """Samples on the very edge of the support, where a Hann window is C1 and no more."""
+    """Samples on the edge of the support, where the second derivative of a Hann window jumps."""
     x, centres = rng.standard_normal(N), np.array([2.0, 9.0, 14.5, 20.0, 31.0])
     settings = {"mfft": 18, "fs": FS, "scale_to": scale_to, "max_length": 17}
 
@@ -350,7 +329,7 @@ def test_bins_that_are_exactly_zero(name, scope, rng):
 
     def loss(theta_):
         S = naive.stft(x, "hann", theta_, centres, max_length=8, **settings)
-        S[[0, -1]] = 0  # exactly, where the sums of the reference round
+        S[[0, -1]] = 0  # the sums of the reference leave rounding errors
         g, e = naive.neighbourhoods(x, centres, width * FS)
         return naive.criterion(name, S, scope, g=g, e=e)
 
@@ -395,7 +374,7 @@ def test_silent_signal_has_a_vjp(backend):
 
 @pytest.mark.parametrize("window", ["hamming", "nuttall", ("gaussian", 6.0), ("kaiser", 8.6)], ids=naive.label)
 def test_windows_that_jump_have_their_derivative_at_the_jump(window, backend, rng):
-    """At an edge the derivative is the limit from one side: as a sample that is about to leave has it."""
+    """At an edge the derivative is the one-sided limit from inside the support."""
     x, centres = rng.standard_normal(N), np.array([9.0, 20.0])
     settings = {
         "fs": 1.0,
@@ -406,7 +385,7 @@ def test_windows_that_jump_have_their_derivative_at_the_jump(window, backend, rn
         "max_length": 18,
     }
     G = draw_cotangent(np.empty((10, 2)), rng)
-    # Centres a little before these keep the left sample inside, and the right one outside.
+    # With centres a little earlier the left sample is inside, and the right one outside.
     at = AdaptiveShortTimeFFT(window, 12.0, **settings).vjp(x, G)
     shifted = settings | {"positions": centres - 1e-9}
     beside = AdaptiveShortTimeFFT(window, 12.0, **shifted).vjp(x, G)
@@ -487,14 +466,14 @@ def test_shapes_are_those_of_the_parameters(framing, backend, rng):
             assert np.shape(gradient.hop) == ()
 
 
-def test_only_what_was_asked_for_is_returned(rng):
+def test_only_requested_gradients_are_returned(rng):
     case = naive.Case(("kaiser", 8.6), "constant, hop", rng)
     transform = make(case, "auto")
     everything = transform.value_and_grad(case.x, "renyi", wrt=ALL)[1]
     for name in ALL:
         value, gradient = transform.value_and_grad(case.x, "renyi", wrt=(name,))
         assert [key for key in ALL if getattr(gradient, key) is not None] == [name]
-        # Alone or with others, the parts may be computed on different ways: to rounding.
+        # A gradient may be computed in another way if it is requested alone: equal to rounding.
         assert_allclose(getattr(gradient, name), getattr(everything, name), rtol=1e-10, atol=1e-13)
         assert isinstance(value, float)
     assert make(naive.Case("hann", "constant, hop", rng), "auto").value_and_grad(case.x, "renyi")[1].shape is None
@@ -543,7 +522,7 @@ def test_single_precision(loss, framing, backend, rng):
     for name in case.parameters():
         expected = getattr(double, name)
         atol = tol * np.abs(expected).max()
-        if name == "hop":  # the sum of slopes that cancel
+        if name == "hop":  # the sum of derivatives that cancel
             atol = tol * np.abs(np.arange(*case.slices) * double.positions).sum()
         assert_allclose(getattr(single, name), expected, rtol=0, atol=atol, err_msg=name)
 
@@ -569,7 +548,7 @@ def test_number_of_workers_changes_nothing(loss, backend, rng):
 
 @pytest.mark.parametrize("wrt", [("win_length", "hop"), ("x",)])
 def test_memory_does_not_grow_with_the_spectrogram(wrt, rng):
-    """400,000 samples give a spectrogram of 100 MB; neither it nor its cotangent is held."""
+    """400,000 samples give a spectrogram of 100 MB; neither it nor its cotangent is stored."""
     x = rng.standard_normal(400_000)
     transform = AdaptiveShortTimeFFT("hann", 500.5, 32.0, 1.0, mfft=512, workers=2)
     transform.value_and_grad(x[:2000], "renyi", wrt=wrt)  # compiles
@@ -579,5 +558,5 @@ def test_memory_does_not_grow_with_the_spectrogram(wrt, rng):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    # The signal is 3 MB; its gradient, and a padded copy of each, may be held.
+    # The signal is 3 MB; its gradient, and a padded copy of each, may be stored.
     assert peak < 20e6

@@ -149,7 +149,7 @@ def test_modified_spectra_give_the_nearest_signal(framing, fft_mode, scale_to, m
 
 
 def test_samples_beyond_the_signal_come_back_as_zeros(backend, rng):
-    """By default everything that the slices touch is returned, as in SciPy."""
+    """By default all samples that a slice touches are returned, as in SciPy."""
     x = rng.standard_normal(61)
     transform = AdaptiveShortTimeFFT("hamming", 12.4, 4.4, 1.0, backend=backend)
     restored = transform.istft(transform.stft(x))
@@ -195,7 +195,7 @@ def in_slots(transform, rows, n):
 @pytest.mark.parametrize("window_offset", [0.0, 0.5])
 @pytest.mark.parametrize("scale_to", [None, "magnitude"])
 def test_windows_and_dual_windows(framing, window_offset, scale_to, rng):
-    """Compared within the signal; samples outside of it are of no use to anyone."""
+    """Compared within the signal only."""
     n = 40
     transform = AdaptiveShortTimeFFT(
         "hann",
@@ -242,7 +242,7 @@ def test_uncovered_samples_are_named(backend, rng):
     S = transform.stft(rng.standard_normal(24))
     with pytest.raises(ValueError, match=r"\b10\b.*\b0\b.*\b8\b.*\b16\b"):
         transform.istft(S, k1=24)
-    # A part that is covered can be had.
+    # A covered part can be reconstructed.
     assert transform.istft(S, 1, 8).shape == (7,)
     with pytest.raises(ValueError, match=r"\b8\b"):
         transform.istft(S, 1, 9)

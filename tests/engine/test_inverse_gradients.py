@@ -58,7 +58,7 @@ def test_istft_vjp(mode, mfft, kind, window, backend, rng):
 
 
 def test_the_transform_of_a_signal_does_not_depend_on_the_windows(rng):
-    """istft(stft(x)) is x for all windows, so the two gradients of the windows cancel."""
+    """istft(stft(x)) is x for all windows, so the gradients through both with respect to the windows cancel."""
     sft = AdaptiveShortTimeFFT(**make(rng, "positions", "hann"))
     x = rng.standard_normal(N)
     S = sft.stft(x)

@@ -16,7 +16,7 @@ LENGTHS = ["constant", "time", "frequency", "bins"]
 
 
 class Problem:
-    """A transform, a signal, and a direction in everything."""
+    """A transform, a signal, and a direction of all parameters."""
 
     def __init__(self, rng, mode, mfft, lengths, window=("kaiser", 9.0), **settings):
         self.rng, self.complex = rng, not mode.startswith("onesided")
@@ -139,7 +139,7 @@ def test_a_transform_from_positions_has_no_hop(rng):
         p.sft.jvp(p.x, {"hop": 1.0})
 
 
-# --- what the ways back compute ------------------------------------------------------------------
+# --- which gradients a VJP computes -------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
@@ -161,7 +161,7 @@ def test_parts_of_the_gradients_are_those_of_all(lengths, rng):
             assert [other for other in names if getattr(alone, other) is not None] == [name]
 
 
-def test_synthesis_names_what_it_is_differentiated_in(rng):
+def test_names_of_the_parameters_of_the_synthesis(rng):
     p = Problem(rng, "onesided", 32, "constant")
     with pytest.raises(ValueError, match=r"wrt=\('x',\) must be a tuple of names among \('S', 'hop', 'positions', "):
         p.sft.istft_vjp(p.sft.stft(p.x), np.ones((2, N)), k1=N, wrt=("x",))
@@ -176,12 +176,12 @@ def test_a_window_that_jumps_can_be_differentiated_in_the_transform(rng):
         sft.istft_vjp(S, y, k1=N)
 
 
-# --- the spectrogram in one pass -----------------------------------------------------------------
+# --- the spectrogram in one pass ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("lengths", LENGTHS)
 @pytest.mark.parametrize(("mode", "mfft"), list(itertools.product(MODES, [31, 32])))
-def test_spectrogram_and_its_way_back(mode, mfft, lengths, rng):
+def test_spectrogram_and_its_vjp(mode, mfft, lengths, rng):
     p = Problem(rng, mode, mfft, lengths)
     S = p.sft.stft(p.x, padding="even", k_offset=2)
     P, pull_back = p.sft.spectrogram_and_vjp(p.x, padding="even", k_offset=2)
@@ -189,10 +189,10 @@ def test_spectrogram_and_its_way_back(mode, mfft, lengths, rng):
     assert_allclose(p.sft.spectrogram(p.x, padding="even", k_offset=2), P, rtol=1e-13, atol=1e-16)
     g = rng.standard_normal(P.shape)
     expected = p.sft.vjp(p.x, 2 * g * S, padding="even", k_offset=2)
-    for _ in range(2):  # it does not use up what it holds on to
+    for _ in range(2):  # the stored spectra can be used twice
         found = pull_back(g)
         for name in ("win_length", "positions", "shape", "x"):
-            # sums over some hundred terms, and for the positions what cancels in the phase
+            # sums over some hundred terms; for the positions terms of the phase cancel
             scale = np.abs(getattr(expected, name)).max()
             assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-10 * scale, err_msg=name)
     assert pull_back(g, wrt=("x",)).win_length is None

@@ -122,7 +122,7 @@ def test_window_offset_moves_the_window_and_not_the_phase(window_offset, framing
 
 @pytest.mark.parametrize(("win_length", "hop"), [(12, 3), (7, 2), (12, 2.5), (7.0, 3.5), (11, 5)])
 def test_samples_on_the_edge_of_the_support(win_length, hop, backend, rng):
-    """Hamming and boxcar windows show which end is open; the FFT has room for a sample too many."""
+    """Hamming and boxcar windows show which end is open; the FFT has space for one more sample."""
     x = draw_signal(rng, 37)
     for window in ("hamming", "boxcar"):
         transform = AdaptiveShortTimeFFT(window, win_length, hop, 1.0, backend=backend, scale_to="psd", mfft=16)
@@ -160,7 +160,7 @@ def test_positions_far_from_the_origin_keep_their_phase(backend, rng):
     """The phase is counted from the frame, so it must not lose digits to large sample numbers."""
     x, start = draw_signal(rng, 37), 10**6
     far = np.concatenate([np.zeros(start), x])
-    positions = np.array([3.25, 11.5, 20.125, 31.0])  # exact in binary, also after the shift
+    positions = np.array([3.25, 11.5, 20.125, 31.0])  # exact in floating point, also after the shift
     near_S, far_S = (
         AdaptiveShortTimeFFT("hann", 12.5, None, 1.0, positions=t, backend=backend).stft(v)
         for t, v in ((positions, x), (positions + start, far))
@@ -181,7 +181,7 @@ def test_tiny_windows_and_ffts(win_length, fft_mode, backend, rng):
 
 
 def test_frames_of_a_block_are_arrays_of_their_own():
-    """Views from broadcasting warn where compiled kernels ask whether they are writeable."""
+    """Compiled kernels warn about read-only views."""
     for positions in ([3.0], [3.0, 4.5]):
         frames = make_frames(np.float64(7.5), np.array(positions), mfft=8)
         assert frames[:].win_length.flags.writeable
