@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft.common.device import is_device_array
+from adaptstft.common.device import is_device_array, package_name
 from adaptstft.common.typing import AnyArray, Float64Array
 
 #: Samples of a long signal that are checked at once, so that temporary arrays stay small.
@@ -53,7 +53,7 @@ def as_real(name: str, value: Any) -> float:
 
 def _refuse_variable(name: str, value: Any) -> None:
     """Raise a TypeError for a variable of automatic differentiation, which would be used as a constant."""
-    if type(value).__module__.partition(".")[0] == "autograd" or getattr(value, "requires_grad", False) is True:
+    if package_name(value) == "autograd" or getattr(value, "requires_grad", False) is True:
         raise TypeError(
             f"{name} is a variable of automatic differentiation, but must be a plain number: derivatives exist only "
             "for signals, window lengths, hops, positions and window shapes"
@@ -128,7 +128,7 @@ def as_axis(axis: Any, ndim: int) -> int:
 def _check_time_dimension(name: str, values: Any, axis: Any) -> None:
     """Require that `axis` of an xarray object with several dimensions is its time dimension."""
     dims = getattr(values, "dims", ())
-    if type(values).__module__.partition(".")[0] != "xarray" or len(dims) < 2:
+    if package_name(values) != "xarray" or len(dims) < 2:
         return
     dimension = dims[as_axis(axis, len(dims))]
     if dimension != "time":

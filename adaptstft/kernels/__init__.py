@@ -42,12 +42,13 @@ transforms. Arrays with one entry for each frame are NumPy arrays.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from adaptstft.common.device import is_device_array
 from adaptstft.common.optional import require
+from adaptstft.common.typing import Backend
 
-BACKENDS = ("auto", "numba", "numpy", "cuda")
+BACKENDS: tuple[str, ...] = get_args(Backend)
 
 
 def resolve(backend: str) -> tuple[str, ModuleType]:
