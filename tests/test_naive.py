@@ -1,4 +1,4 @@
-"""Comparison of the reference code in ``naive.py`` with SciPy and with closed-form values."""
+"""Comparison of the reference code in ``naive`` with SciPy and with closed-form values."""
 
 import math
 

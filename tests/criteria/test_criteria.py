@@ -1,4 +1,4 @@
-"""Values of the criteria from ``value_and_grad``, compared with the formulas in ``naive.py``."""
+"""Values of the criteria from ``value_and_grad``, compared with the formulas in ``naive``."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Gradients with a window length for each frequency or bin against differences of the sums in ``naive.py``."""
+"""Gradients with a window length for each frequency or bin against differences of the sums in ``naive``."""
 
 import naive
 import numpy as np

@@ -1,4 +1,4 @@
-"""Window lengths for each frequency or bin: the transform against the plain sums of ``naive.py``."""
+"""Window lengths for each frequency or bin: the transform against the plain sums of ``naive``."""
 
 import itertools
 import pickle

@@ -1,4 +1,4 @@
-"""The forward transform at real lengths, hops and positions against the plain sums of ``naive.py``."""
+"""The forward transform at real lengths, hops and positions against the plain sums of ``naive``."""
 
 import itertools
 

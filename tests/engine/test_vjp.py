@@ -1,4 +1,4 @@
-"""``vjp`` and ``value_and_grad`` against differences of the plain sums in ``naive.py``.
+"""``vjp`` and ``value_and_grad`` against differences of the plain sums in ``naive``.
 
 Every gradient is compared along random directions, one for each parameter, so that no component can be
 wrong unnoticed. Differences are extrapolated from four steps; their own error estimate is asserted to be
