@@ -14,7 +14,7 @@ from numba import config, cuda
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT, kernels
 
-CHECKS = Path(__file__).parent / "cuda_checks.py"
+CHECKS = [Path(__file__).with_name(name) for name in ("cuda_kernel_checks.py", "cuda_transform_checks.py")]
 #: The package recognises CuPy arrays by the module name of their class.
 CupyArray = type("ndarray", (), {"__module__": "cupy", "get": lambda self: np.ones(8), "shape": (8,)})
 
@@ -37,8 +37,10 @@ ON_DEVICE = pytest.mark.skipif(not has_device(), reason="needs CuPy and a CUDA d
 @pytest.mark.slow
 def test_checks_pass(simulated, level):
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": str(int(simulated))}
-    command = [sys.executable, "-m", "pytest", "-q", level, "-p", "no:cacheprovider", "-p", "no:xdist", str(CHECKS)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=CHECKS.parents[1])
+    options = ["-q", level, "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [sys.executable, "-m", "pytest", *options, *map(str, CHECKS)]
+    folder = CHECKS[0].parents[1]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == 0, done.stdout[-4000:]
     assert " passed" in done.stdout
     assert "skipped" not in done.stdout
