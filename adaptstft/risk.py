@@ -1,17 +1,17 @@
 r"""Stein's estimate of the error of shrunk coefficients, as a loss for `adaptstft.optimize`.
 
 White noise of standard deviation :math:`\sigma` in a signal is complex noise of variance :math:`\sigma_c^2 =
-\sigma^2 / f_s` in every coefficient ``S`` of windows of unit energy (``scale_to="psd"``), whatever their length.
-Shrunk by a gain ``g`` of ``v = lam * sigma_c**2 / |S|**2``, a coefficient has an expected squared error of which
+\sigma^2 / f_s` in every coefficient ``S`` of windows of unit energy (``scale_to="psd"``), for any window length.
+If a coefficient is shrunk by a gain ``g`` of ``v = lam * sigma_c**2 / |S|**2``,
 
 .. math:: -\sigma_c^2 + (1 - g)^2 |S|^2 + 2 \sigma_c^2 (g - v g')
 
-is an unbiased estimate [1]_. Its mean over all coefficients, in variances of the noise, tells which windows bring the
-noise down most without the signal, in one transform. What `adaptstft.denoise` minimises, the error of the signal that
-the shrunk coefficients are put together to, takes three; both have their minimum at much the same length.
+is an unbiased estimate of its squared error [1]_. The loss is the mean over all coefficients, in variances of the
+noise. It needs one transform of the noisy signal. `adaptstft.denoise` minimises the error of the signal after the
+inverse transform, which needs three transforms. Both have their minimum at nearly the same window length.
 
-In frames that the ends of the signal cut there is less noise, so much less in long windows that their coefficients
-would seem to be without errors: frames less than half the longest window from the ends are left out.
+Frames at the ends of the signal contain less noise. With long windows it would be so much less that their coefficients
+would seem to have no error. So frames less than half the longest window from the ends are left out.
 
 References
 ----------
@@ -32,23 +32,23 @@ from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
 
 __all__ = ["SureLoss"]
 
-#: Gains of single bins.
+#: Names of the gains of single bins.
 RiskMode = Literal["soft", "wiener", "smooth"]
 
 
 def _risk(energy: Float64Array, variance: Float64Array, threshold: float, mode: RiskMode) -> Float64Array:
-    """Estimate of the squared error of every coefficient of given ``|S|**2``, in variances of the noise."""
+    """Estimate the squared error of coefficients with energies ``|S|**2``, in variances of the noise."""
     gain = GAINS[mode](threshold_ratio(threshold, variance, energy))
     return (1 - gain.value) ** 2 * energy / variance - 1 + 2 * (gain.value - gain.gradient)
 
 
 def _risk_gradient(energy: Float64Array, variance: Float64Array, threshold: float, mode: RiskMode) -> Float64Array:
-    """Slope of `_risk` in the energies."""
+    """Differentiate `_risk` in the energies."""
     gain = GAINS[mode](threshold_ratio(threshold, variance, energy))
     rest = 1 - gain.value
-    # there is no curvature where the energy is nearly zero
-    turn = 2 * gain.curvature / np.where(gain.curvature == 0, 1.0, energy)
-    return (rest**2 + 2 * rest * gain.gradient) / variance + turn
+    # where the energy is nearly zero, the curvature is exactly zero
+    in_gain = 2 * gain.curvature / np.where(gain.curvature == 0, 1.0, energy)
+    return (rest**2 + 2 * rest * gain.gradient) / variance + in_gain
 
 
 _differentiable_risk = primitive(_risk)
@@ -60,9 +60,9 @@ defvjp(
 
 
 class SureLoss:
-    """Mean estimated error of shrunk coefficients in variances of the noise, a loss for ``criterion=``.
+    """Mean estimated error of shrunk coefficients in variances of the noise, for ``criterion=``.
 
-    Called with a spectrogram of the signal, ``|S|**2`` of windows of unit energy.
+    An instance is called with a spectrogram ``|S|**2`` of the signal, with windows of unit energy.
 
     Parameters
     ----------
@@ -71,17 +71,17 @@ class SureLoss:
     fs : float
         Sampling frequency in Hz.
     longest : float
-        Longest window in samples, the upper end of ``win_bounds``: frames within half of it from the ends of
-        the signal are left out.
+        Longest window in samples, the upper end of ``win_bounds``. Frames less than
+        half of it from the ends of the signal are left out.
     noise_std : float or array_like, optional
-        Standard deviation of the noise, or of that of each channel; estimated by default. It must be
-        white, see `adaptstft.denoise`.
+        Standard deviation of the noise: one number, or one for each channel. It is
+        estimated by default. The noise must be white, see `adaptstft.denoise`.
     mode : {"soft", "wiener", "smooth"}, optional
-        How coefficients are shrunk, as in `adaptstft.denoise`.
+        Kind of shrinkage, as in `adaptstft.denoise`.
     threshold : float, optional
-        The threshold, as in `adaptstft.denoise`; it is kept.
+        The threshold, as in `adaptstft.denoise`; it is not tuned.
     axis : int, optional
-        Axis of time.
+        Time axis of `x`.
 
     Attributes
     ----------
@@ -91,22 +91,23 @@ class SureLoss:
     Raises
     ------
     ValueError, TypeError
-        For arguments out of range; when called, for a spectrogram of other channels than the signal's.
+        For arguments out of range. When called: if the spectrogram does not have the
+        channels of the signal.
 
     Warns
     -----
     UserWarning
-        If the level is estimated and the noise does not look white.
+        If the noise level is estimated and the noise does not look white.
 
     See Also
     --------
-    adaptstft.denoise : Minimises the error of the signal itself, in the threshold too.
+    adaptstft.denoise : Minimises the error of the signal itself, and tunes the threshold too.
 
     Notes
     -----
     The frames are those of `adaptstft.optimize`, from the first sample to the last, and its ``scale_to`` must be
-    ``"psd"``, which is the default. This is a callable: hop and FFT length stay what they are while lengths change, so
-    give ``hop=`` for the shortest and ``mfft=`` for the longest window.
+    ``"psd"``, the default. With a callable as criterion, hop and FFT length are constant while the lengths change: give
+    a ``hop=`` that suits the shortest window and an ``mfft=`` that suits the longest one.
 
     Examples
     --------
@@ -146,11 +147,11 @@ class SureLoss:
             raise ValueError(f"{longest=} must be at most half the {self._n} samples of the signal")
         self.noise_std = check_noise(signal, noise_std, stacklevel=3).reshape(signal.shape[:-1])
         if not np.all(self.noise_std > 0):
-            raise ValueError("x has a silent channel, where there is no noise: leave it out")
+            raise ValueError("x has a silent channel without noise: leave it out")
         self._variance = (self.noise_std**2 / rate).reshape(-1, 1, 1)
 
     def __call__(self, power: Any) -> Any:
-        """Evaluate the loss for ``|S|**2``, shape (..., f_pts, p_num), with the leading dimensions of the signal."""
+        """Return the loss for ``|S|**2``, shape (..., f_pts, p_num), with the channels of the signal."""
         *lead, bins, frames = power.shape
         if np.prod(lead) != self.noise_std.size:
             raise ValueError(f"power has shape {power.shape}, but the signal's channels have {self.noise_std.shape}")

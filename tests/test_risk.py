@@ -1,4 +1,4 @@
-"""The estimated error of coefficients: unbiased, differentiable, and least where the true error of the signal is."""
+"""`SureLoss`: an unbiased and differentiable estimate, with its minimum near that of the error of the signal."""
 
 import autograd
 import numpy as np
@@ -29,7 +29,7 @@ def with_noise(clean, db, rng):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_estimate_is_unbiased(rng, mode):
-    """Over many draws of the noise of a coefficient, of a variance of 0.7, at all distances from the threshold."""
+    """Many draws of noise of variance 0.7 in a coefficient, for coefficients below, near and above the threshold."""
     draws, variance = 200_000, 0.7
     noise = np.sqrt(variance / 2) * (rng.standard_normal(draws) + 1j * rng.standard_normal(draws))
     for clean in (0.0, 0.5, 1.0, 2.0, 5.0):
@@ -41,7 +41,7 @@ def test_the_estimate_is_unbiased(rng, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_slopes_of_the_loss(rng, mode):
+def test_gradient_of_the_loss(rng, mode):
     energy = rng.gamma(1.0, 2.0, (3, 40))
     check_grads(lambda e: _differentiable_risk(e, 0.7, 2.0, mode), modes=["rev"], order=1)(energy)
     gradient = autograd.grad(lambda e: _differentiable_risk(e, 0.7, 2.0, mode).sum())(np.array([0.0, 1e-300, 1e300]))
@@ -49,7 +49,7 @@ def test_slopes_of_the_loss(rng, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_slopes_in_the_window_length(rng, mode):
+def test_gradient_in_the_window_length(rng, mode):
     x = np.stack([with_noise(SIGNALS["chirp"], db, rng)[0] for db in (0, 10)])
     loss = SureLoss(x, FS, longest=500, mode=mode)
 
@@ -59,7 +59,7 @@ def test_slopes_in_the_window_length(rng, mode):
     for length in (100.3, 256.0, 400.7):
         step = 1e-5
         expected = (at(length + step)[0] - at(length - step)[0]) / (2 * step)
-        # the second derivative jumps, at thresholds that some bins pass within the step
+        # the second derivative jumps at the threshold, which some bins pass within the step
         assert at(length)[1].win_length == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
@@ -71,8 +71,8 @@ def test_slopes_in_the_window_length(rng, mode):
         for db in (0, 5, 10)
     ],
 )
-def test_the_length_it_finds_has_nearly_the_least_error_there_is(rng, name, db):
-    """Of the denoised signal, with the clean one in hand; the noise level is estimated."""
+def test_the_tuned_length_has_nearly_the_least_error(rng, name, db):
+    """Error of the denoised signal with respect to the clean signal; the noise level is estimated."""
     clean = SIGNALS[name]
     x, std = with_noise(clean, db, rng)
     loss = SureLoss(x, FS, longest=2048)
@@ -87,12 +87,12 @@ def test_the_length_it_finds_has_nearly_the_least_error_there_is(rng, name, db):
     assert error(found) < 1.2 * best
 
 
-def test_noise_alone_is_hardly_left(rng):
+def test_noise_alone_is_nearly_removed(rng):
     x = rng.standard_normal(N)
     res = adaptstft.optimize(
         x, FS, criterion=SureLoss(x, FS, longest=500), win_bounds=(50, 500), hop=25.0, mfft=512, starts=1
     )
-    assert abs(res.fun) < 0.35  # a soft threshold of the root of 2 deviations lets a fifth of the noise by
+    assert abs(res.fun) < 0.35  # a soft threshold of sqrt(2) deviations passes a fifth of the noise
 
 
 def test_lengths_in_time_follow_the_signal(rng):

@@ -1,1 +1,1 @@
-"""Removal of noise, with windows chosen by an estimate of the risk."""
+"""Removal of white noise by shrinking transforms, with windows and thresholds tuned by an estimate of the risk."""

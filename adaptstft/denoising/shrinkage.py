@@ -1,13 +1,13 @@
 r"""Gains that shrink the coefficients of a noisy transform.
 
-Every gain is a function ``g(v)`` of ``v = lam * var / |S|**2``, the threshold ``lam`` times the variance of the
-noise in a bin over the energy of the bin. Its derivatives come as ``v g'`` and ``v**2 g''``, which stay finite where
-``|S|`` is large.
+A gain is a function ``g(v)`` of ``v = lam * var / |S|**2``: the threshold ``lam`` times the variance ``var`` of the
+noise in a bin, over the energy of the bin. The derivatives are given as ``v g'`` and ``v**2 g''``, which stay finite
+where ``|S|`` is large.
 
-Stein's estimate of the risk contains the derivative of what is estimated. Where that jumps, as it does at the corner
-of the textbook soft threshold and empirical Wiener gain, the estimate is no continuous function of the window
-lengths, and its slope almost everywhere says nothing about its course. So all gains here have continuous
-derivatives: corners are rounded by a parabola.
+Stein's estimate of the risk contains the first derivative of the gain. At the corner of the textbook soft threshold and
+of the empirical Wiener gain this derivative jumps. The estimate is then not a continuous function of the window
+lengths, and its gradient is of no use for tuning. So all gains here have continuous first derivatives: corners are
+rounded by a parabola.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ def soft_gain(v: Float64Array) -> Gain:
 
 
 def _positive_part(x: Float64Array) -> tuple[Any, Any, Any]:
-    """Positive part of `x`, its corner a parabola, and two derivatives."""
+    """Positive part of `x` with a parabola at the corner, and its first two derivatives."""
     near = np.clip(x + _CORNER, 0, 2 * _CORNER)
     value = near**2 / (4 * _CORNER) + np.maximum(x - _CORNER, 0)
     return value, near / (2 * _CORNER), np.where(np.abs(x) < _CORNER, 1 / (2 * _CORNER), 0.0)
 
 
-#: Gain of each mode; blocks have the smooth one of their mean energy.
+#: Gain of each mode; mode "block" applies the smooth gain to the mean energy of a block.
 GAINS = {"smooth": smooth_gain, "wiener": wiener_gain, "soft": soft_gain, "block": smooth_gain}
 
 

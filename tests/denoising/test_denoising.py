@@ -1,4 +1,4 @@
-"""`denoise`: what comes back, what it gains, what it refuses."""
+"""`denoise`: signal-to-noise ratios, results, the check for white noise, and errors for bad arguments."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,10 @@ from scipy.signal import resample_poly
 import adaptstft
 from adaptstft import windows
 from adaptstft.common.grids import length_grid
+from adaptstft.denoising.length_tuning import HOP_RATIOS, descend_length, fit_length
 from adaptstft.denoising.noise import measure_noise
+from adaptstft.denoising.problem import ShrinkageProblem
 from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
-from adaptstft.denoising.sure_tuning import HOP_RATIOS, Problem, descend_length, fit_length
 
 MODES = ["smooth", "wiener", "soft", "block"]
 FS = 8000.0
@@ -37,12 +38,12 @@ def resolution(std, n):
 
 
 # ---------------------------------------------------------------------------------------
-# What it gains
+# Signal-to-noise ratios
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("kind", ["real", "complex"])
-def test_noise_alone_comes_out_twenty_decibels_down(rng, mode, kind):
+def test_noise_alone_is_reduced_by_twenty_decibels(rng, mode, kind):
     x = rng.standard_normal(8000)
     if kind == "complex":
         x = x + 1j * rng.standard_normal(8000)
@@ -51,7 +52,7 @@ def test_noise_alone_comes_out_twenty_decibels_down(rng, mode, kind):
 
 
 @pytest.mark.slow
-def test_constant_length_is_nearly_the_best_there_is(rng):
+def test_constant_length_is_nearly_the_best_of_all_lengths(rng):
     clean = chirp()
     noisy, std = with_noise(clean, 5, rng)
     y, info = adaptstft.denoise(noisy, FS, std, window_mode="constant", full_output=True)
@@ -64,7 +65,7 @@ def test_constant_length_is_nearly_the_best_there_is(rng):
 
 @pytest.mark.slow
 def test_tuned_parameters_lessen_the_estimated_risk(rng):
-    """Each step has the one before among its choices: grid, descent, descent in the hop too, knots in time."""
+    """A descent has at most the risk of the best length of the grid, with and without the hop."""
     clean = chirp()
     noisy, std = with_noise(clean, 5, rng)
     grid = [
@@ -73,29 +74,29 @@ def test_tuned_parameters_lessen_the_estimated_risk(rng):
     ]
     _, constant = adaptstft.denoise(noisy, FS, std, window_mode="constant", full_output=True)
     _, hop = adaptstft.denoise(noisy, FS, std, window_mode="constant", hop_mode="constant", full_output=True)
-    rounding = 1e-5 * std**2  # to which thresholds are tuned
+    rounding = 1e-5 * std**2  # tolerance of the tuned thresholds
     assert constant.risk < min(grid) + rounding
     assert hop.risk < min(grid) + rounding
     assert HOP_RATIOS[0] <= hop.hop / hop.win_length <= HOP_RATIOS[1]
 
 
 def test_descent_in_length_threshold_and_hop_together(rng):
-    """Of the transform with the descent's own FFT, which holds longer windows than the start's."""
+    """Compared with the start in the FFT of the descent, which is longer than that of the start."""
     noisy, std = with_noise(chirp(), 5, rng)
-    problem = Problem((noisy / std)[None], windows.resolve("hann"), "smooth", None, 1)
+    problem = ShrinkageProblem((noisy / std)[None], windows.resolve("hann"), "smooth", None, 1)
     start = fit_length(problem, 700.0, 175.0)
-    found = descend_length(problem, start, (32.0, 3000.0), None, tune_hop=True)
-    before = problem.shrinker(start.win_length, start.positions, found.mfft).shrink(start.threshold).total.sum()
-    assert found.risk < before - 1
-    assert found.win_length[0] != 700
-    assert abs(found.hop / found.win_length[0] - 0.25) > 1e-3
-    assert HOP_RATIOS[0] <= found.hop / found.win_length[0] <= HOP_RATIOS[1]
-    assert np.allclose(np.diff(found.positions), found.hop)
+    fit = descend_length(problem, start, (32.0, 3000.0), None, tune_hop=True)
+    before = problem.shrinker(start.win_length, start.positions, fit.mfft).shrink(start.threshold).total.sum()
+    assert fit.risk < before - 1
+    assert fit.win_length[0] != 700
+    assert abs(fit.hop / fit.win_length[0] - 0.25) > 1e-3
+    assert HOP_RATIOS[0] <= fit.hop / fit.win_length[0] <= HOP_RATIOS[1]
+    assert np.allclose(np.diff(fit.positions), fit.hop)
 
 
 @pytest.mark.slow
 def test_lengths_in_time_follow_the_signal(rng):
-    """A tone wants longer windows than the clicks after it."""
+    """A tone needs longer windows than the clicks after it."""
     n = 6000
     clean = 0.6 * np.sin(0.7 * np.arange(n)) * (np.arange(n) < n / 2)
     clean[n // 2 + 100 :: 150] += 8
@@ -113,7 +114,7 @@ def test_lengths_in_time_follow_the_signal(rng):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_tuned_threshold_is_nearly_the_best_there_is(rng, mode):
+def test_tuned_threshold_is_nearly_the_best_of_all_thresholds(rng, mode):
     clean = chirp()
     noisy, std = with_noise(clean, 0, rng)
     y, info = adaptstft.denoise(noisy, FS, std, win_length=600, mode=mode, full_output=True)
@@ -127,7 +128,7 @@ def test_tuned_threshold_is_nearly_the_best_there_is(rng, mode):
 
 @pytest.mark.slow
 def test_estimated_risk_is_the_error(rng):
-    """With the level known."""
+    """The noise level is given."""
     clean = np.tile(chirp(), 5)
     noisy, std = with_noise(clean, 3, rng)
     for length in (None, 512):
@@ -136,7 +137,7 @@ def test_estimated_risk_is_the_error(rng):
 
 
 # ---------------------------------------------------------------------------------------
-# What comes back
+# Results
 
 
 @pytest.mark.parametrize("mode", MODES[:3])
@@ -196,7 +197,7 @@ def test_dtype_and_the_callers_array_are_kept(rng, dtype, expected):
 def test_scale_of_the_signal_does_not_matter(rng):
     x = chirp(1500) + 0.3 * rng.standard_normal(1500)
     y = adaptstft.denoise(x, FS, win_length=200)
-    # tuned to 1e-2 from values that are rounded differently
+    # thresholds are tuned to 1e-2, from values with other rounding errors
     for scale in (1e-150, 1e150):
         assert np.allclose(adaptstft.denoise(scale * x, FS, win_length=200) / scale, y, atol=1e-6)
 
@@ -244,12 +245,12 @@ def test_a_signal_without_noise_comes_back():
 
 
 # ---------------------------------------------------------------------------------------
-# Whether the noise is white
+# Check for white noise
 
 
 @pytest.mark.parametrize("kind", ["real", "complex"])
 def test_white_noise_of_any_length_looks_white(rng, kind):
-    """Two hundred signals, of all lengths for which tiles are laid out in another way."""
+    """Two hundred signals, with lengths for all sizes of tiles."""
     for k in range(200):
         n = (300, 500, 800, 1500, 3000, 5000, 9000, 20_000)[k % 8]
         x = rng.standard_normal(n) + (0 if kind == "real" else 1j * rng.standard_normal(n))
@@ -258,9 +259,9 @@ def test_white_noise_of_any_length_looks_white(rng, kind):
 
 @pytest.mark.parametrize("make", [voice, heart, chirp], ids=["voice", "heart", "chirp"])
 @pytest.mark.parametrize("db", [0, 5, 10, 20])
-def test_noise_around_a_signal_looks_white_until_both_are_resampled(rng, make, db):
+def test_noise_with_a_signal_looks_white_until_both_are_resampled(rng, make, db):
     noisy, _ = with_noise(make(), db, rng)
-    noisy = np.tile(noisy, 4)  # of the heart there are 1024 samples
+    noisy = np.tile(noisy, 4)  # the recording of the heart has 1024 samples
     assert measure_noise(noisy[None])[0].excess < 2
     assert measure_noise(resample_poly(noisy, 2, 1)[None])[0].excess > 10
 
@@ -270,14 +271,14 @@ def test_a_warning_says_that_the_noise_is_not_white(rng):
     with pytest.warns(UserWarning, match=r"the noise does not look white: its estimated level is .*, but") as w:
         y = adaptstft.denoise(x, FS, win_length=256)
     assert w[0].filename == __file__
-    assert np.mean(y**2) > 0.9 * np.mean(x**2)  # this is what it warns of
+    assert np.mean(y**2) > 0.9 * np.mean(x**2)  # the warning is right: the noise is not removed
     with pytest.warns(UserWarning, match=r"the noise of channel 1 does not look white"):
         adaptstft.denoise(np.stack([rng.standard_normal(x.size), x]), FS, win_length=256)
-    adaptstft.denoise(x, FS, noise_std=1.0, win_length=256)  # of a level that is given nothing is said
+    adaptstft.denoise(x, FS, noise_std=1.0, win_length=256)  # no warning if the level is given
 
 
 # ---------------------------------------------------------------------------------------
-# What it refuses
+# Bad arguments
 
 X = np.sin(np.arange(500.0))
 
@@ -326,7 +327,7 @@ def test_bad_arguments_are_named(x, arguments, error, match):
         adaptstft.denoise(x, **({"fs": FS} | arguments))
 
 
-def test_digital_silence_is_not_taken_for_the_noise():
+def test_digital_silence_does_not_count_as_noise():
     rng = np.random.default_rng(0)
     sound = np.sin(0.3 * np.arange(6000)) + 0.3 * rng.standard_normal(6000)
     for lead in (800, 6000):
@@ -337,8 +338,8 @@ def test_digital_silence_is_not_taken_for_the_noise():
         np.testing.assert_allclose(loud, 1e4 * y, atol=1e-6 * np.abs(loud).max())
 
 
-def test_a_level_that_cannot_be_told_is_asked_for():
+def test_error_if_the_level_cannot_be_estimated():
     x = np.zeros(4000)
     x[::50] = 1.0
-    with pytest.raises(ValueError, match="its level cannot be told, give noise_std"):
+    with pytest.raises(ValueError, match="its level cannot be estimated: give noise_std"):
         adaptstft.denoise(x * (np.arange(4000) < 300), 8000)

@@ -1,14 +1,14 @@
-"""Stein's estimate against finite differences and against the true error; its slopes; gains; the noise level."""
+"""Stein's estimate against difference quotients and the true error; its gradients; gains; the noise level."""
 
 import numpy as np
 import pytest
 
 from adaptstft import windows
 from adaptstft.denoising.block_sure import BlockShrinker
+from adaptstft.denoising.local_risk import local_sums
 from adaptstft.denoising.noise import noise_levels
 from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
 from adaptstft.denoising.sure import Shrinker
-from adaptstft.denoising.sure_tuning import local_sums
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.kernels import resolve
@@ -35,17 +35,17 @@ def signal(rng, kind, channels=1, n=N):
 
 
 def shrinker(y, mode, kind, mfft=32, win_length=None, positions=None):
-    """Frames that the ends of the signal cut; lengths and positions are real numbers but for blocks."""
+    """Shrinker with frames beyond both ends of the signal; lengths and positions are real, except for blocks."""
     if positions is None:
         positions = np.arange(-2, 12) * (7.0 if mode == "block" else 5.3)
     if win_length is None:
         win_length = np.full(positions.size, 29.5) if mode == "block" else 24 + 5 * np.sin(np.arange(positions.size))
-    kind_of = BlockShrinker if mode == "block" else Shrinker
-    return kind_of(transform(mfft, kind), y, make_frames(win_length, positions, mfft=mfft), GAINS[mode])
+    cls = BlockShrinker if mode == "block" else Shrinker
+    return cls(transform(mfft, kind), y, make_frames(win_length, positions, mfft=mfft), GAINS[mode])
 
 
 def derivative(fun, step=1e-6):
-    """Central difference: steps are so short that hardly ever a bin passes a kink of the second derivative."""
+    """Central difference with so short a step that hardly any bin passes a kink of the second derivative."""
     return (fun(step) - fun(-step)) / (2 * step)
 
 
@@ -73,27 +73,27 @@ def test_divergence_is_the_derivative_of_every_sample_in_itself(rng, mode, kind,
             found[i] = (found[i] + imaginary) / 2
     divergence = shrinker(y, mode, kind, mfft).shrink(threshold).divergence[0]
     assert np.allclose(found.sum(), divergence.sum(), **CLOSE)
-    if mode != "block":  # which spreads that of a frame over its samples
+    if mode != "block":  # blocks distribute the divergence of a frame evenly over its samples
         assert np.allclose(found, divergence, **CLOSE)
 
 
 @KINDS
 @pytest.mark.parametrize("mode", MODES)
-def test_slope_in_the_threshold_of_each_channel(rng, mode, kind):
+def test_gradient_in_the_threshold_of_each_channel(rng, mode, kind):
     y, _ = signal(rng, kind, channels=2)
     threshold = np.array([1.7, 2.4])
-    of = shrinker(y, mode, kind)
-    gradient = of.shrink(threshold, gradient=True).log_threshold
+    instance = shrinker(y, mode, kind)
+    gradient = instance.shrink(threshold, gradient=True).log_threshold_gradient
     for c in range(2):
         step = np.eye(2)[c]
-        found = derivative(lambda h, step=step: of.shrink(threshold * np.exp(h * step)).total.sum())
+        found = derivative(lambda h, step=step: instance.shrink(threshold * np.exp(h * step)).total.sum())
         assert np.allclose(gradient[c], found, **CLOSE)
 
 
 @KINDS
 @pytest.mark.parametrize("mode", MODES[:3])
 @pytest.mark.parametrize("mfft", [32, 34], ids=["half-even", "half-odd"])
-def test_slopes_in_lengths_positions_and_hop(rng, mode, kind, mfft):
+def test_gradients_in_lengths_positions_and_hop(rng, mode, kind, mfft):
     y, _ = signal(rng, kind, channels=2)
     threshold = np.array([1.7, 2.4])
     index = np.arange(-2, 12)
@@ -102,10 +102,10 @@ def test_slopes_in_lengths_positions_and_hop(rng, mode, kind, mfft):
     def risk(win_length=win_length, positions=positions):
         return shrinker(y, mode, kind, mfft, win_length, positions).shrink(threshold).total.sum()
 
-    of = shrinker(y, mode, kind, mfft, win_length, positions)
-    at = of.shrink(threshold, gradient=True)
-    gradients = of.gradients(threshold, at)
-    assert np.allclose(gradients.log_threshold, at.log_threshold, rtol=1e-9)  # forward and reverse mode
+    instance = shrinker(y, mode, kind, mfft, win_length, positions)
+    at = instance.shrink(threshold, gradient=True)
+    gradients = instance.gradients(threshold, at)
+    assert np.allclose(gradients.log_threshold, at.log_threshold_gradient, rtol=1e-9)  # forward and reverse mode
     for _ in range(3):
         u = rng.standard_normal(index.size)
         assert np.allclose(
@@ -117,15 +117,15 @@ def test_slopes_in_lengths_positions_and_hop(rng, mode, kind, mfft):
     assert np.allclose(gradients.positions @ index, derivative(lambda h: risk(positions=index * (5.3 + h))), **CLOSE)
 
 
-def test_slopes_of_frames_with_one_length_and_of_those_beyond_the_signal(rng):
+def test_gradients_of_frames_with_one_length_and_of_frames_beyond_the_signal(rng):
     y, _ = signal(rng, "real")
     index, threshold = np.arange(-8, 20), np.array([2.0])
 
     def at(length, hop):
         return shrinker(y, "smooth", "real", 36, np.full(index.size, length), index * hop)
 
-    of = at(30.0, 6.0)
-    gradients = of.gradients(threshold, of.shrink(threshold))
+    instance = at(30.0, 6.0)
+    gradients = instance.gradients(threshold, instance.shrink(threshold))
     length = derivative(lambda h: at(30.0 + h, 6.0).shrink(threshold).total.sum())
     hop = derivative(lambda h: at(30.0, 6.0 + h).shrink(threshold).total.sum())
     assert np.allclose(gradients.win_length.sum(), length, **CLOSE)
@@ -133,15 +133,15 @@ def test_slopes_of_frames_with_one_length_and_of_those_beyond_the_signal(rng):
     assert np.all(gradients.win_length[:2] == 0)
 
 
-def test_blocks_refuse_slopes_in_the_frames(rng):
-    of = shrinker(signal(rng, "real")[0], "block", "real")
+def test_blocks_have_no_gradients_in_the_frames(rng):
+    instance = shrinker(signal(rng, "real")[0], "block", "real")
     with pytest.raises(NotImplementedError, match=r"no derivatives in the window lengths and positions"):
-        of.gradients(np.array([2.0]), of.shrink(np.array([2.0])))
+        instance.gradients(np.array([2.0]), instance.shrink(np.array([2.0])))
 
 
 @KINDS
 @pytest.mark.parametrize("mode", MODES)
-def test_risk_is_the_mean_error_also_next_to_the_ends(rng, mode, kind):
+def test_risk_is_the_mean_error_also_near_the_ends(rng, mode, kind):
     """Averages over 400 realisations of the noise agree within four standard errors, of the whole and of the ends."""
     count = 400
     y, clean = signal(rng, kind, channels=count)
@@ -151,13 +151,13 @@ def test_risk_is_the_mean_error_also_next_to_the_ends(rng, mode, kind):
     for part in parts:
         each = excess[:, part].sum(axis=1)
         assert abs(each.mean()) < 4 * each.std() / np.sqrt(count)
-        # and the test can tell: a twentieth of the error would be seen
+        # the test would detect a deviation of a quarter of the error
         error = np.sum(np.abs(result.x - clean)[:, part] ** 2, axis=1).mean()
         assert 4 * each.std() / np.sqrt(count) < 0.25 * error
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_gains_fall_from_one_to_zero_and_have_the_derivatives_they_give(mode):
+def test_gains_fall_from_one_to_zero_and_their_derivatives_are_exact(mode):
     v = np.concatenate([np.linspace(0.01, 2.5, 400), [1 - 1e-9, 1 + 1e-9, 50.0, np.inf]])
     gain = GAINS[mode](v)
     assert np.all(np.isfinite(gain))
@@ -167,7 +167,7 @@ def test_gains_fall_from_one_to_zero_and_have_the_derivatives_they_give(mode):
     inner = v[:400]
     h = 1e-5
     low, high = GAINS[mode](inner * np.exp(-h)), GAINS[mode](inner * np.exp(h))
-    # kinks of the curvature within a step leave an error of its jump times the step, at most 1e-4
+    # a jump of the curvature within a step causes an error of the jump times the step, at most 1e-4
     assert np.allclose((high.value - low.value) / (2 * h), gain.gradient[:400], atol=1e-4)
     in_log = gain.gradient + gain.curvature
     smooth = np.abs(np.diff(gain.curvature[:400], append=0)) < 0.5
@@ -213,7 +213,7 @@ def test_noise_level_below_a_signal_and_of_any_scale(rng):
     voiced = np.sum([np.cos(2 * np.pi * 150 * k * t + k) for k in range(1, 12)], axis=0) * (np.sin(8 * t) > 0)
     noise = 0.1 * rng.standard_normal(t.size)
     (level,) = noise_levels((voiced + noise)[None])
-    assert abs(20 * np.log10(level / 0.1)) < 0.4  # it is switched on and off by clicks, which have all frequencies
+    assert abs(20 * np.log10(level / 0.1)) < 0.4  # switching on and off causes clicks, which have all frequencies
     for scale in (1e-200, 1e200):
         assert np.isclose(noise_levels(scale * (voiced + noise)[None])[0], scale * level, rtol=1e-9)
 
