@@ -70,11 +70,11 @@ class _Apply(torch.autograd.Function):  # type: ignore[misc]
         data, *parameters = arguments
         with _device_of(method.data, data):
             ctx.method, ctx.call, ctx.sft = method, call, settings.transform(*map(host, parameters))
-            ctx.kinds = [(a.shape, a.dtype, a.device) if torch.is_tensor(a) else None for a in arguments]
+            ctx.targets = [(a.shape, a.dtype, a.device) if torch.is_tensor(a) else None for a in arguments]
             # the arrays share the tensor's memory, so PyTorch must check it for changes before the backward pass
             ctx.save_for_backward(data)
             ctx.save_for_forward(data)
-            value, ctx.vjp = method.forward(ctx.sft, _array(data), call)
+            value, ctx.transform_vjp = method.forward(ctx.sft, _array(data), call)
             return _tensor(value)
 
     @staticmethod
@@ -85,10 +85,10 @@ class _Apply(torch.autograd.Function):  # type: ignore[misc]
         needed = ctx.needs_input_grad[3:]
         wrt = tuple(name for name, need in zip(names, needed, strict=True) if need)
         with _device_of(ctx.method.data, data):
-            gradient = ctx.vjp(_array(cotangent), wrt=wrt)
+            gradient = ctx.transform_vjp(_array(cotangent), wrt=wrt)
             gradients = [
-                _tensor(getattr(gradient, name)).to(device=kind[2], dtype=kind[1]).reshape(kind[0]) if need else None
-                for name, need, kind in zip(names, needed, ctx.kinds, strict=True)
+                _like(getattr(gradient, name), *target) if need else None
+                for name, need, target in zip(names, needed, ctx.targets, strict=True)
             ]
         return (None, None, None, *gradients)
 
@@ -124,6 +124,11 @@ def _array(tensor: Any) -> Any:
 def _tensor(array: Any) -> Any:
     """Convert a result of a transform to a tensor."""
     return torch.from_dlpack(array) if is_device_array(array) else torch.as_tensor(array)
+
+
+def _like(gradient: Any, shape: Any, dtype: Any, device: Any) -> Any:
+    """Convert a gradient to a tensor with the shape, type and device of its argument."""
+    return _tensor(gradient).to(device=device, dtype=dtype).reshape(shape)
 
 
 def host(parameter: Any) -> Any:

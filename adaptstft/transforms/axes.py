@@ -183,7 +183,7 @@ def _as_cotangent(plan: FramePlan, cotangent: Any) -> AnyArray:
 def check_axes(S: AnyArray, f_axis: int, t_axis: int, f_pts: int) -> tuple[int, int]:
     """Return the axes of frequency and time of a transform as numbers from 0 on."""
     if S.ndim < 2:
-        raise ValueError(f"S has shape {S.shape}: it needs an axis of frequency and one of time")
+        raise ValueError(f"S has shape {S.shape}: it needs a frequency axis and a time axis")
     axes = []
     for name, axis in (("f_axis", f_axis), ("t_axis", t_axis)):
         number = as_index(name, axis)
@@ -194,6 +194,6 @@ def check_axes(S: AnyArray, f_axis: int, t_axis: int, f_pts: int) -> tuple[int, 
         raise ValueError(f"{f_axis=} and {t_axis=} must differ")
     if S.shape[axes[0]] != f_pts or S.shape[axes[1]] == 0:
         raise ValueError(
-            f"S has shape {S.shape}: it must have {f_pts=} entries along {f_axis=} and some along {t_axis=}"
+            f"S has shape {S.shape}: it must have {f_pts=} entries along {f_axis=} and at least one along {t_axis=}"
         )
     return axes[0], axes[1]

@@ -29,7 +29,7 @@ from adaptstft.windows import Window, resolve
 
 
 class TransformGeometry:
-    """Base of `adaptstft.AdaptiveShortTimeFFT`: all that does not depend on a signal, but perhaps on its length."""
+    """Base of `adaptstft.AdaptiveShortTimeFFT`: parameters, axes and frames, which need no signal but its length."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class TransformGeometry:
         self._window_offset = as_real("window_offset", window_offset)
         self._workers = as_workers(workers)
         check_option("backend", backend, kernels.BACKENDS)
-        self._backend_asked = backend
+        self._requested_backend = backend
         self._backend, module = kernels.resolve(backend)
         self._slices = self._hop_slices()
         self._plan = FramePlan(
@@ -112,7 +112,7 @@ class TransformGeometry:
             "phase_shift": self._phase_shift,
             "window_offset": self._window_offset,
             "workers": self._workers,
-            "backend": self._backend_asked,
+            "backend": self._requested_backend,
         }
 
     def remade(self, **changes: Any) -> Self:
@@ -379,7 +379,7 @@ class TransformGeometry:
         t = (positions[0] - shift * step) * self.T, (positions[-1] + (1 - shift) * step) * self.T
         f = (q0 - shift) * self.delta_f, (q0 + self.f_pts - shift) * self.delta_f
         corners = (*t, *f) if axes_seq == "tf" else (*f, *t)
-        return cast(tuple[float, float, float, float], tuple(float(v) for v in corners))
+        return cast(tuple[float, float, float, float], tuple(float(corner) for corner in corners))
 
     def _frames(self, p0: int, p1: int, k_offset: int = 0) -> AnyFrames:
         """Return the frames of slices ``p0 <= p < p1``; sample 0 of the signal has the index `k_offset`."""
@@ -398,16 +398,12 @@ class TransformGeometry:
     @property
     def _num_slice_lengths(self) -> int | None:
         """Number of window lengths along time; None if all slices have the same."""
-        win_length = self._win_length
-        return (
-            None
-            if win_length.ndim == 0 or (win_length.ndim == 2 and win_length.shape[1] == 1)
-            else win_length.shape[-1]
-        )
+        shape = self._win_length.shape
+        return None if not shape or (len(shape) == 2 and shape[1] == 1) else shape[-1]
 
     def _plan_for(self, name: str, array: Any) -> FramePlan:
         """Return the plan with the kernels that can process `array`, the argument `name`."""
-        backend, module = kernels.resolve_for(self._backend_asked, name, array)
+        backend, module = kernels.resolve_for(self._requested_backend, name, array)
         return self._plan if backend == self._backend else replace(self._plan, kernels=module)
 
     def _check_lengths(self, n: int) -> None:
@@ -430,11 +426,11 @@ def _check_positions(hop: Any, positions: Any, win_length: Float64Array) -> tupl
         raise ValueError(f"give either a hop or positions, got {hop=}, {positions=}")
     if positions is None:
         return check_positive("hop", hop, "samples"), None
-    centres = as_positions(positions)
-    allowed = (1, centres.size) if win_length.ndim == 2 else (centres.size,)
+    checked = as_positions(positions)
+    allowed = (1, checked.size) if win_length.ndim == 2 else (checked.size,)
     if win_length.ndim and win_length.shape[-1] not in allowed:
-        raise ValueError(f"win_length has {win_length.shape[-1]} entries for {centres.size} positions")
-    return None, centres
+        raise ValueError(f"win_length has {win_length.shape[-1]} entries for {checked.size} positions")
+    return None, checked
 
 
 def _check_phase_shift(phase_shift: Any, mfft: int) -> int | None:

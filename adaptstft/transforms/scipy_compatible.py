@@ -115,7 +115,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         _, module = kernels.resolve("auto")
         return FFTPlan(self.mfft, self.fft_mode, self.scaling, module, count_workers(self.workers))
 
-    def _column(self) -> int:
+    def _first_column(self) -> int:
         """Return the index in the FFT input of the first sample of a slice."""
         if self.phase_shift is None:
             return 0
@@ -181,6 +181,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         return window[np.newaxis].astype(np.float32 if single else np.float64)
 
     def _transform(self, channels: AnyArray, starts: IntArray) -> AnyArray:
+        """Transform channels to shape (channels, slices, f_pts); slices have the first samples `starts`."""
         plan = self._fft_plan()
         row = self._window_row(self.win.conj(), channels.dtype)
         dtype = np.result_type(channels.dtype, row.dtype)
@@ -189,7 +190,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
 
         def work(i: int) -> None:
             part = slice(*ranges[i])
-            place = _places(starts[part], self.m_num, self._column())
+            place = _places(starts[part], self.m_num, self._first_column())
             buffer = np.empty((place[0].size, plan.mfft), dtype=dtype)
             for channel, signal in enumerate(channels):
                 plan.kernels.load_frames(signal, row, _ONE, *place, buffer)
@@ -209,7 +210,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         dtype = np.result_type(x.dtype, row.dtype)
         channels = _product(x.shape[:-1])
         out = np.empty((channels, starts.size, plan.f_pts), dtype=np.result_type(dtype, np.complex64))
-        columns = (self._column() + np.arange(m)) % plan.mfft
+        columns = (self._first_column() + np.arange(m)) % plan.mfft
         ranges = block_ranges(starts.size * max(channels, 1), plan.mfft)
         size = max(1, (ranges[0][1] - ranges[0][0]) // max(channels, 1))
         ranges = [(b, min(b + size, starts.size)) for b in range(0, starts.size, size)]
@@ -243,7 +244,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
             The signal; single precision for complex64 and float32 input.
         """
         S = as_inexact("S", S)
-        f, t = (a % S.ndim for a in (f_axis, t_axis))
+        f, t = f_axis % S.ndim, t_axis % S.ndim
         n_min = self.m_num - self.m_num_mid
         invalid = f_axis == t_axis or f == t or S.shape[f] != self.f_pts or S.shape[t] < self.p_num(n_min)
         if not invalid:
@@ -278,7 +279,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
 
         def work(i: int) -> Any:
             part = slice(*ranges[i])
-            place = _places(starts[part], self.m_num, self._column())
+            place = _places(starts[part], self.m_num, self._first_column())
             low, high = np.clip([place[0][0], place[0][-1] + self.m_num], k0, k1)
             stretch = np.zeros((S.shape[0], high - low), dtype=out.dtype)
             for channel in range(S.shape[0]):
@@ -347,6 +348,7 @@ class _SampledBlocks:
         """Do nothing: slices are added with dual windows, which are normalized."""
 
 
+#: Scale of the windows, which SciPy's window samples already include.
 _ONE = np.ones(1)
 
 
@@ -355,7 +357,7 @@ def _product(shape: tuple[int, ...]) -> int:
 
 
 def _places(starts: IntArray, m_num: int, column: int) -> tuple[IntArray, IntArray, IntArray]:
-    """Return first samples, numbers of samples and first indices in the FFT input of slices, for the kernels."""
+    """Return the first sample, the number of samples and the first index in the FFT input of each slice."""
     return starts, np.full(starts.size, m_num), np.full(starts.size, column)
 
 

@@ -165,7 +165,7 @@ def invalid_blocks(S, change):
         ("frequencies", "f_pts"),
         ("channels", "block 2 of blocks has shape"),
         ("precision", "block 2 of blocks is complex128, which does not fit in the complex64"),
-        ("empty", "some along t_axis"),
+        ("empty", "at least one along t_axis"),
         ("none", "blocks is empty"),
         ("too few", "slices"),
     ],

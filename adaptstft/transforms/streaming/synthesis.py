@@ -112,7 +112,9 @@ def synthesize_blocks(
         check_finite(f"block {i} of blocks, which begins with slice {synthesis.p},", S)
         spectra, block_lead = spectra_to_channels(S, *checked_axes)
         if lead is not None and block_lead != lead:
-            raise ValueError(f"block {i} of blocks has shape {S.shape}: all must agree in all axes but that of time")
+            raise ValueError(
+                f"block {i} of blocks has shape {S.shape}: all blocks must have the same shape except along time"
+            )
         lead, dtype = block_lead, common_dtype(f"block {i} of blocks", spectra, dtype)
         piece = synthesis.add(spectra.astype(dtype, copy=False))
         if piece is not None:
