@@ -274,7 +274,7 @@ def test_a_mask_between_the_layer_and_its_inverse():
         ({"hop": "a"}, TypeError, r"hop='a' must be a positive number of samples, or a 1-D array of them"),
         ({"hop": [4, None]}, TypeError, r"hop=\[4, None\] must be a positive number of samples"),
         ({"hop": True}, TypeError, r"hop=True must be a positive number of samples"),
-        ({"hop": torch.tensor(4.0, requires_grad=True)}, TypeError, r"hop requires a gradient, but the layer has"),
+        ({"hop": torch.tensor(4.0, requires_grad=True)}, TypeError, r"hop requires a gradient, but the layer makes"),
         ({"win_length": torch.ones(1, requires_grad=True)}, TypeError, r"win_length requires a gradient, but the"),
         ({"fs": np.array(0)}, ValueError, r"fs=0 must be greater than 0 Hz"),
         ({"fs": torch.tensor(1.0, requires_grad=True)}, TypeError, r"fs is a variable of automatic differentiation"),
