@@ -78,13 +78,13 @@ def test_the_tuned_length_has_nearly_the_least_error(rng, name, db):
     loss = SureLoss(x, FS, longest=2048)
     assert loss.noise_std == pytest.approx(std, rel=0.2)
     options = {"win_bounds": (32, 2048), "hop": 16.0, "mfft": 2048}
-    found = adaptstft.optimize(x, FS, criterion=loss, **options).win_length
+    tuned = adaptstft.optimize(x, FS, criterion=loss, **options).win_length
 
     def error(length):
         return np.mean((adaptstft.denoise(x, FS, std, win_length=float(length)) - clean) ** 2)
 
     best = min(error(length) for length in length_grid(32.0, 2048.0))
-    assert error(found) < 1.2 * best
+    assert error(tuned) < 1.2 * best
 
 
 def test_noise_alone_is_nearly_removed(rng):

@@ -66,7 +66,8 @@ class NearMoves:
     first : int
         Offset of the lowest previous state.
     cost : ndarray, shape (offsets,) or (states, offsets)
-        Cost of the move from each offset, or of that to each state from each offset; infinite if there is none.
+        ``cost[k]`` or ``cost[j, k]`` is the cost of the move from state ``j + first + k`` to state ``j``; infinite if
+        there is no such move.
     nearest_first : bool
         Whether a tie takes the offset nearest to 0, which must be among the offsets, instead of the lowest offset.
     """
@@ -119,9 +120,9 @@ def best_path(cost: Float64Array, moves: Moves | Iterable[Moves], *, last: int |
     Returns
     -------
     path : ndarray of int64, shape (steps,)
-        State at each step; of equally cheap paths the one that the module's docstring tells.
+        State at each step. The module's docstring says which of several equally cheap paths it is.
     total : float
-        Cost of the path; infinite if there is none, in which case `path` is of no use.
+        Cost of the path. If it is infinite, no path exists, and `path` means nothing.
 
     Examples
     --------

@@ -68,7 +68,7 @@ def average_lengths(problem: ShrinkageProblem, lengths: Float64Array, hop: float
         thresholds.append(fit.threshold)
         exponents.append(exponent[:, positions])
     x /= total
-    # the squared error of an average is the average of the squared errors minus the variance of what is averaged
+    # the squared error of an average is the average of the squared errors minus the variance of the estimates
     variance = energy / total - np.abs(x) ** 2
     weights = np.exp(np.array(exponents) - np.max(exponents, axis=0))
     return WeightedAverage(

@@ -63,18 +63,18 @@ def test_divergence_is_the_derivative_of_every_sample_in_itself(rng, mode, kind,
     def estimate(change):
         return shrinker(y + change, mode, kind, mfft).shrink(threshold).x[0]
 
-    found = np.empty(N)
+    quotients = np.empty(N)
     for i in range(N):
         one = np.zeros((1, N))
         one[0, i] = 1
-        found[i] = derivative(lambda h, one=one, i=i: estimate(h * one)[i].real)
+        quotients[i] = derivative(lambda h, one=one, i=i: estimate(h * one)[i].real)
         if kind == "complex":  # Wirtinger's derivative is the mean of those in both parts
             imaginary = derivative(lambda h, one=one, i=i: estimate(1j * h * one)[i].imag)
-            found[i] = (found[i] + imaginary) / 2
+            quotients[i] = (quotients[i] + imaginary) / 2
     divergence = shrinker(y, mode, kind, mfft).shrink(threshold).divergence[0]
-    assert np.allclose(found.sum(), divergence.sum(), **CLOSE)
+    assert np.allclose(quotients.sum(), divergence.sum(), **CLOSE)
     if mode != "block":  # blocks distribute the divergence of a frame evenly over its samples
-        assert np.allclose(found, divergence, **CLOSE)
+        assert np.allclose(quotients, divergence, **CLOSE)
 
 
 @KINDS
@@ -86,8 +86,8 @@ def test_gradient_in_the_threshold_of_each_channel(rng, mode, kind):
     gradient = instance.shrink(threshold, gradient=True).log_threshold_gradient
     for c in range(2):
         step = np.eye(2)[c]
-        found = derivative(lambda h, step=step: instance.shrink(threshold * np.exp(h * step)).total.sum())
-        assert np.allclose(gradient[c], found, **CLOSE)
+        quotient = derivative(lambda h, step=step: instance.shrink(threshold * np.exp(h * step)).total.sum())
+        assert np.allclose(gradient[c], quotient, **CLOSE)
 
 
 @KINDS
@@ -183,11 +183,11 @@ def test_results_do_not_depend_on_the_number_of_threads(rng):
     y, _ = signal(rng, "real", n=4000)
     positions = np.arange(-2, 600) * 7.0
     frames = make_frames(np.full(positions.size, 30.0), positions, mfft=32)
-    found = [
+    estimates = [
         Shrinker(transform(32, "real", workers), y, frames, GAINS["smooth"]).shrink(np.array([2.0])).x
         for workers in (1, 4)
     ]
-    assert np.array_equal(*found)
+    assert np.array_equal(*estimates)
 
 
 def test_local_sums_of_equal_values_are_equal_up_to_the_ends():
