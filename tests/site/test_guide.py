@@ -54,11 +54,11 @@ def test_failures_are_seen():
     assert "Got:\n    2" in failures(">>> 1 + 1\n3\n", "page")
 
 
-#: A page whose examples take as long as all others together.
-LONG = "guide/clicks_and_tones.rst"
+#: Pages whose examples take longer than those of all others together.
+LONG = ("guide/changing_in_time.rst", "guide/clicks_and_tones.rst")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.full if name == LONG else ()) for name in PAGES])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.full if name in LONG else ()) for name in PAGES])
 def test_page(name):
     need(SOURCES[name], ">>> ")
     assert failures(SOURCES[name], name) == ""
