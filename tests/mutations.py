@@ -5,8 +5,9 @@ that fails, or "only full" with the test that fails with ``--full``, or "NOT FOU
 mutations that the default level does not find.
 
 The tests that a mutation names run first. If they pass, the whole default level runs, and then ``--full``.
-``--only WORD`` takes the mutations whose file or description contains a word, ``--jobs N`` runs N at a time,
-``--json FILE`` keeps the results and continues from them, ``--list`` prints the mutations without running them.
+``--only WORD`` takes the mutations whose file or description contains a word, ``--likely`` runs only the tests that
+they name, ``--jobs N`` runs N at a time, ``--json FILE`` keeps the results and continues from them, and ``--list``
+prints the mutations without running them.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def failed_test(folder: Path, *arguments: str) -> str | None:
     return first[1] if first else f"(exit status {done.returncode})"
 
 
-def run(mutation: Mutation) -> tuple[str | None, str | None]:
+def run(mutation: Mutation, *, likely_only: bool) -> tuple[str | None, str | None]:
     """Return the test of the default level that finds a mutation, and that of the full level if it is needed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -68,7 +69,10 @@ def run(mutation: Mutation) -> tuple[str | None, str | None]:
                 compiled.unlink()
         likely = [part if part.startswith("-") else f"tests/{part}" for part in mutation.tests.split()]
         everything = ("-n", "2", "--dist", "worksteal")
-        found = failed_test(folder, *likely) or failed_test(folder, *everything)
+        found = failed_test(folder, *likely)
+        if found or likely_only:
+            return found, None
+        found = failed_test(folder, *everything)
         return found, None if found else failed_test(folder, *everything, "--full")
 
 
@@ -85,6 +89,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="take the mutations whose file or description contains this")
     parser.add_argument("--jobs", type=int, default=1, help="mutations at a time")
     parser.add_argument("--json", type=Path, help="file to keep results in and to go on from")
+    parser.add_argument("--likely", action="store_true", help="run only the tests that the mutations name")
     parser.add_argument("--list", action="store_true", help="print the mutations, run nothing")
     options = parser.parse_args()
     chosen = [m for m in MUTATIONS if options.only in m.file or options.only in m.why]
@@ -96,12 +101,13 @@ def main() -> int:
 
     def one(mutation: Mutation) -> bool:
         key = f"{mutation.file}: {mutation.why}"
-        if key not in kept:
-            kept[key] = run(mutation)
+        found = kept.get(key) or run(mutation, likely_only=options.likely)
+        if found[0] or not options.likely:
+            kept[key] = found
             if options.json:
                 options.json.write_text(json.dumps(kept, indent=1))
-        print(text_of(mutation, tuple(kept[key])), flush=True)
-        return kept[key][0] is None
+        print(text_of(mutation, found), flush=True)
+        return found[0] is None
 
     with ThreadPoolExecutor(options.jobs) as pool:
         missed = sum(pool.map(one, chosen))
