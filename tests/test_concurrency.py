@@ -37,7 +37,7 @@ def transform_task(seed):
 
 
 def tuning_task(seed):
-    mode, x = ("constant", "time")[seed % 2], chirp(30 + 5 * seed, 1000)
+    mode, x = ("constant", "time")[seed % 2], chirp(30 + 5 * seed, 500)
     result = adaptstft.optimize(x, 1000.0, window_mode=mode, starts=1, options={"maxiter": 5}, workers=2)
     return np.ravel(result.win_length), result.fun, result.nfev
 

@@ -1,6 +1,7 @@
 """The levels of the suite: what ``--quick``, the default and ``--full`` run."""
 
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,8 @@ def collected(tmp_path_factory):
 
     def cases(*options):
         command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *options]
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
         return [line.partition("::")[2] for line in done.stdout.splitlines() if "::" in line]
 
     return cases

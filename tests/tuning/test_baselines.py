@@ -32,7 +32,7 @@ def two_chirps():
 
 @functools.cache
 def tuned_two_chirps():
-    return adaptstft.optimize(two_chirps(), FS, window=("gaussian", 6), window_mode="time", hop=20)
+    return adaptstft.optimize(two_chirps(), FS, window=("gaussian", 6), window_mode="time", hop=40)
 
 
 def typical(res, first, last):
@@ -87,7 +87,7 @@ def test_a_tone_has_no_chirp_rate():
 @pytest.mark.parametrize("method", ["chirp-rate", "local-concentration", "grid"])
 @pytest.mark.slow
 def test_chirps_in_sequence(method):
-    res = adaptstft.optimize(two_chirps(), FS, window=("gaussian", 6), window_mode="time", hop=20, method=method)
+    res = adaptstft.optimize(two_chirps(), FS, window=("gaussian", 6), window_mode="time", hop=40, method=method)
     # lengths of a geometric grid are the root of two apart, and the optimum is flat
     tolerance = {"chirp-rate": 0.06, "local-concentration": 0.25, "grid": 0.15}[method]
     assert typical(res, 700, 1400) == pytest.approx(best_gaussian(10.0), rel=tolerance)
@@ -201,7 +201,7 @@ def test_silent_stretches_follow_their_neighbours():
         ({"hop_mode": "constant"}, 1e-4),
         ({"window": ("kaiser", 6.0), "tune_shape": True}, 2e-3),
         ({"window_mode": "time", "hop": 40}, 5e-3),
-        ({"window_mode": "time", "hop_mode": "time", "hop": 40}, 2e-2),
+        pytest.param({"window_mode": "time", "hop_mode": "time", "hop": 40}, 2e-2, marks=pytest.mark.full),
         ({"window_mode": "frequency", "hop": 40}, 5e-3),
     ],
     ids=str,

@@ -113,7 +113,7 @@ def test_energy_cannot_be_hidden_where_tones_cancel(beat, criterion):
 
 
 def test_prices_are_the_difference_of_fun_and_the_criterion():
-    signal = adaptstft.datasets.chirps_in_sequence()
+    signal = adaptstft.datasets.chirps_in_sequence(duration=0.8)
     options = {"maxiter": 10}
     result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", hop=40, starts=1, options=options)
     power = np.abs(result.sft.stft(signal.x - signal.x.mean())) ** 2

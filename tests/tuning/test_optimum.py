@@ -237,6 +237,7 @@ def test_blocks_are_switched_where_no_single_frame_gains():
     assert table.evenness_weight == 4.0
 
 
+@pytest.mark.full
 def test_few_blocks_at_a_time_are_as_good_as_all(monkeypatch):
     table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.8))
     constant = np.full(table.counts.size, table.lengths.size - 1)
