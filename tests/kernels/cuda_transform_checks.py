@@ -89,7 +89,12 @@ def bin_transforms(rng, fft_mode="onesided", mfft=8, **settings):
 
 @pytest.mark.parametrize(
     ("fft_mode", "mfft", "on_device"),
-    [("twosided", 8, False), ("centered", 7, True), ("onesided", 8, True), ("onesided2X", 7, False)],
+    [
+        pytest.param("twosided", 8, False, marks=pytest.mark.slow),
+        pytest.param("centered", 7, True, marks=pytest.mark.slow),
+        ("onesided", 8, True),
+        ("onesided2X", 7, False),
+    ],
 )
 def test_windows_per_bin(fft_mode, mfft, on_device, cuda, rng):
     one, other = bin_transforms(rng, fft_mode, mfft)
@@ -108,7 +113,7 @@ def test_windows_per_bin(fft_mode, mfft, on_device, cuda, rng):
         assert_gradients_agree(cuda, one.istft_vjp(put(S), put(g), 0, 10, tol=1e-4), expected, on_device)
 
 
-@pytest.mark.parametrize("per_bin", [False, True])
+@pytest.mark.parametrize("per_bin", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("fft_mode", "on_device"), [("centered", True), ("onesided", True), ("onesided2X", False)])
 def test_directional_derivatives_and_the_power(fft_mode, on_device, per_bin, cuda, rng):
     settings = {"window": ("gaussian", 5.0), "fft_mode": fft_mode}
@@ -232,6 +237,7 @@ def chirp_and_click():
     return x
 
 
+@pytest.mark.slow
 def test_optimize(cuda, monkeypatch):
     x = chirp_and_click()
     start = {"win_length": 30.0, "hop": 10, "win_bounds": (24, 32), "starts": 1, "options": {"maxiter": 1}}
