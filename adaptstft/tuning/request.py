@@ -173,17 +173,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     ratio = frame_ratio_limit(a.max_frame_ratio, a.min_overlap, a.win_length, a.window_mode)
     points = _check_bin_options(a, criterion)
     options, starts = _check_method(a, criterion)
-    smoothness, evenness, coverage = check_penalties(
-        criterion,
-        smoothness=a.smoothness,
-        evenness=a.evenness,
-        coverage=a.coverage,
-        window_mode=a.window_mode,
-        hop_mode=a.hop_mode,
-        method=a.method,
-        min_overlap=a.min_overlap,
-        win_length=a.win_length,
-    )
+    smoothness, evenness, coverage = check_penalties(criterion, a)
     workers = as_workers(a.workers)
     signal = _take_signal(x, a, criterion)
     criterion, n = signal.criterion, signal.n

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -16,19 +16,14 @@ _SMOOTHNESS, _EVENNESS = 0.1, 4.0
 _RATIO_SHARE = 0.2
 
 
-def check_penalties(
-    criterion: Criterion,
-    *,
-    smoothness: Any,
-    evenness: Any,
-    coverage: Any,
-    window_mode: str,
-    hop_mode: str,
-    method: str,
-    min_overlap: Any,
-    win_length: Any,
-) -> tuple[float, float, float]:
-    """Check the weights of smoothness, evenness and coverage, and replace None by the default values."""
+def check_penalties(criterion: Criterion, arguments: SimpleNamespace) -> tuple[float, float, float]:
+    """Check the weights of smoothness, evenness and coverage in the arguments of `optimize`.
+
+    None is replaced by the default weight.
+    """
+    smoothness, evenness, coverage = arguments.smoothness, arguments.evenness, arguments.coverage
+    window_mode, hop_mode, method = arguments.window_mode, arguments.hop_mode, arguments.method
+    min_overlap, win_length = arguments.min_overlap, arguments.win_length
     for name, value in (("smoothness", smoothness), ("evenness", evenness), ("coverage", coverage)):
         if value is not None and as_real(name, value) < 0:
             raise ValueError(f"{name}={value!r} must be at least 0")
