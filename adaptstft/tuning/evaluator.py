@@ -16,7 +16,7 @@ import numpy as np
 
 from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.criteria import Criterion
+from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import (
     FrameLoss,
     comparable_view,
@@ -26,15 +26,16 @@ from adaptstft.criteria.evaluate import (
     value_of,
 )
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
-from adaptstft.criteria.scopes import FrameView
+from adaptstft.criteria.scopes import FrameView, neighbourhood_values
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
+from adaptstft.engine.statistics import statistics
+from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule, regular_frames
 from adaptstft.tuning.tables.lowrank import BasisTransforms
-from adaptstft.tuning.tables.survey import Survey, survey
+from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
 
 
@@ -154,7 +155,27 @@ class SignalEvaluator:
         fraction: float = SURVEY_HOP,
     ) -> Survey:
         """Return the comparable value of one window length for all frames, for each of `lengths`."""
-        return survey(plan, self.x, criterion, lengths, rule, neighbourhoods, report, fraction, self.lead)
+        x = self.x
+        if isinstance(criterion, Additive):  # the signal has been scaled to order one: single precision is enough
+            x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+        values = np.empty(lengths.size)
+        local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
+        for i, length in enumerate(lengths):
+            framing = rule.tied(float(length), fraction)
+            at = replace(plan, mfft=framing.mfft)
+            frames, positions = regular_frames(at, x.shape[1], float(length), framing.hop)
+            spans = durations(positions, x.shape[1])
+            view = comparable_view(criterion, positions, spans, framing.mfft, neighbourhoods)
+            if isinstance(criterion, Additive):
+                totals, _ = statistics(at, x, frames, criterion.statistics)
+                counts = np.full(positions.size, float(at.f_pts * x.shape[0]))
+                values[i] = criterion.reduce(totals, counts, view).value
+                if local is not None:
+                    local[:, i] = _local_values(criterion, totals, counts, view)
+            else:
+                values[i] = value_of(at, x, frames, criterion, view, self.lead)
+            report((i + 1) / lengths.size)
+        return Survey(lengths, values, local)
 
     def energy_shares(
         self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
@@ -167,3 +188,9 @@ class SignalEvaluator:
     def positions(self, hop: float) -> Float64Array:
         """Return the positions of the frames at a hop, in samples."""
         return np.arange(frame_count(self.x.shape[1], hop)) * float(hop)
+
+
+def _local_values(criterion: Additive, totals: Float64Array, counts: Float64Array, view: FrameView) -> Float64Array:
+    """Criterion in every neighbourhood, times the neighbourhood's share of the energy and their number."""
+    values, share = neighbourhood_values(criterion.combine, totals, counts, view, spread=criterion.spread)
+    return values * share * share.size

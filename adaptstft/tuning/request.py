@@ -177,12 +177,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     workers = as_workers(a.workers)
     signal = _take_signal(x, a, criterion)
     criterion, n = signal.criterion, signal.n
-    hop = None if a.hop is None else check_positive("hop", a.hop, "samples")
-    mfft = None if a.mfft is None else as_index("mfft", a.mfft, 1)
-    # a hop that is tuned does not limit the window lengths
-    limiting = None if a.hop_mode == "constant" and not isinstance(criterion, criteria.UserLoss) else hop
-    bounds = length_bounds(a.win_bounds, a.win_length, limiting, a.min_overlap, mfft, n, signal.shortest)
-    bounds = within_ratio(bounds, limiting, None if a.window_mode in PER_BIN else ratio, compared)
+    hop, mfft, bounds = _check_framing(a, signal, ratio, compared)
     if a.method == "grid":
         integer_lengths(bounds, options.get("step", 1))
     onesided = not np.iscomplexobj(signal.channels)
@@ -225,6 +220,18 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
         backend_asked=a.backend,
         families=compared,
     )
+
+
+def _check_framing(
+    a: SimpleNamespace, signal: _Signal, ratio: float | None, compared: tuple[Window, ...]
+) -> tuple[float | None, int | None, tuple[float, float]]:
+    """Return hop, FFT length and the range of window lengths that they allow."""
+    hop = None if a.hop is None else check_positive("hop", a.hop, "samples")
+    mfft = None if a.mfft is None else as_index("mfft", a.mfft, 1)
+    # a hop that is tuned does not limit the window lengths
+    limiting = None if a.hop_mode == "constant" and not isinstance(signal.criterion, criteria.UserLoss) else hop
+    bounds = length_bounds(a.win_bounds, a.win_length, limiting, a.min_overlap, mfft, signal.n, signal.shortest)
+    return hop, mfft, within_ratio(bounds, limiting, None if a.window_mode in PER_BIN else ratio, compared)
 
 
 def _check_choices(a: SimpleNamespace) -> None:

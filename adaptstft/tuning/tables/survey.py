@@ -8,21 +8,12 @@ neighbourhood.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from adaptstft.common.best_path import AllMoves, best_path
-from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.criteria import Additive, Criterion
-from adaptstft.criteria.evaluate import comparable_view, value_of
-from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.criteria.scopes import FrameView, neighbourhood_values
-from adaptstft.engine.frames import durations
-from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import statistics
-from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule, regular_frames
+from adaptstft.common.typing import Float64Array
 
 #: Penalty in nats for a change of the length by a factor e between neighbourhoods that are one width apart.
 _PATH_STIFFNESS = 0.05
@@ -82,70 +73,3 @@ class Survey:
         log = np.log(self.lengths)
         penalty = stiffness * _PATH_STIFFNESS * np.abs(log[:, None] - log[None, :])
         return self.lengths[best_path(self.local, AllMoves(penalty))[0]]
-
-
-def survey(
-    plan: FramePlan,
-    x: AnyArray,
-    criterion: Criterion,
-    lengths: Float64Array,
-    rule: FramingRule,
-    neighbourhoods: Neighbourhoods | None,
-    report: Callable[[float], None],
-    fraction: float = SURVEY_HOP,
-    lead_shape: tuple[int, ...] | None = None,
-) -> Survey:
-    """Evaluate a criterion at every length of a grid.
-
-    Parameters
-    ----------
-    plan : FramePlan
-        The transform; its `mfft` is replaced.
-    x : ndarray, shape (channels, n)
-        The signal.
-    criterion : Criterion
-        The criterion; `Survey.values` have its scope.
-    lengths : ndarray
-        Window lengths in samples.
-    rule : FramingRule
-        Hop and FFT length for a window length.
-    neighbourhoods : Neighbourhoods or None
-        Neighbourhoods in which the criterion is evaluated too; this needs an additive criterion.
-    report : callable
-        Called with the fraction of the grid that is done.
-    fraction : float, optional
-        Hop as a fraction of the window length, where it is not given.
-    lead_shape : tuple of int, optional
-        Leading dimensions of the signal, for user losses; those of `x` without the time axis by default.
-
-    Returns
-    -------
-    Survey
-        The values.
-    """
-    if isinstance(criterion, Additive):  # the signal has been scaled to order one: single precision is enough
-        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
-    values = np.empty(lengths.size)
-    local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
-    for i, length in enumerate(lengths):
-        framing = rule.tied(float(length), fraction)
-        at = replace(plan, mfft=framing.mfft)
-        frames, positions = regular_frames(at, x.shape[1], float(length), framing.hop)
-        spans = durations(positions, x.shape[1])
-        view = comparable_view(criterion, positions, spans, framing.mfft, neighbourhoods)
-        if isinstance(criterion, Additive):
-            totals, _ = statistics(at, x, frames, criterion.statistics)
-            counts = np.full(positions.size, float(at.f_pts * x.shape[0]))
-            values[i] = criterion.reduce(totals, counts, view).value
-            if local is not None:
-                local[:, i] = _local_values(criterion, totals, counts, view)
-        else:
-            values[i] = value_of(at, x, frames, criterion, view, lead_shape)
-        report((i + 1) / lengths.size)
-    return Survey(lengths, values, local)
-
-
-def _local_values(criterion: Additive, totals: Float64Array, counts: Float64Array, view: FrameView) -> Float64Array:
-    """Criterion in every neighbourhood, times the neighbourhood's share of the energy and their number."""
-    values, share = neighbourhood_values(criterion.combine, totals, counts, view, spread=criterion.spread)
-    return values * share * share.size
