@@ -28,7 +28,7 @@ from benchmarks.report import Report, environment
 
 _ROOT = Path(__file__).parents[1]
 _FIGURE = "benchmarks.svg"
-#: How long a race of short calls goes on.
+#: Duration of the timing of short calls in seconds.
 _SECONDS = 3.0
 
 CASES: dict[str, Case] = {
@@ -53,17 +53,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", metavar="NAME", action="append", choices=CASES, help="run this one; may be repeated")
     parser.add_argument("--repeat", metavar="N", type=_count, help="timed calls of each function, at least (9)")
     parser.add_argument("--workers", metavar="N", type=_count, default=usable_cores(), help="threads (all cores)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: does everything work?")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to test that everything works")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
     parser.add_argument(
-        "--without", metavar="PEER", action="append", default=[], choices=peers.NAMES, help="do as if it were missing"
+        "--without",
+        metavar="PEER",
+        action="append",
+        default=[],
+        choices=peers.NAMES,
+        help="treat this package as missing",
     )
     parser.add_argument(
         "--out",
         metavar="DIR",
         type=Path,
-        help="folder for results.json, results.md, results.rst and benchmarks.svg; without it a complete run "
-        "renews the files in benchmarks/ and docs/_static/, and any other run writes none",
+        help="folder for results.json, results.md, results.rst and benchmarks.svg; by default a complete run "
+        "writes to benchmarks/ and docs/_static/, and any other run writes no files",
     )
     parser.add_argument("--rows", metavar="FILE", type=Path, help=argparse.SUPPRESS)
     return parser
@@ -77,7 +82,7 @@ def _count(text: str) -> int:
 
 
 def _run_apart(case: Case, args: argparse.Namespace, settings: Settings) -> list[Row]:
-    """Run a benchmark in a process of its own, whose memory no other benchmark has shaped."""
+    """Run a benchmark in a new process, so that no other benchmark has changed its memory."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "rows.json"
         command = [sys.executable, "-m", "benchmarks", "--only", case.name, "--rows", str(file)]
@@ -93,20 +98,20 @@ def _run_apart(case: Case, args: argparse.Namespace, settings: Settings) -> list
 
 
 def _destination(args: argparse.Namespace) -> tuple[Path, Path] | None:
-    """Folder of the tables and file of the figure, if they are to be written."""
+    """Return the folder of the tables and the file of the figure, None if nothing is written."""
     if args.out is not None:
         return args.out, args.out / _FIGURE
-    # a part of the rows, or tiny ones, must not replace the results that are kept
+    # an incomplete or quick run must not replace the published results
     return None if args.only or args.quick else (_ROOT / "benchmarks", _ROOT / "docs" / "_static" / _FIGURE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmarks that the arguments ask for.
+    """Run the benchmarks that the arguments select.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Arguments; those of the process by default.
+        Arguments; by default those of the process.
 
     Returns
     -------

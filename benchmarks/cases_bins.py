@@ -1,4 +1,4 @@
-"""Value and gradient with one window length for each frame and frequency bin, against dstft's DFT."""
+"""Value and gradient with one window length for each frame and frequency bin, against the DFT of dstft."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bins_case(
     target : Target
         Bound on the ratio.
     ours : callable, optional
-        Makes our side, ``ours(problem, workers)()``: the exact value and gradient by default.
+        ``ours(problem, workers)`` returns our function; by default the exact value and gradient.
 
     Returns
     -------
@@ -52,16 +52,16 @@ def bins_case(
 
 
 def low_rank(problem: Problem, workers: int) -> Callable[[], Any]:
-    """Return one iteration of tuning on transforms combined from those of a few lengths.
+    """Return one iteration of tuning with transforms that are combined from those of a few lengths.
 
-    They cover the range of lengths that dstft's parameters have; making them, once for a signal, is not timed.
+    These lengths cover the range of dstft's parameters. Their transforms, made once for a signal, are not timed.
     """
     plan = problem.transform(workers)._plan
     x = problem.x[np.newaxis]
     win_length = np.ascontiguousarray(problem.lengths.T)
     basis = window_basis(plan, (problem.mfft / 16, float(problem.mfft)), _ACCURACY)
     if basis is None:
-        raise RuntimeError("no basis of few lengths reaches the accuracy")
+        raise RuntimeError("no basis of a few lengths has this accuracy")
     transforms = BasisTransforms(plan, x, problem.positions, basis, _ACCURACY)
     view = FrameView(problem.positions, np.ones(problem.positions.size))
     return lambda: evaluate_spectra(plan, transforms.spectra(win_length), Shannon(), view)

@@ -1,4 +1,4 @@
-"""Value and gradient of many channels on a CUDA device, against dstft on the same one."""
+"""Value and gradient of many channels on a CUDA device, against dstft on the same device."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _NAME = "cuda"
 
 
 def _on_device(problem: Problem) -> Callable[[], Any]:
-    """Our side, with the signal on the device as in an optimisation; the value, a number, waits for the kernels."""
-    start = problem.transform(1, backend="cuda")  # which says what is missing
+    """Return our function; the signal is on the device, and the value on the host, which waits for the kernels."""
+    start = problem.transform(1, backend="cuda")  # raises if a package or the device is missing
     import cupy
 
     x = cupy.asarray(problem.x)
@@ -30,12 +30,12 @@ def _peer(problem: Problem, settings: Settings) -> Callable[[], float]:
 
 
 def device_name() -> str:
-    """Return the name of the device, or words in its place."""
+    """Return the name of the device, or a general name if there is none."""
     try:
         import cupy
 
         return str(cupy.cuda.runtime.getDeviceProperties(0)["name"].decode())
-    except Exception:  # whatever is missing, the row says it
+    except Exception:  # the row names the problem
         return "a CUDA device"
 
 

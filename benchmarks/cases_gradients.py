@@ -1,4 +1,4 @@
-"""Value and gradients with one window length a frame, or one for all: against dstft, and against an FFT alone."""
+"""Value and gradient with one window length, or one for each frame: against dstft, and against an FFT alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def against_dstft(
     target: Target,
     ours: Callable[[Problem, int], Callable[[], Any]] = Problem.step,
 ) -> list[Row]:
-    """Race one evaluation of a problem against dstft's forward and backward pass.
+    """Time one evaluation of a problem against the forward and backward pass of dstft.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ def against_dstft(
     name, work : str
         As in `Row`.
     problem : Problem
-        What to evaluate.
+        The problem.
     target : Target
         Bound on the ratio.
     ours : callable, optional
-        Makes our side, ``ours(problem, workers)()``.
+        ``ours(problem, workers)`` returns our function.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def against_dstft(
     return race(settings, name, work, lambda: ours(problem, settings.workers), [rival])
 
 
-def _work(problem: Problem, hop: int, what: str) -> str:
-    return f"value and gradient in {what}, {problem.x.size:,} samples, {problem.mfft}/{hop}, {problem.x.dtype}"
+def _work(problem: Problem, hop: int, variables: str) -> str:
+    return f"value and gradient in {variables}, {problem.x.size:,} samples, {problem.mfft}/{hop}, {problem.x.dtype}"
 
 
 def _time(settings: Settings) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Memory that an hour of sound takes beyond the signal and its parameters, in a process of its own."""
+"""Memory for value and gradient of an hour of sound, beyond the signal and its parameters, in a new process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MB = 1e6
 
 
 def _resident(field: str) -> int | None:
-    """Bytes of resident memory, now (``VmRSS``) or at most (``VmHWM``); None where the system does not say."""
+    """Return bytes of resident memory, now (``VmRSS``) or the peak (``VmHWM``); None if the system has no such file."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:"))
@@ -27,13 +27,13 @@ def _resident(field: str) -> int | None:
         return None
 
 
-def _forget_peak() -> None:
-    # Without this the peak would be the one of making the signal. The file exists on Linux only.
+def _reset_peak() -> None:
+    # otherwise the peak would be that of making the signal; the file exists only on Linux
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def _hour(n: int) -> Any:
-    """Make a signal piece by piece, so that making it needs no memory to speak of."""
+    """Make a signal piece by piece, which needs hardly any more memory."""
     piece = sound(1_000_000)
     x = np.empty(n, np.float32)
     for low in range(0, n, piece.size):
@@ -42,19 +42,19 @@ def _hour(n: int) -> Any:
 
 
 def measure(n: int, workers: int) -> dict[str, float]:
-    """Return the peaks of one evaluation, in bytes: of resident memory and of what Python and NumPy allocated."""
+    """Return the peaks of one evaluation in bytes: of resident memory, and of allocations of Python and NumPy."""
     Problem.at_hop(sound(50_000), _MFFT, _HOP, "time").step(workers)()  # loads kernels, starts threads
     problem = Problem.at_hop(_hour(n), _MFFT, _HOP, "time")
     step = problem.step(workers)
-    found: dict[str, float] = {}
+    peaks: dict[str, float] = {}
     if (before := _resident("VmRSS")) is not None:
-        _forget_peak()
+        _reset_peak()
         step()
-        found["resident"] = float((_resident("VmHWM") or 0) - before)
+        peaks["resident"] = float((_resident("VmHWM") or 0) - before)
     tracemalloc.start()
     step()
-    found["traced"] = float(tracemalloc.get_traced_memory()[1])
-    return found
+    peaks["traced"] = float(tracemalloc.get_traced_memory()[1])
+    return peaks
 
 
 def _run(settings: Settings) -> list[Row]:
@@ -65,8 +65,8 @@ def _run(settings: Settings) -> list[Row]:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError((done.stderr.strip().splitlines() or [f"ended with code {done.returncode}"])[-1])
-        found = json.loads(done.stdout)
-        peak = max(found.values())
+        peaks = json.loads(done.stdout)
+        peak = max(peaks.values())
         threads = f"{workers} worker{'s' * (workers > 1)}"
         work = f"peak of value and gradient, {n:,} samples, {_MFFT}/{_HOP}, float32, {threads}"
         rows.append(
@@ -76,7 +76,7 @@ def _run(settings: Settings) -> list[Row]:
                 ours=Figure(peak / _MB, "MB"),
                 result=Figure(peak / _MB / workers, "MB a worker"),
                 target=Target(64, at_least=False),
-                detail={f"{k}_bytes": v for k, v in found.items()},
+                detail={f"{k}_bytes": v for k, v in peaks.items()},
             )
         )
     return rows

@@ -1,4 +1,4 @@
-"""Cost of value and gradient against the length of the signal, the number of threads and the length of the FFT."""
+"""Time of value and gradient as a function of signal length, number of threads and FFT length."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def _medians(problem: Problem, workers: tuple[int, ...], settings: Settings) -> 
     calls = {str(w): problem.step(w) for w in workers}
     for call in calls.values():
         call()
-    found = interleaved(calls, settings.repeat, seconds=settings.seconds)
-    return {int(w): statistics.median(seconds) for w, seconds in found.items()}
+    durations = interleaved(calls, settings.repeat, seconds=settings.seconds)
+    return {int(w): statistics.median(seconds) for w, seconds in durations.items()}
 
 
-def _gradient(sizes: list[int], seconds: list[float]) -> float:
+def _exponent(sizes: list[int], seconds: list[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
@@ -29,16 +29,16 @@ def _signal_lengths(settings: Settings, workers: tuple[int, ...]) -> list[Row]:
     sizes = [int(10**e) for e in (np.arange(4, 5.1, 0.5) if settings.quick else np.arange(4, 7.1, 0.5))]
     curves: dict[int, list[float]] = {w: [] for w in workers}
     for n in sizes:
-        found = _medians(Problem.at_hop(sound(n), _MFFT, _HOP, "time"), workers, settings)
+        seconds = _medians(Problem.at_hop(sound(n), _MFFT, _HOP, "time"), workers, settings)
         for w in workers:
-            curves[w].append(found[w])
+            curves[w].append(seconds[w])
     detail = {"samples": sizes, "seconds": {str(w): curves[w] for w in workers}}
     rows = []
     for w in workers:
         work = f"exponent of the cost in N, {sizes[0]:,} to {sizes[-1]:,} samples, {w} worker{'s' * (w > 1)}"
-        exponent = Figure(_gradient(sizes, curves[w]), "")
-        # short signals show what a call costs at least, long ones the slope
-        upper = {"exponent_of_the_longer_half": _gradient(sizes[len(sizes) // 2 :], curves[w][len(sizes) // 2 :])}
+        exponent = Figure(_exponent(sizes, curves[w]), "")
+        # short signals show the overhead of a call, long ones the exponent
+        upper = {"exponent_of_the_longer_half": _exponent(sizes[len(sizes) // 2 :], curves[w][len(sizes) // 2 :])}
         rows.append(Row(_NAME, work, ours=Figure(curves[w][-1]), result=exponent, detail=detail | upper))
     return rows
 
@@ -48,8 +48,8 @@ def _threads(settings: Settings, workers: tuple[int, ...]) -> Row:
     work = f"1 worker against {workers[-1]}, {n:,} samples, {_MFFT}/{_HOP}"
     if len(workers) < 2:
         return Row(_NAME, work, target=Target(1.7), problem="this machine has one core")
-    found = _medians(Problem.at_hop(sound(n), _MFFT, _HOP, "time"), workers, settings)
-    one, more = (found[w] for w in workers)
+    seconds = _medians(Problem.at_hop(sound(n), _MFFT, _HOP, "time"), workers, settings)
+    one, more = (seconds[w] for w in workers)
     return Row(_NAME, work, "adaptstft with 1 worker", Figure(more), Figure(one), Figure(one / more, "x"), Target(1.7))
 
 
@@ -61,7 +61,7 @@ def _fft_lengths(settings: Settings) -> Row:
     ]
     work = f"exponent of the cost in mfft, {sizes[0]} to {sizes[-1]}, hop mfft/4, {x.size:,} samples"
     detail = {"mfft": sizes, "seconds": seconds}
-    return Row(_NAME, work, ours=Figure(seconds[-1]), result=Figure(_gradient(sizes, seconds), ""), detail=detail)
+    return Row(_NAME, work, ours=Figure(seconds[-1]), result=Figure(_exponent(sizes, seconds), ""), detail=detail)
 
 
 def _run(settings: Settings) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What a new process waits for: the import, and the first tuning with and without compiled kernels."""
+"""Start of a new process: the import, and the first tuning with and without compiled kernels."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _imports(settings: Settings) -> list[Row]:
         )
         for work, value, target in (
             ("process with import adaptstft", ours, Target(0.3, at_least=False)),
-            ("process with from adaptstft import *, which loads what the first use would", names, None),
+            ("process with from adaptstft import *, which loads all modules", names, None),
         )
     ]
 
@@ -89,5 +89,5 @@ def _first_optimize(settings: Settings) -> list[Row]:
 
 CASES = (
     Case("import", "import adaptstft against import scipy.signal, in new processes", _imports),
-    Case("first-optimize", "what the first optimize takes longer than the second", _first_optimize),
+    Case("first-optimize", "extra time of the first optimize compared with the second", _first_optimize),
 )

@@ -1,4 +1,4 @@
-"""Plain transforms and their inverses: `adaptstft.ShortTimeFFT` against SciPy's, and others for reference."""
+"""Transforms with windows of fixed length and their inverses, against SciPy and other packages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _Transform = Callable[[], Any]
 
 
 def _scipy_signal() -> Any:
-    # a large import, for which a process that runs another benchmark need not wait
+    # a slow import, which other benchmarks do not need
     return importlib.import_module("scipy.signal")
 
 
@@ -48,7 +48,7 @@ class Plain:
         return _scipy_signal().get_window("hann", self.length)
 
     def scipy_like(self, module: Any, **more: Any) -> Any:
-        """Make SciPy's transform, or ours."""
+        """Make the transform of SciPy, or ours with the same arguments."""
         return module.ShortTimeFFT(self.window, self.hop, 1.0, **more)
 
     def torch(self) -> tuple[_Transform, _Transform]:
@@ -75,7 +75,7 @@ class Plain:
 
     def ssqueezepy(self) -> tuple[_Transform, _Transform]:
         """``ssqueezepy.stft`` and its inverse."""
-        logging.disable(logging.WARNING)  # it reports optional packages on the root logger
+        logging.disable(logging.WARNING)  # it logs missing optional packages
         ssqueezepy = require("ssqueezepy")
         sizes = {"window": self.window, "n_fft": self.length, "hop_len": self.hop, "modulated": False}
 
@@ -87,7 +87,7 @@ class Plain:
 
 
 def _same_transform(ours: Any, S: Any, theirs: Any) -> dict[str, Any]:
-    """Compare magnitudes on the frames that both sides have; theirs begin at sample 0."""
+    """Compare magnitudes on the common frames; theirs begin at sample 0."""
     mine, theirs = np.abs(S[:, -ours.p_min :]), np.abs(np.asarray(theirs))
     both = min(mine.shape[1], theirs.shape[1])
     return {
@@ -104,7 +104,7 @@ def _same_signal(x: Any, back: Any) -> dict[str, Any]:
 
 
 def _rivals(plain: Plain, ours: Any, S: Any, inverse: int, target: float) -> list[Rival]:
-    """SciPy with a target, and the other packages without."""
+    """Return SciPy with a target, and the other packages without."""
     other = plain.scipy_like(_scipy_signal())
 
     def scipy() -> _Transform:

@@ -17,14 +17,14 @@ from benchmarks.peers import require
 
 @dataclass(frozen=True)
 class Track:
-    """A component in noise, and a window for it: the same for both sides.
+    """A component in noise and its window, the same for both sides.
 
     Attributes
     ----------
     signal : Signal
-        With the true frequency.
+        The component, with its true frequency.
     length, mfft : int
-        Length of the periodic Hann window and of the FFT; the hop is 1, which is all that ssqueezepy inverts.
+        Length of the periodic Hann window and of the FFT. The hop is 1, the only one that ssqueezepy inverts.
     workers : int
         Number of threads.
     """
@@ -36,37 +36,37 @@ class Track:
 
     @property
     def sft(self) -> Any:
-        """Our transform, with the slices that lie at the samples of the signal."""
+        """Our transform, with one slice at each sample of the signal."""
         n = self.signal.x.size
-        at = {"positions": np.arange(float(n)), "mfft": self.mfft, "workers": self.workers}
-        return adaptstft.AdaptiveShortTimeFFT("hann", float(self.length), None, self.signal.fs, **at)
+        arguments = {"positions": np.arange(float(n)), "mfft": self.mfft, "workers": self.workers}
+        return adaptstft.AdaptiveShortTimeFFT("hann", float(self.length), None, self.signal.fs, **arguments)
 
     def ours(self, order: int) -> Callable[[], Any]:
-        """Synchrosqueezing by us."""
+        """Return our synchrosqueezing."""
         sft, x = self.sft, self.signal.x
         return lambda: adaptstft.synchrosqueeze(sft, x, order=order).S
 
     def theirs(self) -> Callable[[], Any]:
-        """Synchrosqueezing by ssqueezepy, which has the first order."""
+        """Return that of ssqueezepy, which has only the first order."""
         ssqueezepy = _ssqueezepy()
         window = importlib.import_module("scipy.signal").get_window("hann", self.length)
         options = {"window": window, "n_fft": self.mfft, "fs": self.signal.fs, "padtype": "zero", "dtype": "float64"}
         return lambda: ssqueezepy.ssq_stft(self.signal.x, **options)[:4]
 
     def error(self, frequency: Any) -> float:
-        """RMS error in Hz of a frequency at every sample, a window's length at the ends left out."""
+        """Return the RMS error of a frequency at each sample in Hz, without one window length at both ends."""
         inner = slice(self.length, -self.length)
         return float(np.sqrt(np.mean((np.asarray(frequency) - self.signal.frequency[0])[inner] ** 2)))
 
     def quality(self, squeezed: Any, f: Any) -> dict[str, float]:
-        """Rényi entropy (order 3, in bits, smaller is better) and error of the largest bin of each column."""
+        """Return the Rényi entropy (order 3, in bits, smaller is better) and the error of the largest bins."""
         power = np.abs(squeezed) ** 2
         power /= power.sum()
         return {"renyi_bits": float(-0.5 * np.log2(np.sum(power**3))), "rms_hz": self.error(f[power.argmax(axis=0)])}
 
 
 def _ssqueezepy() -> Any:
-    logging.disable(logging.WARNING)  # it reports optional packages on the root logger
+    logging.disable(logging.WARNING)  # it logs missing optional packages
     return require("ssqueezepy")
 
 
@@ -97,7 +97,7 @@ def _squeeze(settings: Settings) -> list[Row]:
 
 def _ridges(settings: Settings) -> list[Row]:
     rows: list[Row] = []
-    for track in _tracks(settings, 2):  # the other side takes seconds for each
+    for track in _tracks(settings, 2):  # ssqueezepy takes seconds for each
         sft, x = track.sft, track.signal.x
 
         def theirs(track: Track = track) -> Callable[[], Any]:

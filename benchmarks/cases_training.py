@@ -1,4 +1,4 @@
-"""A step of training with the PyTorch layer, against dstft's module: the same loss, written with the same tensors."""
+"""A training step with the PyTorch layer, against the module of dstft with the same loss."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from benchmarks.peers import torch_with
 
 
 class Layer:
-    """Our side of a problem: entropy of the spectrogram and its gradient in the layer's parameters."""
+    """Our side of a problem: entropy of the spectrogram, and its gradient in the parameters of the layer."""
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.torch = torch_with(settings.workers)
-        from adaptstft.torch import AdaptiveSTFT  # after the peer, whose absence is a line of the table
+        from adaptstft.torch import AdaptiveSTFT  # after the peer: if that is missing, its row says so
 
         self.layer = AdaptiveSTFT(
             problem.mfft,
@@ -28,7 +28,7 @@ class Layer:
         self.x = self.torch.from_numpy(problem.x)[None]
 
     def evaluate(self) -> float:
-        """Forward and backward."""
+        """Run forward and backward pass and return the loss."""
         self.layer.zero_grad(set_to_none=True)
         power = self.layer(self.x)
         share = power / power.sum()
@@ -37,7 +37,7 @@ class Layer:
         return float(loss.detach())
 
     def length_gradient(self) -> Any:
-        """Return the derivative of the last loss in the window lengths, from that in the parameters behind them."""
+        """Return the derivative of the last loss in the window lengths, from that in the raw parameters."""
         raw = self.layer.win_length.raw.detach().requires_grad_()
         lengths = self.torch.func.functional_call(self.layer.win_length, {"raw": raw})
         (gradient,) = self.torch.autograd.grad(lengths.sum(), raw)
@@ -47,11 +47,11 @@ class Layer:
 def _agreement(problem: Problem, peer: Peer, settings: Settings) -> dict[str, Any]:
     same = peer.same_problem()
     ours = Layer(same, settings)
-    found = {"value": ours.evaluate(), "their_value": peer.evaluate()}
+    agreement = {"value": ours.evaluate(), "their_value": peer.evaluate()}
     theirs = peer.module._raw_win_length.grad.numpy().reshape(same.lengths.shape)
     gradient = peer._logit_gradient(same.lengths, peer.shortest, same.mfft)
-    found["length_gradient_difference"] = largest_difference(ours.length_gradient() * gradient, theirs)
-    return found
+    agreement["length_gradient_difference"] = largest_difference(ours.length_gradient() * gradient, theirs)
+    return agreement
 
 
 def _row(settings: Settings, name: str, how: str, samples: int, mfft: int, hop: int) -> Row:
@@ -63,8 +63,8 @@ def _row(settings: Settings, name: str, how: str, samples: int, mfft: int, hop: 
         return peers[0].evaluate
 
     rival = Rival("dstft", prepare, Target(5), check=lambda: _agreement(problem, peers[0], settings))
-    what = f"{samples:,} samples, {mfft}/{hop}, {problem.x.dtype}"
-    work = f"PyTorch{how}: forward and backward, one length a frame, {what}"
+    size = f"{samples:,} samples, {mfft}/{hop}, {problem.x.dtype}"
+    work = f"PyTorch{how}: forward and backward, one length a frame, {size}"
     (row,) = race(settings, name, work, lambda: Layer(problem, settings).evaluate, [rival])
     return row
 
@@ -76,8 +76,8 @@ def _run(settings: Settings, name: str, how: str) -> list[Row]:
     ]
 
 
-#: After an operation PyTorch's threads spin for milliseconds, on cores that ours need, unless OpenMP is told otherwise.
-_ASLEEP = {"OMP_WAIT_POLICY": "PASSIVE"}
+#: Without this, idle threads of PyTorch keep cores busy for milliseconds after each operation.
+_PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
 
 CASES = (
     Case(
@@ -87,8 +87,8 @@ CASES = (
     ),
     Case(
         "training-passive",
-        "the same while idle threads of PyTorch sleep (OMP_WAIT_POLICY=PASSIVE)",
+        "the same with sleeping idle threads of PyTorch (OMP_WAIT_POLICY=PASSIVE)",
         partial(_run, name="training-passive", how=", OMP_WAIT_POLICY=PASSIVE"),
-        _ASLEEP,
+        _PASSIVE,
     ),
 )

@@ -1,8 +1,8 @@
-"""What an iteration costs on the workers of a local cluster, as docs/planning.rst counts it.
+"""Cost of one iteration of tuning on the workers of a local cluster, as in docs/planning.rst.
 
-``python -m benchmarks.cluster STORE`` writes a Zarr store of some hours of sound, unless it is there, and evaluates the
-criterion with its gradient, as every iteration of a tuning does, with one worker process and with two in turn. It
-needs the extra ``dask``, and Zarr.
+``python -m benchmarks.cluster STORE`` writes a Zarr store of some hours of sound, unless it exists, and evaluates the
+criterion with its gradient, as each iteration of tuning does, with one worker process and with two. It needs the extra
+``dask``, and Zarr.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from adaptstft.tuning.shared.dask_signals import DaskSignals
 from adaptstft.tuning.shared.partial_sums import Query, Stretch, partial_sums
 
 _CHUNK_SECONDS = 10
-#: Factor on the hop with which hardly anything but the reading is left.
+#: Factor on the hop that leaves hardly any work except reading.
 _IDLE = 50
 
 
@@ -46,13 +46,13 @@ def _sound(channels: int, n: int, fs: float) -> Any:
 
 
 def _chunk(block_info: Any = None, length: int = 0, fs: float = 48000.0) -> Any:
-    """Make a chunk that differs from the others, without making its noise again."""
+    """Make a chunk by rotation of the same sound, so that the noise is made only once."""
     (first, last), (low, high) = block_info[None]["array-location"]
     return np.roll(_sound(last - first, length, fs), low // length, axis=1)[:, : high - low]
 
 
 def make_store(path: Path, seconds: float, channels: int, fs: float) -> None:
-    """Write a store chunk by chunk, which takes the memory of a few chunks."""
+    """Write a store chunk by chunk, with the memory of a few chunks."""
     if path.exists():
         return
     chunk, n = int(_CHUNK_SECONDS * fs), int(seconds * fs)
@@ -60,16 +60,16 @@ def make_store(path: Path, seconds: float, channels: int, fs: float) -> None:
     meta = np.zeros((0, 0), np.int16)
     x = da.map_blocks(_chunk, chunks=((channels,), sizes), dtype=np.int16, meta=meta, length=chunk, fs=fs)
     with dask.config.set(scheduler="threads", num_workers=1):
-        x.to_zarr(str(path), compressors=None)  # noise does not get smaller
+        x.to_zarr(str(path), compressors=None)  # noise cannot be compressed
 
 
 def opened(path: Path) -> Any:
-    """Return the store as single precision of at most one."""
+    """Return the samples of a store in single precision, from -1 to 1."""
     return da.from_zarr(str(path)).astype(np.float32) / np.float32(32768)
 
 
 def query(fs: float, length: float, hop: float, *, gradient: bool = True) -> Query:
-    """Make what an iteration asks."""
+    """Make the query of one iteration."""
     mfft = 1 << int(np.ceil(np.log2(length)))
     module = kernels.resolve("auto")[1]
     plan = FramePlan(mfft, "onesided", "psd", module, 1, windows.resolve("hann"), 1 / fs, amplitude=fs**0.5)
@@ -77,21 +77,21 @@ def query(fs: float, length: float, hop: float, *, gradient: bool = True) -> Que
 
 
 def _peak_memory() -> int:
-    """Return the largest resident memory that this process has had, in bytes."""
+    """Return the peak of the resident memory of this process in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def transform_seconds(requested: Query) -> float:
-    """Return the processor seconds that one transform with its gradient takes in this process."""
+    """Return the processor time of one frame with its gradient in this process, in seconds."""
     x = np.random.default_rng(0).standard_normal((1, 1 << 19)).astype(np.float32)
     stretch = Stretch(x, x.shape[1])
-    positions = []
+    seconds = []
     for _ in range(6):
         start = time.process_time()
-        (found,) = partial_sums(stretch, [requested])
-        positions.append((time.process_time() - start) / found.frames)
-    return min(positions)
+        (total,) = partial_sums(stretch, [requested])
+        seconds.append((time.process_time() - start) / total.frames)
+    return min(seconds)
 
 
 class Cluster:
@@ -111,15 +111,15 @@ class Cluster:
         self.cluster.close()
 
     def peaks(self) -> list[int]:
-        """Return the largest memory of every worker."""
+        """Return the peak of the memory of each worker in bytes."""
         return list(self.client.run(_peak_memory).values())
 
     def busy(self) -> float:
-        """Return the seconds that processors have spent on the workers, which does not depend on the machine's load."""
+        """Return the processor time of all workers in seconds; it does not depend on other load of the machine."""
         return sum(self.client.run(time.process_time).values())
 
     def sent(self) -> int:
-        """Return the bytes that have gone from worker to worker."""
+        """Return the number of bytes sent from worker to worker."""
 
         def sent(dask_worker: Any) -> int:
             return int(dask_worker.transfer_outgoing_bytes_total)
@@ -128,11 +128,11 @@ class Cluster:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Evaluate with every number of workers, in turn, and return what was found."""
+    """Evaluate with each number of workers in turn, and return the measurements."""
     requested = query(args.fs, args.length, args.hop)
-    found: dict[str, Any] = {"settings": {k: str(v) for k, v in vars(args).items()}, "cores": os.cpu_count()}
-    per_transform = found["seconds per transform"] = transform_seconds(requested)
-    positions: dict[int, list[float]] = {count: [] for count in args.workers}
+    measured: dict[str, Any] = {"settings": {k: str(v) for k, v in vars(args).items()}, "cores": os.cpu_count()}
+    per_transform = measured["seconds per transform"] = transform_seconds(requested)
+    seconds: dict[int, list[float]] = {count: [] for count in args.workers}
     for _ in range(args.repeat):
         for count in args.workers:
             with Cluster(count, args.memory) as cluster:
@@ -142,39 +142,39 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 shared.sums([replace(requested, hop=idle)])  # loads the kernels
                 busy = cluster.busy()
                 shared.sums([replace(requested, hop=idle)])
-                found[f"processor seconds of {count} without transforms"] = reading = cluster.busy() - busy
+                measured[f"processor seconds of {count} without transforms"] = reading = cluster.busy() - busy
                 start, busy, sent = time.perf_counter(), cluster.busy(), cluster.sent()
                 (total,) = shared.sums([requested])
-                positions[count].append(time.perf_counter() - start)
-                found[f"processor seconds of {count}"] = cluster.busy() - busy
+                seconds[count].append(time.perf_counter() - start)
+                measured[f"processor seconds of {count}"] = cluster.busy() - busy
                 transforms = total.frames * args.channels * per_transform
-                found[f"processor seconds of {count}, predicted"] = reading * (1 - 1 / _IDLE) + transforms
-                found[f"peak memory of {count}"] = cluster.peaks()
-                found[f"bytes between {count}"] = cluster.sent() - sent
-                found["stretches"], found["frames"] = len(shared.stretches), total.frames
+                measured[f"processor seconds of {count}, predicted"] = reading * (1 - 1 / _IDLE) + transforms
+                measured[f"peak memory of {count}"] = cluster.peaks()
+                measured[f"bytes between {count}"] = cluster.sent() - sent
+                measured["stretches"], measured["frames"] = len(shared.stretches), total.frames
                 load = os.getloadavg()[0]
                 print(
-                    f"{count} workers: {positions[count][-1]:.1f} s, load {load:.1f}, peaks {cluster.peaks()}",
+                    f"{count} workers: {seconds[count][-1]:.1f} s, load {load:.1f}, peaks {cluster.peaks()}",
                     flush=True,
                 )
-    found["seconds"] = {count: statistics.median(values) for count, values in positions.items()}
+    measured["seconds"] = {count: statistics.median(values) for count, values in seconds.items()}
     if args.tune:
         with Cluster(max(args.workers), args.memory) as cluster:
             start = time.perf_counter()
             settings = {"win_length": args.length, "hop": args.hop, "starts": 1, "options": {"maxiter": args.tune}}
             result = adaptstft.optimize(opened(args.store), args.fs, **settings)
-            found["tuning"] = {
+            measured["tuning"] = {
                 "seconds": time.perf_counter() - start,
                 "win_length": result.win_length,
                 "evaluations": result.nfev,
                 "peak memory": cluster.peaks(),
             }
             print(result.summary(), flush=True)
-    return found
+    return measured
 
 
 def main() -> None:
-    """Read the command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("store", type=Path, help="folder of the Zarr store")
     parser.add_argument("--seconds", type=float, default=3600.0, help="length of the sound (an hour)")

@@ -1,10 +1,10 @@
-"""What `adaptstft.denoise` gains on real recordings, against the best fixed window known from the clean signal.
+"""Gain of `adaptstft.denoise` on real recordings, compared with the best fixed window.
 
 ``python -m benchmarks.recordings && python -m benchmarks.denoising [--seeds N] [--only NAME ...] [--case CASE ...]``
 
-The other side is a Hann window of one length with a hop of a quarter, the textbook empirical Wiener gain at threshold
-2, the length chosen by the error itself: with the clean signal in hand and, in the first column, with the noise level
-known as well. Figures are decibels of signal-to-noise ratio above that, as mean and range over seeds.
+The reference is one Hann window with a hop of a quarter and the textbook empirical Wiener gain at threshold 2. Its
+length has the smallest error, which needs the clean signal; the first column also knows the noise level. The figures
+are signal-to-noise ratios above the reference in decibels, as mean and range over seeds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from adaptstft.denoising.noise import noise_levels
 from benchmarks import recordings
 
 LEVELS = (0, 5, 10)
-#: What is compared: the default first.
+#: Arguments of `denoise` to compare, the default first.
 CASES: dict[str, dict[str, Any]] = {
     "default": {},
     "known": {},
@@ -34,17 +34,17 @@ CASES: dict[str, dict[str, Any]] = {
     "hop": {"window_mode": "constant", "hop_mode": "constant"},
     "time": {"window_mode": "time"},
 }
-#: Longer recordings are cut to so many samples.
+#: Number of samples to which longer recordings are cut.
 MOST_SAMPLES = 1 << 17
 
 
 def snr(clean: Any, estimate: Any) -> float:
-    """Signal-to-noise ratio in decibels."""
+    """Return the signal-to-noise ratio in decibels."""
     return float(10 * np.log10(np.sum(clean**2) / np.sum((clean - estimate) ** 2)))
 
 
 def hann_at_threshold_two(y: Any, length: int, noise_std: float) -> Any:
-    """Shrink by the positive part of ``1 - 2 var / |S|**2`` with one Hann window, written with SciPy alone."""
+    """Shrink by the positive part of ``1 - 2 var / |S|**2`` with one Hann window; uses only SciPy."""
     from scipy.signal import ShortTimeFFT
     from scipy.signal.windows import hann
 
@@ -56,13 +56,13 @@ def hann_at_threshold_two(y: Any, length: int, noise_std: float) -> Any:
 
 
 def oracle(y: Any, clean: Any, noise_std: float) -> float:
-    """Best ratio that any fixed length reaches."""
+    """Return the best signal-to-noise ratio of all fixed lengths."""
     lengths = length_grid(32, min(clean.size // 2, 16384))
     return max(snr(clean, hann_at_threshold_two(y, round(m), noise_std)) for m in lengths)
 
 
 def compare(name: str, db: float, seed: int, cases: Sequence[str]) -> dict[str, float]:
-    """Gains of the cases over the best fixed window, in decibels, for one realisation of the noise.
+    """Return the gains of the cases over the best fixed window in decibels, for one realisation of the noise.
 
     Parameters
     ----------
@@ -78,8 +78,9 @@ def compare(name: str, db: float, seed: int, cases: Sequence[str]) -> dict[str, 
     Returns
     -------
     dict of float
-        By case; also ``"oracle"``, the best fixed window's ratio with the level known, ``"oracle_estimated"``,
-        what it gains with the level estimated, and ``"level"``, the error of the estimated level in decibels.
+        Gains by case. Also ``"oracle"``, the signal-to-noise ratio of the best fixed window with the known noise
+        level; ``"oracle_estimated"``, its gain with the estimated level; ``"level"``, the error of the estimated
+        level in decibels.
     """
     fs, clean = recordings.load(name)
     clean = clean[:MOST_SAMPLES]
@@ -87,16 +88,16 @@ def compare(name: str, db: float, seed: int, cases: Sequence[str]) -> dict[str, 
     y = clean + std * np.random.default_rng(seed).standard_normal(clean.size)
     estimated = float(noise_levels(y[None])[0])
     best = oracle(y, clean, std)
-    found = {"oracle": best, "oracle_estimated": oracle(y, clean, estimated) - best}
-    found["level"] = 20 * np.log10(estimated / std)
+    gains = {"oracle": best, "oracle_estimated": oracle(y, clean, estimated) - best}
+    gains["level"] = 20 * np.log10(estimated / std)
     for case in cases:
         given = {"noise_std": std} if case == "known" else {}
-        found[case] = snr(clean, adaptstft.denoise(y, fs, **CASES[case], **given)) - best
-    return found
+        gains[case] = snr(clean, adaptstft.denoise(y, fs, **CASES[case], **given)) - best
+    return gains
 
 
 def noise_alone(seeds: int) -> list[float]:
-    """Level of denoised white noise of 16000 samples in decibels, by seed."""
+    """Return the level of denoised white noise of 16000 samples in decibels, for each seed."""
     levels = []
     for seed in range(seeds):
         x = np.random.default_rng(seed).standard_normal(16000)
@@ -111,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Arguments; those of the process by default.
+        Arguments; by default those of the process.
 
     Returns
     -------
@@ -121,7 +122,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.denoising", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3, help="realisations of the noise (3)")
     parser.add_argument("--only", action="append", choices=[s.name for s in recordings.SOURCES], help="recordings")
-    parser.add_argument("--case", action="append", choices=CASES, help="what to compare; default, known and block")
+    parser.add_argument(
+        "--case", action="append", choices=CASES, help="arguments to compare (default, known and block)"
+    )
     args = parser.parse_args(arguments)
     cases = args.case or ["default", "known", "block"]
     columns = ["oracle", "oracle_estimated", "level", *cases]

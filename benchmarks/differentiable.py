@@ -1,4 +1,4 @@
-"""The two differentiable transforms side by side: dstft's frames, and ours in the same places."""
+"""The differentiable transforms of both packages with the same frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from benchmarks.peers import require, torch_with
 
 @dataclass(frozen=True)
 class Problem:
-    """Value and gradients of the Shannon entropy of ``|S|**2``, to be computed by both sides.
+    """Value and gradient of the Shannon entropy of ``|S|**2``, a problem for both sides.
 
     Attributes
     ----------
@@ -25,13 +25,13 @@ class Problem:
     mfft : int
         Length of the FFT, and the longest window.
     lengths : ndarray or float
-        Window lengths: one, one a frame, or shape (bins, frames).
+        Window lengths: one, one for each frame, or shape (bins, frames).
     positions : ndarray
         Centres of the frames in samples.
     hop : int
         Distance of the centres, on average if they are tuned.
     window_mode, hop_mode : str
-        dstft's names for what is differentiated.
+        Modes of the lengths and hops, with the names of dstft.
     """
 
     x: Any
@@ -44,7 +44,7 @@ class Problem:
 
     @classmethod
     def at_hop(cls, x: Any, mfft: int, hop: int, window_mode: str, *, tune_hops: bool = False) -> Problem:
-        """Lay out the frames that dstft has for a hop, with window lengths that vary slowly."""
+        """Make a problem with the frames of dstft for a hop, and window lengths that vary slowly."""
         n = x.shape[-1]
         frames = 1 + n // hop
         bins = mfft // 2 + 1
@@ -57,17 +57,17 @@ class Problem:
             lengths = mfft * (0.65 + 0.2 * wave + 0.1 * np.cos(0.03 * q))
         if not tune_hops:
             return cls(x, mfft, lengths, p * float(hop), hop, window_mode)
-        # the first frame of dstft's is one hop into the signal; the last is to be in it too
+        # the first frame of dstft is one hop after the first sample; the last one must be inside the signal too
         hops = (1 + 0.1 * wave) * (n - 1) / (1 + 0.1 * wave).sum()
         return cls(x, mfft, lengths, np.cumsum(hops), hop, window_mode, "time")
 
     @property
     def wrt(self) -> tuple[Any, ...]:
-        """What adaptstft is asked to differentiate in."""
+        """Parameters for the gradient of adaptstft."""
         return ("win_length", "positions") if self.hop_mode == "time" else ("win_length",)
 
     def transform(self, workers: int, backend: Backend = "auto") -> adaptstft.AdaptiveShortTimeFFT:
-        """Make our transform."""
+        """Return our transform."""
         return adaptstft.AdaptiveShortTimeFFT(
             "hann",
             self.lengths,
@@ -81,19 +81,19 @@ class Problem:
         )
 
     def step(self, workers: int) -> Callable[[], Any]:
-        """Return our side of a step of tuning: value and gradient for new lengths.
+        """Return our function of a tuning step: value and gradient for new lengths.
 
-        What does not change from step to step is made once, as dstft's module is.
+        The parts of the transform that do not change are made once, like the module of dstft.
         """
         start = self.transform(workers)
         return lambda: start.remade(win_length=self.lengths).value_and_grad(self.x, "shannon", wrt=self.wrt)
 
 
 class Peer:
-    """dstft's side of a problem.
+    """The side of dstft of a problem.
 
-    The bounds of its parameters are chosen so that the hop is exact: its
-    parameters are logits, and this hop is the middle of its range.
+    Its parameters are logits. The hop is in the middle of its range, so its
+    value is exact.
     """
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
@@ -123,7 +123,7 @@ class Peer:
             raw.copy_(self.torch.from_numpy(np.log(share / (1 - share))))
 
     def evaluate(self) -> float:
-        """Forward and backward; the entropy as dstft's tutorials write it, which is also the fastest way."""
+        """Run forward and backward pass; the entropy is that of the tutorials of dstft, also its fastest form."""
         self.module.zero_grad(set_to_none=True)
         power, _ = self.module(self.x)
         share = power / power.sum()
@@ -132,7 +132,7 @@ class Peer:
         return float(loss.detach())
 
     def same_problem(self) -> Problem:
-        """Return the problem with its parameters as rounded by dstft."""
+        """Return the problem with the parameters as dstft rounds them."""
         p = self.problem
         lengths = self.module.win_length.detach().numpy().astype(float)
         lengths = lengths if p.window_mode == "time-frequency" else lengths[0]
@@ -148,20 +148,24 @@ class Peer:
         with self.torch.no_grad():
             theirs = self.module(self.x)[1][0].abs().numpy()
         ours = np.abs(sft.stft(same.x))
-        found: dict[str, Any] = {"shape": list(ours.shape), "their_shape": list(theirs.shape), "dtype": str(ours.dtype)}
-        found["S_difference"] = largest_difference(ours, theirs)
-        found["value"], found["their_value"] = float(value), self.evaluate()
-        slope = self._logit_gradient(np.asarray(same.lengths), self.shortest, same.mfft)
+        agreement: dict[str, Any] = {
+            "shape": list(ours.shape),
+            "their_shape": list(theirs.shape),
+            "dtype": str(ours.dtype),
+        }
+        agreement["S_difference"] = largest_difference(ours, theirs)
+        agreement["value"], agreement["their_value"] = float(value), self.evaluate()
+        logit_gradient = self._logit_gradient(np.asarray(same.lengths), self.shortest, same.mfft)
         raw = self.module._raw_win_length.grad.numpy().reshape(np.shape(same.lengths))
-        found["length_gradient_difference"] = largest_difference(gradient.win_length * slope, raw)
+        agreement["length_gradient_difference"] = largest_difference(gradient.win_length * logit_gradient, raw)
         if same.hop_mode == "time":
             hops = np.diff(same.positions, prepend=0.0)
-            slope = self._logit_gradient(hops, *self.hops)
-            in_hops = np.cumsum(gradient.positions[::-1])[::-1]
-            found["hop_gradient_difference"] = largest_difference(
-                in_hops * slope, self.module._raw_hop_length.grad.numpy()
+            logit_gradient = self._logit_gradient(hops, *self.hops)
+            hop_gradient = np.cumsum(gradient.positions[::-1])[::-1]
+            agreement["hop_gradient_difference"] = largest_difference(
+                hop_gradient * logit_gradient, self.module._raw_hop_length.grad.numpy()
             )
-        return found
+        return agreement
 
     @staticmethod
     def _logit_gradient(values: Any, low: float, high: float) -> Any:

@@ -1,4 +1,4 @@
-"""What a benchmark is made of: settings, rows with targets, and races of functions against each other."""
+"""Settings, rows with targets, and the timing of functions against each other."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from typing import Any
 
 import numpy as np
 
-#: Seconds before each turn. Threads of OpenMP spin for a while after a call, on the cores of whoever is next.
+#: Pause in seconds before each turn: threads of OpenMP keep cores busy for a while after a call.
 PAUSE = 0.02
+#: Number of calls before the timing.
 _WARM_UP = 2
-#: Times as many turns as are asked for, at most, if they are short.
+#: Largest number of turns, relative to `repeat`, of short calls.
 _MOST = 4
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What all benchmarks of a run have in common.
+    """Settings of all benchmarks of a run.
 
     Attributes
     ----------
     repeat : int
         Least number of timed calls of each function.
     seconds : float
-        Short calls are repeated for so long, up to four times as often.
+        Least duration of the timing of short calls, with up to four times `repeat` calls.
     quick : bool
-        Use sizes that only show that everything works.
+        Use tiny sizes, to test that everything works.
     workers : int
-        Number of threads, for all packages that take one.
+        Number of threads, for all packages that have such a setting.
     """
 
     repeat: int = 9
@@ -41,20 +42,20 @@ class Settings:
     seconds: float = 0.0
 
     def size(self, full: int, quick: int) -> int:
-        """Choose between the size of a benchmark and that of a smoke test."""
+        """Return the size of a benchmark or that of a smoke test."""
         return quick if self.quick else full
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A number with its unit: ``"s"``, ``"MB"``, ``"x"`` or none.
+    """A number with its unit.
 
     Attributes
     ----------
     value : float
         The number.
     unit : str
-        What it counts; empty for a pure number.
+        ``"s"``, ``"MB"``, ``"x"`` or another unit; empty for a pure number.
     """
 
     value: float
@@ -77,18 +78,18 @@ class Target:
     bound : float
         The bound, in the unit of the result.
     at_least : bool
-        Whether it is a lower bound.
+        True for a lower bound, False for an upper bound.
     """
 
     bound: float
     at_least: bool = True
 
     def met(self, value: float) -> bool:
-        """Whether a result keeps the bound."""
+        """Return True if a result keeps the bound."""
         return value >= self.bound if self.at_least else value <= self.bound
 
     def text(self, unit: str) -> str:
-        """Write the bound as a table shows it."""
+        """Return the bound as text for the table."""
         return f"{'>=' if self.at_least else '<='} {self.bound:g} {unit}".rstrip()
 
 
@@ -99,17 +100,17 @@ class Row:
     Attributes
     ----------
     name : str
-        Name of the benchmark it belongs to.
+        Name of the benchmark.
     work : str
-        What was computed.
+        Description of the computation.
     against : str
-        What it is compared with, if anything.
+        Name of the other side; empty if there is none.
     ours, theirs, result : Figure or None
-        Figures of the two sides, and what is made of them.
+        Figures of the two sides, and the result, such as their ratio.
     target : Target or None
-        Bound on the result; None for a row that only informs.
+        Bound on the result, if there is a target.
     problem : str
-        Why there is no result.
+        Reason why there is no result.
     detail : dict
         All measurements and checks, for the JSON file.
     """
@@ -126,7 +127,7 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None without a target or a result."""
+        """True if the target is met; None without a target or a result."""
         return None if self.target is None or self.result is None else self.target.met(self.result.value)
 
     def to_json(self) -> dict[str, Any]:
@@ -135,7 +136,7 @@ class Row:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Row:
-        """Make a row again from `to_json`."""
+        """Make a row from the values of `to_json`."""
         made: dict[str, Any] = {k: values[k] for k in ("name", "work", "against", "problem", "detail")}
         for key, kind in (("ours", Figure), ("theirs", Figure), ("result", Figure), ("target", Target)):
             made[key] = kind(**values[key]) if values[key] else None
@@ -144,18 +145,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """A benchmark, which makes one row or several.
+    """A benchmark, which gives one or more rows.
 
     Attributes
     ----------
     name : str
-        What ``--only`` takes.
+        Name for ``--only``.
     summary : str
         One line for ``--list``.
     run : callable
-        Makes the rows.
+        ``run(settings)``, which returns the rows.
     environment : dict of str
-        Variables of the process that it runs in, beside those of the caller.
+        Additional environment variables of its process.
     """
 
     name: str
@@ -166,20 +167,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Rival:
-    """The other side of a race.
+    """The other side of a comparison.
 
     Attributes
     ----------
     label : str
-        Name of the package, or what stands in for one.
+        Name of the package or function.
     prepare : callable
-        Returns the function to time; imports its package, and may fail.
+        Imports the package and returns the function to time. It may raise.
     target : Target or None
         Bound on the ratio of times.
     inverted : bool
-        The ratio is our time over theirs instead of theirs over ours.
+        True if the ratio is our time by theirs, not theirs by ours.
     check : callable or None
-        Compares the results of both sides, after a race; its dictionary goes to the JSON file.
+        Compares the results of both sides after the timing; its dictionary goes to the JSON file.
     """
 
     label: str
@@ -190,7 +191,7 @@ class Rival:
 
 
 def describe(error: BaseException) -> str:
-    """Put an exception on one line of a table."""
+    """Return an exception as one line of text."""
     text = " ".join(str(error).split())
     kind = type(error).__name__
     line = text if kind == "NotInstalledError" else f"{kind}: {text}"
@@ -207,28 +208,28 @@ def timed(function: Callable[[], Any]) -> float:
 def interleaved(
     functions: Mapping[str, Callable[[], Any]], repeat: int, *, pause: float = PAUSE, seconds: float = 0.0
 ) -> dict[str, Any]:
-    """Time functions in turn, A B A B, so that whatever slows the machine down slows all of them down.
+    """Time functions in turn, A B A B, so that other load of the machine slows all of them down alike.
 
-    Each turn is two calls in a row, as in an optimisation, of which the second counts: the first finds cores that
-    have gone to sleep in the pause, and caches that hold what the other function left there.
+    Each turn has two calls in a row, as in an optimisation, and the second one counts. The first call wakes up the
+    cores after the pause and fills the caches again.
 
     Parameters
     ----------
     functions : dict of callables
-        What to time, by label; called before if the first calls are to be left out.
+        The functions by label. Call them before to leave out their first calls.
     repeat : int
-        Number of turns of each, at least.
+        Least number of turns of each function.
     pause : float, optional
-        Seconds to wait before each turn.
+        Pause before each turn in seconds.
     seconds : float, optional
-        Go on for so long, up to four times as many turns.
+        Least duration in seconds, with up to four times `repeat` turns.
 
     Returns
     -------
     dict of lists of float
         The seconds of each call, by label.
     """
-    found: dict[str, list[float]] = {label: [] for label in functions}
+    durations: dict[str, list[float]] = {label: [] for label in functions}
     gc.collect()
     gc.disable()
     begun = time.perf_counter()
@@ -239,10 +240,10 @@ def interleaved(
             for label, function in functions.items():
                 time.sleep(pause)
                 function()
-                found[label].append(timed(function))
+                durations[label].append(timed(function))
     finally:
         gc.enable()
-    return found
+    return durations
 
 
 def _warmed_up(prepare: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
@@ -253,12 +254,12 @@ def _warmed_up(prepare: Callable[[], Callable[[], Any]]) -> Callable[[], Any]:
 
 
 def _ready(rivals: Iterable[Rival]) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
-    """Functions of the rivals that work, and what is wrong with the others."""
+    """Return the functions of the rivals that work, and the problems of the others."""
     functions, problems = {}, {}
     for rival in rivals:
         try:
             functions[rival.label] = _warmed_up(rival.prepare)
-        except Exception as error:  # whatever it is, it concerns this rival's line only
+        except Exception as error:  # any error becomes the row of this rival
             problems[rival.label] = describe(error)
     return functions, problems
 
@@ -271,7 +272,7 @@ def race(
     rivals: Sequence[Rival],
     **detail: Any,
 ) -> list[Row]:
-    """Time a function of ours and each of its rivals in turn; one row for each rival.
+    """Time our function and each rival in turn, and return one row for each rival.
 
     Parameters
     ----------
@@ -282,34 +283,34 @@ def race(
     prepare : callable
         Returns our function.
     rivals : sequence of Rival
-        The other sides. One that does not work becomes a row that says so.
+        The other sides. The row of one that does not work has the problem.
     **detail
-        More for the JSON file.
+        Additional values for the JSON file.
 
     Returns
     -------
     list of Row
-        With the medians and their ratio.
+        Rows with the medians and their ratio.
     """
     try:
         ours = _warmed_up(prepare)
     except Exception as error:
         problem = f"adaptstft: {describe(error)}"
-        return [Row(name, work, r.label, target=r.target, problem=problem, detail=detail) for r in rivals]
+        return [Row(name, work, rival.label, target=rival.target, problem=problem, detail=detail) for rival in rivals]
     rows = []
     for rival in rivals:
-        # two sides at a time: a third one's memory and waiting threads would slow them differently
+        # only two sides at a time: memory and waiting threads of a third would slow them down unequally
         functions, problems = _ready([rival])
         seconds = interleaved({"adaptstft": ours, **functions}, settings.repeat, seconds=settings.seconds)
         row = Row(name, work, rival.label, Figure(statistics.median(seconds["adaptstft"])), target=rival.target)
         if rival.label in problems:
             rows.append(replace(row, problem=problems[rival.label], detail=detail | {"seconds": seconds["adaptstft"]}))
         else:
-            rows.append(_finished(row, rival, seconds, detail))
+            rows.append(_finished_row(row, rival, seconds, detail))
     return rows
 
 
-def _finished(row: Row, rival: Rival, seconds: Mapping[str, list[float]], detail: dict[str, Any]) -> Row:
+def _finished_row(row: Row, rival: Rival, seconds: Mapping[str, list[float]], detail: dict[str, Any]) -> Row:
     ours, theirs = seconds["adaptstft"], seconds[rival.label]
     more: dict[str, Any] = {"seconds": ours, "their_seconds": theirs}
     best = min(theirs) / min(ours)
@@ -326,7 +327,7 @@ def _finished(row: Row, rival: Rival, seconds: Mapping[str, list[float]], detail
 
 
 def run_case(case: Case, settings: Settings) -> list[Row]:
-    """Run a benchmark; one that fails becomes a row that says so."""
+    """Run a benchmark; an error becomes a row with the problem."""
     try:
         return case.run(settings)
     except Exception as error:
@@ -334,18 +335,18 @@ def run_case(case: Case, settings: Settings) -> list[Row]:
 
 
 def usable_cores() -> int:
-    """Count the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def largest_difference(a: Any, b: Any) -> float:
-    """Largest difference of two arrays, relative to the largest magnitude in the second."""
+    """Return the largest difference of two arrays, relative to the largest magnitude of the second."""
     a, b = np.asarray(a), np.asarray(b)
     return float(np.abs(a - b).max() / np.abs(b).max())
 
 
 def sound(n: int, dtype: Any = np.float32) -> Any:
-    """Make a chirp with a tone and some noise, the same in every run."""
+    """Make a chirp with a tone and noise, the same in every run."""
     t = np.arange(n) / n
     noise = np.random.default_rng(20240501).standard_normal(n)
     chirp = np.cos(2 * np.pi * n * (0.05 * t + 0.1 * t**2))

@@ -1,7 +1,7 @@
-"""A thousand recordings tuned one by one, killed at a random point and resumed: ``python -m benchmarks.many``.
+"""A run over a thousand recordings that is killed at a random point and continued: ``python -m benchmarks.many``.
 
-The recordings (10 s at 16 kHz, WAV) are generated in a temporary folder, three of them are damaged. What is printed is
-checked: every recording has one row, those of the first run are as it left them, and the damaged ones are errors.
+The recordings (10 s at 16 kHz, WAV) are generated in a temporary folder, and three of them are damaged. The checks:
+each recording has one row, the rows of the first run are unchanged, and exactly the damaged files have errors.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DAMAGE = (lambda data: data[: len(data) // 3], lambda data: b"no sound at all",
 
 
 def recording(seed: int) -> np.ndarray:
-    """Sound of a machine: a tone whose speed changes, its harmonics, knocks and noise."""
+    """Make the sound of a machine: a tone of changing frequency, its harmonics, knocks and noise."""
     rng = np.random.default_rng(seed)
     t = np.arange(int(_FS * _SECONDS)) / _FS
     speed = rng.uniform(20, 200) * (t + rng.uniform(-0.03, 0.03) * t**2)
@@ -39,7 +39,7 @@ def recording(seed: int) -> np.ndarray:
 
 
 def generate(folder: Path, count: int) -> list[Path]:
-    """Write the recordings and return those that are damaged."""
+    """Write the recordings and return the damaged ones."""
     for k in range(count):
         scipy.io.wavfile.write(folder / f"{k:05d}.wav", _FS, recording(k))
     chosen = np.random.default_rng(count).choice(count, len(_DAMAGE), replace=False)
@@ -50,26 +50,26 @@ def generate(folder: Path, count: int) -> list[Path]:
 
 
 def tune(folder: str, out: str, jobs: str) -> None:
-    """Tune all recordings of a folder: what is run in a process of its own."""
+    """Tune all recordings of a folder; runs in a new process."""
     import adaptstft
 
     adaptstft.optimize_many(sorted(Path(folder).glob("*.wav")), out=out, n_jobs=int(jobs))
 
 
 def _rows(out: Path) -> dict[str, dict[str, str]]:
-    """Whole rows of a table, by name; each name may be there once."""
+    """Return the complete rows of a table by name; no name may occur twice."""
     if not out.exists():
         return {}
     data = out.read_bytes()
     rows = list(csv.DictReader(data[: data.rfind(b"\n") + 1].decode().splitlines()))
-    found = {row["name"]: row for row in rows}
-    if len(found) != len(rows):
-        raise AssertionError(f"{len(rows) - len(found)} rows are there twice")
-    return found
+    by_name = {row["name"]: row for row in rows}
+    if len(by_name) != len(rows):
+        raise AssertionError(f"{len(rows) - len(by_name)} rows occur twice")
+    return by_name
 
 
 def _family(pid: int) -> list[int]:
-    """Return a process and those it has started."""
+    """Return a process and its descendants."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -77,15 +77,15 @@ def _family(pid: int) -> list[int]:
         except OSError:
             continue
         parents[int(path.parent.name)] = int(fields[1])
-    found = [pid]
+    family = [pid]
     for child in sorted(parents):
-        if parents[child] in found:
-            found.append(child)
-    return found
+        if parents[child] in family:
+            family.append(child)
+    return family
 
 
 def _memory(pid: int, field: str) -> float:
-    """Megabytes of a process: ``VmRSS`` now, ``VmHWM`` at most so far; 0 where the system does not say."""
+    """Return the memory of a process in MB, now (``VmRSS``) or the peak (``VmHWM``); 0 if unknown."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith(f"{field}:"))
@@ -94,7 +94,7 @@ def _memory(pid: int, field: str) -> float:
 
 
 class Run:
-    """One run in a process of its own, with its time and its peak of memory."""
+    """One run in a new process, with its time and its peak of memory."""
 
     def __init__(self, folder: Path, out: Path, jobs: int) -> None:
         command = [sys.executable, "-c", "import sys; from benchmarks.many import tune; tune(*sys.argv[1:])"]
@@ -104,7 +104,7 @@ class Run:
         self.each: dict[int, float] = {}
 
     def wait(self, until: int | None) -> None:
-        """Wait for the end, or for a number of rows: then all processes are killed."""
+        """Wait for the end; with a number of rows kill all processes once they are written."""
         first = None
         while self._process.poll() is None:
             family = _family(self._process.pid)
@@ -122,7 +122,7 @@ class Run:
         self.seconds = time.perf_counter() - (first or time.perf_counter())
 
     def report(self, name: str, rows: int) -> str:
-        """Return one line."""
+        """Return a line with time, speed and memory."""
         done = rows - self._before
         largest = sorted(self.each.values(), reverse=True)[:3]
         return (
@@ -160,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         errors = {name: row for name, row in rows.items() if row["status"] == "error"}
         if set(errors) != set(map(str, damaged)):
             raise AssertionError(f"errors: {errors}")
-        print(f"{len(rows)} rows, each recording once; the {len(left)} of the first run are as it left them")
+        print(f"{len(rows)} rows, one for each recording; the {len(left)} of the first run are unchanged")
         for row in errors.values():
             print(f"  {Path(row['name']).name}: {row['error_type']}: {Path(row['error']).name}")
         lengths = [float(row["win_length"]) for row in rows.values() if row["win_length"]]

