@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Combined, Criterion
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
-from adaptstft.engine.bins import BinFrames
+from adaptstft.engine.frames import Frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.multipliers import Excess
 from adaptstft.tuning.evaluator import Evaluator, Measure
@@ -144,16 +145,14 @@ class Objective:
         if self.most_ratio is None or state.win_length.ndim == 2:
             return True
         plan, frames = self.measure.frames(state)
-        assert not isinstance(frames, BinFrames)
-        return bool(log_ratio(plan, frames, self.n) <= np.log(self.most_ratio))
+        return bool(log_ratio(plan, cast(Frames, frames), self.n) <= np.log(self.most_ratio))
 
     def excess(self, variables: Variables, y: Float64Array) -> Excess:
         """Return by how much the logarithm of the ratio of the frame bounds exceeds its limit."""
         assert self.most_ratio is not None
         state = variables.state(y)
         plan, frames = self.measure.frames(state)
-        assert not isinstance(frames, BinFrames)
-        exact, smooth, d = smooth_log_ratio(plan, frames, self.n, shape=variables.shape_varies)
+        exact, smooth, d = smooth_log_ratio(plan, cast(Frames, frames), self.n, shape=variables.shape_varies)
         none = np.zeros(state.positions.size)
         gradient = variables.adjoint(y, state, d.win_length, d.positions, none, d.shape)
         limit = float(np.log(self.most_ratio))

@@ -1,9 +1,9 @@
-"""Search over a grid of window lengths, before every descent.
+"""Values of a criterion over a grid of window lengths: their minima, and the best path over neighbourhoods.
 
 Criteria have several local minima in the window length, so each descent starts from a minimum of a geometric grid. For
 each length of the grid the signal is transformed once, with the hop and the FFT length for this length. The values are
-made comparable by the area of a time-frequency cell. One search gives the values over the whole signal and in every
-neighbourhood.
+made comparable by the area of a time-frequency cell. One table holds the values over the whole signal and in every
+neighbourhood; `adaptstft.tuning.evaluator` computes it.
 """
 
 from __future__ import annotations
