@@ -153,7 +153,7 @@ def test_channel_and_rate(capsys, stereo):
     assert report["fs"] == 500 and report["win_duration"] == pytest.approx(report["win_length"] / 500)
 
 
-def test_without_file_the_example_says_that_it_is_one(capsys):
+def test_without_file_the_report_says_that_it_is_an_example(capsys):
     assert cli.main([]) == 0
     out, _ = capsys.readouterr()
     assert "linear_chirp, a generated signal" in out.splitlines()[0]
@@ -251,7 +251,7 @@ def test_warnings_take_one_line_and_leave_the_code_alone(capsys, wav, monkeypatc
     assert capsys.readouterr().err == f"adaptstft: {wav}: warning: the optimum is flat\n"
 
 
-def test_numbers_that_json_lacks_become_null():
+def test_numbers_that_are_not_finite_become_null():
     value = {"a": np.array([1.0, np.nan]), "b": (np.inf, np.float32(2)), "c": np.int64(3), "d": "nan"}
     assert cli._finite(value) == {"a": [1.0, None], "b": [None, 2.0], "c": 3, "d": "nan"}
 
@@ -282,7 +282,7 @@ def test_module_runs_as_a_program(wav):
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes break otherwise elsewhere")
 @pytest.mark.slow
-def test_reader_that_leaves_early_is_no_error(wav):
+def test_a_closed_pipe_is_no_error(wav):
     command = f"{sys.executable} -m adaptstft {wav} {wav} | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("0\n", "")

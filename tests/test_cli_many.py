@@ -130,7 +130,7 @@ def test_bad_options_get_one_line(capsys, argv, message):
         (["--out", "out.csv", "--window", "nosuch"], "unknown window 'nosuch'"),
     ],
 )
-def test_what_the_table_needs_gets_one_line(capsys, argv, message):
+def test_errors_of_the_table_are_one_line(capsys, argv, message):
     assert cli.main(["a.wav", *argv]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("adaptstft: ") and message in err and err.count("\n") == 1

@@ -1,4 +1,4 @@
-"""Transforms and tuning of Dask arrays: those of the signal in memory, whatever the chunks and whoever computes."""
+"""Transforms and tuning of Dask arrays equal those of the signal in memory, for any chunks and workers."""
 
 import itertools
 import os
@@ -88,7 +88,7 @@ def test_axes(x, axis):
     assert value == pytest.approx(expected, rel=1e-12) and close(gradient.x, wanted.x)
 
 
-def test_a_transform_is_as_large_as_its_part(x):
+def test_a_part_of_the_result_reads_a_part_of_the_signal(x):
     """A part of the result takes only that part of the signal."""
     seen = []
 
@@ -223,7 +223,7 @@ def made():
 
 @pytest.mark.slow
 def test_tuning_on_workers(cluster):
-    """Workers make the data, keep them, and the client never sees any."""
+    """The workers make and keep the data; none are sent to the client."""
     in_memory = adaptstft.optimize(chirp(), 1000)
     assert same(in_memory, adaptstft.optimize(made().persist(), 1000))
 
@@ -248,7 +248,7 @@ def _kill_one(client):
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_done_without(cluster):
+def test_tuning_survives_a_dead_worker(cluster):
     """One of two workers is killed after the first iteration, with the part of the signal that it holds."""
     settings = {"starts": 1, "win_length": 400.0, "hop": 20, "mfft": 1024}
     in_memory = adaptstft.optimize(chirp(), 1000, **settings)

@@ -93,7 +93,7 @@ def test_a_concentration_criterion_finds_what_optimize_finds(tones):
 
 
 @pytest.mark.slow
-def test_separability_finds_the_window_that_tells_classes_apart(tones):
+def test_separability_finds_the_window_that_separates_the_classes(tones):
     X, y = tones
     tuned = AdaptiveSpectrogram(FS, criterion="separability", pooling="mean").fit(X[:80], y[:80])
     scores = {}
@@ -130,7 +130,7 @@ def test_a_window_for_each_frequency_is_tuned(tones):
     assert many.criterion_value_ < one.criterion_value_
 
 
-def test_a_loss_of_the_users_sees_the_spectrograms(tones):
+def test_a_user_function_gets_the_spectrograms(tones):
     seen = []
 
     def loss(power):
@@ -261,7 +261,7 @@ def test_discriminant_loss(rng, n_features, alone):
     check_grads(lambda f: discriminant_loss(f, labels), modes=["rev"], order=1)(features)
 
 
-def test_features_that_say_nothing(rng):
+def test_features_without_information(rng):
     labels = np.arange(200) % 4
     loss = discriminant_loss(rng.standard_normal((200, 5)), labels)
     assert_allclose(loss, np.log(4), atol=0.05)
@@ -326,6 +326,6 @@ def test_some_silent_signals_do_not_matter(rng):
         ([0.1, 0.2, 0.1, 0.25], r"Unknown label type: continuous"),
     ],
 )
-def test_classes_that_cannot_be_told_apart(rng, y, message):
+def test_classes_that_cannot_be_separated(rng, y, message):
     with pytest.raises(ValueError, match=message):
         AdaptiveSpectrogram(criterion="separability").fit(rng.standard_normal((4, 50)), y)

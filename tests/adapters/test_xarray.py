@@ -128,7 +128,7 @@ def test_other_units_of_time(units, size, sft):
     assert_allclose(S.time, sft.t(N) / size, rtol=1e-12)
 
 
-def test_a_rounded_rate_is_the_one_that_is_meant():
+def test_a_rate_from_rounded_times_is_rounded():
     # at 48 kHz a sample lasts 20833.3 ns, which datetime64 cannot hold
     step = np.round(np.arange(N) / 48000 * 1e9).astype("timedelta64[ns]")
     assert adaptive.optimize(timed(np.datetime64("2024-01-01", "ns") + step)).sft.fs == 48000.0

@@ -55,7 +55,7 @@ def test_times_rounded_to_more_than_their_unit():
 
 
 @pytest.mark.parametrize("year", ["0001", "3500"])
-def test_times_that_nanoseconds_do_not_reach(year):
+def test_times_out_of_the_range_of_nanoseconds(year):
     start = np.datetime64(f"{year}-01-01T00:00:00", "us")
     time = start + (np.arange(N) * 1250).astype("timedelta64[us]")
     x = signal(time)

@@ -1,4 +1,4 @@
-"""Tables that go on: files that have changed, settings of every kind, engines that break, and who writes."""
+"""Continued tables: changed files, settings, broken engines, and locks."""
 
 import functools
 import json
@@ -60,7 +60,7 @@ def names_on_disk(out):
 # Files
 
 
-def test_a_row_knows_its_file(files):
+def test_a_row_has_the_size_and_time_of_its_file(files):
     (row,) = adaptstft.optimize_many([("a", files[0])])
     found = files[0].stat()
     assert (row["file_size"], row["file_mtime_ns"]) == (found.st_size, found.st_mtime_ns)
@@ -87,14 +87,14 @@ def test_a_file_that_has_changed_is_tuned_again(out, files, change):
     assert again.resumed == 2 and again.rows == table.rows
 
 
-def test_a_file_that_is_not_seen_any_more_counts_as_unchanged(out, files):
+def test_a_missing_file_counts_as_unchanged(out, files):
     first = adaptstft.optimize_many(files, out=out)
     files[0].unlink()
     table = adaptstft.optimize_many(files, out=out)
     assert table.resumed == 2 and table.rows == first.rows
 
 
-def test_a_file_that_was_damaged_and_is_not_any_more_needs_no_retry(out, files):
+def test_a_repaired_file_needs_no_retry(out, files):
     whole = files[0].read_bytes()
     files[0].write_bytes(whole[:100])
     assert len(adaptstft.optimize_many(files, out=out).failed) == 1
@@ -120,7 +120,7 @@ def test_a_killed_run_leaves_no_two_rows_of_one_name(tmp_path):
 # The file of rows
 
 
-def test_rows_that_another_run_is_writing_are_not_read_yet(tmp_path, monkeypatch):
+def test_rows_are_read_only_after_the_file_is_locked(tmp_path, monkeypatch):
     pytest.importorskip("fcntl")
     pytest.importorskip("pyarrow")
     path = tmp_path / "out.parquet"
@@ -132,7 +132,7 @@ def test_rows_that_another_run_is_writing_are_not_read_yet(tmp_path, monkeypatch
             RowFile(path)
 
 
-def test_beside_a_file_of_another_kind_nothing_is_left(tmp_path):
+def test_a_foreign_file_gets_no_new_file_beside_it(tmp_path):
     pytest.importorskip("pyarrow")
     (tmp_path / "out.parquet").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"is not a Parquet file"):
@@ -140,7 +140,7 @@ def test_beside_a_file_of_another_kind_nothing_is_left(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
 
 
-def test_a_file_that_was_replaced_while_it_was_waited_for_is_opened_again(tmp_path, monkeypatch):
+def test_a_file_that_is_replaced_before_the_lock_is_opened_again(tmp_path, monkeypatch):
     """Between opening and holding, another run may end, and remove or replace the file."""
     path = tmp_path / "out.csv"
     path.write_text("old")
@@ -168,7 +168,7 @@ def test_errors_of_any_length_are_read_again(out):
     assert adaptstft.optimize_many({"a": forbidden}, FS, out=out).rows == [row]
 
 
-def test_a_field_too_long_to_be_read_is_an_error_that_names_the_file(tmp_path):
+def test_a_field_that_is_too_long_is_an_error_with_the_file_name(tmp_path):
     path = tmp_path / "out.csv"
     with RowFile(path):
         pass
@@ -207,13 +207,13 @@ def test_arrays_without_a_rate_are_refused_before_any_work(tmp_path):
         adaptstft.optimize_many(pandas.DataFrame({"a": chirp(30)}))
 
 
-def test_an_array_without_a_rate_from_an_iterator_is_its_row(files):
+def test_an_array_without_a_rate_from_an_iterator_is_a_row_with_an_error(files):
     table = adaptstft.optimize_many(item for item in (files[0], chirp(30), files[1]))
     assert [row["status"] for row in table] == ["ok", "error", "ok"]
     assert table[1]["error"] == "fs=None: the item is an array, which needs a sampling frequency"
 
 
-def test_as_many_recordings_are_announced_as_there_are(files):
+def test_number_of_recordings(files):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": chirp(30), "b": chirp(40)})
     series = pandas.Series(files, index=["x", "y"])
@@ -252,7 +252,7 @@ def test_a_process_of_an_executor_that_dies_ends_the_run_with_its_rows(out):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_an_executor_that_breaks_gives_what_it_held_back_as_lost():
+def test_tasks_of_a_broken_executor_are_lost():
     found = []
     with ProcessPoolExecutor(1) as executor, pytest.raises(RuntimeError, match="terminated abruptly"):
         found.extend(_outcomes(executor))
@@ -304,7 +304,7 @@ def test_a_loss_is_compared_by_its_name(tmp_path):
         adaptstft.optimize_many({"a": forbidden}, criterion=smaller_concentration, **options)
 
 
-def test_a_loss_without_a_name_is_refused_with_a_file_alone(tmp_path):
+def test_a_loss_without_a_name_is_refused_only_with_a_file(tmp_path):
     def inner(power):
         return concentration(power)
 

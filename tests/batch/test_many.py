@@ -1,4 +1,4 @@
-"""Many recordings: what `optimize` finds, a row for each whatever happens, and runs that go on where they stopped."""
+"""Many recordings: the results of `optimize`, one row for each recording, and runs that are continued."""
 
 import functools
 import json
@@ -136,7 +136,7 @@ def test_bad_files_are_rows_with_their_errors(files):
     assert table[1]["win_length"] is None and table[2]["channels"] == 2
 
 
-def test_whatever_an_item_raises_is_its_row():
+def test_any_error_of_an_item_is_its_row():
     def broken():
         raise KeyError("sensor\n7")
 
@@ -196,7 +196,7 @@ def test_the_whole_results_are_saved(tmp_path, files):
     np.testing.assert_array_equal(loaded[1].signal, chirp(30))
 
 
-def test_the_table_says_what_was_found(files):
+def test_summary_of_the_table(files):
     table = adaptstft.optimize_many(files)
     assert table.summary().splitlines()[0] == "recordings    5: 2 tuned, 3 failed"
     assert repr(table) == table.summary()
@@ -327,7 +327,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.slow
-def test_a_run_that_is_killed_goes_on_where_it_was(out, tmp_path):
+def test_a_killed_run_can_be_continued(out, tmp_path):
     pytest.importorskip("joblib")
     jobs = 2 if out.suffix == ".csv" else 1
     script = tmp_path / "run.py"
@@ -359,7 +359,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(out, tmp_path):
 
 
 @pytest.mark.slow
-def test_joblib_finds_the_same_and_a_dead_process_is_a_row(tmp_path):
+def test_joblib_gives_the_same_rows_and_a_dead_process_costs_one(tmp_path):
     pytest.importorskip("joblib")
     items = {str(k): chirp(30 + 10 * k) for k in range(6)}
     here = adaptstft.optimize_many(items, FS, workers=1)
@@ -390,7 +390,7 @@ def test_a_window_that_only_this_process_knows_is_refused(monkeypatch):
 # distributed leaves sockets to a worker that was killed to the garbage collector
 @pytest.mark.filterwarnings("ignore:Port :UserWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
-def test_dask_brings_a_run_to_its_end_if_a_worker_dies(tmp_path):
+def test_dask_finishes_a_run_after_a_worker_died(tmp_path):
     distributed = pytest.importorskip("distributed")
     with (
         distributed.LocalCluster(

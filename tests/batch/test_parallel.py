@@ -1,4 +1,4 @@
-"""Engines: every task has one outcome, as many are held as are worked on, and a dead process is one task's."""
+"""Engines: each task has one outcome, few tasks are in memory, and a dead process costs one task."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ def outcomes(*args, **engine):
     return dict(parallel.run(*args, **engine))
 
 
-def test_here_one_task_is_taken_at_a_time():
+def test_this_process_takes_one_task_at_a_time():
     taken = []
     for number, outcome in parallel.run(square, counted(5, taken)):
         assert outcome == number**2 and taken[-1] == number
@@ -56,7 +56,7 @@ def test_here_one_task_is_taken_at_a_time():
 
 
 @pytest.mark.parametrize("most", [1, 3])
-def test_an_executor_is_given_as_many_as_it_may_hold(most):
+def test_pre_dispatch_limits_the_tasks_of_an_executor(most):
     taken, done = [], 0
     with ThreadPoolExecutor(2) as executor:
         for number, outcome in parallel.run(slow_square, counted(20, taken), executor=executor, pre_dispatch=most):
@@ -65,7 +65,7 @@ def test_an_executor_is_given_as_many_as_it_may_hold(most):
     assert done == 20
 
 
-def test_an_executor_is_given_two_for_each_worker():
+def test_an_executor_gets_two_tasks_for_each_worker():
     taken = []
     with ThreadPoolExecutor(3) as executor:
         run = parallel.run(slow_square, counted(50, taken), executor=executor)
@@ -150,7 +150,7 @@ def test_without_joblib_the_extra_is_named(monkeypatch):
         parallel.check_engine(2, None, None)
 
 
-def test_no_engine_is_imported_before_it_is_asked_for():
+def test_no_engine_is_imported_before_its_use():
     code = "import sys, adaptstft.batch.many\n"
     code += "print([m for m in ('joblib', 'dask', 'pandas', 'pyarrow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -161,7 +161,7 @@ def _folder(task):
     return os.getcwd()
 
 
-def test_processes_that_are_older_than_a_change_of_folder_follow_it(tmp_path, monkeypatch):
+def test_reused_processes_follow_a_change_of_folder(tmp_path, monkeypatch):
     pytest.importorskip("joblib")
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

@@ -45,7 +45,7 @@ def killed(path, *more):
     file._stream.close()
 
 
-def test_rows_come_back_to_the_last_bit(path):
+def test_rows_are_read_without_loss_of_a_bit(path):
     with RowFile(path) as file:
         file.append(AWKWARD)
         file.append(row("plain"))
@@ -64,7 +64,7 @@ def test_rows_of_a_killed_run_are_there(path):
 
 
 @pytest.mark.parametrize("cut", range(1, 40, 6))
-def test_a_torn_line_is_dropped_and_the_file_goes_on(path, cut):
+def test_an_incomplete_line_is_dropped(path, cut):
     killed(path, row("a"), AWKWARD)
     lines = lines_of(path)
     lines.write_bytes(lines.read_bytes()[:-cut])
@@ -75,7 +75,7 @@ def test_a_torn_line_is_dropped_and_the_file_goes_on(path, cut):
         assert file.rows == {"a": row("a"), AWKWARD["name"]: AWKWARD}
 
 
-def test_a_torn_header_begins_anew(path):
+def test_an_incomplete_header_is_written_again(path):
     killed(path)
     lines = lines_of(path)
     for size in (0, 1, 20):
@@ -99,7 +99,7 @@ def test_killed_between_the_parquet_file_and_its_lines(tmp_path):
         assert list(file.rows) == ["a", "b"]
 
 
-def test_retry_takes_errors_out_and_leaves_the_rest(path):
+def test_retry_removes_only_errors(path):
     bad = row("bad") | rows.describe_error(ValueError("two\nlines"))
     assert bad["error"] == "two lines" and bad["error_type"] == "ValueError"
     with RowFile(path) as file:
@@ -192,7 +192,7 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch, tmp_path):
         rows.check_path(tmp_path / "out.parquet")
 
 
-def test_a_csv_file_is_what_others_read(tmp_path):
+def test_other_readers_can_read_the_csv_file(tmp_path):
     with RowFile(tmp_path / "out.csv") as file:
         file.append(AWKWARD)
     with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as stream:
