@@ -3,18 +3,10 @@
 import autograd.numpy as anp
 import numpy as np
 
-from adaptstft import criteria
+from adaptstft.criteria import registry
 
 #: Classes of criteria by their names.
-CLASSES = {
-    "shannon": criteria.Shannon,
-    "renyi": criteria.Renyi,
-    "kurtosis": criteria.Kurtosis,
-    "stankovic": criteria.Stankovic,
-    "lp": criteria.Lp,
-    "hoyer": criteria.Hoyer,
-    "gini": criteria.Gini,
-}
+CLASSES = dict(registry.CRITERIA)
 _WEIGHTS = np.random.default_rng(5).uniform(0.5, 1.5, (2, 40, 60))
 
 

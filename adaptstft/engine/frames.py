@@ -15,8 +15,6 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array, IntArray
 
-#: Hop as a fraction of the window length, where the hop follows from it.
-TIED_HOP = 1 / 8
 #: Number of frames that are laid out at once where a property of all frames is computed.
 _PIECE = 1 << 14
 

@@ -1,4 +1,4 @@
-"""The hop as a fraction of the window length with the least loss, for a hop that is tuned."""
+"""The hop as a fraction of the window length: the default of `optimize`, and the one with the least loss."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from scipy.optimize import minimize
 
 from adaptstft.windows import Window
 
+#: Default hop of `optimize` as a fraction of the window length.
+DEFAULT_HOP_RATIO = 1 / 8
 #: Smallest tuned hop as a fraction of the window length.
 LEAST_HOP_RATIO = 0.02
 #: Penalty in nats on a factor e in the number of transforms.

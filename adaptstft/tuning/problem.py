@@ -17,10 +17,10 @@ from adaptstft.tuning.descent.descend import Optimiser
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.evaluator import Evaluator, Measure, SignalEvaluator
 from adaptstft.tuning.hop_ratio import LEAST_HOP_RATIO, best_hop_ratio
-from adaptstft.tuning.limits import PER_BIN
 from adaptstft.tuning.log import Log
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction
+from adaptstft.tuning.ranges import PER_BIN
 from adaptstft.tuning.request import WIDEST_RATIO, Request
 from adaptstft.tuning.shared.evaluator import SharedEvaluator
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule

@@ -31,7 +31,10 @@ from adaptstft.common.validation import (
 )
 from adaptstft.engine.frames import frame_count
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.limits import (
+from adaptstft.tuning.auto_window import families
+from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, integer_lengths
+from adaptstft.tuning.penalties.weights import check_penalties
+from adaptstft.tuning.ranges import (
     PER_BIN,
     check_control_points,
     check_hop_bounds,
@@ -41,10 +44,7 @@ from adaptstft.tuning.limits import (
     start_lengths,
     within_ratio,
 )
-from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, integer_lengths
-from adaptstft.tuning.penalties.weights import check_penalties
 from adaptstft.tuning.shared.signals import SharedSignals
-from adaptstft.tuning.window_families import families
 from adaptstft.windows import Window
 
 #: Longest window relative to the best single length where lengths vary, unless bounds are given: the FFT must hold it.

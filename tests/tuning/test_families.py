@@ -6,7 +6,7 @@ import pytest
 
 import adaptstft
 from adaptstft.criteria import Renyi
-from adaptstft.tuning.window_families import AUTO
+from adaptstft.tuning.auto_window import AUTO
 
 FS = 1000.0
 T = np.arange(3000) / FS

@@ -72,7 +72,7 @@ def test_types_of_the_result(chirp_and_click):
     assert res.nfev >= sum(start["nfev"] for start in res.starts)
 
 
-@pytest.mark.parametrize("name", ["shannon", "renyi", "kurtosis", "stankovic", "lp", "hoyer", "gini"])
+@pytest.mark.parametrize("name", adaptstft.criteria.names())
 def test_the_value_is_that_of_the_transform(chirp_and_click, name):
     res = adaptstft.optimize(chirp_and_click, FS, criterion=name, win_bounds=(40, 300), detrend=None)
     value, gradient = res.sft.value_and_grad(chirp_and_click, name, wrt=("win_length",))

@@ -15,7 +15,7 @@ from adaptstft.common.grids import GRID_RATIO, length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive, Criterion, Renyi
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.engine.frames import TIED_HOP
+from adaptstft.tuning.hop_ratio import DEFAULT_HOP_RATIO
 from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import integer_lengths
 from adaptstft.tuning.problem import Layout, Problem
@@ -35,7 +35,7 @@ def search_constant(problem: Problem, log: Log) -> Stage:
     survey: Survey | None = None
     if request.method == "grid":
         lengths = problem.with_enough_overlap(integer_lengths(request.win_bounds, request.options.get("step", 1)))
-        survey = problem.table(log, lengths, fraction=TIED_HOP)
+        survey = problem.table(log, lengths, fraction=DEFAULT_HOP_RATIO)
         # The table is in single precision: the exact value decides between lengths that it cannot tell apart.
         best = lengths[np.argsort(survey.values, kind="stable")[:_SHORTLIST]]
         values = [comparable_value(problem, log, float(length)) for length in best]

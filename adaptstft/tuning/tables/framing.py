@@ -8,8 +8,9 @@ import numpy as np
 from scipy import fft as fft_lib
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.engine.frames import TIED_HOP, Frames, frame_count, make_frames
+from adaptstft.engine.frames import Frames, frame_count, make_frames
 from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.hop_ratio import DEFAULT_HOP_RATIO
 
 #: Hop of a transform as a fraction of its window in a search over a grid of lengths.
 SURVEY_HOP = 1 / 4
@@ -54,7 +55,7 @@ class FramingRule:
     hop_ratio: float | None = None
     hop_bounds: tuple[float, float] = (0.0, np.inf)
 
-    def tied(self, length: float, fraction: float = TIED_HOP) -> Framing:
+    def tied(self, length: float, fraction: float = DEFAULT_HOP_RATIO) -> Framing:
         """Framing for a window length; the FFT is twice as long as the window if no FFT length is given."""
         if self.hop is not None:
             hop = self.hop

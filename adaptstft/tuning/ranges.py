@@ -8,7 +8,8 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.common.validation import as_bounds, as_index, as_real, as_win_length, show
-from adaptstft.engine.frames import TIED_HOP, frame_count
+from adaptstft.engine.frames import frame_count
+from adaptstft.tuning.hop_ratio import DEFAULT_HOP_RATIO
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction, regular_ratio
 from adaptstft.windows import Window
 
@@ -150,8 +151,8 @@ def within_ratio(
         return bounds
     low, high = bounds
     for window in compared:
-        span = (TIED_HOP, TIED_HOP) if hop is None else (hop / high, hop / low)
-        most = largest_fraction(window, limit, (min(span[0], TIED_HOP), span[1]))
+        span = (DEFAULT_HOP_RATIO, DEFAULT_HOP_RATIO) if hop is None else (hop / high, hop / low)
+        most = largest_fraction(window, limit, (min(span[0], DEFAULT_HOP_RATIO), span[1]))
         if most is None or most < span[0]:
             raise ValueError(
                 f"max_frame_ratio={limit:g} cannot be kept: frames of {window.spec!r} that are {span[0]:.4g} of a "
