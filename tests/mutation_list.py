@@ -390,9 +390,9 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "tuning/result/archive.py",
-        '"phase_shift": sft.phase_shift,',
-        '"phase_shift": 0,',
-        "phase shift of a saved transform",
+        '"scale_to": sft.scaling,',
+        '"scale_to": None,',
+        "scaling of a saved transform",
         "tuning/test_optimize.py",
     ),
     Mutation(

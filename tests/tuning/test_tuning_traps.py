@@ -194,6 +194,9 @@ def test_minima_come_best_first():
     found = Survey(lengths, values, None).minima(3)
     assert [int(np.argmin(np.abs(np.log(lengths / f)))) for f in found] == [8, 3, 5]
     assert len(Survey(lengths, values, None).minima(9, margin=0.5)) == 2
+    # between grid points the minimum of a parabola in the log length is exact
+    (between,) = Survey(lengths, (np.log(lengths) - np.log(70.0)) ** 2, None).minima(1)
+    assert between == pytest.approx(70.0, rel=1e-12)
 
 
 def test_two_minima_make_two_starts():
