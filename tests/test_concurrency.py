@@ -2,6 +2,7 @@
 
 import multiprocessing
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -101,11 +102,26 @@ def test_forked_processes_after_first_use(task):
     assert_same(task(0), expected[0])  # and the parent goes on
 
 
+def run_two_blocks_at_once(timeout):
+    """Run two blocks that wait for each other, so that they need two threads."""
+    barrier = threading.Barrier(2)
+    blocks.run_blocks(2, lambda k: barrier.wait(timeout), 2)
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="the platform cannot fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_forked_process_makes_threads_of_its_own():
+    run_two_blocks_at_once(60)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.apply_async(run_two_blocks_at_once, (60,)).get(timeout=120)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 7])
 def test_blocks_run_once_each_and_merge_in_order(workers):
     done, merged = [], []
 
     def work(k):
+        time.sleep(0.003 * (k % 3 == 0))  # later blocks end first
         done.append(k)
         return k * k
 
