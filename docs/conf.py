@@ -1,6 +1,6 @@
 """Sphinx configuration: ``make docs``, or ``python -m sphinx -W -n -b html docs docs/_build/html``.
 
-``ADAPTSTFT_DOCS_QUICK=1`` leaves the notebooks without outputs, which takes minutes to compute.
+With ``ADAPTSTFT_DOCS_QUICK=1`` the notebooks are not executed, which saves minutes.
 """
 
 import contextlib
@@ -40,17 +40,17 @@ extensions = [
 exclude_patterns = ["_build", "extensions", "figures"]
 templates_path = ["_templates"]
 source_suffix = {".rst": "restructuredtext", ".ipynb": "myst-nb"}
-default_role = "py:obj"  # links the names that have a place here, see `_leave_unlinked`
+default_role = "py:obj"  # links names that have a page, see `_leave_unlinked`
 
 # ------------------------------------------------------------------------------------- API reference
 autosummary_generate = True
-autodoc_typehints = "none"  # numpydoc sections say more
+autodoc_typehints = "none"  # the numpydoc sections have more
 autodoc_member_order = "groupwise"
-numpydoc_show_class_members = False  # templates list them
+numpydoc_show_class_members = False  # the templates list them
 numpydoc_xref_param_type = False
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s"), "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s")}
 
-# ------------------------------------------------------------------------------------- other projects' names
+# ------------------------------------------------------------------------------------- names of other projects
 INVENTORIES = {
     "python": "https://docs.python.org/3/",
     "numpy": "https://numpy.org/doc/stable/",
@@ -63,7 +63,7 @@ INVENTORIES = {
     "dask": "https://docs.dask.org/en/stable/",
 }
 intersphinx_mapping = reachable_inventories(INVENTORIES, HERE / "_build" / "inventories")
-# Names of projects that cannot be reached, or have no inventory (autograd), are set without a link.
+# Names of projects that cannot be reached, or have no inventory (autograd), are not linked.
 UNLINKED = (set(INVENTORIES) - set(intersphinx_mapping)) | {"autograd"}
 PYTHON = "concurrent|os|wave|functools|pathlib|logging|str|int|float|bool|list|tuple|dict|None"
 nitpick_ignore_regex = [
@@ -108,15 +108,15 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 
-def _copy_newer(source, target):
-    """Copy a file unless the copy is as new, so that only what has changed is built again."""
+def _copy_changed(source, target):
+    """Copy a file if its content has changed, so that Sphinx builds only changed pages again."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or target.read_bytes() != source.read_bytes():
         shutil.copyfile(source, target)
 
 
 def _help_text():
-    os.environ["COLUMNS"] = "100"  # of which argparse makes its lines
+    os.environ["COLUMNS"] = "100"  # line length of argparse
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
         cli.main(["--help"])
@@ -124,10 +124,10 @@ def _help_text():
 
 
 def _gather_sources():
-    """Bring notebooks, and the help text of the command, to where Sphinx looks for pages."""
+    """Copy the notebooks and write the help text of the command to the folder of the pages."""
     notebooks = {path.name: path for path in (HERE.parent / "notebooks").glob("*.ipynb")}
     for name, path in notebooks.items():
-        _copy_newer(path, HERE / "generated" / "notebooks" / name)
+        _copy_changed(path, HERE / "generated" / "notebooks" / name)
     for stale in set((HERE / "generated" / "notebooks").glob("*.ipynb")):
         if stale.name not in notebooks:
             stale.unlink()
@@ -135,9 +135,9 @@ def _gather_sources():
 
 
 def _leave_unlinked(app, env, node, contnode):
-    """Set names in single backticks that have no place as they are: in docstrings they are arguments, mostly.
+    """Return the unlinked text of a name in single backticks that has no page: mostly an argument in a docstring.
 
-    Other roles, and names that say whose they are, must be found.
+    References with other roles, and names that begin with ``adaptstft.``, must have a page.
     """
     if node.get("reftype") == "obj" and not node["reftarget"].startswith("adaptstft."):
         return contnode
@@ -145,16 +145,16 @@ def _leave_unlinked(app, env, node, contnode):
 
 
 def _without_private_fields(app, what, name, obj, options, signature, returns):
-    """Leave out of a signature what only the package itself passes."""
+    """Remove private fields from the signature of a class."""
     if what == "class" and signature and re.search(r"[(, ]_\w", signature):
         return re.sub(r"(?:, )?\b_\w+(?:=[^,)]+)?", "", signature), returns
     return None
 
 
 def setup(app):
-    """Connect what the configuration adds to Sphinx."""
+    """Connect the event handlers of this file to Sphinx."""
     app.connect("missing-reference", _leave_unlinked)
-    app.connect("autodoc-process-signature", _without_private_fields, priority=400)  # numpydoc answers, too
+    app.connect("autodoc-process-signature", _without_private_fields, priority=400)  # before numpydoc
 
 
 _gather_sources()

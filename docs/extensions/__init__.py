@@ -1,1 +1,1 @@
-"""What the build of the documentation needs beside Sphinx."""
+"""Functions for the build of the documentation that Sphinx does not have."""

@@ -1,7 +1,7 @@
-"""Inventories of other projects' names, for links to them where the network allows it.
+"""Inventories of the names of other projects, for links to their documentation.
 
-Sphinx warns of an inventory that it cannot fetch, and its warnings end the build. So they are fetched here, kept
-in the folder of the build, and only those that are there are given to Sphinx.
+Sphinx warns of an inventory that it cannot fetch, and warnings are errors. Therefore this module fetches the
+inventories to the folder of the build, and Sphinx gets only those that could be fetched.
 """
 
 from __future__ import annotations
@@ -14,36 +14,36 @@ from pathlib import Path
 
 _SECONDS = 10.0
 _DAYS = 7.0
-#: What every inventory that Sphinx writes begins with.
+#: First bytes of every inventory.
 _MAGIC = b"# Sphinx inventory version"
 
 
 def reachable_inventories(sites: dict[str, str], folder: Path) -> dict[str, tuple[str, str]]:
-    """Return ``intersphinx_mapping`` of those projects whose inventories can be had.
+    """Return ``intersphinx_mapping`` for the projects whose inventories can be fetched.
 
     Parameters
     ----------
     sites : dict
-        Address of the documentation of each project, with a slash at its end.
+        Address of the documentation of each project, with a slash at its end, by the name of the project.
     folder : Path
-        Where inventories are kept; those of the last week are not fetched again.
+        Folder of the inventories. Files of the last week are not fetched again.
 
     Returns
     -------
     dict
-        Address and file of the inventory, for each project that has one.
+        Address and file of the inventory of each project that has one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(len(sites)) as pool:
-        found = list(pool.map(lambda name: _fetch(sites[name], folder / f"{name}.inv"), sites))
-    missing = [name for name, have in zip(sites, found, strict=True) if not have]
+        available = list(pool.map(lambda name: _fetch(sites[name], folder / f"{name}.inv"), sites))
+    missing = [name for name, exists in zip(sites, available, strict=True) if not exists]
     if missing:
-        print(f"no inventory can be had of {', '.join(missing)}: their names are not linked", file=sys.stderr)
+        print(f"inventories of {', '.join(missing)} cannot be fetched: their names are not linked", file=sys.stderr)
     return {name: (url, str(folder / f"{name}.inv")) for name, url in sites.items() if name not in missing}
 
 
 def _fetch(url: str, path: Path) -> bool:
-    """Have an inventory in a file, a new one if possible; return whether there is one."""
+    """Fetch an inventory to a file unless the file is recent; return whether the file exists."""
     if path.exists() and time.time() - path.stat().st_mtime < _DAYS * 86400:
         return True
     request = urllib.request.Request(url + "objects.inv", headers={"User-Agent": "Sphinx"})
@@ -52,7 +52,7 @@ def _fetch(url: str, path: Path) -> bool:
             content = answer.read()
     except OSError:
         return path.exists()
-    if not content.startswith(_MAGIC):  # a page that stands in for it
+    if not content.startswith(_MAGIC):  # an error page
         return path.exists()
     path.write_bytes(content)
     return True

@@ -1,4 +1,4 @@
-"""Window lengths over time for a tone with a burst of noise, for two choices of scaling and scope."""
+"""Window lengths over time for a tone with a burst of noise, with two choices of scaling and scope."""
 
 import matplotlib.pyplot as plt
 import numpy as np

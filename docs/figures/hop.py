@@ -1,4 +1,4 @@
-"""The criterion as an integral, against the hop, for one window."""
+"""The criterion as an integral and as a plain sum against the hop, for one window."""
 
 import matplotlib.pyplot as plt
 import numpy as np

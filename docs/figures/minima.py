@@ -1,4 +1,4 @@
-"""The criterion against the length of one window, and descents from two starts."""
+"""The criterion against the window length, and descents from two starts."""
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -1,4 +1,4 @@
-"""Estimated and true error of denoising against the window length."""
+"""Estimated and true mean squared error of denoising against the window length."""
 
 import matplotlib.pyplot as plt
 import numpy as np
