@@ -41,8 +41,8 @@ one set of parameters.
   and bins a list of the lists of each frequency), win_duration (s, likewise),
   hop (samples; the mean if positions were tuned), positions (frame centres in
   samples), recommended (null, or the even integer win_length, the integer hop,
-  and the loss in area_fun that they bring), method, success, message, nit,
-  nfev, notes (a list, such as an optimum on a bound).
+  and their increase of area_fun), method, success, message, nit, nfev,
+  notes (a list, such as an optimum on a bound).
 A number that is not finite is null.
 
 --out appends one row to a table for each FILE, with its result or its error.
