@@ -40,8 +40,8 @@ one set of parameters.
   between hops), win_length (samples; a list in time mode, and for frequencies
   and bins a list of the lists of each frequency), win_duration (s, likewise),
   hop (samples; the mean if positions were tuned), positions (frame centres in
-  samples), recommended (null, or the even integer win_length, the integer hop,
-  and their increase of area_fun), method, success, message, nit, nfev,
+  samples), recommended (null, or an even integer win_length, an integer hop,
+  and loss, their increase of area_fun), method, success, message, nit, nfev,
   notes (a list, such as an optimum on a bound).
 A number that is not finite is null.
 
