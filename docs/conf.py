@@ -17,7 +17,7 @@ sys.path.insert(0, str(HERE))
 from extensions.inventories import reachable_inventories  # noqa: E402
 
 import adaptstft  # noqa: E402
-from adaptstft import cli  # noqa: E402
+from adaptstft import cli, criteria  # noqa: E402
 
 project = "adaptstft"
 author = "The adaptstft developers"
@@ -44,6 +44,8 @@ default_role = "py:obj"  # links names that have a page, see `_leave_unlinked`
 
 # ------------------------------------------------------------------------------------- API reference
 autosummary_generate = True
+# The public name `criteria.Callable_` has the page of the class, not a note that it is an alias.
+criteria.UserLoss.__name__ = "Callable_"
 autodoc_typehints = "none"  # the numpydoc sections have more
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False  # the templates list them
