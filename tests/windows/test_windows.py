@@ -1,6 +1,7 @@
 """Window families: values, derivatives, shape parameters, and the registry."""
 
 import threading
+import time
 
 import autograd.numpy as anp
 import naive
@@ -11,6 +12,7 @@ from scipy.signal import get_window
 from scipy.special import i0
 
 from adaptstft import windows
+from adaptstft.windows import window as window_module
 
 # A sum of five cosines, or a Bessel function accurate to a few units in the last place.
 TOL = 100 * np.finfo(float).eps
@@ -196,8 +198,18 @@ def test_register_refuses_taken_and_bad_names():
     assert "test_bounds" not in windows.names()
 
 
-def test_register_from_many_threads():
+class SlowDict(dict):
+    """A dictionary in which other threads have time to write after each look-up."""
+
+    def __contains__(self, key):
+        found = super().__contains__(key)
+        time.sleep(0.01)
+        return found
+
+
+def test_register_from_many_threads(monkeypatch):
     """Only one of several concurrent registrations of a name succeeds, the others raise."""
+    monkeypatch.setattr(window_module, "FAMILIES", SlowDict(window_module.FAMILIES))
     outcomes = []
 
     def attempt():
