@@ -295,14 +295,14 @@ MUTATIONS: list[Mutation] = [
         "d_weights[counted] = (values - value) / weight.sum()",
         "d_weights[counted] = values / weight.sum()",
         "derivative of a weighted mean in its weights",
-        "tuning/test_variables.py criteria engine/test_vjp.py tuning/test_optimize.py",
+        "criteria/test_frame_weights.py",
     ),
     Mutation(
         "criteria/scopes.py",
         "d_positions = np.sum(moved * self.extended * view.weights, axis=0)",
         "d_positions = np.sum(moved * self.extended, axis=0)",
         "weights of frames in the derivative of local scopes",
-        "criteria engine/test_vjp.py tuning/test_variables.py tuning/test_optimize.py",
+        "criteria/test_frame_weights.py engine/test_vjp.py",
     ),
     Mutation(
         "tuning/penalties/coverage.py",
