@@ -62,7 +62,7 @@ environments: $(VENV)/.installed $(FULL_VENV)/.installed
 # Lines of the package that the tests run. What is compiled cannot be seen, so some tests run the kernels as Python first.
 COVERAGE := $(FULL_VENV)/bin/python -m coverage
 KERNEL_TESTS := tests/kernels/test_kernels.py tests/tuning/test_lowrank.py \
-    $(foreach name,bins bin_gradients bin_inverse gradients inverse transform,tests/engine/test_$(name).py)
+    $(foreach name,bins bin_gradients bin_inverse forward inverse vjp,tests/engine/test_$(name).py)
 coverage: $(FULL_VENV)/.coverage-installed
 	$(COVERAGE) erase
 	NUMBA_DISABLE_JIT=1 $(COVERAGE) run $(PYTEST) --quick $(KERNEL_TESTS) -k 'not memory and not workers and not long'

@@ -15,7 +15,7 @@ fig, axes = plt.subplots(2, 1, sharex=True, sharey=True, figsize=(7, 4.2))
 samples = np.arange(n)
 for ax, res, title in zip(axes, (free, guaranteed), ("free positions", "positions with guarantees"), strict=True):
     reach = np.abs(samples[:, None] - res.positions) < res.win_length / 2
-    ax.fill_between(samples / signal.fs, reach.sum(axis=1), step="mid", alpha=0.4, label="number of windows over a sample")
+    ax.fill_between(samples / signal.fs, reach.sum(axis=1), step="mid", alpha=0.4, label="windows over a sample")
     ax.plot(res.positions / signal.fs, np.zeros(res.positions.size), "|", color="black", markersize=14, label="frames")
     for joint in signal.joints / signal.fs:
         ax.axvline(joint, color="gray", linestyle=":")
