@@ -7,7 +7,6 @@ attribute ``units`` names, or datetime64 or timedelta64.
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -410,7 +409,9 @@ def _apply(method: str, transform: Any, signal: xr.DataArray, padding: Padding) 
         raise TypeError(f"x is in chunks: sft must be an AdaptiveShortTimeFFT, got {type(transform).__name__}")
     if padding != "zeros":
         raise ValueError(f"{padding=} must be 'zeros' for a signal in chunks")
-    return getattr(importlib.import_module("adaptstft.dask"), method)(transform, signal.data)
+    from adaptstft import dask
+
+    return getattr(dask, method)(transform, signal.data)
 
 
 def _transform_of(sft: Any) -> Any:

@@ -4,7 +4,11 @@ Frame ``p`` has the window ``w(n; t_p, theta_p) = c(theta_p) omega((n - t_p)/the
 
     S[q, p] = sum_n x[n] w(n; t_p, theta_p) exp(-2j pi f_q (n - t_p) T)
 
-of [1]_, whose phase counts from the position ``t_p`` of the frame. Read the files in this order:
+of [1]_ with one difference: the phase counts from the position ``t_p`` of the frame, not from sample 0: S of [1]_ is
+this S times ``exp(-2j pi f_q t_p T)``. The formulas in this folder are for ``window_offset = phase_shift = 0``. With
+other values, ``t_p + window_offset`` replaces ``t_p`` in the window, and ``t_p + phase_shift`` in the phase.
+
+Read the files in this order:
 
 - `plan`: the FFT and the settings that all frames share.
 - `frames`: lengths, positions and durations of frames, and the samples they take.
@@ -19,7 +23,7 @@ of [1]_, whose phase counts from the position ``t_p`` of the frame. Read the fil
 - `inverse`: the exact inverse with one window for each frame, and its gradients.
 - `bins`: transform, adjoint and gradients with a window for each bin.
 - `bin_inverse`: the inverse with a window for each bin, by conjugate gradients.
-- `operator`: all of these for both kinds of frames: the file that other folders import.
+- `operator`: all of these for both kinds of frames; it decides between one window per frame and one per bin.
 - `slices`: frames at a constant hop, numbered as in SciPy.
 - `padding`: extension of a signal at its ends, and the adjoint.
 

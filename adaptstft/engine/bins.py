@@ -4,7 +4,8 @@ With a window length ``theta_qp`` for each bin there is no FFT: each bin is a su
 
 .. math:: S[q, p] = \sum_n x[n]\, c(\theta_{qp})\, \omega((n - t_p)/\theta_{qp})\, e^{-2 j \pi f_q (n - t_p) T} ,
 
-and the same pass computes ``dS/dtheta``, ``dS/dt`` and the derivatives with respect to the shape parameters. The
+and the same pass computes the derivatives with respect to the length, the centre of the window and the shape
+parameters; the derivative of the phase with respect to the position is added in `bin_gradients`. The
 convention for cotangents is that of `adaptstft.engine.vjp`.
 """
 

@@ -1,8 +1,10 @@
 """The page on the architecture agrees with the package, and its recipes work."""
 
+import array
+import importlib
 import re
 import types
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -65,15 +67,27 @@ def test_add_a_criterion(monkeypatch, rng):
     assert adaptstft.optimize(x, 1.0, criterion="l0.3").criterion.name == "l0.3"
 
 
-def test_add_a_window(monkeypatch):
-    hann = families.FAMILIES["hann"]
-    monkeypatch.setitem(families.FAMILIES, "raised", replace(hann, name="raised"))
-    u = np.linspace(-0.5, 0.5, 11)
-    assert "raised" in windows.names()
-    assert np.array_equal(windows.resolve("raised")(u), windows.resolve("hann")(u))
-    x = np.cos(0.3 * np.arange(600.0))
-    lengths = [adaptstft.optimize(x, 1.0, window=name).win_length for name in ("raised", "hann")]
-    assert lengths[0] == lengths[1]
+def test_add_a_window(monkeypatch, rng):
+    def omega(u):
+        return np.where(np.abs(u) <= 0.5, 1 - 4 * u**2, 0.0)
+
+    def derivative(u):
+        return np.where(np.abs(u) <= 0.5, -8 * u, 0.0)
+
+    parabola = families.Family("parabola", omega, derivative)
+    monkeypatch.setitem(families.FAMILIES, "parabola", parabola)
+    assert "parabola" in windows.names()
+    x, h = rng.standard_normal(400), 1e-5
+
+    def evaluate(win_length):
+        return adaptstft.AdaptiveShortTimeFFT("parabola", win_length, 15.0, 1.0, mfft=128).value_and_grad(x, "renyi")
+
+    difference = (evaluate(60.3 + h)[0] - evaluate(60.3 - h)[0]) / (2 * h)
+    assert evaluate(60.3)[1].win_length == pytest.approx(difference, rel=1e-5)
+    expected = sum(x[200 + k] * omega(k / 60) * np.exp(-2j * np.pi * 5 / 128 * k) for k in range(-30, 30))
+    frame = adaptstft.AdaptiveShortTimeFFT("parabola", 60.0, None, 1.0, positions=[200.0], mfft=128)
+    assert frame.stft(x)[5, 0] == pytest.approx(expected, rel=1e-10)
+    assert adaptstft.optimize(np.cos(0.3 * np.arange(600.0)), 1.0, window="parabola").win_length > 100
 
 
 def test_add_a_backend(monkeypatch, rng):
@@ -97,6 +111,32 @@ def test_add_a_backend(monkeypatch, rng):
     assert np.array_equal(found, expected) and calls
 
 
-def test_add_an_adapter():
+ADAPTER = """
+import numpy as np
+
+from adaptstft.adapters.settings import Settings
+from adaptstft.common.optional import require
+
+array = require("array", extra="array")  # the framework: arrays of the standard library
+
+
+def energy_and_gradient(x, win_length, hop):
+    settings = Settings("hann", 1.0, None, "onesided", 128, None, 0, 0.0, None, "auto")
+    x = np.frombuffer(x)
+    sft = settings.transform(win_length, hop, None, None)
+    S = sft.stft(x)
+    return float(np.sum(np.abs(S) ** 2)), array.array("d", sft.vjp(x, 2 * S).x)
+"""
+
+
+def test_add_an_adapter(tmp_path, monkeypatch, rng):
+    (tmp_path / "adaptstft_array.py").write_text(ADAPTER, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    adapter = importlib.import_module("adaptstft_array")
+    x, h = rng.standard_normal(300), 1e-6
+    step = h * (np.arange(300) == 100)
+    value, gradient = adapter.energy_and_gradient(array.array("d", x), 40.5, 12.0)
+    up, down = (adapter.energy_and_gradient(array.array("d", x + sign * step), 40.5, 12.0)[0] for sign in (1, -1))
+    assert value > 0 and gradient[100] == pytest.approx((up - down) / (2 * h), rel=1e-5)
     with pytest.raises(ImportError, match=r"pip install 'adaptstft\[other\]'"):
         require("a_framework_that_nobody_has", extra="other")
