@@ -15,8 +15,9 @@ WHEEL_VENV := .venv-wheel
 TEST_ARGS ?=
 # A worker that has nothing left to do takes tests from the other's end, so that neighbours mostly share their fixtures.
 PYTEST := -m pytest -n $(TEST_WORKERS) --dist worksteal $(TEST_ARGS)
-# One word for each adapter: its module and its tests.
-ADAPTERS := $(foreach name,torch sklearn,adaptstft/$(name).py tests/adapters/test_$(name).py)
+# Modules and tests of the adapters, and the doctests of what they share.
+ADAPTERS := adaptstft/adapters adaptstft/torch.py adaptstft/sklearn.py \
+    tests/adapters/test_torch.py tests/adapters/test_sklearn.py
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 SOURCES := $(shell find adaptstft -name '*.py')
 
@@ -61,8 +62,9 @@ environments: $(VENV)/.installed $(FULL_VENV)/.installed
 
 # Lines of the package that the tests run. What is compiled cannot be seen, so some tests run the kernels as Python first.
 COVERAGE := $(FULL_VENV)/bin/python -m coverage
-KERNEL_TESTS := tests/kernels/test_kernels.py tests/tuning/test_lowrank.py \
-    $(foreach name,bins bin_gradients bin_inverse forward inverse vjp,tests/engine/test_$(name).py)
+KERNEL_TESTS := tests/kernels tests/tuning/test_lowrank.py tests/engine/test_bins.py tests/engine/test_bin_gradients.py \
+    tests/engine/test_bin_inverse.py tests/engine/test_blocks.py tests/engine/test_forward.py tests/engine/test_inverse.py \
+    tests/engine/test_inverse_gradients.py tests/engine/test_jvp.py tests/engine/test_statistics.py tests/engine/test_vjp.py
 coverage: $(FULL_VENV)/.coverage-installed
 	$(COVERAGE) erase
 	NUMBA_DISABLE_JIT=1 $(COVERAGE) run $(PYTEST) --quick $(KERNEL_TESTS) -k 'not memory and not workers and not long'

@@ -348,7 +348,10 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     from adaptstft.tuning.entry import optimize
 
     keywords = [p.name for p in inspect.signature(optimize).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    return {name: value for name, value in vars(args).items() if name in keywords}
+    options = {name: value for name, value in vars(args).items() if name in keywords}
+    if options["win_bounds"] is not None:
+        options["win_bounds"] = tuple(options["win_bounds"])
+    return options
 
 
 def _example(mode: str) -> Recording:

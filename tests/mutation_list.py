@@ -330,14 +330,14 @@ MUTATIONS: list[Mutation] = [
         'smoothness = unit * _SMOOTHNESS if window_mode == "time" else 0.0',
         "smoothness = 0.0",
         "default smoothness dropped",
-        "tuning",
+        "tuning/test_evenness.py::test_default_weights",
     ),
     Mutation(
         "tuning/penalties/weights.py",
         "float(unit * _EVENNESS if evenness is None else evenness)",
         "float(0.0 if evenness is None else evenness)",
         "default evenness dropped",
-        "tuning/test_evenness.py",
+        "tuning/test_evenness.py::test_default_weights",
     ),
     Mutation(
         "tuning/variables/positions.py",
@@ -393,7 +393,7 @@ MUTATIONS: list[Mutation] = [
         '"scale_to": sft.scaling,',
         '"scale_to": None,',
         "scaling of a saved transform",
-        "tuning/test_optimize.py",
+        "tuning/test_saved_results.py",
     ),
     Mutation(
         "common/detrend.py",

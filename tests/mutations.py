@@ -4,10 +4,13 @@
 that fails, or "only full" with the test that fails with ``--full``, or "NOT FOUND". The exit status is the number of
 mutations that the default level does not find.
 
-The tests that a mutation names run first. If they pass, the whole default level runs, and then ``--full``.
-``--only WORD`` takes the mutations whose file or description contains a word, ``--likely`` runs only the tests that
-they name, ``--jobs N`` runs N at a time, ``--json FILE`` keeps the results and continues from them, and ``--list``
-prints the mutations without running them.
+The tests that a mutation names run first. If they pass, the whole default level runs, and then ``--full``. Each set
+of tests also runs once without a mutation and must pass there. A mutation is found if tests fail or do not end; it is
+not found if pytest cannot collect or run the tests.
+
+``--only TEXT`` takes the mutations whose file or description contains a text, and can be repeated. ``--likely`` runs
+only the tests that they name, ``--jobs N`` runs N at a time, ``--json FILE`` keeps the results and continues from
+them, and ``--list`` prints the mutations without running them.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from mutation_list import MUTATIONS, Mutation
 
@@ -42,20 +47,49 @@ def copy_of_the_project(target: Path) -> None:
             shutil.copy2(path, target)
 
 
-def failed_test(folder: Path, *arguments: str) -> str | None:
-    """Run tests and return the first one that fails, or None."""
+def run_tests(folder: Path, *arguments: str) -> tuple[int | None, str]:
+    """Run tests and return pytest's exit status, None after a time-out, and what was printed."""
     environment = os.environ | {"PYTHONPATH": str(folder), "CI": "1"}  # the same random cases in every run
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "-p", "no:cacheprovider", *arguments]
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", *arguments]
     try:
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT
         )
     except subprocess.TimeoutExpired:
+        return None, ""
+    return done.returncode, done.stdout
+
+
+def failed_test(status: int | None, printed: str) -> str | None:
+    """Return the first test that failed, or None.
+
+    Exit status 1 means that tests failed. The others but 0 mean that tests did not run: an interruption, a wrong
+    option, no test collected.
+    """
+    if status is None:
         return "(no end)"
-    if done.returncode == 0:
-        return None
-    first = re.search(r"^(?:FAILED|ERROR) (\S+(?:\[.*?\])?)", done.stdout, re.MULTILINE)
-    return first[1] if first else f"(exit status {done.returncode})"
+    first = re.search(r"^(?:FAILED|ERROR) (\S+::[^\[\n]*?(?:\[.*?\])?)(?= - |$)", printed, re.MULTILINE)
+    return first[1] if status == 1 and first else None
+
+
+@cache
+def _lock_of(arguments: tuple[str, ...]) -> Lock:
+    return Lock()
+
+
+@cache
+def _result_without_mutation(arguments: tuple[str, ...]) -> tuple[int | None, str]:
+    with tempfile.TemporaryDirectory() as name:
+        copy_of_the_project(Path(name))
+        return run_tests(Path(name), *arguments)
+
+
+def require_success(arguments: tuple[str, ...]) -> None:
+    """Raise an error if tests fail in a copy without a mutation; each set of tests runs once."""
+    with _lock_of(arguments):
+        status, printed = _result_without_mutation(arguments)
+    if status != 0:
+        raise RuntimeError(f"exit status {status} without a mutation: pytest {' '.join(arguments)}\n{printed[-2000:]}")
 
 
 def run(mutation: Mutation, *, likely_only: bool) -> tuple[str | None, str | None]:
@@ -67,13 +101,18 @@ def run(mutation: Mutation, *, likely_only: bool) -> tuple[str | None, str | Non
         if mutation.file.startswith(("kernels", "common/typing")):  # Numba does not see changes of what a kernel calls
             for compiled in (folder / "adaptstft").rglob("*.nb[ic]"):
                 compiled.unlink()
-        likely = [part if part.startswith("-") else f"tests/{part}" for part in mutation.tests.split()]
-        everything = ("-n", "2", "--dist", "worksteal")
-        found = failed_test(folder, *likely)
-        if found or likely_only:
-            return found, None
-        found = failed_test(folder, *everything)
-        return found, None if found else failed_test(folder, *everything, "--full")
+        likely = ("-x", *(part if part.startswith("-") else f"tests/{part}" for part in mutation.tests.split()))
+        everything = ("-n", "2", "--dist", "worksteal")  # -x would end the workers with the status of an interruption
+
+        def found_by(arguments: tuple[str, ...]) -> str | None:
+            require_success(arguments)
+            return failed_test(*run_tests(folder, *arguments))
+
+        default = found_by(likely)
+        if default or likely_only:
+            return default, None
+        default = found_by(everything)
+        return default, None if default else found_by((*everything, "--full"))
 
 
 def text_of(mutation: Mutation, found: tuple[str | None, str | None]) -> str:
@@ -86,13 +125,14 @@ def text_of(mutation: Mutation, found: tuple[str | None, str | None]) -> str:
 def main() -> int:
     """Run the mutations and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", help="take the mutations whose file or description contains this")
+    parser.add_argument("--only", action="append", help="take the mutations whose file or description contains this")
     parser.add_argument("--jobs", type=int, default=1, help="mutations at a time")
     parser.add_argument("--json", type=Path, help="file to keep results in and to go on from")
     parser.add_argument("--likely", action="store_true", help="run only the tests that the mutations name")
     parser.add_argument("--list", action="store_true", help="print the mutations, run nothing")
     options = parser.parse_args()
-    chosen = [m for m in MUTATIONS if options.only in m.file or options.only in m.why]
+    only = options.only or [""]
+    chosen = [m for m in MUTATIONS if any(text in m.file or text in m.why for text in only)]
     kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
     if options.list:
         print("\n".join(f"{m.file}: {m.why}" for m in chosen))

@@ -1,4 +1,4 @@
-"""What the documentation shows about collections of recordings is what happens."""
+"""The page about collections of recordings agrees with the code."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the README, the documentation's front page and the notebooks show is what happens."""
+"""The README, the front page of the documentation and the notebooks agree with the code."""
 
 import re
 

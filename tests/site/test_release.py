@@ -1,4 +1,4 @@
-"""What a release says of itself in several places is the same everywhere."""
+"""The version, the paper, commands and paths of a release are the same in all files."""
 
 import re
 import tomllib
@@ -41,6 +41,14 @@ def test_commands_and_links_exist(name):
     assert {line or span for line, span in named} <= targets
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
         assert (ROOT / link).exists(), link
+
+
+@pytest.mark.parametrize(("name", "least"), [("Makefile", 15), ("pyproject.toml", 1)])
+def test_paths_exist(name, least):
+    paths = re.findall(r"(?<![\w/])(?:tests|adaptstft)/[\w/]+(?:\.py)?", text_of(name))
+    assert len(paths) >= least
+    for path in paths:
+        assert (ROOT / path).exists(), path
 
 
 def test_pages_of_the_project_are_in_the_source_distribution():

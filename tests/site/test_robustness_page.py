@@ -1,4 +1,4 @@
-"""What the documentation says of random cases, versions and tests is what there is."""
+"""The page about robustness agrees with the code: random cases, versions and tests."""
 
 import importlib.util
 import re

@@ -14,10 +14,14 @@ from adaptstft import cli, datasets
 
 ROOT = Path(__file__).parents[2]
 PAGES = {name: (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/getting_started.rst")}
+#: Markdown, and reStructuredText with its indented lines.
+SHELL_BLOCK = re.compile(r"(?<=^```sh\n)[^`]+|(?<=^\.\. code-block:: sh\n)(?: .*\n|\n)+", re.MULTILINE)
 COMMANDS = {
     f"{name}-{count}": line.partition("#")[0].strip()
     for name, text in PAGES.items()
-    for count, line in enumerate(re.findall(r"^ *(adaptstft(?: .*)?)$", text, re.MULTILINE))
+    for count, line in enumerate(
+        re.findall(r"^ *(adaptstft(?: .*)?)$", "".join(SHELL_BLOCK.findall(text)), re.MULTILINE)
+    )
 }
 
 

@@ -1,4 +1,4 @@
-"""One set of parameters for many signals: equal to sums over all of them, whatever the order and whoever computes."""
+"""One set of parameters for many signals: equal to sums over all of them, for all orders and executors."""
 
 import itertools
 import pickle
@@ -136,8 +136,8 @@ def test_executors_change_nothing(signals):
     assert threads.win_length == alone.win_length and threads.fun == alone.fun
 
 
-def test_questions_can_be_sent(signals):
-    """What goes to another process comes out of it as it went in."""
+def test_queries_survive_pickling(signals):
+    """Queries survive pickling."""
     query = _question(np.array([100.0]), "renyi", gradient=True)
     sent = pickle.loads(pickle.dumps(query))
     stretch = Stretch(signals[0][np.newaxis], signals[0].size)
@@ -209,7 +209,7 @@ def test_every_kind_of_item(signals, tmp_path, kind):
 
 @pytest.mark.slow
 def test_memory_holds_one_signal(tmp_path, rng):
-    """Of twelve signals in files, two and what is computed of one fit in what four would take."""
+    """Memory: at most four of twelve signals."""
     paths = _written(tmp_path, [rng.standard_normal(200_000) for _ in range(12)])
     settings = {"win_length": 256.0, "hop": 256, "starts": 1, "min_overlap": None, "workers": 1}
     adaptstft.optimize(paths[:1], 1000, **settings)  # compiles
@@ -370,7 +370,10 @@ BAD_ITEMS = {
     "ending": (["a", "b"], r"signal 0 of the corpus \(a\): a: unknown ending '', expected one of \.wav, \.csv"),
     "missing": (["no.wav"], r"signal 0 of the corpus \(no\.wav\): .*No such file"),
     "silent": ([np.zeros(99), np.ones(50)], r"all 2 signals of the corpus are silent once their trends are removed"),
-    "rate": ([Recording(np.ones((1, 9)), 8000.0, "a")], r"its sampling rate is 8000 Hz, where fs=1000 is wanted"),
+    "rate": (
+        [Recording(np.ones((1, 9)), 8000.0, "a")],
+        r"its sampling rate of 8000 Hz must be fs=1000 Hz",
+    ),
 }
 
 

@@ -1,12 +1,15 @@
 """Penalty on windows that count the signal unevenly: value, gradients, and the degenerate optima that it prevents."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import adaptstft
-from adaptstft import datasets, windows
+from adaptstft import criteria, datasets, windows
 from adaptstft.engine.frames import durations
 from adaptstft.tuning.penalties.evenness import Evenness
+from adaptstft.tuning.penalties.weights import check_penalties
 
 N, HOP = 1000, 20.0
 TIMES = np.arange(51) * HOP
@@ -112,7 +115,30 @@ def test_energy_cannot_be_hidden_where_tones_cancel(beat, criterion):
     assert penalised.win_length.min() > 1400  # long enough to resolve both tones
 
 
-def test_prices_are_the_difference_of_fun_and_the_criterion():
+@pytest.mark.parametrize(
+    ("arguments", "weights"),
+    [
+        ({"window_mode": "time"}, (0.1, 4.0)),
+        ({"hop_mode": "time"}, (0.0, 4.0)),
+        ({"window_mode": "time", "criterion": "hoyer"}, (0.02, 0.8)),
+        ({}, (0.0, 0.0)),
+        ({"window_mode": "time", "scope": "global"}, (0.0, 0.0)),
+        ({"window_mode": "time", "hop_mode": "time", "min_overlap": None}, (0.0, 0.0)),
+        ({"window_mode": "time", "smoothness": 3.0}, (3.0, 4.0)),
+        ({"window_mode": "time", "evenness": 3.0}, (0.1, 3.0)),
+    ],
+    ids=lambda value: "-".join(map(str, value.values() if isinstance(value, dict) else value)),
+)
+def test_default_weights(arguments, weights):
+    arguments = {"criterion": "renyi", "scope": None} | arguments
+    criterion = criteria.resolve(arguments.pop("criterion"), arguments.pop("scope"))
+    unset = {"smoothness": None, "evenness": None, "coverage": 0.0, "window_mode": "constant", "hop_mode": "constant"}
+    unset |= {"min_overlap": 0.5, "win_length": 100.0, "method": "L-BFGS-B"}
+    smoothness, evenness, coverage = check_penalties(criterion, SimpleNamespace(**(unset | arguments)))
+    assert (smoothness, evenness) == pytest.approx(weights) and coverage == 0
+
+
+def test_penalties_are_the_difference_of_fun_and_the_criterion():
     signal = adaptstft.datasets.chirps_in_sequence(duration=0.8)
     options = {"maxiter": 10}
     result = adaptstft.optimize(signal.x, signal.fs, window_mode="time", hop=40, starts=1, options=options)

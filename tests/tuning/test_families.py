@@ -7,6 +7,7 @@ import pytest
 import adaptstft
 from adaptstft.criteria import Renyi
 from adaptstft.tuning.auto_window import AUTO
+from adaptstft.tuning.result.summary import summary_rows
 
 FS = 1000.0
 T = np.arange(3000) / FS
@@ -30,7 +31,7 @@ def test_the_best_family_is_kept(x, family):
 def test_what_was_compared_is_told():
     res = adaptstft.optimize(CHIRP, FS, window="auto")
     assert {start["window"] for start in res.starts} == {"hann", "blackman", "kaiser (8.6)", "gaussian (6)"}
-    (row,) = [text for name, text in res._rows() if name == "compared"]
+    (row,) = [text for name, text in summary_rows(res) if name == "compared"]
     assert row.startswith("hann 3.") and "gaussian 3." in row
     assert "compared" not in adaptstft.optimize(CHIRP, FS).summary()
 

@@ -107,7 +107,7 @@ def test_exact_sums_and_low_rank_agree(x):
     assert exact.approximation is None and combined.approximation["rank"] > 5
     # where their descents end in a flat valley is a matter of rounding
     assert combined.fun == pytest.approx(exact.fun, abs=1e-3)
-    # from an optimum of one, neither finds a way to go
+    # started at one's optimum, neither moves
     start = settings | {"win_length": exact.win_length, "mfft": exact.sft.mfft}
     exact, combined = (optimize(x, 1000.0, accuracy=a, **start) for a in (None, 1e-4))
     assert combined.fun == pytest.approx(exact.fun, abs=1e-5)

@@ -174,7 +174,7 @@ def _table(criterion, grid=3, frames=6):
 def test_switches_find_the_best_of_all_choices(kind, scope):
     table = _table(kind(scope=scope))
     every = np.array(list(itertools.product(range(table.lengths.size), repeat=6)))
-    if scope == "frame":  # a window that sees nothing at all takes its frame out of the mean: no gain is meant by that
+    if scope == "frame":  # frames without energy are not in the mean
         every = every[np.all(table.totals[0, np.arange(6), every] > 0, axis=1)]
     best = min(map(table.value, every))
     chosen, value = table.switched(np.full(6, table.lengths.size - 1))
@@ -233,7 +233,7 @@ def test_blocks_are_switched_where_no_single_frame_gains():
     assert value < stuck - 0.1
     assert np.median(table.lengths[chosen][20:80]) > 256
     assert np.median(table.lengths[chosen][110:190]) < 128
-    # the table itself keeps its price
+    # the table itself keeps its penalty
     assert table.evenness_weight == 4.0
 
 
@@ -254,7 +254,7 @@ def test_blocks_of_a_silent_stretch_are_no_gain():
     assert value == table.value(chosen)
 
 
-def test_a_descent_of_many_lengths_ends_where_the_value_creeps():
+def test_a_descent_of_many_lengths_ends_when_the_value_changes_slowly():
     x = np.concatenate([CHIRP[:700], 3 * CHIRP[:700] ** 3])
     x[300::90] += 5.0
     settings = {"window_mode": "time", "hop": 8, "win_bounds": (16, 512), "starts": 1, "workers": 1}
@@ -265,7 +265,7 @@ def test_a_descent_of_many_lengths_ends_where_the_value_creeps():
     assert res.message == "CONVERGENCE: 10 ITERATIONS REDUCE THE VALUE BY LESS THAN 0.0001"
     assert res.history[-11] - res.history[-1] < 1e-4
     assert np.all(np.array(res.history[1:-11]) - res.history[11:-1] >= 1e-4)
-    # who says how precise it shall be, gets that
+    # an ftol of the user replaces the default rule
     precise = adaptstft.optimize(x, FS, **settings, options={"ftol": 1e-12})
     assert precise.nit > res.nit
     assert precise.fun <= res.fun
@@ -283,7 +283,7 @@ def test_starts_far_above_the_best_are_left_out_unless_asked_for(optimum):
     assert max(kept) <= min(every) + 0.25
 
 
-def test_the_price_of_changes_has_the_slope_it_says():
+def test_gradient_of_the_penalty_on_changes():
     rng = np.random.default_rng(4)
     log, weights, tilts, direction = (rng.standard_normal(n) for n in (9, 8, 8, 9))
     _, gradient = tilted_variation(log, weights, tilts)
@@ -302,19 +302,19 @@ def test_placement_is_the_cheapest_of_all(seed, weighted):
     size, frames, low = int(rng.integers(4, 9)), int(rng.integers(2, 5)), int(rng.integers(0, 2))
     cost, high = rng.standard_normal(size), rng.integers(1, 5, size)
 
-    def price(path):
+    def path_cost(path):
         steps = np.diff(path)
         reach = np.minimum(high[path[:-1]], high[path[1:]])
         if np.any(steps < low) or np.any(steps > reach) or (weighted and path[-1] != size - 1):
             return np.inf
         return float((cost[path[:-1]] + cost[path[1:]]) / 2 @ steps if weighted else cost[path[1:]].sum())
 
-    least = min(price(np.array((0, *rest))) for rest in itertools.product(range(size), repeat=frames - 1))
+    least = min(path_cost(np.array((0, *rest))) for rest in itertools.product(range(size), repeat=frames - 1))
     found = cheapest_positions(cost, low, high, frames, weighted=weighted)
     if found is None:
         assert least == np.inf
     else:
-        assert price(found) == pytest.approx(least, abs=1e-12)
+        assert path_cost(found) == pytest.approx(least, abs=1e-12)
 
 
 TONES = datasets.piecewise_tones().x[:6501]

@@ -1,4 +1,4 @@
-"""Optima that theory knows: chirps, tones and clicks."""
+"""Optima known from theory: chirps, tones and clicks."""
 
 import numpy as np
 import pytest
@@ -87,7 +87,7 @@ def test_chirps_in_sequence_from_either_side(start):
 
 
 @pytest.mark.parametrize("start", [None, 100.0, 900.0])
-def test_prices_move_the_lengths_of_chirps_little(start):
+def test_penalties_move_the_lengths_of_chirps_little(start):
     x = np.concatenate([chirp(15, 60, 2.0), chirp(150, 60, 2.0)])
     given = {} if start is None else {"win_length": start, "starts": 1, "win_bounds": (64, 1500)}
     res = adaptstft.optimize(x, FS, window=GAUSSIAN, window_mode="time", hop=16, options={"maxiter": 300}, **given)

@@ -15,10 +15,6 @@ def test_gradients_of_total_variation_and_roughness(shape, rng):
         assert function(np.full(shape, 5.0))[0] == pytest.approx(0, abs=1e-12)
 
 
-def test_total_variation(rng):
+def test_total_variation_is_the_mean_change_of_log_lengths(rng):
     win_length = rng.uniform(100, 200, 9)
-    d = 1e-5 * rng.standard_normal(9)
-    rough = (total_variation(win_length + d)[0] - total_variation(win_length - d)[0]) / 2
-    assert total_variation(win_length)[1] @ d == pytest.approx(rough, rel=1e-6)
-    assert total_variation(np.full(5, 3.0))[0] == pytest.approx(0, abs=1e-15)
     assert total_variation(win_length)[0] == pytest.approx(np.mean(np.abs(np.diff(np.log(win_length)))), abs=1e-3)
