@@ -29,7 +29,7 @@ from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView, neighbourhood_values
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.forward import forward
-from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
+from adaptstft.engine.frames import Frames, durations, make_frames
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
@@ -104,9 +104,6 @@ class Evaluator(Protocol):
         self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
     ) -> Float64Array:
         """Return the share of the energy in every bin for one window length, shape (frames, f_pts)."""
-
-    def positions(self, hop: float) -> Float64Array:
-        """Return the positions of the frames at a hop, in samples."""
 
 
 @dataclass(frozen=True)
@@ -184,10 +181,6 @@ class SignalEvaluator:
         frames = make_frames(np.full(positions.size, length), positions, mfft=plan.mfft)
         energy = np.asarray(to_host(energies(forward(plan, self.x, frames)))).sum(axis=0)
         return np.asarray(energy / max(float(energy.sum()), np.finfo(float).tiny))
-
-    def positions(self, hop: float) -> Float64Array:
-        """Return the positions of the frames at a hop, in samples."""
-        return np.arange(frame_count(self.x.shape[1], hop)) * float(hop)
 
 
 def _local_values(criterion: Additive, totals: Float64Array, counts: Float64Array, view: FrameView) -> Float64Array:

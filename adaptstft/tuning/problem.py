@@ -120,8 +120,12 @@ class Problem:
 
     def shortest(self, hop: float) -> float:
         """Return the shortest window that leaves neighbours at a hop their least overlap."""
-        low, min_overlap = self.request.win_bounds[0], self.request.min_overlap
-        return low if min_overlap is None else max(low, hop / (1 - min_overlap))
+        return max(self.request.win_bounds[0], self.request.overlap.shortest(hop))
+
+    def finer_hop(self, hop: float, wanted: float) -> float:
+        """Return `wanted` in whole samples and within the bounds of the hop, or `hop` if that is smaller."""
+        low, high = self.request.hop_bounds or (1.0, np.inf)
+        return min(hop, float(np.clip(round(wanted), low, high)))
 
     def hop_range(self, hop: float) -> tuple[float, float]:
         """Return the range of tuned hops around a hop."""
@@ -131,10 +135,9 @@ class Problem:
 
     def with_enough_overlap(self, lengths: Float64Array) -> Float64Array:
         """Return those of `lengths` whose own hop leaves neighbours enough overlap; at least the longest."""
-        rule, min_overlap = self.search_rule, self.request.min_overlap
+        rule, overlap = self.search_rule, self.request.overlap
         fits = np.array([rule.mfft is None or length <= rule.mfft for length in lengths])
-        if min_overlap is not None:
-            fits &= np.array([rule.tied(float(v)).hop <= (1 - min_overlap) * v for v in lengths])
+        fits &= np.array([rule.tied(float(length)).hop <= overlap.longest_hop(length) for length in lengths])
         return lengths[fits] if fits.any() else lengths[-1:]
 
     def table(
@@ -244,7 +247,7 @@ class Layout:
 def _framing_rule(request: Request) -> FramingRule:
     if request.hop_mode != "constant" or isinstance(request.criterion, UserLoss):
         return FramingRule(request.hop, request.mfft, None, request.hop_bounds or (0.0, np.inf))
-    largest = 1.0 if request.min_overlap is None else 1 - request.min_overlap
+    largest = request.overlap.largest_ratio
     if request.max_frame_ratio is not None:
         fraction = largest_fraction(request.window, request.max_frame_ratio, (LEAST_HOP_RATIO, largest))
         largest = fraction or LEAST_HOP_RATIO

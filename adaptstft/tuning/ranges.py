@@ -10,6 +10,7 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.common.validation import as_bounds, as_index, as_real, as_win_length, show
 from adaptstft.engine.frames import frame_count
 from adaptstft.tuning.hop_ratio import DEFAULT_HOP_RATIO
+from adaptstft.tuning.overlap import Overlap
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction, regular_ratio
 from adaptstft.windows import Window
 
@@ -60,7 +61,7 @@ def length_bounds(
         raise ValueError(f"{mfft=} must be at least the longest window allowed, {high:g} samples")
     if hop is None or min_overlap is None:
         return low, high
-    least = hop / (1 - min_overlap)
+    least = Overlap(min_overlap).shortest(hop)
     if win_bounds is None and high < least <= n:
         high = min(least * 2, n, mfft or np.inf)
     if least > high:
@@ -191,9 +192,10 @@ def check_hop_bounds(
     low, high = as_bounds("hop_bounds", hop_bounds, 0.0 if min_overlap is None else 1e-3)
     if hop is not None and not low <= hop <= high:
         raise ValueError(f"{hop=} must lie within {hop_bounds=}")
-    if min_overlap is not None and low > (1 - min_overlap) * win_bounds[1]:
+    longest = Overlap(min_overlap).longest_hop(win_bounds[1])
+    if low > longest:
         raise ValueError(
             f"{hop_bounds=} leaves samples uncovered: with {min_overlap=} and windows of at most {win_bounds[1]:g} "
-            f"samples, hops must not exceed {(1 - min_overlap) * win_bounds[1]:g}"
+            f"samples, hops must not exceed {longest:g}"
         )
     return low, high

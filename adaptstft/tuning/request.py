@@ -33,6 +33,7 @@ from adaptstft.engine.frames import frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.auto_window import families
 from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, integer_lengths
+from adaptstft.tuning.overlap import Overlap
 from adaptstft.tuning.penalties.weights import check_penalties
 from adaptstft.tuning.ranges import (
     PER_BIN,
@@ -127,6 +128,11 @@ class Request:
         return int(self.x.shape[1])
 
     @property
+    def overlap(self) -> Overlap:
+        """Least overlap of neighbouring windows."""
+        return Overlap(self.min_overlap)
+
+    @property
     def descent_method(self) -> str:
         """Optimiser of descents; L-BFGS-B for those that lay out the frames for a baseline."""
         return "L-BFGS-B" if self.method in BASELINES else self.method
@@ -142,8 +148,11 @@ class Request:
         return "centered" if np.iscomplexobj(self.x) else "onesided"
 
     def regular_positions(self, hop: float) -> Float64Array:
-        """Return the positions of frames at a hop; for many signals those of the first two frames, which all have."""
-        return np.arange(2 if self.shared is not None else frame_count(self.n, hop)) * hop
+        """Return the positions of frames at a hop, in samples.
+
+        For many signals, these are the positions of the first two frames, which every signal has.
+        """
+        return np.arange(2 if self.shared is not None else frame_count(self.n, hop)) * float(hop)
 
     def transform(self, mfft: int, window: Window | None = None) -> FramePlan:
         """Return the transform, with windows of order one unless the criterion is a user function."""

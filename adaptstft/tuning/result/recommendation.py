@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.request import Request
 from adaptstft.tuning.variables.state import State
 
 
@@ -40,12 +41,12 @@ class Recommendation:
 
 
 def recommend(
+    request: Request,
     objective: Objective,
     state: State,
     value: float,
     bounds: tuple[float, float],
     hop: float,
-    min_overlap: float | None,
     *,
     one: bool,
 ) -> Recommendation | None:
@@ -53,6 +54,8 @@ def recommend(
 
     Parameters
     ----------
+    request : Request
+        The request, with the least overlap of neighbouring windows, which regular frames must keep.
     objective : Objective
         The objective, with exact sums.
     state : State
@@ -63,8 +66,6 @@ def recommend(
         Range of the lengths in samples.
     hop : float
         Time between frames in samples.
-    min_overlap : float or None
-        Least overlap of neighbouring windows, which regular frames must keep.
     one : bool
         True if there is one length. Both even numbers next to it are then tried.
 
@@ -83,9 +84,9 @@ def recommend(
         tried = [replace(state, win_length=win_length, positions=np.rint(state.positions)) for win_length in lengths]
     else:
         tried = [
-            _regular(state, win_length, step, hop, objective.evaluator.positions(step))
+            _regular(state, win_length, step, hop, request.regular_positions(step))
             for win_length, step in product(lengths, _hops(hop))
-            if step <= hop or min_overlap is None or step <= (1 - min_overlap) * win_length.min()
+            if step <= hop or step <= request.overlap.longest_hop(float(win_length.min()))
         ]
     losses = [objective.comparable_value(rounded) - value for rounded in tried]
     best = tried[int(np.argmin(losses))]

@@ -44,11 +44,10 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
     # values of a user loss are comparable for one FFT length only
     fixed_fft = problem.user_loss or problem.per_bin
     reach = bounds if fixed_fft else (bounds[0], max(bounds[1], request.win_bounds[1]))
-    flatness = best.interpolated or best  # within the interpolation that was tuned on, if there is one
+    flatness = best.interpolated or best  # on interpolated transforms if the descent used them
     at = best.interpolated.state if best.interpolated is not None else state
     found = sensitivity(flatness.objective, at, flatness.comparable, reach, one=one)
-    min_overlap = request.min_overlap
-    recommended = recommend(best.objective, state, best.comparable, bounds, best.hop, min_overlap, one=one)
+    recommended = recommend(request, best.objective, state, best.comparable, bounds, best.hop, one=one)
     if recommended is not None and distinct is not state:
         recommended = replace(recommended, win_length=recommended.win_length[:, :1])
     shared = request.shared
@@ -179,10 +178,10 @@ def _shape_notes(request: Request) -> list[str]:
 
 def _bound_reason(request: Request, best: Run) -> str:
     """Return the reason for a lower bound of the lengths, if it is the overlap of neighbours."""
-    overlap = request.min_overlap
-    if overlap is None or not np.isclose(best.variables.win_bounds[0], best.hop / (1 - overlap)):
+    low, min_overlap = best.variables.win_bounds[0], request.min_overlap
+    if min_overlap is None or not np.isclose(low, request.overlap.shortest(best.hop)):
         return ""
-    return f", from hop={best.hop:g} and min_overlap={overlap:g}: a smaller hop allows shorter windows"
+    return f", from hop={best.hop:g} and {min_overlap=:g}: a smaller hop allows shorter windows"
 
 
 def _limit_notes(status: int) -> list[str]:

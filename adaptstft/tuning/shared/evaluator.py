@@ -81,10 +81,6 @@ class SharedEvaluator:
         share = partial_sums.spectrum / max(float(partial_sums.spectrum.sum()), np.finfo(float).tiny)
         return np.asarray(np.broadcast_to(share / positions.size, (positions.size, share.size)))
 
-    def positions(self, hop: float) -> Float64Array:
-        """Return the positions of the first two frames of every signal."""
-        return np.array([0.0, hop])
-
 
 def _query(measure: Measure, state: State, **wanted: Any) -> Query:
     """Return the question for the criterion at a state."""

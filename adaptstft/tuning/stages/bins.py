@@ -23,7 +23,7 @@ from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
 from adaptstft.tuning.stages.frames import position_variables, typical_length
-from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing
+from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.lowrank import MOST_BYTES, BasisTransforms, frame_bytes, window_basis
 from adaptstft.tuning.tables.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tuning.variables.control_grid import ControlGrid
@@ -58,20 +58,20 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
     plane = _lay_out_plane(layout, log, first)
     exact = request.hop_mode == "time" or request.tune_shape or request.accuracy is None
     exact |= request.window_mode == "fixed" or request.shared is not None  # many signals keep no transforms
-    sampling = _Sampling(None, 1) if exact else _interpolation(plane, log)
+    interpolation = _Interpolation(None, 1) if exact else _interpolation(plane, log)
     share = problem.evaluator.energy_shares(
         plane.plan, min(base, float(plane.plan.mfft)), plane.positions, request.criterion
     )
     starts = _starts(plane)
     if log.stopped:  # in the first stage: return its result in the form of this one
-        _descend(plane, log, starts[0], share, sampling, ended=STOPPED)
+        _descend(plane, log, starts[0], share, interpolation, ended=STOPPED)
     else:
         starts = starts[: request.starts or 2]
         threads = problem.threads(len(starts))
-        log.each(starts, lambda branch, start: _descend(plane, branch, start, share, sampling), threads)
+        log.each(starts, lambda branch, start: _descend(plane, branch, start, share, interpolation), threads)
     best = min(log.runs, key=lambda run: run.outcome.value)
-    if sampling.basis is not None:
-        best = _made_exact(plane, best, sampling.basis, sampling.stride)
+    if interpolation.basis is not None:
+        best = _made_exact(plane, best, interpolation.basis, interpolation.stride)
     if request.max_frame_ratio is not None:
         best = _within_ratio(plane, best, request.max_frame_ratio)
     return Stage(best, survey)
@@ -126,7 +126,7 @@ class _Plane:
 
 
 @dataclass(frozen=True)
-class _Sampling:
+class _Interpolation:
     """How transforms are computed in a descent: interpolated from a basis, for every `stride`-th frame."""
 
     basis: BasisTransforms | None
@@ -147,8 +147,7 @@ def _lay_out_plane(layout: Layout, log: Log, first: Run) -> _Plane:
     survey = _survey(layout, log, first, plan, (min(low, high), high))
     framing = Framing(_hop(problem, first, plan, survey), mfft)
     positions = request.regular_positions(framing.hop)
-    if request.min_overlap is not None:
-        low = max(low, framing.hop / (1 - request.min_overlap))
+    low = max(low, request.overlap.shortest(framing.hop))
     grid = _control_grid(layout, log, plan, positions)
     tiles = _tiles(layout, plan)
     return _Plane(layout, first, plan, (min(low, high), high), framing, positions, survey, grid, tiles)
@@ -174,11 +173,9 @@ def _hop(problem: Problem, first: Run, plan: FramePlan, survey: TileSurvey | Non
     if survey is None or request.hop is not None:
         return first.hop
     survey = survey.merged() if request.window_mode == "frequency" else survey
-    room = SURVEY_HOP if request.min_overlap is None else min(SURVEY_HOP, (1 - request.min_overlap) / 2)
     work = request.n * plan.f_pts * float(survey.lengths[-1])
-    wanted = max(survey.shortest() * room, work / _MOST_WORK, 1.0)
-    low, high = request.hop_bounds or (1.0, np.inf)
-    return min(first.hop, float(np.clip(round(wanted), low, high)))
+    wanted = max(survey.shortest() * request.overlap.spacing_ratio, work / _MOST_WORK, 1.0)
+    return problem.finer_hop(first.hop, wanted)
 
 
 def _control_grid(layout: Layout, log: Log, plan: FramePlan, positions: Float64Array) -> ControlGrid:
@@ -210,8 +207,8 @@ def _tiles(layout: Layout, plan: FramePlan) -> Neighbourhoods | Tiles | None:
     return make_tiles(plan, request.x, hood, request.criterion.bands or _BANDS)
 
 
-def _interpolation(plane: _Plane, log: Log) -> _Sampling:
-    """Return the basis transforms; of every so many frames if those of all frames are too large."""
+def _interpolation(plane: _Plane, log: Log) -> _Interpolation:
+    """Return the basis transforms; of every `stride`-th frame if all would need too much memory."""
     request = plane.problem.request
     accuracy = float(request.accuracy or 0.0)
     basis = window_basis(plane.plan, plane.bounds, accuracy)
@@ -220,7 +217,7 @@ def _interpolation(plane: _Plane, log: Log) -> _Sampling:
             f"lengths were tuned by exact sums throughout: windows of {request.window.spec!r} cannot be combined to "
             f"accuracy={accuracy:g} from few enough of them"
         )
-        return _Sampling(None, 1)
+        return _Interpolation(None, 1)
     size = frame_bytes(plane.plan, request.x, basis, accuracy) * plane.positions.size
     shortest = float(plane.first.outcome.state.win_length[0]) if plane.survey is None else plane.survey.shortest()
     stride = 1
@@ -231,7 +228,7 @@ def _interpolation(plane: _Plane, log: Log) -> _Sampling:
             f"the transforms that others are made from take {size / stride / 2**30:.1f} GiB, more than is "
             "kept, and were computed again in every iteration; a larger hop or a smaller mfft would make it faster"
         )
-    return _Sampling(BasisTransforms(plane.plan, request.x, plane.positions[::stride], basis, accuracy), stride)
+    return _Interpolation(BasisTransforms(plane.plan, request.x, plane.positions[::stride], basis, accuracy), stride)
 
 
 def _starts(plane: _Plane) -> list[tuple[str, Float64Array]]:
@@ -269,13 +266,13 @@ def _descend(
     log: Log,
     start: tuple[str, Float64Array],
     share: Float64Array,
-    sampling: _Sampling,
+    interpolation: _Interpolation,
     *,
     ended: dict[str, Any] | None = None,
 ) -> Run:
     """Descend from a label and control points; with `ended`, only evaluate these."""
     request, problem, (label, points) = plane.problem.request, plane.problem, start
-    grid, positions, stride = plane.grid, plane.positions, sampling.stride
+    grid, positions, stride = plane.grid, plane.positions, interpolation.stride
     if stride > 1:
         grid = replace(grid, time=grid.time[::stride])
         positions, share = positions[::stride], share[::stride]
@@ -295,7 +292,7 @@ def _descend(
         lengths = SurfaceLengths(grid, points, plane.bounds, scale, _CARRY * unit)
     placed = position_variables(problem, positions, plane.framing.hop)
     variables = Variables(lengths, placed, shape_of(problem, tuned=request.tune_shape))
-    return run_descent(problem, log, label, _objective(plane, sampling.basis), variables, plane.framing.hop, ended)
+    return run_descent(problem, log, label, _objective(plane, interpolation.basis), variables, plane.framing.hop, ended)
 
 
 def _objective(plane: _Plane, basis: BasisTransforms | None) -> Objective:

@@ -190,9 +190,8 @@ def _hop_variable(problem: Problem, positions: Float64Array, hop: float) -> Posi
     request = problem.request
     if request.hop_mode != "constant" or not problem.user_loss or positions.size < 2:
         return FixedPositions(positions, report_hop=request.hop_mode == "constant")
-    largest = 1.0 if request.min_overlap is None else 1 - request.min_overlap
     bounds = request.hop_bounds or (hop / 4, 4 * hop)
-    return TiedHop(request.n, positions, (LEAST_HOP_RATIO, largest), bounds)
+    return TiedHop(request.n, positions, (LEAST_HOP_RATIO, request.overlap.largest_ratio), bounds)
 
 
 def _best_hop(problem: Problem, log: Log, objective: Objective, variables: Variables, tied: TiedHop) -> Float64Array:

@@ -1,8 +1,7 @@
 """Width of neighbourhoods and distance of frames, for lengths that vary from frame to frame.
 
-The best single length says little about a signal whose parts differ. In neighbourhoods as wide as four such lengths a
-tone may decide for the crackle that follows it. Neighbourhoods are therefore divided as long as a length for each of
-them improves the criterion.
+One length does not suit a signal whose parts differ. In a wide neighbourhood a tone can dominate the short events next
+to it. Neighbourhoods are therefore divided as long as a length for each of them improves the criterion.
 
 The distance of frames follows from the shortest windows that a part of the signal needs: within neighbourhoods of
 several widths, windows up to each width are compared, and the improvement by short ones counts for the energy of the
@@ -20,14 +19,12 @@ from adaptstft.tuning.log import Log
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.frame_starts import length_table, switched_lengths
-from adaptstft.tuning.tables.framing import SURVEY_HOP
+from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE
 
 #: Ratio of successive widths of neighbourhoods, and of a width to the longest window that is short in it.
 _SCALE = 4.0
 #: Smallest significant gain in nats: over the longest window of a neighbourhood, and of narrower neighbourhoods.
 _LEAST_GAIN = 0.3
-#: Share of the energy that may need shorter windows without being taken into account.
-_NEGLIGIBLE = 0.05
 #: Largest number of bins times frames that a smaller hop may lead to: some hundredths of a second for each evaluation.
 _MOST_BINS = 1 << 20
 
@@ -83,7 +80,7 @@ def shortest_useful(layout: Layout, log: Log) -> float:
 def _quantile(lengths: Float64Array, shares: Float64Array) -> float:
     """Return the smallest length that, with all smaller ones, stands for more than a negligible share."""
     order = np.argsort(lengths)
-    counts = np.cumsum(shares[order]) > _NEGLIGIBLE
+    counts = np.cumsum(shares[order]) > NEGLIGIBLE_SHARE
     return float(lengths[order][counts.argmax()]) if counts.any() else np.inf
 
 
@@ -92,12 +89,11 @@ def frame_spacing(layout: Layout, log: Log, base: float, hop: float) -> float:
     problem, request = layout.problem, layout.problem.request
     if not problem.compares_neighbourhoods or request.hop is not None:
         return hop
-    room = SURVEY_HOP if request.min_overlap is None else min(SURVEY_HOP, (1 - request.min_overlap) / 2)
+    ratio = request.overlap.spacing_ratio
     mfft = layout.framing(hop, layout.typical).mfft
     affordable = len(request.x) * request.n * mfft / 2 / _MOST_BINS
-    wanted = max(shortest_useful(layout, log) * room, affordable, 1.0)
-    low, high = request.hop_bounds or (1.0, np.inf)
-    finest = min(hop, float(np.clip(round(min(wanted, hop)), low, high)))
+    wanted = max(shortest_useful(layout, log) * ratio, affordable, 1.0)
+    finest = problem.finer_hop(hop, min(wanted, hop))
     if finest > hop / _SCALE:
         return finest
     # the whole signal need not use the short windows that single neighbourhoods prefer
@@ -106,5 +102,5 @@ def frame_spacing(layout: Layout, log: Log, base: float, hop: float) -> float:
     win_length = switched_lengths(layout, log, table, np.full(positions.size, base), blocks=True)
     hood = layout.neighbourhoods()
     share = np.asarray(hood.weights(positions)[0].T @ hood.energy)
-    used = _quantile(win_length, share / share.sum()) * room
+    used = _quantile(win_length, share / share.sum()) * ratio
     return float(np.clip(round(used), finest, hop))

@@ -151,7 +151,7 @@ def _placed(layout: Layout, log: Log, base: Float64Array, hop: float, positions:
     elif np.ptp(base) > 0:  # lengths that are fixed frame by frame
         return []
     span = None if request.min_overlap is None else float(positions[-1])
-    rules = Placement(request.n, positions.size, hop, problem.hop_range(hop), span, request.min_overlap)
+    rules = Placement(request.n, positions.size, hop, problem.hop_range(hop), span, request.overlap)
     criterion = cast(Additive, problem.with_scope("frame"))
     plan = request.transform(layout.framing(hop, float(max(base.max(), lengths[-1]))).mfft)
     placed = place(plan, request.x, criterion, lengths, rules)
@@ -171,10 +171,10 @@ def _distinct(starts: list[tuple[str, Float64Array]]) -> list[tuple[str, Float64
 def end_penalties(positions: Float64Array, n: int, width: float) -> tuple[Float64Array, Float64Array]:
     """Return the penalty on changes of the log length between frames whose windows reach over an end of the signal.
 
-    A window that reaches over an end sees less of the signal, and a criterion improves without limit by lengthening
+    A window that reaches over an end contains less of the signal, and a criterion improves without limit by lengthening
     it. The penalty on a window longer than the next one inwards outweighs this improvement. The penalty on a shorter
-    one, as at a click, only decides where nothing else does. Returned are the weights of the absolute change and of
-    the change itself, each of shape (frames - 1,).
+    one, as at a click, only matters where the criterion is indifferent. Returned are the weights of the absolute change
+    and of the change itself, each of shape (frames - 1,).
     """
     left, right = positions[:-1] < width / 2, positions[1:] > n - 1 - width / 2
     size = np.where(left | right, (_LONGER + _SHORTER) / 2, 0.0)

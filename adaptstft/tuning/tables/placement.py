@@ -15,6 +15,7 @@ from adaptstft.common.best_path import NearMoves, best_path
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.overlap import Overlap
 from adaptstft.tuning.tables.frame_lengths import best_frame_lengths
 
 #: Least number of grid positions in one hop, and least number of transforms, which makes the grid of few lengths finer.
@@ -40,8 +41,8 @@ class Placement:
         Range of the hops in samples.
     span : float or None
         Position of the last frame in samples; None if it is not fixed.
-    min_overlap : float or None
-        Least overlap of neighbouring windows, as a fraction of the shorter one.
+    overlap : Overlap
+        Least overlap of neighbouring windows.
     """
 
     n: int
@@ -49,7 +50,7 @@ class Placement:
     hop: float
     bounds: tuple[float, float]
     span: float | None
-    min_overlap: float | None
+    overlap: Overlap
 
 
 def place(
@@ -86,9 +87,7 @@ def place(
     cost = np.where(sounding, cost, cost[sounding].max(initial=0.0))
     step = end / cells
     low = int(np.ceil(rules.bounds[0] / step - 1e-9))
-    reach = np.full(grid.size, rules.bounds[1])
-    if rules.min_overlap is not None:
-        reach = np.minimum(reach, (1 - rules.min_overlap) * win_length)
+    reach = np.minimum(rules.bounds[1], rules.overlap.longest_hop(win_length))
     high = np.floor(reach / step + 1e-9).astype(int)
     chosen = cheapest_positions(cost, low, high, rules.frames, weighted=rules.span is not None)
     return None if chosen is None else (win_length[chosen], grid[chosen])

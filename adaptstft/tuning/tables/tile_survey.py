@@ -17,10 +17,7 @@ from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import durations
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule, regular_frames
-
-#: Share of the energy whose best windows may be shorter than the windows that the hop is chosen for.
-_NEGLIGIBLE = 0.05
+from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE, SURVEY_HOP, FramingRule, regular_frames
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class TileSurvey:
         """Shortest length that is the best one for more than a negligible share of the energy."""
         log = self.log_best().ravel()
         order = np.argsort(log)
-        place = int(np.searchsorted(np.cumsum(self.share.ravel()[order]), _NEGLIGIBLE * self.share.sum()))
+        place = int(np.searchsorted(np.cumsum(self.share.ravel()[order]), NEGLIGIBLE_SHARE * self.share.sum()))
         return float(np.exp(log[order[min(place, log.size - 1)]]))
 
 
