@@ -17,7 +17,7 @@ from adaptstft.criteria.scopes import EnergyGradients, FrameView
 from adaptstft.criteria.user_loss import UserLoss
 from adaptstft.engine.bins import BinFrames, BinSpectra, bin_gradients
 from adaptstft.engine.frames import Frames
-from adaptstft.engine.gradients import Gradients
+from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.engine.operator import analyse, energies, energies_and_vjp
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics, statistics_cotangent
@@ -25,22 +25,15 @@ from adaptstft.engine.vjp import frame_vjp
 
 
 @dataclass(frozen=True)
-class FrameLoss:
-    """Value of a criterion for given frames, and its derivatives.
+class FrameLoss(ValueAndGradients):
+    """Value of a criterion for given frames, and its derivatives; positions with constant weights.
 
     Attributes
     ----------
-    value : float
-        The criterion.
-    gradients : Gradients
-        Derivatives with respect to the window lengths, the positions (with constant weights), the shape parameters
-        and the signal. Those that were not requested are empty, None or without meaning.
     weights : ndarray, shape (frames,)
         Derivative with respect to the weights of the frames.
     """
 
-    value: float
-    gradients: Gradients
     weights: Float64Array
 
 

@@ -1,4 +1,4 @@
-"""Gradient of a real loss with respect to the parameters of the frames and the data."""
+"""Gradient of a real loss with respect to the parameters of the frames and the data, alone and with its value."""
 
 from __future__ import annotations
 
@@ -28,3 +28,19 @@ class Gradients:
     positions: Float64Array
     shape: Float64Array
     data: AnyArray | None = None
+
+
+@dataclass(frozen=True)
+class ValueAndGradients:
+    """A real loss and its gradients.
+
+    Attributes
+    ----------
+    value : float
+        The loss.
+    gradients : Gradients
+        Gradients with respect to the parameters. Those that were not requested are empty, None or without meaning.
+    """
+
+    value: float
+    gradients: Gradients

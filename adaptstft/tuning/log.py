@@ -147,6 +147,7 @@ class Log:
             branch, found = done
             self.runs += branch.runs
             self.nfev += branch.nfev
+            self.notes += branch.notes
             self.stopped |= branch.stopped
             results.extend(found)
 

@@ -109,7 +109,7 @@ class Problem:
     def coarse_neighbourhoods(self) -> Neighbourhoods:
         """Return neighbourhoods for one window length: of the width that is given, or an eighth of the signal.
 
-        With a share of the average for each of them, one loud event does not decide for the whole signal.
+        Each neighbourhood has its own weight in the mean, so one loud event does not dominate.
         """
         width = self.request.criterion.width
         return self.neighbourhoods(self.request.n / 8 if width is None else width * self.request.fs)
@@ -153,7 +153,7 @@ class Problem:
         if criterion.scope == "local" and neighbourhoods is None:
             neighbourhoods = self.coarse_neighbourhoods()
         log.nfev += lengths.size
-        plan = self.request.transform(1)
+        plan = self.request.plan(1)
         rule = self.search_rule
         return self.evaluator.table(plan, criterion, lengths, rule, neighbourhoods, log.searching, fraction)
 

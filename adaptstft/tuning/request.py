@@ -69,21 +69,55 @@ class Request:
         Leading dimensions of the signal.
     fs : float
         Sampling frequency in Hz.
-    window, criterion
-        Resolved objects.
-    families : tuple of Window
-        Windows to compare: `window`, or several with ``window="auto"``.
+    window : Window
+        The window; with ``window="auto"`` the first one of `families`.
+    window_mode, hop_mode : str
+        The lengths, and the hops or positions, that are tuned.
     win_length : ndarray or None
         Starting length in samples, or one for each frame.
-    start_lengths : ndarray, shape (f_pts, 1) or (f_pts, p_num), or None
-        Starting lengths of all bins in samples.
+    hop : float or None
+        Time between frames in samples, as given.
     win_bounds : (float, float)
-        Range of lengths that keeps the guarantees for a given hop.
+        Range of lengths in samples that keeps the guarantees for a given hop.
     bounds_given : bool
         Whether the user gave that range.
     hop_bounds : (float, float) or None
-        Range of hops as given.
-    pieces : Pieces or None
+        Range of hops in samples, as given.
+    min_overlap : float or None
+        Least overlap of neighbouring windows, as a fraction of the shorter one.
+    mfft : int or None
+        Length of the FFT, as given.
+    criterion : Criterion
+        The criterion to minimise, with its scope if it is given.
+    smoothness, evenness, coverage : float
+        Weights of the penalties on changes of the log lengths, on uneven overlap, and on uncovered samples.
+    max_frame_ratio : float or None
+        Largest ratio of the frame bounds.
+    control_points : (int, int), "free" or None
+        Numbers of control points in frequency and time, for lengths per bin.
+    accuracy : float or None
+        Relative accuracy of interpolated transforms, for lengths per bin; None for exact sums.
+    tune_shape : bool
+        Whether the shape parameters of the window are tuned.
+    scale_to : str or None
+        Scaling of the transform.
+    detrend : str or None
+        Trend that is removed from the signal.
+    starts : int or None
+        Largest number of starting points.
+    method, options : str, dict
+        The optimiser or baseline, and its options.
+    callback : callable or None
+        User function that is called after every iteration.
+    workers : int or None
+        Number of threads, as given.
+    backend, backend_asked : str
+        The backend of the kernels, and the argument for it.
+    families : tuple of Window
+        Windows to compare: `window`, or several with ``window="auto"``.
+    start_lengths : ndarray, shape (f_pts, 1) or (f_pts, p_num), or None
+        Starting lengths of all bins in samples.
+    shared : SharedSignals or None
         The signals to sum over, if it is not one signal in memory; `original` and `x` then have no channels.
     """
 
@@ -154,8 +188,8 @@ class Request:
         """
         return np.arange(2 if self.shared is not None else frame_count(self.n, hop)) * float(hop)
 
-    def transform(self, mfft: int, window: Window | None = None) -> FramePlan:
-        """Return the transform, with windows of order one unless the criterion is a user function."""
+    def plan(self, mfft: int, window: Window | None = None) -> FramePlan:
+        """Return a plan whose windows have amplitudes of order one, unless the criterion is a user function."""
         _, module = kernels.resolve(self.backend)
         free = isinstance(self.criterion, criteria.UserLoss)
         unit = self.fs**-0.5 if self.scale_to == "psd" and not free else 1.0

@@ -264,7 +264,7 @@ def test_gradients(signals, criterion, scope, comparable, rng):
         plan = replace(query.plan, window=query.plan.window.with_shape(y[1:]))
         query = replace(query, plan=plan)
         found = evaluate_sums(query, add_up([partial_sums(s, [query]) for s in stretches])[0])
-        return found.value, np.concatenate([found.win_length * query.win_length, found.shape])
+        return found.value, np.concatenate([found.gradients.win_length * query.win_length, found.gradients.shape])
 
     _check_gradient(value_and_grad, np.array([np.log(111.1), 5.0]), rng)
 
@@ -276,7 +276,7 @@ def test_gradients_in_frequency(signals, scope, rng):
     def value_and_grad(y):
         query = _question(np.exp(y), "renyi", scope, gradient=True)
         found = evaluate_sums(query, partial_sums(stretch, [query])[0])
-        return found.value, found.win_length * query.win_length
+        return found.value, found.gradients.win_length * query.win_length
 
     _check_gradient(value_and_grad, np.log(np.linspace(60.5, 200.3, 129)), rng)
 

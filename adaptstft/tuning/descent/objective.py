@@ -126,15 +126,15 @@ class Objective:
         if self.evenness is not None:
             weight = self.evenness_weight
             penalty = self.evenness.evaluate(state.window, state.win_length, state.positions, shape=shape)
-            value, d_win_length = value + weight * penalty.value, d_win_length + weight * penalty.win_length
-            d_positions = d_positions + weight * penalty.positions
-            d_shape = d_shape + weight * penalty.shape if shape else d_shape
+            value, d_win_length = value + weight * penalty.value, d_win_length + weight * penalty.gradients.win_length
+            d_positions = d_positions + weight * penalty.gradients.positions
+            d_shape = d_shape + weight * penalty.gradients.shape if shape else d_shape
         d_y = variables.adjoint(y, state, d_win_length, d_positions, loss.weights, d_shape)
         natural = variables.natural_gradient(y, d_win_length, d_positions, d_shape)
         return Evaluation(value, y.copy(), d_y, natural, value - loss.value)
 
     def parts(self) -> list[Objective]:
-        """Return one objective for each criterion none of which may grow; otherwise this one alone."""
+        """For rule ``"min-norm"``, return one objective per criterion; otherwise this one alone."""
         criterion = self.criterion
         if not isinstance(criterion, Combined) or criterion.rule == "weighted":
             return [self]

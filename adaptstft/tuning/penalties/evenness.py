@@ -24,6 +24,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.engine.frames import durations, durations_adjoint
+from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.windows import Window
 
 #: Largest number of cells in the longest window. A cell is at least as long as a hop: the average of the overlap over a
@@ -35,26 +36,6 @@ _TOLERANCE = 0.02
 _LEAST = 0.01
 #: Number of nodes of the integral over a window.
 _NODES = 513
-
-
-@dataclass(frozen=True)
-class Unevenness:
-    """Mean absolute value of the log overlap, and its gradients.
-
-    Attributes
-    ----------
-    value : float
-        The penalty.
-    win_length, positions : ndarray, shape (frames,)
-        Gradients in the window lengths and positions; the durations of the frames follow the positions.
-    shape : ndarray, shape (n_shape,)
-        Gradient in the window's shape parameters; shape (0,) if it was not requested.
-    """
-
-    value: float
-    win_length: Float64Array
-    positions: Float64Array
-    shape: Float64Array
 
 
 @dataclass(frozen=True)
@@ -122,8 +103,11 @@ class Evenness:
 
     def evaluate(
         self, window: Window, win_length: Float64Array, positions: Float64Array, *, shape: bool = False
-    ) -> Unevenness:
-        """Evaluate the penalty and its gradients; the gradient in the window's shape only with `shape`."""
+    ) -> ValueAndGradients:
+        """Evaluate the penalty and its gradients; the gradient in the window's shape only with `shape`.
+
+        The durations of the frames follow the positions.
+        """
         edges, cumulative = self._edges(win_length, positions), _cumulative_energy(window, shape=shape)
         frame, frames = edges.frame, win_length.size
         spans = durations(positions, self.n)
@@ -138,7 +122,7 @@ class Evenness:
         d_spans = np.bincount(frame, gradient * within, minlength=frames) / self.cell
         d_positions += durations_adjoint(positions, self.n, d_spans)
         d_shape = [rate[frame] * gradient @ edges.between(row(edges.u)) for row in cumulative.shape]
-        return Unevenness(value, d_win_length, d_positions, np.array(d_shape))
+        return ValueAndGradients(value, Gradients(d_win_length, d_positions, np.array(d_shape)))
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def noise_depth(request: Request, length: float, framing: Framing) -> float:
 
     For criteria without a theory (user losses, and criteria that sort), the default criterion is used.
     """
-    x, plan = request.x, request.transform(framing.mfft)
+    x, plan = request.x, request.plan(framing.mfft)
     criterion = request.criterion if isinstance(request.criterion, Additive) else Renyi()
     frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
     view = comparable_view(criterion, positions, durations(positions, x.shape[1]), framing.mfft, None)

@@ -32,7 +32,7 @@ class SharedEvaluator:
 
     Attributes
     ----------
-    pieces : Pieces
+    shared : SharedSignals
         The signals.
     """
 
@@ -44,11 +44,11 @@ class SharedEvaluator:
 
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
         """Return the value and its gradient; positions of many signals are not tuned."""
-        (found,) = self.shared.evaluate([_query(measure, state, gradient=True, shape=shape)])
-        d_win_length = np.zeros_like(state.win_length)
-        d_win_length[0] = found.win_length if state.win_length.ndim == 2 else found.win_length[0]
+        (total,) = self.shared.evaluate([_query(measure, state, gradient=True, shape=shape)])
+        d_win_length, by_win_length = np.zeros_like(state.win_length), total.gradients.win_length
+        d_win_length[0] = by_win_length if state.win_length.ndim == 2 else by_win_length[0]
         zero = np.zeros(state.positions.size)
-        return FrameLoss(found.value, Gradients(d_win_length, zero, found.shape), zero)
+        return FrameLoss(total.value, Gradients(d_win_length, zero, total.gradients.shape), zero)
 
     def table(
         self,

@@ -77,7 +77,7 @@ class Query:
 
     Attributes
     ----------
-    plan : Transform
+    plan : FramePlan
         The transform.
     win_length : ndarray, shape (1,) or (f_pts,)
         Window length of all frames, or one for each frequency.
@@ -136,7 +136,7 @@ class Query:
         return comparable_view(self.criterion, np.zeros(1), np.ones(1), self.plan.mfft, None).cell
 
     def view(self, low: int, high: int, n: int) -> FrameView:
-        """Return times and weights of frames ``low <= p < high`` of a signal of `n` samples.
+        """Return positions and weights of frames ``low <= p < high`` of a signal of `n` samples.
 
         Where weights are to be divided by their mean, they are not yet.
         """
@@ -219,7 +219,7 @@ def _partial_sums(stretch: Stretch, query: Query) -> PartialSums:
 
 @dataclass(frozen=True)
 class FrameSums:
-    """Sums over frames of what a criterion adds up, and its slopes in each frame's statistics.
+    """Sums over frames for a criterion, and their derivatives in each frame's statistics.
 
     `sums` has shape (rows,), `gradients` (rows, statistics, frames).
     """
@@ -229,7 +229,7 @@ class FrameSums:
 
 
 def sum_frames(criterion: Additive, totals: Float64Array, counts: Float64Array, view: FrameView) -> FrameSums:
-    """Add up frames' statistics, shape (statistics, frames), or in scope ``"frame"`` what the mean is taken of."""
+    """Add up frames' statistics, shape (statistics, frames), or, in scope ``"frame"``, the terms of the mean."""
     n_stats, n_frames = totals.shape
     if criterion.scope != "frame":
         gradients = np.eye(n_stats)[:, :, np.newaxis] * view.weights
@@ -277,7 +277,7 @@ def _bin_sums(query: Query, x: AnyArray, first: int, view: FrameView) -> Partial
     plan, positions, stats = query.plan, view.positions, query.criterion.statistics
     win_length = np.ascontiguousarray(np.broadcast_to(query.win_length, (positions.size, query.win_length.size)))
     frames = BinFrames(win_length, positions, positions).moved(-first)
-    # combinations of transforms with few lengths pay only where these are kept for the next question
+    # combinations of transforms with few lengths are faster only if the transforms are stored between queries
     spectra = bin_forward(plan, x, frames, gradient=query.gradient, centre=False, shape=query.shape)
     energy = to_host(energies(spectra.S))
     terms = [stats.terms(k, energy) for k in range(len(stats))]

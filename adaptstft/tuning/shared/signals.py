@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,23 +11,15 @@ import numpy as np
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query
 
 
-@dataclass(frozen=True)
-class SumsValue:
-    """Value of a criterion, and its gradient with respect to window lengths and shape parameters."""
-
-    value: float
-    win_length: Float64Array
-    shape: Float64Array
-
-
-def evaluate_sums(query: Query, total: PartialSums) -> SumsValue:
-    """Return value and gradient of a criterion from the sums over all signals."""
+def evaluate_sums(query: Query, total: PartialSums) -> ValueAndGradients:
+    """Return a criterion and its gradients in window lengths and shape, from the sums over all signals."""
     weight = total.frames / total.time if query.comparable and query.criterion.spread else 1.0
     value, gradients = reduce_totals(query.criterion, total.sums, total.count, weight, query.cell)
-    return SumsValue(value, gradients @ total.win_length, gradients @ total.shape)
+    return ValueAndGradients(value, Gradients(gradients @ total.win_length, np.zeros(0), gradients @ total.shape))
 
 
 def reduce_totals(
@@ -90,7 +81,9 @@ class SharedSignals(ABC):
     def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
         """Return the sums over all signals; `report` receives the fraction that is done, if it is known."""
 
-    def evaluate(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[SumsValue]:
+    def evaluate(
+        self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None
+    ) -> list[ValueAndGradients]:
         """Return value and gradient of the criterion of each query, from one pass over the signals."""
         return [evaluate_sums(q, total) for q, total in zip(queries, self.sums(queries, report), strict=True)]
 

@@ -125,7 +125,7 @@ def _best_of_frames(
 ) -> Float64Array:
     request, criterion = layout.problem.request, layout.problem.request.criterion
     assert isinstance(criterion, Additive)
-    plan = request.transform(layout.framing(hop, float(lengths[-1])).mfft)
+    plan = request.plan(layout.framing(hop, float(lengths[-1])).mfft)
     log.nfev += lengths.size
     chosen, _ = best_frame_lengths(plan, request.x, criterion, lengths, positions, silent=float(lengths[0]))
     return chosen

@@ -143,7 +143,7 @@ def _lay_out_plane(layout: Layout, log: Log, first: Run) -> _Plane:
         high = max(high, float(request.start_lengths.max()))
     mfft = problem.rule.tied(high / 2).mfft
     high = min(high, float(mfft))
-    plan = request.transform(mfft)
+    plan = request.plan(mfft)
     survey = _survey(layout, log, first, plan, (min(low, high), high))
     framing = Framing(_hop(problem, first, plan, survey), mfft)
     positions = request.regular_positions(framing.hop)

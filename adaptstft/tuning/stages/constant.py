@@ -182,7 +182,7 @@ def _prepare(
         safe,
     )
     criterion = problem.with_scope(problem.scope, neighbourhoods)
-    return problem.objective(request.transform(framing.mfft), criterion, neighbourhoods), variables
+    return problem.objective(request.plan(framing.mfft), criterion, neighbourhoods), variables
 
 
 def _hop_variable(problem: Problem, positions: Float64Array, hop: float) -> Positions:

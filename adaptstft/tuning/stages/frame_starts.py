@@ -87,7 +87,7 @@ def length_table(layout: Layout, log: Log, hop: float, positions: Float64Array) 
     neighbourhoods = layout.neighbourhoods() if problem.scope == "local" else None
     criterion = cast(Additive, problem.with_scope(problem.scope, neighbourhoods))
     lengths = length_grid(*layout.frame_bounds(hop))
-    plan = request.transform(layout.framing(hop, float(lengths[-1])).mfft)
+    plan = request.plan(layout.framing(hop, float(lengths[-1])).mfft)
     view = FrameView(positions, np.ones(positions.size), 1.0, neighbourhoods)
     uneven = request.evenness and positions.size > 1
     evenness = problem.evenness(hop, float(lengths[-1])) if uneven else None
@@ -153,7 +153,7 @@ def _placed(layout: Layout, log: Log, base: Float64Array, hop: float, positions:
     span = None if request.min_overlap is None else float(positions[-1])
     rules = Placement(request.n, positions.size, hop, problem.hop_range(hop), span, request.overlap)
     criterion = cast(Additive, problem.with_scope("frame"))
-    plan = request.transform(layout.framing(hop, float(max(base.max(), lengths[-1]))).mfft)
+    plan = request.plan(layout.framing(hop, float(max(base.max(), lengths[-1]))).mfft)
     placed = place(plan, request.x, criterion, lengths, rules)
     log.nfev += lengths.size
     return [] if placed is None else [("placed", *placed)]

@@ -118,7 +118,7 @@ def _frame_problem(
         safe = np.clip(np.broadcast_to(np.asarray(high) if base is None else base, positions.shape), *bounds)
     placed = position_variables(problem, positions, framing.hop)
     variables = Variables(lengths, placed, shape_of(problem, tuned=request.tune_shape), safe)
-    objective = problem.objective(request.transform(framing.mfft), criterion, neighbourhoods)
+    objective = problem.objective(request.plan(framing.mfft), criterion, neighbourhoods)
     if isinstance(placed, FreePositions):
         objective = replace(objective, coverage=request.coverage)
     if request.evenness and positions.size > 1 and (mode == "time" or placed.vary):

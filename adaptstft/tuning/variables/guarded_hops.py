@@ -1,4 +1,4 @@
-"""Hops between frames that keep their bounds and the overlap of windows, whatever the optimiser variables are."""
+"""Hops between frames that keep their bounds and the overlap of windows, for all values of the variables."""
 
 from __future__ import annotations
 
