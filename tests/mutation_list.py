@@ -372,7 +372,7 @@ MUTATIONS: list[Mutation] = [
         "shift = 0.5 * (left - right) / curvature",
         "shift = 0.5 * (right - left) / curvature",
         "vertex of the parabola through a minimum of the survey",
-        "tuning/test_tuning_traps.py",
+        "tuning/test_tuning_traps.py::test_minima_come_best_first",
     ),
     Mutation(
         "tuning/result/diagnosis.py",

@@ -155,8 +155,10 @@ def test_every_combination_improves_and_inverts(x, mode, options):
     res = optimize(x[150:450], 1000.0, window_mode=mode, **({**FAST, "win_bounds": (24, 60)} | options))
     assert res.win_length.ndim == 2
     best = min(res.starts, key=lambda start: start["fun"])
-    assert best["fun"] <= best["fun_start"]
-    assert best["fun"] < max(start["fun_start"] for start in res.starts) or np.all(res.win_length == 60)
+    assert best["nit"] > 0
+    # over the whole signal the longest windows, where this descent starts, are almost the best ones
+    at_optimum = mode == "frequency" and options == {"scope": "global"}
+    assert best["fun"] < best["fun_start"] - (1e-7 if at_optimum else 1e-6)
     n = 300
     y = x[150:450]
     assert_allclose(res.sft.istft(res.sft.stft(y), k1=n), y, atol=1e-8)
