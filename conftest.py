@@ -17,7 +17,7 @@ _FRAMEWORKS = {
     "adapters/torch_function": ("torch",),
     "adapters/torch_layer": ("torch",),
 }
-#: Most cases of a test at level `--quick`, and most cases that the default level takes without thinning.
+#: Most cases of a test at level `--quick`, or of a slow one at the default level; most cases without thinning.
 _QUICK_CASES, _UNTHINNED_CASES = 3, 6
 
 collect_ignore = [
@@ -44,10 +44,15 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if not any(item.get_closest_marker(name) for name in left_out):
             tests[item.nodeid.partition("[")[0]].append(item)
-    choose = few if level == "quick" else all_pairs
-    kept = {item.nodeid for name, cases in tests.items() for item in choose(name, cases)}
+    kept = {item.nodeid for name, cases in tests.items() for item in chosen_cases(level, name, cases)}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in kept])
     items[:] = [item for item in items if item.nodeid in kept]
+
+
+def chosen_cases(level, name, cases):
+    """Return the cases of one test that a level runs: a few of slow tests, otherwise all pairs at the default level."""
+    slow = all(case.get_closest_marker("slow") for case in cases)
+    return few(name, cases) if level == "quick" or slow else all_pairs(name, cases)
 
 
 def few(name, cases):

@@ -24,7 +24,8 @@ def test_product(a, b, c, d): ...
 def test_list(a): ...
 
 @pytest.mark.slow
-def test_slow(): ...
+@pytest.mark.parametrize("a", range(5))
+def test_slow(a): ...
 
 @pytest.mark.parametrize("a", [0, pytest.param(1, marks=pytest.mark.full)])
 def test_one_full_case(a): ...
@@ -52,8 +53,8 @@ def collected(tmp_path_factory):
     ("option", "expected"),
     [
         (["--quick"], {"test_product": 3, "test_list": 3, "test_one_full_case": 1}),
-        ([], {"test_product": 9, "test_list": 7, "test_slow": 1, "test_one_full_case": 1}),
-        (["--full"], {"test_product": 18, "test_list": 7, "test_slow": 1, "test_one_full_case": 2}),
+        ([], {"test_product": 9, "test_list": 7, "test_slow": 3, "test_one_full_case": 1}),
+        (["--full"], {"test_product": 18, "test_list": 7, "test_slow": 5, "test_one_full_case": 2}),
     ],
     ids=["quick", "default", "full"],
 )

@@ -13,6 +13,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("window", "length", "hop", "positions"), SETTINGS)
 @pytest.mark.parametrize("mode", ["onesided", "twosided"])
 def test_correct_gradients_pass(window, length, hop, positions, mode):

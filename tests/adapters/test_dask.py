@@ -68,6 +68,7 @@ def test_transforms(x, kind, chunks):
     assert close(S.compute(), sft.stft(x)) and close(P.compute(), sft.spectrogram(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64, complex, np.int16, ">f8"])
 def test_types(x, dtype):
     sft = AdaptiveShortTimeFFT("hann", 100, 25, fs=1.0, fft_mode="centered")
@@ -106,6 +107,7 @@ def test_a_part_of_the_result_reads_a_part_of_the_signal(x):
 CRITERIA = ["renyi", "hoyer", criteria.Shannon(scope="frame"), criteria.Kurtosis(scope="frame")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "criterion"),
     [

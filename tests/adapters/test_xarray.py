@@ -147,6 +147,7 @@ def test_optimize_is_that_of_the_array(x):
     assert_array_equal(adaptive.stft(result, x).values, result.sft.stft(x.values.T))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "dims"),
     [

@@ -68,6 +68,7 @@ def test_a_row_has_the_size_and_time_of_its_file(files):
     assert row["file_size"] is row["file_mtime_ns"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["content", "time"])
 def test_a_file_that_has_changed_is_tuned_again(out, files, change):
     first = adaptstft.optimize_many(files, out=out)

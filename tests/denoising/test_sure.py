@@ -53,6 +53,7 @@ def derivative(fun, step=1e-6):
 CLOSE = {"rtol": 1e-6, "atol": 1e-6}
 
 
+@pytest.mark.slow
 @KINDS
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("mfft", [32, 34], ids=["half-even", "half-odd"])

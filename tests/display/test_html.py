@@ -127,6 +127,7 @@ def test_long_signals_and_corpora_show_their_windows(result, monkeypatch):
     assert picture(result._repr_html_())[0].startswith("A window with its neighbours")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_transform(name):
     sft, description = TRANSFORMS[name]

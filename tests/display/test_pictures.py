@@ -116,6 +116,7 @@ def difference(name, shown):
     return np.abs(shown - stored).max(), np.abs(shown - stored).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure(name):
     with matplotlib.rc_context(matplotlib.rcParamsDefault | {"backend": "agg"}):

@@ -113,6 +113,7 @@ VARIANTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fft_mode", "scale_to", "loss", "odd"),
     [
@@ -159,6 +160,7 @@ def test_vjp(fft_mode, scale_to, framing, window, padding, phase_shift, k_offset
         assert_gradients(gradients_along(path, gradients), path.product(G), f"{name=}", scale=np.abs(G).sum() / 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_components_one_by_one(framing, backend, rng):
     """Each component against its own difference quotient; other tests take random directions."""
@@ -180,6 +182,7 @@ def test_components_one_by_one(framing, backend, rng):
 # --- what is returned ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", FRAMINGS)
 def test_only_requested_gradients_are_returned(framing, backend, rng):
     case = draw_case(("kaiser", 8.6), framing, rng, channels=2)
@@ -369,6 +372,7 @@ def test_bands_add_up_to_two(fft_mode, count):
 # --- the library's own checks -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["hop", "positions"])
 @pytest.mark.parametrize("columns", [1, None], ids=["frequency", "bin"])
 @pytest.mark.parametrize("fft_mode", ["onesided", "twosided"])

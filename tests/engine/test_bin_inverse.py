@@ -90,6 +90,7 @@ def test_round_trips_and_modified_spectra(fft_mode, scale_to, place, kind, mfft,
     assert_array_equal(modified, kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", ["hamming", ("tukey", 0.5), ("gaussian", 6.0), ("kaiser", 8.6)], ids=naive.label)
 def test_windows_and_offsets(window, backend, rng):
     for kind, offset in [("frequency", 0.5), ("bin", -1.3)]:
@@ -110,6 +111,7 @@ def test_channels_and_axes(place, f_axis, t_axis, rng):
     assert_close(np.moveaxis(restored, axis, -1), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fft_mode", ["onesided", "centered"])
 def test_channels_of_different_amplitudes(fft_mode, backend, rng):
     """Each channel has its own relative accuracy, and a silent one stays silent."""
@@ -137,6 +139,7 @@ def test_single_precision(fft_mode, place, backend, rng):
 # --- parts of the signal ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", PLACES)
 def test_parts_are_those_of_the_whole(kind, place, rng):
@@ -228,6 +231,7 @@ def test_there_are_no_dual_windows(rng):
 # --- transforms that are not invertible ---------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_gaps_are_named(kind, backend, rng):
     lengths = np.full((11, 6 if kind == "bin" else 1), 6.0)
@@ -323,6 +327,7 @@ def test_frame_bounds_that_vanish(m, n):
 # --- Griffin-Lim and gradients of the inverse ---------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
@@ -348,6 +353,7 @@ def invertible_case(window, framing, rng, **options):
         case.draw_frames(framing, rng)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framing", ["frequency, hop", "bin, hop", "frequency, positions", "bin, positions"])
 @pytest.mark.parametrize("fft_mode", naive.FFT_MODES)
 def test_istft_vjp(fft_mode, framing, rng):

@@ -85,6 +85,7 @@ def test_windows_and_places(window, place, rng):
             assert_close(transform.remade(backend=backend).stft(x), expected, label=label)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["fractional hop", "half-integer positions", "mixed positions"])
 @pytest.mark.parametrize(("fft_mode", "scale_to"), naive.MODE_SCALINGS)
 def test_modes_phases_offsets_and_padding(fft_mode, scale_to, place, rng):

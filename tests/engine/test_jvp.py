@@ -142,6 +142,7 @@ def test_a_transform_from_positions_has_no_hop(rng):
 # --- which gradients a VJP computes -------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lengths", LENGTHS)
 def test_parts_of_the_gradients_are_those_of_all(lengths, rng):
     p = Problem(rng, "onesided", 32, lengths)

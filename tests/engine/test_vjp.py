@@ -413,6 +413,7 @@ def test_windows_that_jump_keep_the_derivative_in_the_signal(backend, rng):
     assert naive.inner(transform.vjp(x, S, wrt=("x",)).x, x) == pytest.approx(np.sum(np.abs(S) ** 2), rel=1e-13)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fft_mode", ["onesided", "twosided"])
 @pytest.mark.parametrize("mfft", [2, 3])
 def test_two_and_three_point_ffts(fft_mode, mfft, rng):
@@ -431,6 +432,7 @@ def test_two_and_three_point_ffts(fft_mode, mfft, rng):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 5])
 @pytest.mark.parametrize("padding", ["zeros", "edge", "even", "odd"])
 def test_signals_shorter_than_the_window(n, padding, rng):

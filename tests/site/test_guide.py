@@ -58,6 +58,7 @@ def test_failures_are_seen():
 LONG = ("guide/changing_in_time.rst", "guide/clicks_and_tones.rst")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.full if name in LONG else ()) for name in PAGES])
 def test_page(name):
     need(SOURCES[name], ">>> ")

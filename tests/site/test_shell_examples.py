@@ -44,6 +44,7 @@ def test_both_pages_show_commands():
     assert {name.rpartition("-")[0] for name in COMMANDS} == set(PAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command(name, folder, capsys):
     words = shlex.split(re.sub(r"--jobs \S+", "--jobs 1", COMMANDS[name]))[1:]

@@ -195,6 +195,7 @@ def test_channels_axes_and_single_precision():
     assert synchrosqueeze(transform("frame"), single.astype(np.complex64)).inverse().dtype == np.complex64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_silence_stays_where_it_is(kind):
     sft = transform(kind, "hann")

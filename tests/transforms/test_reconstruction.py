@@ -108,6 +108,7 @@ def test_adjoints(fft_mode, scale_to, kind, backend, rng):
         assert naive.inner(G, S) == pytest.approx(naive.inner(back, x), abs=tol)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", ["hamming", "boxcar"])
 @pytest.mark.parametrize("kind", ["frame", "frequency"])
 def test_adjoints_with_decimal_times(window, kind, backend, rng):

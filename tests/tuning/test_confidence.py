@@ -74,6 +74,7 @@ def test_white_noise_is_noted_with_every_criterion(criterion):
     assert not is_noise(adaptstft.optimize(np.cos(0.7 * np.arange(2000)), FS, criterion=criterion, **QUICK, **hop))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "modes",
     [

@@ -121,6 +121,7 @@ def test_weights_are_how_often_a_signal_counts(signals):
     assert not same(twice, alike, 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("criterion", ["hoyer", "renyi"])
 @pytest.mark.parametrize("scope", ["global", "frame"])
 def test_weights_in_comparable_values(signals, criterion, scope):

@@ -34,6 +34,7 @@ def smallest_overlap(res):
     return np.min(overlap / np.minimum(win_length[1:], win_length[:-1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [{}, {"hop": 40}, {"hop": 40.0, "win_length": 200}, {"hop": 33.3, "mfft": 601}])
 @pytest.mark.parametrize("hop_mode", ["fixed", "constant", "time"])
 @pytest.mark.parametrize("window_mode", ["constant", "time"])
@@ -299,6 +300,7 @@ def test_nothing_passed_in_is_changed(chirp_and_click):
     assert x.flags.writeable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [2, 3, 5, 17, 40, pytest.param(100, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     "modes", [("constant", "fixed"), ("time", "fixed"), ("time", "time"), ("constant", "constant")]

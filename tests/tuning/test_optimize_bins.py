@@ -131,6 +131,7 @@ def loss(P):
     return anp.sum(anp.sqrt(P)) / anp.sqrt(anp.sum(P))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

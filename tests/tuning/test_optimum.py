@@ -79,6 +79,7 @@ SEARCHED = {"ecg", "eeg 0", "pacific temperatures", "chirp of 60 Hz/s", "decayin
 SEARCHED |= {"pieces from 2300", "chirps in sequence, 90.0", "noise beside a chirp, 0.5", "beats of 12 Hz", "modulated"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [pytest.param(k, marks=() if k in SEARCHED else pytest.mark.full) for k in [*RECORDED, *_generated()]],
@@ -169,6 +170,7 @@ def _table(criterion, grid=3, frames=6):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scope", ["local", "global", "frame"])
 @pytest.mark.parametrize("kind", [criteria.Renyi, criteria.Shannon, criteria.Kurtosis, criteria.Hoyer])
 def test_switches_find_the_best_of_all_choices(kind, scope):

@@ -22,6 +22,7 @@ def evaluated(win_length, hop, **options):
     return adaptstft.optimize(CHIRP, FS, window_mode="fixed", win_length=win_length, hop=hop, **options).area_fun
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{}, {"criterion": "shannon"}, {"criterion": "hoyer"}, {"hop": 21.3, "mfft": 512}, {"hop": 20}], ids=str
 )

@@ -118,6 +118,7 @@ def test_a_ramp_without_its_trend_is_silence():
         adaptstft.optimize(3 + 0.1 * np.arange(1000), FS, detrend="linear")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bounds", [(50, 60), (2, 10)])
 @pytest.mark.parametrize("modes", [{"hop_mode": "time"}, {"hop_mode": "time", "window_mode": "time"}, {}], ids=str)
 def test_bounds_of_the_hop_are_kept(bounds, modes):
