@@ -39,7 +39,7 @@ _FLAT = 0.4
 _FAINT = 1e-4
 #: A frame with a larger fraction of exact zeros is digital silence; it is left out if this many other frames remain.
 _MOST_ZEROS, _FEWEST_FRAMES = 0.1, 32
-#: Least number of samples for an estimate of the level.
+#: Smallest number of samples for an estimate of the level.
 _FEWEST_ESTIMATED = 128
 #: Noise is not white if the level of a band exceeds that of the whole plane by more than this factor.
 _MOST_EXCESS = 2.0
@@ -56,7 +56,7 @@ class NoiseLevel:
         ``|noise|**2``.
     excess : float
         Level of the second loudest of seven bands of frequencies, relative to `std`. It is near 1 for white noise and
-        larger for coloured noise. Bands with hardly any energy, and bands whose quietest tiles do not look like noise,
+        larger for coloured noise. Bands with very little energy, and bands whose quietest tiles do not look like noise,
         are left out. 1 if the signal is too short for a comparison.
     """
 

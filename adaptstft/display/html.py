@@ -44,7 +44,7 @@ _STYLE = {
 _BUDGET = 1 << 22
 #: Fewest frames of a spectrogram that is drawn.
 _FEWEST = 32
-#: Most samples of a signal, over all channels, whose spectrogram is drawn.
+#: Largest number of samples, over all channels, of a signal whose spectrogram is drawn.
 _MOST_SAMPLES = 1 << 22
 #: Instants at which curves over time are computed.
 _INSTANTS = 400

@@ -182,7 +182,7 @@ def solve(operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | N
         samples.
     """
     check_covered(operator.diagonal[operator.part], operator.low + operator.part.start)
-    peak = float(np.abs(right).max(initial=0.0)) or 1.0  # with it squares neither overflow nor underflow
+    peak = float(np.abs(right).max(initial=0.0)) or 1.0  # after division by it, squares do not overflow or underflow
     x, info, probe_error = _solve_with_probe(operator, right / peak, tol, maxiter)
     if not _succeeded(info, tol):
         raise ValueError(_failure_message(operator, probe_error, info, tol))

@@ -200,7 +200,7 @@ def _summed_scales(plan: FramePlan, theta: Float64Array, n_shape: int, gradient:
 
 
 def _leads_of_scale(plan: FramePlan) -> Float64Array:
-    """Leads of both halves of a frame at an integer position, over whose samples the scale is a sum."""
+    """Leads of both halves of a frame at an integer position; the sum that gives the scale runs over its samples."""
     lead = float(np.ceil(plan.window_offset) - plan.window_offset)
     return np.array([lead, 1.0 - lead if lead > 0 else 0.0])
 

@@ -122,7 +122,7 @@ def test_a_killed_run_leaves_no_two_rows_of_one_name(tmp_path):
 
 
 def test_rows_are_read_only_after_the_file_is_locked(tmp_path, monkeypatch):
-    pytest.importorskip("fcntl")
+    pytest.importorskip("fcntl", reason="files are locked on POSIX systems only")
     pytest.importorskip("pyarrow")
     path = tmp_path / "out.parquet"
     with RowFile(path):
@@ -233,7 +233,7 @@ def test_number_of_recordings(files):
 # Engines
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(os.name != "posix", reason="the test sends POSIX signals")
 def test_a_process_of_an_executor_that_dies_ends_the_run_with_its_rows(out):
     items = {str(k): functools.partial(chirp, 30 + 10 * k) for k in range(6)} | {"2": die}
     message = r"the executor has broken, which ends the run \(A process .*\); 4 rows are in .*, and the same call"
@@ -252,7 +252,7 @@ def test_a_process_of_an_executor_that_dies_ends_the_run_with_its_rows(out):
     assert [row["name"] for row in table.failed] == ["2"] and len(table) == 6
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(os.name != "posix", reason="the test sends POSIX signals")
 def test_tasks_of_a_broken_executor_are_lost():
     found = []
     with ProcessPoolExecutor(1) as executor, pytest.raises(RuntimeError, match="terminated abruptly"):
@@ -277,7 +277,7 @@ def _reciprocal_or_die(number):
     return 1 / number
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(os.name != "posix", reason="the test sends POSIX signals")
 def test_without_a_file_the_error_says_that_nothing_is_kept():
     with ProcessPoolExecutor(1) as executor, pytest.raises(RuntimeError, match=r"without out= no row is kept"):
         adaptstft.optimize_many({"a": die}, FS, executor=executor)

@@ -325,7 +325,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(os.name != "posix", reason="the test sends POSIX signals")
 @pytest.mark.slow
 def test_a_killed_run_can_be_continued(out, tmp_path):
     pytest.importorskip("joblib")
@@ -386,7 +386,7 @@ def test_a_window_that_only_this_process_knows_is_refused(monkeypatch):
         adaptstft.optimize_many([chirp(30)], FS, window="mine", n_jobs=2)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(os.name != "posix", reason="the test sends POSIX signals")
 # distributed leaves sockets to a worker that was killed to the garbage collector
 @pytest.mark.filterwarnings("ignore:Port :UserWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow

@@ -82,7 +82,7 @@ def test_joblib_does_not_take_all_tasks_at_once(joblib):
     assert found | dict(run) == {number: number**2 for number in range(30)}
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(os.name != "posix", reason="the test sends POSIX signals")
 def test_a_process_of_joblib_that_dies_is_one_outcome(joblib):
     found = outcomes(square_or_die, range(8), n_jobs=2)
     lost = found.pop(3)
@@ -97,7 +97,7 @@ def test_a_task_that_cannot_be_sent_is_one_outcome(joblib):
     assert found == {1: int, "a": str, 2.0: float}
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.skipif(os.name != "posix", reason="the test sends POSIX signals")
 def test_an_executor_that_breaks_ends_the_run():
     with ProcessPoolExecutor(1) as executor, pytest.raises(BrokenProcessPool):
         outcomes(square_or_die, [3], executor=executor)

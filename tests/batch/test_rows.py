@@ -164,7 +164,7 @@ def test_a_parquet_file_of_another_kind_stays_as_it_is(tmp_path):
 
 
 def test_two_runs_do_not_write_to_one_file(path):
-    pytest.importorskip("fcntl")
+    pytest.importorskip("fcntl", reason="files are locked on POSIX systems only")
     with (
         RowFile(path) as file,
         pytest.raises(ValueError, match=r"out='.*' is being written by another run"),

@@ -35,7 +35,7 @@ WORKERS: int | None = 1
 
 #: Threads in a CUDA block. The simulator starts one thread of the host for each of them.
 _THREADS = 4 if SIMULATED else 256
-#: Least number of CUDA blocks: Numba warns if a launch has fewer. Blocks without work end at once.
+#: Smallest number of CUDA blocks: Numba warns if a launch has fewer. Blocks without work end at once.
 _LEAST_BLOCKS = 1 if SIMULATED else 128
 #: Most CUDA blocks in each dimension of a grid; kernels loop if there are more rows or columns.
 _MOST_BLOCKS = 2 if SIMULATED else 65535
