@@ -180,9 +180,7 @@ def check_finite(name: str, array: AnyArray) -> None:
 def _first_bad(flat: AnyArray) -> tuple[int, int]:
     """Return the number of entries that are not finite, and the index of the first, or -1."""
     bad, first = 0, -1
-    chunk = (
-        flat.size if is_device_array(flat) else _CHUNK
-    )  # one result to copy from a device
+    chunk = flat.size if is_device_array(flat) else _CHUNK  # one result to copy from a device
     for low in range(0, flat.size, chunk or 1):  # the mask of a long recording would be large
         mask = ~np.isfinite(flat[low : low + chunk])
         if mask.any():
