@@ -33,10 +33,14 @@ class Neighbourhoods:
 
     @classmethod
     def of_signal(cls, x: AnyArray, width: float, first: float = 0.0) -> Neighbourhoods:
-        """Make neighbourhoods for channels ``x``, shape (channels, n), whose first sample has the number `first`."""
+        """Make neighbourhoods for channels ``x``, shape (channels, n), whose first sample has the number `first`.
+
+        They reach equally far over both ends, so that the reversed signal has the mirrored ones.
+        """
         n = x.shape[-1]
         step = width / _PER_WIDTH
-        centres = first + np.arange(int(np.ceil((n - 1) / step)) + 1) * step
+        steps = int(np.ceil((n - 1) / step))
+        centres = first + (n - 1) / 2 + (np.arange(steps + 1) - steps / 2) * step
         unit = max(float(np.abs(x).max(initial=0.0)), np.finfo(float).tiny)  # keeps the squares finite
         power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
         empty = cls(centres, width, np.zeros(0))

@@ -133,6 +133,39 @@ def statistics(
     return values, gradients
 
 
+def sums_of_longer_fft(plan: FramePlan, x: AnyArray, frames: Frames, stats: Statistics, mfft: int) -> Float64Array:
+    r"""Compute the statistics of each frame for an FFT of `mfft` points from the shorter one of a plan.
+
+    :math:`E_q` is a trigonometric polynomial in :math:`q` of degree below the window length :math:`\theta`, so that
+    sums of :math:`E^a` over all :math:`m \ge a\theta` bins of the circle, times the step :math:`1/m`, are exact
+    integrals for integer :math:`a`; other terms are interpolated well from :math:`4\theta` bins. In a one-sided
+    spectrum the bins at zero and at the Nyquist frequency have another gain than the others, and are no part of this:
+    they are taken out before the sums are scaled, and added after.
+
+    Parameters
+    ----------
+    plan : FramePlan
+        The transform; its FFT length must be even if it is shorter than `mfft`.
+    x, frames, stats
+        As in `statistics`.
+    mfft : int
+        Length of the longer FFT.
+
+    Returns
+    -------
+    ndarray, shape (len(stats), frames)
+        The sums.
+    """
+    if plan.mfft == mfft:
+        return statistics(plan, x, frames, stats)[0]
+    values = np.zeros((len(stats), len(frames)))
+    edges = np.zeros((2, len(stats), len(frames)))
+    windowed = WindowedBlocks(plan, frames, x.real.dtype)
+    windowed.run(_ValuesAndEdges(plan, x, stats, values, windowed, edges).work)
+    kept = edges.sum(axis=0) if mfft % 2 == 0 else edges[0]
+    return np.asarray((values - edges.sum(axis=0)) * (mfft / plan.mfft) + kept)
+
+
 @dataclass(frozen=True)
 class _Values:
     """Computes the statistics of a block of frames, and writes them to `values`."""
@@ -151,7 +184,31 @@ class _Values:
         for signal in self.x:
             spectra = windowed_spectra(plan, signal, block, rows, self.blocks)
             plan.kernels.statistics(spectra, *plan.bin_layout(), stats.exponents, stats.logs, sums)
+            self.look_at(spectra, part)
         self.values[:, part] = sums
+
+    def look_at(self, spectra: AnyArray, part: slice) -> None:
+        """Do nothing; `_ValuesAndEdges` takes the bins at zero and at the Nyquist frequency."""
+
+
+@dataclass(frozen=True)
+class _ValuesAndEdges(_Values):
+    """Computes statistics, and those parts of bins at zero and Nyquist that the other bins do not have.
+
+    A bin between them stands for two bins of the circle with ``E = gain * |S|**2``, one of these for one with
+    ``E = |S|**2``: its part is ``phi(|S|**2) - phi(gain * |S|**2) / 2`` for terms ``phi(E)``.
+    """
+
+    edges: Float64Array
+
+    def look_at(self, spectra: AnyArray, part: slice) -> None:
+        """Add the parts of the two bins to `edges`."""
+        gain, mirrored, _ = self.plan.bin_layout()
+        if mirrored:
+            power = np.abs(self.plan.kernels.to_host(spectra[:, [0, -1]])).T.astype(float) ** 2
+            for k in range(len(self.stats)):
+                terms, doubled = (self.stats.terms(k, factor * power)[0] for factor in (1.0, gain))
+                self.edges[:, k, part] += terms - doubled / 2
 
 
 @dataclass(frozen=True)

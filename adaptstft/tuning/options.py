@@ -79,6 +79,23 @@ def check_options(method: Method, options: Any) -> dict[str, Any]:
     return {name: known[name](f"options[{name!r}]", value) for name, value in options.items()}
 
 
+def finds_path(criterion: Criterion, arguments: Any) -> bool:
+    """Return whether the lengths of all frames are searched over a table of sums, by the arguments of `optimize`.
+
+    `arguments` has them as attributes: a namespace, or a checked request.
+    """
+    a = arguments
+    tuned = a.window_mode == "time" and np.ndim(a.win_length) < 2 and a.method == "L-BFGS-B"
+    return tuned and isinstance(criterion, Additive) and (a.win_length is None or a.starts != 1)
+
+
+def descends(criterion: Criterion, arguments: Any) -> bool:
+    """Return whether a descent tunes lengths or positions of frames, where they vary; see `finds_path`."""
+    together = isinstance(criterion, Combined) and criterion.rule != "weighted"
+    more = arguments.hop_mode == "time" or arguments.tune_shape or together
+    return more or not finds_path(criterion, arguments)
+
+
 def check_baseline(
     method: Method, criterion: Criterion, *, window_mode: str, hop_mode: str, smoothness: float, **unused: Any
 ) -> None:

@@ -12,7 +12,7 @@ from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.operator import analyse, energies, sum_statistics
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import Statistics, statistics
+from adaptstft.engine.statistics import Statistics, statistics, sums_of_longer_fft
 
 MFFT = 64
 POSITIONS = np.arange(20) * 12.5
@@ -34,6 +34,23 @@ def test_sums_are_those_of_the_spectrogram(per_bin, backend, rng):
     expected = [(E**a * (np.log(E) if log else 1)).sum(axis=(0, 2)) for a, log in STATS.pairs]
     # sums of 66 terms that cancel by a factor of ten at most
     assert_allclose(sum_statistics(plan, x, frames, STATS), expected, rtol=1e-11)
+
+
+@pytest.mark.parametrize("mfft", [256, 255])
+@pytest.mark.parametrize("mode", ["onesided", "onesided2X", "centered"])
+def test_sums_of_a_longer_fft_follow_from_a_shorter_one(mode, mfft, backend, rng):
+    """Exactly for integer exponents, where the FFT has at least three points a sample of the window."""
+    x = rng.standard_normal((2, 250)) + 3.0  # strong bins at zero
+    if mode == "centered":
+        x = x + 1j * rng.standard_normal((2, 250))
+    long, short = (
+        FramePlan(m, mode, "psd", kernels.resolve(backend)[1], 1, windows.resolve("hann"), 1.0) for m in (mfft, 64)
+    )
+    stats = Statistics.of((1.0, False), (2.0, False), (3.0, False))
+    lengths = rng.uniform(8, 20, POSITIONS.size)
+    expected = statistics(long, x, make_frames(lengths, POSITIONS, mfft=mfft), stats)[0]
+    found = sums_of_longer_fft(short, x, make_frames(lengths, POSITIONS, mfft=64), stats, mfft)
+    assert_allclose(found, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize("window", ["hann", lambda u: np.cos(np.pi * u) ** 2])

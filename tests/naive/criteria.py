@@ -86,14 +86,15 @@ def criterion(name, S, scope="global", *, power=2, g=None, e=None, **parameters)
 
 
 def neighbourhoods(x, centres, width):
-    """(g, e) of the local scope: raised cosines of support `width` at intervals of width/4, from sample 0 on.
+    """(g, e) of the local scope: raised cosines of support `width` at intervals of width/4, symmetric to the middle.
 
     `g` are the weights of the frames, (r_num, p_num); `e` is the share of the signal energy in each neighbourhood,
     (r_num,).
     """
     x = np.reshape(x, (-1, np.shape(x)[-1]))
     n = x.shape[1]
-    middles = np.arange(math.ceil((n - 1) / (width / 4)) + 1) * width / 4
+    steps = math.ceil((n - 1) / (width / 4))
+    middles = (n - 1) / 2 + (np.arange(steps + 1) - steps / 2) * width / 4
 
     def weights(times):
         distance = (np.asarray(times) - middles[:, None]) / width

@@ -9,15 +9,9 @@ import pytest
 from scipy import signal as scipy_signal
 
 import adaptstft
-from adaptstft import criteria, datasets, kernels, windows
-from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.criteria.scopes import FrameView
-from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.penalties.evenness import Evenness
+from adaptstft import criteria, datasets
 from adaptstft.tuning.penalties.variation import tilted_variation
-from adaptstft.tuning.tables.block_switching import BlockSwitches, eased_switches
 from adaptstft.tuning.tables.placement import cheapest_positions
-from adaptstft.tuning.tables.switching import LengthTable
 
 ROOT = Path(__file__).parents[2]
 FS = 1000.0
@@ -156,106 +150,6 @@ def test_white_noise_has_no_best_length():
     assert any("cannot be told from white noise" in note for note in res.notes)
 
 
-def _table(criterion, grid=3, frames=6):
-    x = np.concatenate([np.zeros(40), [5.0], np.zeros(40), np.cos(0.9 * np.arange(120))])[None]
-    plan = FramePlan(128, "onesided", "psd", kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)
-    positions = np.linspace(0, x.shape[1] - 1, frames)
-    hood = Neighbourhoods.of_signal(x, 90.0)
-    return LengthTable(
-        plan,
-        x,
-        criterion,
-        np.geomspace(10, 120, grid),
-        FrameView(positions, np.ones(frames), 1.0, hood),
-    )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("scope", ["local", "global", "frame"])
-@pytest.mark.parametrize("kind", [criteria.Renyi, criteria.Shannon, criteria.Kurtosis, criteria.Hoyer])
-def test_switches_find_the_best_of_all_choices(kind, scope):
-    table = _table(kind(scope=scope))
-    every = np.array(list(itertools.product(range(table.lengths.size), repeat=6)))
-    if scope == "frame":  # frames without energy are not in the mean
-        every = every[np.all(table.totals[0, np.arange(6), every] > 0, axis=1)]
-    best = min(map(table.value, every))
-    chosen, value = table.switched(np.full(6, table.lengths.size - 1))
-    assert value == table.value(chosen)
-    assert value == pytest.approx(best, rel=1e-12)
-
-
-def test_the_table_holds_the_objective():
-    table = _table(criteria.Renyi(scope="local", width=0.09))
-    chosen = np.array([0, 1, 2, 2, 1, 0])
-    x = np.concatenate([np.zeros(40), [5.0], np.zeros(40), np.cos(0.9 * np.arange(120))])
-    sft = adaptstft.AdaptiveShortTimeFFT(
-        "hann", table.lengths[chosen], None, 1000.0, positions=table.view.positions, mfft=128, scale_to="psd"
-    )
-    # single precision
-    assert table.value(chosen) == pytest.approx(sft.value_and_grad(x, table.criterion, wrt=())[0], rel=1e-5)
-    np.testing.assert_array_equal(table.nearest(table.lengths[chosen] * 1.05), chosen)
-
-
-def _crackle_after_tones(criterion, *, evenness=True, silent=0):
-    n, hop, mfft = 1600, 8, 512
-    t = np.arange(n) / FS
-    x = np.where(t < 0.8, np.cos(200 * np.pi * t) + np.cos(216 * np.pi * t), 0.0)
-    x[820::60] = 8.0
-    x[n - silent :] = 0.0
-    plan = FramePlan(mfft, "onesided", "psd", kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1 / FS)
-    positions = np.arange(n // hop) * float(hop)
-    view = FrameView(positions, np.ones(positions.size), 1.0, Neighbourhoods.of_signal(x[None], 800.0))
-    even = Evenness.of_signal(x[None], hop, 512.0) if evenness else None
-    return LengthTable(plan, x[None], criterion, np.geomspace(16, 512, 9), view, 0.1, even, 4.0 if evenness else 0.0)
-
-
-@pytest.mark.parametrize("evenness", [True, False], ids=["even", "uneven"])
-@pytest.mark.parametrize("kind", [criteria.Renyi, criteria.Shannon, criteria.Kurtosis, criteria.Hoyer])
-def test_what_blocks_change_is_what_the_objective_changes_by(kind, evenness):
-    table = _crackle_after_tones(kind(scope="local", width=0.8), evenness=evenness)
-    chosen = np.random.default_rng(3).integers(0, table.lengths.size, table.counts.size)
-    blocks = BlockSwitches(table)
-    start = np.array([0, 1, 90, 100, 193, 199])
-    stop = np.array([8, 2, 154, 101, 200, 200])
-    gains = blocks._gains(blocks._changes(chosen, start, stop), *blocks._current(chosen))
-    before = table.value(chosen)
-    for b, g in itertools.product(range(start.size), range(table.lengths.size)):
-        trial = chosen.copy()
-        trial[start[b] : stop[b]] = g
-        assert gains[g, b] == pytest.approx(table.value(trial) - before, abs=1e-12)
-
-
-def test_blocks_are_switched_where_no_single_frame_gains():
-    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.8))
-    constant = np.full(table.counts.size, table.lengths.size - 1)
-    _, stuck = table.switched(constant)
-    assert stuck == pytest.approx(table.value(constant), abs=0.05)
-    chosen, value = eased_switches(table, constant)
-    assert value == table.value(chosen)
-    assert value < stuck - 0.1
-    assert np.median(table.lengths[chosen][20:80]) > 256
-    assert np.median(table.lengths[chosen][110:190]) < 128
-    # the table itself keeps its penalty
-    assert table.evenness_weight == 4.0
-
-
-@pytest.mark.full
-def test_few_blocks_at_a_time_are_as_good_as_all(monkeypatch):
-    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.8))
-    constant = np.full(table.counts.size, table.lengths.size - 1)
-    monkeypatch.setattr("adaptstft.tuning.tables.block_switching._MOST_ENTRIES", 1)
-    chosen, value = eased_switches(table, constant)
-    assert value == table.value(chosen)
-    assert value < table.value(constant) - 0.1
-
-
-def test_blocks_of_a_silent_stretch_are_no_gain():
-    table = _crackle_after_tones(criteria.Renyi(scope="local", width=0.4), silent=600)
-    chosen, value = eased_switches(table, np.full(table.counts.size, 4))
-    assert np.isfinite(value)
-    assert value == table.value(chosen)
-
-
 def test_a_descent_of_many_lengths_ends_when_the_value_changes_slowly():
     x = np.concatenate([CHIRP[:700], 3 * CHIRP[:700] ** 3])
     x[300::90] += 5.0
@@ -272,17 +166,6 @@ def test_a_descent_of_many_lengths_ends_when_the_value_changes_slowly():
     assert precise.nit > res.nit
     assert precise.fun <= res.fun
     assert precise.fun > res.fun - 5e-3
-
-
-def test_starts_far_above_the_best_are_left_out_unless_asked_for(optimum):
-    x = dict(optimum.signals())["pulses around a pair"][:2000]
-    bounds = {"win_bounds": (16, 512), "options": {"maxiter": 0}, "workers": 1}
-    every = [start["fun_start"] for start in optimum.tune(x, starts=3, **bounds).starts]
-    kept = [start["fun_start"] for start in optimum.tune(x, **bounds).starts]
-    assert max(every) > min(every) + 0.3
-    assert len(kept) < len(every)
-    assert set(kept) <= set(every)
-    assert max(kept) <= min(every) + 0.25
 
 
 def test_gradient_of_the_penalty_on_changes():

@@ -148,14 +148,14 @@ def test_results_cross_processes_and_copies():
         np.testing.assert_array_equal(again.stft(CHIRP), sft.stft(CHIRP))
 
 
-@pytest.mark.parametrize("after", [1, 6])
-def test_stopping_in_any_stage_gives_a_result_in_form(after):
+@pytest.mark.parametrize("stage", ["constant", "varying"])
+def test_stopping_in_any_stage_gives_a_result_in_form(stage):
     stages = []
 
     def stop(intermediate_result):
         stages.append((intermediate_result.stage, intermediate_result.x.size))
         assert np.all(intermediate_result.x > 0)
-        if len(stages) == after:
+        if intermediate_result.stage == stage:
             raise StopIteration
 
     res = adaptstft.optimize(CHIRP, FS, window_mode="time", hop=16, callback=stop)
@@ -164,8 +164,9 @@ def test_stopping_in_any_stage_gives_a_result_in_form(after):
     assert res.status == 99
     assert not res.success
     assert res.message == "stopped by the callback"
-    if after == 6:
+    if stage == "varying":
         assert stages[-1] == ("varying", res.positions.size)
+        assert [one for one, _ in stages].count("varying") == 1
 
 
 def test_frame_kurtosis_is_no_logarithm():
@@ -209,13 +210,6 @@ def test_two_minima_make_two_starts():
     assert len({start["label"].split(",")[0] for start in one.starts}) == 1
 
 
-def test_time_mode_starts_from_the_best_path():
-    x = np.concatenate([np.cos(2 * np.pi * (60 * T + 7 * T**2)), np.cos(2 * np.pi * (60 * T + 70 * T**2))])
-    res = adaptstft.optimize(x, FS, window_mode="time", hop=30, starts=3, options={"maxiter": 0})
-    starts = {start["label"]: start["fun_start"] for start in res.starts}
-    assert starts["smooth path"] < starts["constant"] - 0.1
-
-
 def test_the_gain_is_that_over_the_transform_before():
     res = adaptstft.optimize(CHIRP, FS, win_length=60.0, hop=20, mfft=600, detrend=None)
     before = res.initial.value_and_grad(CHIRP, "renyi", wrt=())[0]
@@ -245,10 +239,10 @@ def test_hints():
     assert any("3000 channels of 2 samples: if time is another axis" in note for note in wrong_axis.notes)
     short = adaptstft.optimize(CHIRP[:10], FS)
     assert any("only one window length is allowed" in note for note in short.notes)
-    click = np.where(T > 1.5, 0, CHIRP) + (T == 2.0)
-    held = adaptstft.optimize(click, FS, window_mode="time", hop=100, evenness=0, smoothness=0)
+    click = np.where(T > 1.5, 0, CHIRP) + 40 * (T == 2.0)
+    held = adaptstft.optimize(click, FS, window_mode="time", hop=100, smoothness=0)
     assert any("a smaller hop allows shorter windows" in note for note in held.notes)
-    cut = adaptstft.optimize(CHIRP, FS, window_mode="time", hop=20, options={"maxiter": 1})
+    cut = adaptstft.optimize(CHIRP, FS, hop_mode="time", hop=20, options={"maxiter": 1})
     assert any("limit of iterations" in note for note in cut.notes)
 
 

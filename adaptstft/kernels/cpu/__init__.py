@@ -20,6 +20,7 @@ from adaptstft.kernels.cpu.frames import (
     window_energy,
 )
 from adaptstft.kernels.cpu.fused import load_frames_and_energy_gradient, window_gradient
+from adaptstft.kernels.cpu.paths import advance_paths
 from adaptstft.kernels.cpu.spectra import (
     bin_cotangent,
     cotangent,

@@ -27,6 +27,7 @@ from adaptstft.kernels.plain.frames import (
     reduce_rows,
     window_energy,
 )
+from adaptstft.kernels.plain.paths import advance_paths
 from adaptstft.kernels.plain.spectra import (
     bin_cotangent,
     cotangent,

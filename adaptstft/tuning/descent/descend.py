@@ -209,12 +209,7 @@ class _Path:
 def _within_ratio(path: _Path, ended: OptimizeResult) -> Evaluation:
     """Return the best point whose frame bounds keep their ratio, for a descent that `ended` beyond it."""
     objective, variables = path.objective, path.variables
-    safe = variables.safe_start()
-    if not objective.keeps_ratio(variables.state(safe)):
-        raise ValueError(
-            f"max_frame_ratio={objective.most_ratio:g} cannot be kept: the frame bounds of the windows to start from "
-            f"have a ratio of {np.exp(objective.excess(variables, safe).exact) * (objective.most_ratio or 0):.4g}"
-        )
+    safe = safe_point(objective, variables)
 
     def excess(y: Float64Array) -> Excess:
         return objective.excess(variables, y)
@@ -226,6 +221,17 @@ def _within_ratio(path: _Path, ended: OptimizeResult) -> Evaluation:
     ended.update(again)
     ended.update(nit=nit + again.nit, nfev=nfev + again.nfev)
     return objective.evaluate(variables, within)
+
+
+def safe_point(objective: Objective, variables: Variables) -> Float64Array:
+    """Return the variables of the lengths to start from, whose frame bounds must keep their ratio."""
+    safe = variables.safe_start()
+    if not objective.keeps_ratio(variables.state(safe)):
+        raise ValueError(
+            f"max_frame_ratio={objective.most_ratio:g} cannot be kept: the frame bounds of the windows to start from "
+            f"have a ratio of {np.exp(objective.excess(variables, safe).exact) * (objective.most_ratio or 0):.4g}"
+        )
+    return safe
 
 
 def _projected(at: Evaluation, variables: Variables) -> float:

@@ -8,12 +8,12 @@ import numpy as np
 
 from adaptstft.common.validation import as_real
 from adaptstft.criteria import Criterion, UserLoss
-from adaptstft.tuning.options import BASELINES
+from adaptstft.tuning.options import BASELINES, descends
 
 #: Default weights in nats for a criterion of local scope, where one window per frame is tuned.
 _SMOOTHNESS, _EVENNESS = 0.1, 4.0
 #: Factor of the weights for criteria that are not logarithms: their values span a fraction of one.
-_RATIO_SHARE = 0.2
+RATIO_SHARE = 0.2
 
 
 def check_penalties(criterion: Criterion, arguments: SimpleNamespace) -> tuple[float, float, float]:
@@ -34,16 +34,20 @@ def check_penalties(criterion: Criterion, arguments: SimpleNamespace) -> tuple[f
             f"{coverage=} is a penalty on holes between windows whose positions are free: it needs hop_mode='time', "
             f"min_overlap=None and one window for each frame, got {hop_mode=}, {min_overlap=}, {window_mode=}"
         )
-    if evenness and (not vary or method in BASELINES):
+    descended = vary and method not in BASELINES and descends(criterion, arguments)
+    if evenness and not descended:
         raise ValueError(
-            f"{evenness=} is a penalty on lengths of frames or positions that a descent tunes: it needs "
-            "window_mode='time', or hop_mode='time' with one window for each frame, "
+            f"{evenness=} is a penalty on positions, or on lengths of frames that a descent tunes: it needs "
+            "hop_mode='time' with one window for each frame, or window_mode='time' with a shape that is tuned, a "
+            "criterion that is no function of sums, method='adam', or a win_length with starts=1; "
             f"got {window_mode=}, {hop_mode=}, {method=}"
         )
     local = criterion.scope in (None, "local") and not isinstance(criterion, UserLoss)
     free = hop_mode == "time" and min_overlap is None  # positions without guarantees: no default penalties
     penalised = vary and local and not free and method not in BASELINES
-    unit = 0.0 if not penalised else 1.0 if criterion.in_nats else _RATIO_SHARE
+    unit = 0.0 if not penalised else 1.0 if criterion.in_nats else RATIO_SHARE
     if smoothness is None:
         smoothness = unit * _SMOOTHNESS if window_mode == "time" else 0.0
-    return float(smoothness), float(unit * _EVENNESS if evenness is None else evenness), float(coverage)
+    if evenness is None:
+        evenness = unit * _EVENNESS if descended else 0.0
+    return float(smoothness), float(evenness), float(coverage)

@@ -22,8 +22,9 @@ def summary_rows(result: OptimizeResult) -> list[tuple[str, str]]:
     scope = f", scope {criterion.scope}" if criterion.scope else ""
     rows.append((criterion.name, f"{result.fun:.6g}{scope}; {_gain(result)}"))
     if result.approximation is not None:
-        rank, difference = result.approximation["rank"], abs(result.approximation["difference"])
-        rows.append(("tuned on", f"windows of {rank} lengths, {difference:.2g} from the exact value"))
+        lengths = result.approximation.get("lengths") or result.approximation["rank"]
+        difference = abs(result.approximation["difference"])
+        rows.append(("tuned on", f"windows of {lengths} lengths, {difference:.2g} from the exact value"))
     rows.append(("flatness", _flatness(result)))
     if result.recommended is not None:
         rows.append(("recommended", _recommendation(result)))

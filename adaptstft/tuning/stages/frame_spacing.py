@@ -16,9 +16,10 @@ from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.tuning.log import Log
+from adaptstft.tuning.options import finds_path
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
-from adaptstft.tuning.stages.frame_starts import length_table, switched_lengths
+from adaptstft.tuning.stages.frame_path import FramePath, find_path
 from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE
 
 #: Ratio of successive widths of neighbourhoods, and of a width to the longest window that is short in it.
@@ -84,23 +85,27 @@ def _quantile(lengths: Float64Array, shares: Float64Array) -> float:
     return float(lengths[order][counts.argmax()]) if counts.any() else np.inf
 
 
-def frame_spacing(layout: Layout, log: Log, base: float, hop: float) -> float:
-    """Return the hop for lengths that vary from frame to frame: the one of the best single length, or a smaller one."""
+def frame_spacing(layout: Layout, log: Log, base: Float64Array, hop: float) -> tuple[float, FramePath | None]:
+    """Return the hop for lengths that vary from frame to frame: that of the best single length, or a smaller one.
+
+    If the best path of lengths has been searched at the hop that is returned, it is returned too.
+    """
     problem, request = layout.problem, layout.problem.request
     if not problem.compares_neighbourhoods or request.hop is not None:
-        return hop
+        return hop, None
     ratio = request.overlap.spacing_ratio
     mfft = layout.framing(hop, layout.typical).mfft
     affordable = len(request.x) * request.n * mfft / 2 / _MOST_BINS
     wanted = max(shortest_useful(layout, log) * ratio, affordable, 1.0)
     finest = problem.finer_hop(hop, min(wanted, hop))
-    if finest > hop / _SCALE:
-        return finest
+    if finest > hop / _SCALE or not finds_path(request.criterion, request):
+        return finest, None
     # the whole signal need not use the short windows that single neighbourhoods prefer
     positions = request.regular_positions(finest)
-    table = length_table(layout, log, finest, positions)
-    win_length = switched_lengths(layout, log, table, np.full(positions.size, base), blocks=True)
+    found = find_path(layout, log, finest, positions, base, request.callback)
+    if found is None or log.stopped:
+        return finest, found
     hood = layout.neighbourhoods()
     share = np.asarray(hood.weights(positions)[0].T @ hood.energy)
-    used = _quantile(win_length, share / share.sum()) * ratio
-    return float(np.clip(round(used), finest, hop))
+    used = float(np.clip(round(_quantile(found.path.win_length, share / share.sum()) * ratio), finest, hop))
+    return used, found if used == finest else None

@@ -11,11 +11,13 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Log, Run
+from adaptstft.tuning.options import descends, finds_path
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of, survey_lengths
+from adaptstft.tuning.stages.frame_path import FramePath, end_penalties, find_path, settle
+from adaptstft.tuning.stages.frame_placement import Start, place_frames
 from adaptstft.tuning.stages.frame_spacing import frame_spacing, neighbourhood_width
-from adaptstft.tuning.stages.frame_starts import end_penalties, frame_starts
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.lengths import FixedLengths, FrameLengths, Lengths, OneLength
@@ -34,20 +36,49 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
     if request.criterion.width is None and problem.compares_neighbourhoods:
         layout = replace(layout, width=neighbourhood_width(layout, log))
     positions, hop = first.outcome.state.positions, first.hop
+    found = None
     if not alone and np.ptp(base) == 0:
-        hop = frame_spacing(layout, log, float(base[0]), hop)
+        hop, found = frame_spacing(layout, log, base[:1], hop)
         positions = request.regular_positions(hop)
         base = np.full(positions.size, base[0])
-    start = ("given" if given else "constant", base)
-    starts = [(*start, positions)] if alone else frame_starts(layout, log, start, hop, positions)
+    start = ("given" if given else "constant", base, positions)
+    if log.stopped:  # in the first stage: return its result in the form of this one
+        run_frames(layout, log, start, layout.framing(hop, float(base.max())), base, ended=STOPPED)
+        return Stage(log.runs[-1], survey)
+    if finds_path(request.criterion, request):
+        found = found or find_path(layout, log, hop, positions, base[:1], request.callback)
+    if found is not None and not descends(request.criterion, request):
+        settle(log, found, *_path_problem(layout, found, start))
+    else:
+        _descend_frames(layout, log, start, hop, found)
+    return Stage(min(log.runs, key=lambda run: run.outcome.value), survey)
+
+
+def _path_problem(layout: Layout, found: FramePath, start: Start) -> tuple[Objective, Variables, Variables]:
+    """Return the objective, the variables at the path, and those at the lengths to start from."""
+    (_, base, positions), mode = start, layout.problem.request.window_mode
+    objective, variables = _frame_problem(layout, found.path.win_length, positions, found.framing, base, mode)
+    low, high = variables.win_bounds
+    return objective, variables, replace(variables, lengths=variables.lengths.starting_at(np.clip(base, low, high)))
+
+
+def _descend_frames(layout: Layout, log: Log, start: Start, hop: float, found: FramePath | None) -> None:
+    """Descend in lengths and positions from the first stage's result, from the path, and from the best placement."""
+    problem, (label, base, positions) = layout.problem, start
+    request = problem.request
+    starts = [start]
+    if not (label == "given" and request.starts == 1):
+        placed = place_frames(layout, log, base, hop, positions)
+        if placed is not None and request.min_overlap is None:  # the grid of positions has the best arrangement
+            starts = [placed]
+        else:
+            path = [] if found is None else [("path", found.path.win_length, positions)]
+            placed_starts = [] if placed is None else [placed]
+            starts = [start, *path, *placed_starts] if label == "given" else [*path, *placed_starts, start]
     starts = starts[: request.starts or 3]
     framing = layout.framing(hop, max(float(win_length.max()) for _, win_length, _ in starts))
-    if log.stopped:  # in the first stage: return its result in the form of this one
-        run_frames(layout, log, ("constant", base, positions), framing, base, ended=STOPPED)
-    else:
-        threads = problem.threads(len(starts))
-        log.each(starts, lambda branch, start: run_frames(layout, branch, start, framing, base), threads)
-    return Stage(min(log.runs, key=lambda run: run.outcome.value), survey)
+    threads = problem.threads(len(starts))
+    log.each(starts, lambda branch, one: run_frames(layout, branch, one, framing, base), threads)
 
 
 def typical_length(
@@ -65,7 +96,7 @@ def typical_length(
 def run_frames(
     layout: Layout,
     log: Log,
-    start: tuple[str, Float64Array, Float64Array],
+    start: Start,
     framing: Framing,
     base: Float64Array | None,
     *,

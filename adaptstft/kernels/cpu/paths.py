@@ -1,0 +1,38 @@
+"""Numba kernel of the dynamic programme for window lengths: cheapest paths through the states of a block of frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adaptstft.kernels.cpu.jit import kernel
+
+
+@kernel
+def advance_paths(cost, places, log, reach, weight, tilt, total, previous):  # type: ignore[no-untyped-def]
+    """Extend the cheapest paths by a block of frames: update `total`, and write `previous`.
+
+    State ``j`` of frame ``b`` is entry ``places[b + 1, j]`` of a grid of lengths with the logarithms `log`, and
+    costs ``cost[b, j]``; ``places[0]`` are those of the frame before the block, whose cheapest paths cost `total`.
+    The places of a frame increase. A move by ``d`` in the log length costs ``weight[b] * abs(d) + tilt[b] * d``;
+    moves by more than ``reach[b]`` entries do not exist. ``previous[b, j]`` is the state that the cheapest path
+    to state ``j`` comes from, or -1. Of equally cheap ones it is the first.
+    """
+    states = total.size
+    extended = np.empty(states)
+    for b in range(cost.shape[0]):
+        first = 0
+        for j in range(states):
+            place = places[b + 1, j]
+            best, choice = np.inf, -1
+            while first < states and places[b, first] < place - reach[b]:
+                first += 1
+            for i in range(first, states):
+                if places[b, i] > place + reach[b]:
+                    break
+                change = log[place] - log[places[b, i]]
+                through = total[i] + weight[b] * abs(change) + tilt[b] * change
+                if through < best:
+                    best, choice = through, i
+            extended[j] = best + cost[b, j]
+            previous[b, j] = choice
+        total[:] = extended

@@ -1,0 +1,145 @@
+"""The best length of every frame by dynamic programming, evaluated by the exact sums at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+from scipy.optimize import OptimizeResult
+
+from adaptstft.common.typing import Float64Array
+from adaptstft.criteria import Additive
+from adaptstft.criteria.scopes import FrameView
+from adaptstft.tuning.descent.descend import STOPPED, Outcome, safe_point, stay
+from adaptstft.tuning.descent.multipliers import bisect_to_limit
+from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.log import Interpolated, Log, Run
+from adaptstft.tuning.penalties.weights import RATIO_SHARE
+from adaptstft.tuning.problem import Layout
+from adaptstft.tuning.tables.frame_sums import FrameSums
+from adaptstft.tuning.tables.framing import Framing
+from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
+from adaptstft.tuning.variables.variables import Variables
+
+#: Penalty on a factor e in length between neighbours at the ends of the signal, in nats times the share of a frame: if
+#: the window nearer to the end is the longer one, and if it is the shorter one.
+_LONGER, _SHORTER = 0.6, 0.3
+_DONE = {"success": True, "status": 0, "message": "CONVERGENCE: THE BEST PATH OF LENGTHS ON THE TABLE"}
+
+
+@dataclass(frozen=True)
+class FramePath:
+    """The best path of lengths at a hop.
+
+    Attributes
+    ----------
+    path : LengthPath
+        Lengths and values on the table.
+    framing : Framing
+        Hop and FFT length.
+    lengths : int
+        Number of lengths in the table.
+    paths : list of float
+        The objective on the table after each path that the search took.
+    """
+
+    path: LengthPath
+    framing: Framing
+    lengths: int
+    paths: list[float]
+
+
+def find_path(
+    layout: Layout,
+    log: Log,
+    hop: float,
+    positions: Float64Array,
+    base: Float64Array,
+    callback: Callable[[OptimizeResult], Any] | None = None,
+) -> FramePath | None:
+    """Search the lengths of all frames, from `base`; None if only one length is allowed."""
+    problem, request = layout.problem, layout.problem.request
+    low, high = layout.frame_bounds(hop)
+    if low >= high:
+        return None
+    neighbourhoods = layout.neighbourhoods() if problem.scope == "local" else None
+    criterion = cast(Additive, problem.with_scope(problem.scope, neighbourhoods))
+    framing = layout.framing(hop, float(base.max()))
+    plan = request.plan(framing.mfft)
+    view = FrameView(positions, np.ones(positions.size), 1.0, neighbourhoods)
+    sums = FrameSums.of(plan, request.x, criterion.statistics, (low, high), positions, log.searching)
+    log.nfev += sums.log_lengths.size
+    penalty = change_penalty(layout, positions)
+    count = float(plan.f_pts * len(request.x))
+    search = PathSearch(sums, criterion, view, count, (low, high), penalty, plan.kernels)
+    values: list[float] = []
+
+    def report(value: float, win_length: Float64Array) -> bool:
+        values.append(value)
+        log.bar.update(0.7, f"path {len(values)}, {criterion.name} {value:.6g}")
+        if callback is not None:
+            try:
+                callback(OptimizeResult(x=win_length, fun=value, stage="varying"))
+            except StopIteration:
+                log.stopped = True
+        return log.stopped
+
+    path = search.solve(np.clip(np.broadcast_to(base, positions.shape), low, high), report)
+    return FramePath(path, framing, sums.log_lengths.size, values)
+
+
+def change_penalty(layout: Layout, positions: Float64Array) -> ChangePenalty:
+    """Return the penalty on changes of the length: smoothness, the ends, and edges that never move backwards."""
+    problem, request = layout.problem, layout.problem.request
+    changes = max(positions.size - 1, 0)
+    weight = np.full(changes, request.smoothness / max(changes, 1))
+    tilt: Float64Array = np.zeros(changes)
+    if problem.scope == "local" and changes:
+        unit = 1.0 if request.criterion.in_nats else RATIO_SHARE
+        ends, tilt = (unit * part for part in end_penalties(positions, request.n, layout.typical))
+        weight = weight + ends
+    free = request.min_overlap is None  # no guarantees are asked for
+    return ChangePenalty(weight, tilt, np.full(changes, np.inf) if free else 2 * np.diff(positions))
+
+
+def end_penalties(positions: Float64Array, n: int, width: float) -> tuple[Float64Array, Float64Array]:
+    """Return the penalty on changes of the log length between frames whose windows reach over an end of the signal.
+
+    A window that reaches over an end contains less of the signal, and a criterion improves without limit by lengthening
+    it. The penalty on a window longer than the next one inwards outweighs this improvement. The penalty on a shorter
+    one, as at a click, only matters where the criterion is indifferent. Returned are the weights of the absolute change
+    and of the change itself, each of shape (frames - 1,).
+    """
+    left, right = positions[:-1] < width / 2, positions[1:] > n - 1 - width / 2
+    size = np.where(left | right, (_LONGER + _SHORTER) / 2, 0.0)
+    change = (_LONGER - _SHORTER) / 2 * (right.astype(float) - left)
+    return size / positions.size, change / positions.size
+
+
+def settle(log: Log, found: FramePath, objective: Objective, variables: Variables, base: Variables) -> Run:
+    """Evaluate a path by the exact sums and record it, or the lengths to start from, `base`, if these are better.
+
+    If the frame bounds exceed their ratio, the lengths go back towards the safe ones until they keep it.
+    """
+    ended = STOPPED if log.stopped else _DONE
+    start, outcome = stay(objective, base, ended), stay(objective, variables, ended)
+    summary = {"lengths": found.lengths, "difference": outcome.value - outcome.penalties - found.path.criterion}
+    if outcome.value > start.value:
+        outcome, variables = start, base
+    if not objective.keeps_ratio(outcome.state):
+        outcome = _within_ratio(objective, variables, outcome, ended)
+    history = [start.value, *(value for value in found.paths if outcome.value <= value < start.value), outcome.value]
+    outcome = replace(outcome, first=start.value, history=history, nit=len(found.paths), nfev=2)
+    comparable = objective.comparable_value(outcome.state)
+    interpolated = Interpolated(summary, objective, comparable, outcome.state)
+    return log.add(
+        Run("path", objective, variables, outcome, found.framing.hop, comparable, interpolated), stopped=False
+    )
+
+
+def _within_ratio(objective: Objective, variables: Variables, outcome: Outcome, ended: dict[str, Any]) -> Outcome:
+    y = bisect_to_limit(lambda y: objective.excess(variables, y), outcome.y, safe_point(objective, variables))
+    lengths = variables.lengths.starting_at(variables.state(y).win_length)
+    return stay(objective, replace(variables, lengths=lengths), ended)

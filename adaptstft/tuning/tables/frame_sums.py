@@ -1,0 +1,160 @@
+r"""Sums over each frame as functions of its window length: a table over a grid of lengths, and cubics between them.
+
+With fixed positions the statistics of a frame are smooth functions of one number, its window length
+:math:`\theta_p`. The signal is transformed once with each length of a geometric grid, and between the lengths of the
+grid a cubic in :math:`\log\theta` with the values and slopes at both ends gives the sums at any length, without a
+transform. Powers are interpolated as logarithms. Sums ``E**a log E`` are interpolated relative to the sum ``E**a``.
+
+A frame with a short window needs no long FFT, see `adaptstft.engine.statistics.sums_of_longer_fft`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import fft as fft_lib
+
+from adaptstft.common.grids import length_grid
+from adaptstft.common.typing import AnyArray, Float64Array, IntArray
+from adaptstft.engine.frames import make_frames
+from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.statistics import Statistics, sums_of_longer_fft
+
+#: Ratio of neighbouring lengths of the grid.
+SUMS_RATIO = 2 ** (1 / 8)
+#: FFT length of the table relative to the window, at least; as long as the result's FFT for longer windows.
+_OVERSAMPLING = 4.0
+#: Change of a logarithm between two lengths of the grid from which on the cubic may not overshoot.
+_STEEP = 1.0
+#: Energy relative to the largest of a frame below which a frame is silent.
+_SILENT = 1e-30
+
+
+@dataclass(frozen=True)
+class FrameSums:
+    """Statistics of every frame as functions of its window length.
+
+    Attributes
+    ----------
+    log_lengths : ndarray, shape (grid,)
+        Logarithms of the lengths of the grid, evenly spaced.
+    values, slopes : ndarray of float32, shape (statistics, frames, grid)
+        Logarithms (or ratios, for statistics with a logarithm) and their changes from one length to the next.
+    references : ndarray of int, shape (statistics,)
+        The statistic that a ratio refers to, or -1 for a logarithm.
+    silent : float
+        Logarithm of the first statistic up to which a frame is silent; all its statistics are then zero.
+    """
+
+    log_lengths: Float64Array
+    values: AnyArray
+    slopes: AnyArray
+    references: IntArray
+    silent: float
+
+    @classmethod
+    def of(
+        cls,
+        plan: FramePlan,
+        x: AnyArray,
+        stats: Statistics,
+        bounds: tuple[float, float],
+        positions: Float64Array,
+        report: Callable[[float], None] = lambda part: None,
+    ) -> FrameSums:
+        """Transform a signal ``x``, shape (channels, n), with every length of a grid between `bounds`."""
+        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
+        lengths = length_grid(*bounds, ratio=SUMS_RATIO)
+        totals = np.empty((len(stats), positions.size, lengths.size))
+        work = np.cumsum(lengths) / lengths.sum()
+        for i, length in enumerate(lengths):
+            needed = 2 * int(fft_lib.next_fast_len(int(np.ceil(_OVERSAMPLING * length / 2)), real=True))
+            at = replace(plan, mfft=min(plan.mfft, needed))
+            frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft)
+            totals[..., i] = sums_of_longer_fft(at, x, frames, stats, plan.mfft)
+            report(float(work[i]))
+        references = _references(stats)
+        largest = totals.max(axis=(1, 2), keepdims=True)
+        floor = largest * _SILENT ** (stats.exponents / stats.exponents[0])[:, None, None]
+        values = np.empty(totals.shape, np.float32)
+        for k, other in enumerate(references):
+            if other < 0:
+                values[k] = np.log(np.maximum(totals[k], np.maximum(floor[k], np.finfo(float).tiny)))
+            else:
+                values[k] = totals[k] / np.maximum(totals[other], np.maximum(floor[other], np.finfo(float).tiny))
+        silent = float(np.log(max(floor[0].item(), np.finfo(float).tiny))) + 1.0
+        return cls(np.log(lengths), values, _slopes(values), references, silent)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return int(self.values.shape[1])
+
+    def at(self, log_lengths: Float64Array, part: slice | None = None) -> Float64Array:
+        """Return the statistics of frames at logarithms of lengths.
+
+        Parameters
+        ----------
+        log_lengths : ndarray, shape (lengths,) or (frames, lengths)
+            Logarithms of lengths, the same for all frames or one row for each.
+        part : slice, optional
+            The frames; by default all.
+
+        Returns
+        -------
+        ndarray, shape (statistics, frames, lengths)
+            The sums.
+        """
+        values, slopes = (array if part is None else array[:, part] for array in (self.values, self.slopes))
+        step = (self.log_lengths[-1] - self.log_lengths[0]) / (self.log_lengths.size - 1)
+        place = (log_lengths - self.log_lengths[0]) / step
+        left = np.clip(place.astype(np.int64), 0, self.log_lengths.size - 2)
+        u = np.clip(place - left, 0.0, 1.0)
+        basis = ((1 + 2 * u) * (1 - u) ** 2, u**2 * (3 - 2 * u), u * (1 - u) ** 2, u**2 * (u - 1))
+        rows = slice(None) if left.ndim == 1 else np.arange(len(left))[:, None]
+        corners = (array[:, rows, left + one] for array in (values, slopes) for one in (0, 1))
+        found = np.asarray(sum(b * corner for b, corner in zip(basis, corners, strict=True)))
+        powers, silent = self.references < 0, found[0] <= self.silent
+        found[powers] = np.exp(found[powers])
+        for k in np.flatnonzero(~powers):
+            found[k] *= found[self.references[k]]
+        found[:, silent] = 0.0
+        return found
+
+
+def _references(stats: Statistics) -> IntArray:
+    """Return for each statistic with a logarithm the power nearest to it, and -1 for powers."""
+    powers = np.flatnonzero(~stats.logs)
+    nearest = np.abs(stats.exponents[:, None] - stats.exponents[powers]).argmin(axis=1)
+    return np.asarray(np.where(stats.logs, powers[nearest], -1))
+
+
+def _slopes(values: AnyArray) -> AnyArray:
+    """Return the slopes of a smooth curve through evenly spaced values, along the last axis.
+
+    They are central differences of fourth order where there are enough neighbours. Next to a steep step, as where a
+    window begins to see a silent signal's first sample, they are limited so that the cubic is monotonic [1]_.
+
+    References
+    ----------
+    .. [1] F. N. Fritsch, R. E. Carlson, "Monotone piecewise cubic interpolation", SIAM J. Numer. Anal. 17(2), 1980.
+    """
+    size = values.shape[-1]
+    steps = np.diff(values, axis=-1)
+    slopes = np.empty_like(values)
+    slopes[..., 1:-1] = (steps[..., 1:] + steps[..., :-1]) / 2
+    if size >= 5:
+        wide = values[..., 4:] - values[..., :-4]
+        slopes[..., 2:-2] = (8 * (values[..., 3:-1] - values[..., 1:-3]) - wide) / 12
+    if size >= 3:
+        slopes[..., 0] = (3 * steps[..., 0] - steps[..., 1]) / 2
+        slopes[..., -1] = (3 * steps[..., -1] - steps[..., -2]) / 2
+    else:
+        slopes[..., 0] = slopes[..., -1] = steps[..., 0]
+    before = np.concatenate([steps[..., :1], steps], axis=-1)
+    after = np.concatenate([steps, steps[..., -1:]], axis=-1)
+    steep = np.maximum(np.abs(before), np.abs(after)) > _STEEP
+    most = 3 * np.minimum(np.abs(before), np.abs(after)) * (before * after > 0)
+    return np.where(steep, np.clip(slopes, -most, most), slopes)

@@ -1,0 +1,302 @@
+r"""The best window length of every frame, by dynamic programming over a table of sums.
+
+A path of lengths :math:`\theta_p` minimises the criterion plus a penalty on changes,
+
+.. math:: J(s(\theta)) + \sum_p w_p\, |\log\theta_{p+1} - \log\theta_p| + c_p (\log\theta_{p+1} - \log\theta_p) ,
+
+where :math:`s_p(\theta_p)` are the sums over frame :math:`p` (`adaptstft.tuning.tables.frame_sums`), under the
+constraint that **window edges never move backwards**: neither :math:`t_p - \theta_p/2` nor :math:`t_p + \theta_p/2`
+decreases with :math:`p`, that is :math:`|\theta_{p+1} - \theta_p| \le 2 (t_{p+1} - t_p)`. Then no window is inside its
+neighbour, and no single frame can skip energy that its neighbours see.
+
+A criterion that is a sum over frames is minimised exactly. Others are linearised in the sums, and the path for the
+linear costs is exact. Steps towards such paths, in the sums and with a line search, are those of Frank and Wolfe [1]_.
+The best of the paths is then improved in a band around it, on a finer grid: a path for the linear costs is taken if
+the value falls; otherwise changes get a price.
+
+References
+----------
+.. [1] M. Frank, P. Wolfe, "An algorithm for quadratic programming", Nav. Res. Logist. Q. 3, 1956.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from adaptstft.common.grids import length_grid
+from adaptstft.common.typing import Float64Array, IntArray
+from adaptstft.criteria import Additive
+from adaptstft.criteria.scopes import FrameView
+from adaptstft.tuning.tables.frame_sums import FrameSums
+
+#: Steps of the fine grid in one hop, and in one step of the coarse grid. A change by two hops, the largest allowed, is
+#: two steps of the coarse grid; one if there are more than `_MOST_ENTRIES` frames times states.
+_FINE, _COARSE = 32, 32
+_MOST_ENTRIES = 1 << 24
+#: Half of the width of the band around a path that is improved, in fine steps.
+_BAND = 40
+#: Number of states times frames whose costs are computed at once.
+_BLOCK = 1 << 20
+#: Number of frames up to which the search also starts from constant lengths.
+_FEW = 100
+#: Most paths for linear costs, and the relative gain below which the search ends.
+_MOST_PATHS, _LEAST_GAIN = 50, 1e-7
+#: Steps of the line search.
+_STEPS = np.append(np.geomspace(1 / 64, 1, 13), 0.0)
+
+
+#: ``report(value, win_length)`` after every path returns whether to stop.
+Report = Callable[[float, Float64Array], bool]
+
+
+@dataclass(frozen=True)
+class ChangePenalty:
+    """Penalty on changes of the log length between neighbouring frames, and the limit of changes.
+
+    Attributes
+    ----------
+    weight, tilt : ndarray, shape (frames - 1,)
+        Weights of the absolute change and of the change.
+    most : ndarray, shape (frames - 1,)
+        Largest change of the length in samples; infinite without a limit.
+    """
+
+    weight: Float64Array
+    tilt: Float64Array
+    most: Float64Array
+
+    def value(self, log: Float64Array) -> float:
+        """Return the penalty on a path of log lengths."""
+        change = np.diff(log)
+        return float(self.weight @ np.abs(change) + self.tilt @ change)
+
+
+@dataclass(frozen=True)
+class LengthPath:
+    """A path of window lengths, and its value on the table.
+
+    Attributes
+    ----------
+    win_length : ndarray, shape (frames,)
+        Window length of each frame in samples.
+    value, criterion : float
+        The objective, and its part that is the criterion.
+    """
+
+    win_length: Float64Array
+    value: float
+    criterion: float
+
+
+@dataclass(frozen=True)
+class _Point:
+    """A path as entries of the fine grid, its sums and its value."""
+
+    places: IntArray
+    sums: Float64Array
+    value: float
+
+
+class PathSearch:
+    """Search for the best path of lengths.
+
+    Parameters
+    ----------
+    sums : FrameSums
+        The table.
+    criterion : Additive
+        The criterion to minimise.
+    view : FrameView
+        Positions and weights of the frames.
+    count : float
+        Number of bins of a frame.
+    bounds : (float, float)
+        Range of the lengths in samples.
+    penalty : ChangePenalty
+        Penalty on changes.
+    kernels : module
+        The backend, for the dynamic programme.
+    """
+
+    def __init__(
+        self,
+        sums: FrameSums,
+        criterion: Additive,
+        view: FrameView,
+        count: float,
+        bounds: tuple[float, float],
+        penalty: ChangePenalty,
+        kernels: ModuleType,
+    ) -> None:
+        self.sums, self.criterion, self.view, self.penalty, self.kernels = sums, criterion, view, penalty, kernels
+        self.counts = np.full(sums.frames, count)
+        hop = float(np.median(np.diff(view.positions))) if sums.frames > 1 else 1.0
+        steps = max(1, int(np.ceil((bounds[1] - bounds[0]) / hop * _FINE)))
+        #: Lengths of the fine grid, from the lower to the upper bound.
+        self.lengths = np.linspace(*bounds, steps + 1)
+        self.log = np.log(self.lengths)
+        step = (bounds[1] - bounds[0]) / steps
+        self.reach = np.minimum(penalty.most / step + 1e-6, steps).astype(np.int64)
+        every = _COARSE if steps / _COARSE * sums.frames <= _MOST_ENTRIES else 2 * _COARSE
+        #: Entries of the coarse grid.
+        self.coarse = np.unique(np.append(np.arange(0, steps + 1, every), steps))
+
+    def solve(self, start: Float64Array, report: Report) -> LengthPath:
+        """Return the best path found; the search ends early if ``report(value, win_length)`` returns True."""
+        best, stopped = self._frank_wolfe(self._start(start), report)
+        if self.sums.frames <= _FEW:  # the share of one frame in the sums is too large for linear costs
+            for length in length_grid(self.lengths[0], self.lengths[-1]):
+                if not stopped:
+                    found, stopped = self._frank_wolfe(self._start(np.full(start.size, length)), report)
+                    best = min(best, found, key=lambda point: point.value)
+        best = best if stopped else self._improve(best, report)
+        penalty = self.penalty.value(self.log[best.places])
+        return LengthPath(self.lengths[best.places], best.value, best.value - penalty)
+
+    def _start(self, win_length: Float64Array) -> _Point:
+        middle = (self.log[self.coarse][1:] + self.log[self.coarse][:-1]) / 2
+        return self._point(np.searchsorted(middle, np.log(win_length)), self.coarse)
+
+    def _point(self, states: IntArray, places: IntArray) -> _Point:
+        """Evaluate a path, given as states with places that are the same in all frames or one row for each."""
+        chosen = places[states] if places.ndim == 1 else places[np.arange(states.size), states]
+        sums = self.sums.at(self.log[chosen][:, None])[..., 0]
+        return _Point(chosen, sums, self._criterion(sums) + self.penalty.value(self.log[chosen]))
+
+    def _criterion(self, sums: Float64Array) -> float:
+        return self.criterion.reduce(sums, self.counts, self.view).value
+
+    def _frank_wolfe(self, start: _Point, report: Report) -> tuple[_Point, bool]:
+        """Return the best path that linear costs lead to, from sums that approach their optimum, and if to stop."""
+        best, sums, penalty = start, start.sums, self.penalty.value(self.log[start.places])
+        for _ in range(_MOST_PATHS):
+            linear = self._linear(sums)
+            new = self._point(self._cheapest(linear, self.coarse), self.coarse)
+            best = min(best, new, key=lambda point: point.value)
+            if report(best.value, self.lengths[best.places]):
+                return best, True
+            new_penalty = self.penalty.value(self.log[new.places])
+            if self.criterion.scope == "frame":  # the costs are exact but for their common factor
+                if np.array_equal(new.places, start.places):
+                    break
+                start, sums = new, new.sums
+                continue
+            gap = float(np.sum(linear.gradient * (sums - new.sums))) + penalty - new_penalty
+            values = [
+                self._criterion(sums + s * (new.sums - sums)) + penalty + s * (new_penalty - penalty) for s in _STEPS
+            ]
+            step = _STEPS[int(np.argmin(values))]
+            if step == 0 or gap <= _LEAST_GAIN * max(abs(best.value), 1.0):
+                break
+            sums, penalty = sums + step * (new.sums - sums), penalty + step * (new_penalty - penalty)
+        return best, False
+
+    def _improve(self, best: _Point, report: Report) -> _Point:
+        """Improve a path within a band around it, as long as its value falls."""
+        offsets = np.arange(-_BAND, _BAND + 1)
+        price = 0.0
+        for _ in range(_MOST_PATHS):
+            places = np.clip(best.places[:, None] + offsets, 0, self.lengths.size - 1)
+            extra = price * np.abs(self.log[places] - self.log[best.places][:, None])
+            extra[best.places[:, None] + offsets != places] = np.inf
+            linear = self._linear(best.sums)
+            new = self._point(self._cheapest(linear, places, extra), places)
+            gain = best.value - new.value
+            if gain > 0:
+                best, price = new, price / 2
+                if report(best.value, self.lengths[best.places]):
+                    break
+            if np.array_equal(new.places, best.places) and gain <= 0:
+                break
+            if 0 < gain <= _LEAST_GAIN * max(abs(best.value), 1.0):
+                break
+            if gain <= 0:
+                price = max(4 * price, _LEAST_GAIN * max(abs(best.value), 1.0))
+        return best
+
+    def _linear(self, sums: Float64Array) -> _LinearCosts:
+        """Return the costs that are linear in the sums at a point, or exact ones in scope ``"frame"``."""
+        if self.criterion.scope != "frame":
+            return _LinearCosts(self.criterion.reduce(sums, self.counts, self.view).totals)
+        weights = self.view.weights / self.view.weights.sum()
+        sounding = sums[0] > 0
+        if not sounding.any():
+            return _LinearCosts(np.zeros_like(sums), self.criterion, weights, self.counts)
+        terms = self.criterion.frame_terms(sums[:, sounding], self.counts[sounding])
+        mean = float(terms @ weights[sounding] / weights[sounding].sum())
+        factor = abs(self.criterion.of_mean(abs(mean) if mean else 1.0)[1])
+        return _LinearCosts(np.zeros_like(sums), self.criterion, factor * weights, self.counts)
+
+    def _cheapest(self, linear: _LinearCosts, places: IntArray, extra: Float64Array | None = None) -> IntArray:
+        """Return the states of the cheapest path; `places` has one row, or one for each frame."""
+        frames, states = self.sums.frames, places.shape[-1]
+        if extra is None and frames > 1 and self._free():
+            return self._each_best(linear, places)
+        total = np.zeros(states)
+        previous = np.empty((frames, states), np.int16)
+        size = max(1, _BLOCK // states)
+        for first in range(0, frames, size):
+            part = slice(first, min(first + size, frames))
+            rows = places if places.ndim == 1 else places[part]
+            cost = linear.costs(self.sums.at(self.log[rows], part), part)
+            if extra is not None:
+                cost = cost + extra[part]
+            begin = part.start
+            if begin == 0:
+                total[:], cost, begin = cost[0], cost[1:], 1
+                previous[0] = -1
+            moves = slice(begin - 1, part.stop - 1)
+            near = np.broadcast_to(places, (frames, states))[begin - 1 : part.stop]
+            self.kernels.advance_paths(
+                np.ascontiguousarray(cost),
+                np.ascontiguousarray(near, np.int64),
+                self.log,
+                self.reach[moves],
+                self.penalty.weight[moves],
+                self.penalty.tilt[moves],
+                total,
+                previous[begin : part.stop],
+            )
+        path = np.empty(frames, np.int64)
+        path[-1] = total.argmin()
+        for p in range(frames - 1, 0, -1):
+            path[p - 1] = previous[p, path[p]]
+        return path
+
+    def _free(self) -> bool:
+        """Whether every frame can have any length, whatever its neighbours have."""
+        penalised = np.any(self.penalty.weight) or np.any(self.penalty.tilt)
+        return bool(np.all(self.reach >= self.lengths.size - 1) and not penalised)
+
+    def _each_best(self, linear: _LinearCosts, places: IntArray) -> IntArray:
+        """Return the best state of each frame on its own."""
+        size = max(1, _BLOCK // places.shape[-1])
+        parts = [slice(p, min(p + size, self.sums.frames)) for p in range(0, self.sums.frames, size)]
+        rows = [self.log[places] if places.ndim == 1 else self.log[places[part]] for part in parts]
+        costs = (linear.costs(self.sums.at(row, part), part) for row, part in zip(rows, parts, strict=True))
+        return np.concatenate([cost.argmin(axis=1) for cost in costs])
+
+
+@dataclass(frozen=True)
+class _LinearCosts:
+    """Costs of every frame and length: linear in the sums, or with `criterion` its terms in scope ``"frame"``."""
+
+    gradient: Float64Array
+    criterion: Additive | None = None
+    weights: Float64Array | None = None
+    counts: Float64Array | None = None
+
+    def costs(self, sums: Float64Array, part: slice) -> Float64Array:
+        """Return the costs of frames, shape (frames, lengths), from their sums at these lengths."""
+        if self.criterion is None or self.weights is None or self.counts is None:
+            return np.asarray(np.einsum("kp,kpj->pj", self.gradient[:, part], sums))
+        flat = sums.reshape(len(sums), -1)
+        counts = np.broadcast_to(self.counts[part, None], sums.shape[1:]).ravel()
+        terms = np.zeros(flat.shape[1])
+        sounding = flat[0] > 0
+        terms[sounding] = self.criterion.frame_terms(flat[:, sounding], counts[sounding])
+        return np.asarray(terms.reshape(sums.shape[1:]) * self.weights[part, None])

@@ -1,0 +1,224 @@
+"""Lengths of frames over a table of sums: the table against exact sums, and the path against all paths."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import adaptstft
+from adaptstft import criteria, datasets, kernels, windows
+from adaptstft.criteria.neighbourhoods import Neighbourhoods
+from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.frames import make_frames
+from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.statistics import statistics
+from adaptstft.kernels import cpu, plain
+from adaptstft.tuning.tables.frame_sums import FrameSums
+from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
+
+FS = 1000.0
+
+
+def plan_of(mfft, window="hann", mode="onesided"):
+    module = kernels.resolve("numba")[1]
+    return FramePlan(mfft, mode, "psd", module, 1, windows.resolve(window), 1 / FS, amplitude=FS**0.5)
+
+
+def speech(dtype):
+    """A voice-like signal: a gliding pulse train through two resonances, with pauses, in noise."""
+    rng = np.random.default_rng(0)
+    t = np.arange(3000) / FS
+    pulses = np.diff(np.floor(np.cumsum(20 + 8 * np.sin(2 * np.pi * t)) / FS), prepend=0.0)
+    x = np.convolve(pulses, np.exp(-np.arange(80) / 20) * np.cos(0.9 * np.arange(80)))[: t.size]
+    x = x * (np.sin(2 * np.pi * 1.1 * t) > -0.5) + 0.01 * rng.standard_normal(t.size)
+    return (x * np.exp(0.2j * np.arange(t.size)) if np.dtype(dtype).kind == "c" else x).astype(dtype)[None]
+
+
+# ---------------------------------------------------------------- the table
+
+
+@pytest.mark.parametrize("bounds", [(4.0, 16.0), (16.0, 128.0), (100.0, 512.0)], ids=str)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
+@pytest.mark.parametrize("window", ["hann", ("gaussian", 6.0), ("kaiser", 8.6)], ids=str)
+@pytest.mark.parametrize(
+    "criterion", [criteria.Renyi(), criteria.Shannon(), criteria.Shannon(power=1), criteria.Renyi(alpha=0.5)], ids=str
+)
+def test_the_table_is_near_the_exact_sums(criterion, window, dtype, bounds):
+    """Within the bounds that the theory page states."""
+    x, stats = speech(dtype), criterion.statistics
+    plan = plan_of(512, window, "centered" if x.dtype.kind == "c" else "onesided")
+    positions = np.arange(60) * 50.0
+    table = FrameSums.of(plan, x, stats, bounds, positions)
+    win_length = np.exp(np.random.default_rng(1).uniform(*np.log(bounds), positions.size))
+    frames = make_frames(win_length, positions, mfft=plan.mfft)
+    exact = statistics(plan, x.astype(x.dtype if x.dtype.kind == "c" else float), frames, stats)[0]
+    found = table.at(np.log(win_length)[:, None])[..., 0]
+    scale = np.abs(exact)
+    scale[stats.logs] = np.maximum(np.abs(exact[stats.logs]), exact[0])
+    error = np.abs(found - exact) / scale
+    if bounds[0] >= 16:
+        assert error.max() < 0.06
+        assert np.sqrt(np.mean(error**2)) < 0.006
+    else:  # windows of a few samples see single samples come and go
+        assert np.sqrt(np.mean(error**2)) < 0.02
+
+
+def test_silent_frames_do_not_make_the_cubic_overshoot():
+    x = np.zeros((1, 2000))
+    x[0, 1000] = 1.0
+    positions = np.arange(0, 2000, 40.0)
+    table = FrameSums.of(plan_of(512), x, criteria.Renyi().statistics, (16, 512), positions)
+    lengths = np.geomspace(16, 512, 400)
+    found = table.at(np.log(lengths))
+    assert np.all(np.isfinite(found)) and np.all(found >= 0)
+    nodes = np.exp(table.values)
+    assert np.all(found.max(axis=2) <= nodes.max(axis=2) * 1.01)
+
+
+# ---------------------------------------------------------------- the dynamic programme
+
+
+def cheapest_of_all(cost, places, log, reach, weight, tilt):
+    frames, states = cost.shape
+
+    def total(path):
+        value = sum(cost[p, j] for p, j in enumerate(path))
+        for p in range(1, frames):
+            now, before = places[p, path[p]], places[p - 1, path[p - 1]]
+            if abs(now - before) > reach[p - 1]:
+                return np.inf
+            change = log[now] - log[before]
+            value += weight[p - 1] * abs(change) + tilt[p - 1] * change
+        return value
+
+    return min(map(total, itertools.product(range(states), repeat=frames)))
+
+
+@pytest.mark.parametrize("module", [cpu, plain], ids=["numba", "numpy"])
+@pytest.mark.parametrize("seed", range(8))
+def test_advance_paths_finds_the_cheapest_path(seed, module):
+    rng = np.random.default_rng(seed)
+    frames, states = 5, 4
+    log = np.log(np.arange(3.0, 23.0))
+    places = np.sort(rng.choice(20, (frames, states)), axis=1)
+    cost, reach = rng.standard_normal((frames, states)), rng.integers(2, 12, frames - 1)
+    weight, tilt = rng.uniform(0, 1, frames - 1), rng.uniform(-0.5, 0.5, frames - 1)
+    total, previous = cost[0].copy(), np.empty((frames - 1, states), np.int16)
+    module.advance_paths(cost[1:].copy(), places, log, reach, weight, tilt, total, previous)
+    expected = cheapest_of_all(cost, places, log, reach, weight, tilt)
+    if np.isinf(expected):
+        assert np.isinf(total.min())
+    else:
+        assert total.min() == pytest.approx(expected, rel=1e-12)
+        assert np.all(previous[-1, total.argmin()] >= 0)
+
+
+# ---------------------------------------------------------------- the path
+
+
+def search(criterion, *, most=np.inf, smoothness=0.0, frames=5, coarse=None):
+    x = np.concatenate([np.zeros(40), [5.0], np.zeros(40), np.cos(0.9 * np.arange(120))])[None]
+    plan = plan_of(128)
+    positions = np.linspace(0, x.shape[1] - 1, frames)
+    hood = Neighbourhoods.of_signal(x, 90.0)
+    view = FrameView(positions, np.ones(frames), 1.0, hood)
+    sums = FrameSums.of(plan, x, criterion.statistics, (10, 120), positions)
+    changes = np.ones(frames - 1)
+    penalty = ChangePenalty(smoothness * changes, 0 * changes, most * changes)
+    found = PathSearch(sums, criterion, view, float(plan.f_pts), (10, 120), penalty, plan.kernels)
+    if coarse is not None:
+        found.coarse = np.linspace(0, found.lengths.size - 1, coarse).astype(int)
+    return found
+
+
+def value(one, places):
+    sums = one.sums.at(one.log[places][:, None])[..., 0]
+    return one.criterion.reduce(sums, one.counts, one.view).value + one.penalty.value(one.log[places])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("smoothness", [0.0, 0.05])
+@pytest.mark.parametrize("most", [70.0, np.inf])
+@pytest.mark.parametrize("scope", ["local", "global", "frame"])
+@pytest.mark.parametrize("kind", [criteria.Renyi, criteria.Shannon, criteria.Kurtosis, criteria.Hoyer])
+def test_the_path_is_as_good_as_the_best_of_all_coarse_paths(kind, scope, most, smoothness):
+    one = search(kind(scope=scope), most=most, smoothness=smoothness, coarse=6)
+    paths = np.array(list(itertools.product(one.coarse, repeat=5)))
+    steps = np.abs(np.diff(one.lengths[paths], axis=1))
+    paths = paths[np.all(steps <= most + 1e-9, axis=1)]
+    if scope == "frame":  # frames without energy are not in the mean
+        sounding = [np.all(one.sums.at(one.log[path][:, None])[0, :, 0] > 1e-200) for path in paths]
+        paths = paths[np.array(sounding)]
+    best = min(value(one, path) for path in paths)
+    found = one.solve(np.full(5, 120.0), lambda *_: False)
+    unit = 0.02 if one.criterion.in_nats else 0.02 * abs(best)
+    assert found.value <= best + unit
+    assert np.all(np.abs(np.diff(found.win_length)) <= most + 1e-6)
+    assert found.value == pytest.approx(value(one, np.searchsorted(one.lengths, found.win_length - 1e-9)), rel=1e-9)
+
+
+def test_blocks_of_frames_change_nothing(monkeypatch):
+    one = search(criteria.Renyi(scope="local"), most=40.0, smoothness=0.02, frames=12)
+    expected = one.solve(np.full(12, 60.0), lambda *_: False)
+    monkeypatch.setattr("adaptstft.tuning.tables.length_path._BLOCK", 100)
+    again = one.solve(np.full(12, 60.0), lambda *_: False)
+    np.testing.assert_array_equal(again.win_length, expected.win_length)
+    plainly = search(criteria.Renyi(scope="local"), most=40.0, smoothness=0.02, frames=12)
+    plainly.kernels = plain
+    np.testing.assert_allclose(plainly.solve(np.full(12, 60.0), lambda *_: False).value, expected.value, rtol=1e-12)
+
+
+def test_the_search_stops_when_it_is_told_to():
+    one = search(criteria.Renyi(scope="local"), most=40.0)
+    values = []
+    found = one.solve(np.full(5, 60.0), lambda value, lengths: values.append((value, lengths.size)) or True)
+    assert len(values) == 1 and values[0] == (found.value, 5)
+
+
+# ---------------------------------------------------------------- the result
+
+
+@pytest.fixture(scope="module")
+def tuned():
+    x = datasets.close_tones_and_clicks().x[1000:3001]
+    settings = {"window_mode": "time", "hop": 8, "win_bounds": (16, 600), "detrend": None}
+    return x, settings, adaptstft.optimize(x, FS, **settings)
+
+
+def test_the_value_is_the_exact_one_and_the_difference_is_reported(tuned):
+    x, settings, res = tuned
+    fixed = {**settings, "window_mode": "fixed", "criterion": res.criterion, "mfft": res.sft.mfft}
+    again = adaptstft.optimize(x, FS, win_length=res.win_length, **fixed)
+    assert res.fun - res.prices == pytest.approx(again.fun, rel=1e-9)
+    assert 0 < abs(res.approximation["difference"]) < 0.02
+    assert res.approximation["lengths"] > 20
+    assert "windows of" in res.summary()
+    assert np.all(np.diff(res.history) <= 0)
+
+
+@pytest.mark.parametrize("criterion", ["renyi", criteria.Shannon(power=1)], ids=str)
+def test_time_reversal_mirrors_the_lengths(criterion):
+    t = np.arange(1001) / FS
+    x = np.concatenate([np.cos(2 * np.pi * (50 * t + 8 * t**2)), np.cos(2 * np.pi * (90 * t + 150 * t**2))[1:]])
+    settings = {"window_mode": "time", "hop": 8, "win_bounds": (32, 600), "criterion": criterion, "detrend": None}
+    res, back = adaptstft.optimize(x, FS, **settings), adaptstft.optimize(x[::-1], FS, **settings)
+    assert res.win_length.max() > 2 * res.win_length.min()
+    np.testing.assert_allclose(back.win_length[::-1], res.win_length, rtol=0.01)
+
+
+def test_a_ratio_of_the_frame_bounds_is_kept(tuned):
+    x, settings, res = tuned
+    low, high = res.sft.frame_bounds(x.size)
+    limit = 0.8 * high / low
+    within = adaptstft.optimize(x, FS, max_frame_ratio=limit, **settings)
+    low, high = within.sft.frame_bounds(x.size)
+    assert high / low <= limit * (1 + 1e-9)
+    assert within.fun >= res.fun
+
+
+def test_paths_from_lengths_that_are_better_are_not_taken(tuned, monkeypatch):
+    x, settings, res = tuned
+    wrong = LengthPath(np.where(np.arange(res.win_length.size) % 2, 16.0, 30.0), 0.0, 0.0)
+    monkeypatch.setattr(PathSearch, "solve", lambda *_: wrong)
+    kept = adaptstft.optimize(x, FS, **settings)
+    assert np.ptp(kept.win_length) == 0
