@@ -43,11 +43,16 @@ class Neighbourhoods:
         centres = first + (n - 1) / 2 + (np.arange(steps + 1) - steps / 2) * step
         unit = max(float(np.abs(x).max(initial=0.0)), np.finfo(float).tiny)  # keeps the squares finite
         power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
-        empty = cls(centres, width, np.zeros(0))
-        energy = np.zeros(centres.size)
-        for low in range(0, n, 1 << 16):  # in parts, because the matrix has an entry for every sample
-            part = power[low : low + (1 << 16)]
-            energy += empty.weights(first + low + np.arange(part.size, dtype=float))[0] @ part
+        # a neighbourhood is the four cells between centres around its own, and cos(a)**2 = (1 + cos(2 a)) / 2
+        number = first + np.arange(n) - centres[0]
+        cell = np.minimum((number / step).astype(np.int64), steps) + _PER_WIDTH // 2
+        phase = 2 * np.pi / width * number
+        parts = [
+            np.convolve(np.bincount(cell, power * factor, steps + _PER_WIDTH), np.ones(_PER_WIDTH), "valid")
+            for factor in (1.0, np.cos(phase), np.sin(phase))
+        ]
+        own = 2 * np.pi / _PER_WIDTH * np.arange(steps + 1)
+        energy = np.maximum(parts[0] + np.cos(own) * parts[1] + np.sin(own) * parts[2], 0.0) / 2
         return cls(centres, width, energy / max(energy.sum(), np.finfo(float).tiny))
 
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
@@ -57,12 +62,15 @@ class Neighbourhoods:
         index = first + np.arange(_PER_WIDTH + 1)[:, None]
         distance = (positions - self.centres[0] - index * step) / self.width
         inside = (index >= 0) & (index < self.centres.size) & (np.abs(distance) < 0.5)
-        column = np.broadcast_to(np.arange(positions.size), index.shape)[inside]
-        value = np.cos(np.pi * distance[inside]) ** 2
-        gradient = -np.pi / self.width * np.sin(2 * np.pi * distance[inside])
-        shape = (self.centres.size, positions.size)
-        entries = (index[inside], column)
-        return sparse.csr_array((value, entries), shape=shape), sparse.csr_array((gradient, entries), shape=shape)
+        value = np.cos(np.pi * distance) ** 2
+        gradient = -np.pi / self.width * np.sin(2 * np.pi * distance)
+        # column by column, in which the rows are in order: nothing is sorted
+        chosen, starts = inside.T, np.append(0, np.cumsum(inside.sum(axis=0)))
+        rows, shape = index.T[chosen], (self.centres.size, positions.size)
+        member, moved = (
+            sparse.csc_array((part.T[chosen], rows, starts), shape=shape).tocsr() for part in (value, gradient)
+        )
+        return member, moved
 
     def preconditioner(self, positions: Float64Array) -> Float64Array:
         """Return the root of the share of each frame in a local criterion, as a scale of the frame's variables.

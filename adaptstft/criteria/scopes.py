@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -120,10 +121,14 @@ class FrameView:
             return member, None, np.ones(1)
         if scope == "frame":
             return sparse.eye_array(n, format="csr"), None, None
+        return self._local
+
+    @cached_property
+    def _local(self) -> tuple[sparse.csr_array, sparse.csr_array, Float64Array]:
+        """Weights of frames in neighbourhoods, their derivatives, and the weights of the neighbourhoods."""
         if self.neighbourhoods is None:
             raise AssertionError("scope 'local' needs neighbourhoods")
-        member, gradient = self.neighbourhoods.weights(self.positions)
-        return member, gradient, self.neighbourhoods.energy
+        return (*self.neighbourhoods.weights(self.positions), self.neighbourhoods.energy)
 
 
 #: ``combine(sums)`` returns the values and their derivatives with respect to the totals and the count of each group.
