@@ -19,7 +19,7 @@ def cuda(monkeypatch):
         import strict_arrays
 
         strict_arrays.install(monkeypatch, cuda_arrays, module)
-        # The simulator runs each thread of the device on a thread of the host, and asks in a loop whether they have ended.
+        # The simulator runs each thread of the device on one of the host, and asks in a loop whether they have ended.
         monkeypatch.setattr("numba.cuda.simulator.kernel.BlockThread.is_alive", _is_alive)
         interval = sys.getswitchinterval()
         sys.setswitchinterval(2e-4)
