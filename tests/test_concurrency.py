@@ -39,7 +39,7 @@ def transform_task(seed):
 
 def tuning_task(seed):
     mode, x = ("constant", "time")[seed % 2], chirp(300 + 50 * seed, 500)
-    settings = {"win_bounds": (30, 150), "hop": 20.0, "starts": 1, "options": {"maxiter": 5}}
+    settings = {"win_bounds": (60, 130), "hop": 40.0, "starts": 1, "options": {"maxiter": 5}}
     result = adaptstft.optimize(x, 1000.0, window_mode=mode, workers=2, **settings)
     return np.ravel(result.win_length), result.fun, result.nfev
 
