@@ -38,8 +38,9 @@ def transform_task(seed):
 
 
 def tuning_task(seed):
-    mode, x = ("constant", "time")[seed % 2], chirp(30 + 5 * seed, 500)
-    result = adaptstft.optimize(x, 1000.0, window_mode=mode, starts=1, options={"maxiter": 5}, workers=2)
+    mode, x = ("constant", "time")[seed % 2], chirp(300 + 50 * seed, 500)
+    settings = {"win_bounds": (60, 130), "hop": 40.0, "starts": 1, "options": {"maxiter": 5}}
+    result = adaptstft.optimize(x, 1000.0, window_mode=mode, workers=2, **settings)
     return np.ravel(result.win_length), result.fun, result.nfev
 
 

@@ -51,32 +51,32 @@ def test_noise_alone_is_reduced_by_twenty_decibels(rng, mode, kind):
     assert np.mean(np.abs(y) ** 2) < 0.01 * np.mean(np.abs(x) ** 2)
 
 
+@pytest.fixture(scope="module")
+def many_lengths():
+    """A noisy chirp and its noise level; it denoised with each length of the grid, and with the tuned length."""
+    noisy, std = with_noise(chirp(), 5, np.random.default_rng(20240501))
+    grid = [adaptstft.denoise(noisy, FS, std, win_length=m, full_output=True) for m in length_grid(32, 3000).tolist()]
+    return noisy, std, grid, adaptstft.denoise(noisy, FS, std, window_mode="constant", full_output=True)
+
+
 @pytest.mark.slow
-def test_constant_length_is_nearly_the_best_of_all_lengths(rng):
+def test_constant_length_is_nearly_the_best_of_all_lengths(many_lengths):
     clean = chirp()
-    noisy, std = with_noise(clean, 5, rng)
-    y, info = adaptstft.denoise(noisy, FS, std, window_mode="constant", full_output=True)
-    best = min(
-        np.mean((adaptstft.denoise(noisy, FS, std, win_length=m) - clean) ** 2) for m in length_grid(32, 3000).tolist()
-    )
+    _, std, grid, (y, info) = many_lengths
+    best = min(np.mean((one - clean) ** 2) for one, _ in grid)
     assert np.mean((y - clean) ** 2) < best + 0.5 * resolution(std, clean.size)
     assert isinstance(info.win_length, float)
 
 
 @pytest.mark.slow
-def test_tuned_parameters_lessen_the_estimated_risk(rng):
+def test_tuned_parameters_lessen_the_estimated_risk(many_lengths):
     """A descent has at most the risk of the best length of the grid, with and without the hop."""
-    clean = chirp()
-    noisy, std = with_noise(clean, 5, rng)
-    grid = [
-        adaptstft.denoise(noisy, FS, std, win_length=m, full_output=True)[1].risk
-        for m in length_grid(32, 3000).tolist()
-    ]
-    _, constant = adaptstft.denoise(noisy, FS, std, window_mode="constant", full_output=True)
+    noisy, std, grid, (_, constant) = many_lengths
+    least = min(info.risk for _, info in grid)
     _, hop = adaptstft.denoise(noisy, FS, std, window_mode="constant", hop_mode="constant", full_output=True)
     rounding = 1e-5 * std**2  # tolerance of the tuned thresholds
-    assert constant.risk < min(grid) + rounding
-    assert hop.risk < min(grid) + rounding
+    assert constant.risk < least + rounding
+    assert hop.risk < least + rounding
     assert HOP_RATIOS[0] <= hop.hop / hop.win_length <= HOP_RATIOS[1]
 
 

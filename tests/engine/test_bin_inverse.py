@@ -249,7 +249,7 @@ def low_overlap(m, **placed):
     return AdaptiveShortTimeFFT("hann", np.where(np.arange(17) < m, 30.0, 4.0)[:, None], fs=1.0, mfft=32, **placed)
 
 
-@pytest.mark.parametrize("n", [50, pytest.param(110, marks=pytest.mark.full)])
+@pytest.mark.parametrize("n", [30, pytest.param(110, marks=pytest.mark.full)])
 @pytest.mark.parametrize("m", [1, 3, 8, 12])
 @pytest.mark.slow
 def test_overlap_at_low_frequencies_only(n, m, rng):
@@ -269,7 +269,7 @@ def test_overlap_at_low_frequencies_only(n, m, rng):
             assert_close(restored, x, 100 * (tol or 1e-10))
 
 
-@pytest.mark.parametrize("n", [60, pytest.param(100, marks=pytest.mark.full)])
+@pytest.mark.parametrize("n", [30, pytest.param(100, marks=pytest.mark.full)])
 @pytest.mark.parametrize("m", [2, 5, 8, 12])
 @pytest.mark.slow
 def test_invertible_agrees_with_the_inverse(m, n, rng):
@@ -283,14 +283,14 @@ def test_invertible_agrees_with_the_inverse(m, n, rng):
     except ValueError:
         inverted = False
     assert transform.invertible is inverted
-    assert make("frequency", "hop", rng, 60).invertible
-    assert make("bin", "positions", rng, 60).invertible
+    assert make("frequency", "hop", rng, 25).invertible
+    assert make("bin", "positions", rng, 25).invertible
 
 
 # --- frame bounds -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "n"), [("frequency", 1), ("frequency", 40), ("bin", 97)])
+@pytest.mark.parametrize(("kind", "n"), [("frequency", 1), ("frequency", 40), ("bin", 61)])
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("fft_mode", ["onesided", "twosided", "onesided2X"])
 @pytest.mark.slow
@@ -303,7 +303,7 @@ def test_frame_bounds(fft_mode, place, kind, n, rng):
 def test_frame_bounds_of_irregular_frames(rng):
     """Frames far apart and close together, and lengths from 4 to 40."""
     ratios = []
-    for n in (50, 150):
+    for n in (50, 90):
         positions = np.sort(np.concatenate([rng.uniform(-5, n + 5, n // 3), np.linspace(0, n, n // 3)]))
         win_length = rng.uniform(4, 40, (21, positions.size))
         transform = AdaptiveShortTimeFFT("hann", win_length, None, 1.0, positions=positions, mfft=41)
@@ -313,7 +313,7 @@ def test_frame_bounds_of_irregular_frames(rng):
     assert min(ratios) > 3
 
 
-@pytest.mark.parametrize(("m", "n"), [(2, 100), (1, 200)])
+@pytest.mark.parametrize(("m", "n"), [(2, 60), (1, 100)])
 def test_frame_bounds_that_vanish(m, n):
     """A lower bound of zero is returned, and is not an error of the iterations."""
     transform = low_overlap(m, hop=8.0)

@@ -1,6 +1,8 @@
 """Fixtures of the CUDA checks."""
 
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -17,12 +19,20 @@ def cuda(monkeypatch):
         import strict_arrays
 
         strict_arrays.install(monkeypatch, cuda_arrays, module)
+        # The simulator runs each thread of the device on one of the host, and asks in a loop whether they have ended.
+        monkeypatch.setattr("numba.cuda.simulator.kernel.BlockThread.is_alive", _is_alive)
         interval = sys.getswitchinterval()
-        sys.setswitchinterval(2e-4)  # the simulator runs each thread of the device on a thread of the host
+        sys.setswitchinterval(2e-4)
         yield module
         sys.setswitchinterval(interval)
     else:
         yield module
+
+
+def _is_alive(thread):
+    """Return the same as without this function, but let other threads run first."""
+    time.sleep(0)
+    return threading.Thread.is_alive(thread)
 
 
 @pytest.fixture(params=[np.float32, np.float64])

@@ -81,16 +81,21 @@ def stft(
     x = x.astype(complex if np.iscomplexobj(x) else float)
     f = frequencies(fft_mode, mfft, fs)
     factors = bin_factors(fft_mode, mfft, scale_to)
-    theta = np.broadcast_to(np.asarray(theta, dtype=float), (len(f), len(centres)))
+    # One row where a frame has one length for all frequencies.
+    theta, centres = np.atleast_2d(np.asarray(theta, dtype=float)), np.asarray(centres, dtype=float)
+    theta = np.broadcast_to(theta, (len(theta), len(centres)))
     max_length = math.ceil(theta.max()) if max_length is None else max_length
     origin = phase_origin(phase_shift, max_length)
+    first = np.floor(centres + window_offset - theta.max(axis=0) / 2).astype(int)
+    n = first[:, None] + np.arange(math.ceil(theta.max()) + 2)  # each row contains the support of its frame
+    padded = np.array([sample_padded(x, i, padding) for i in range(n.min(), n.max() + 1)])[n - n.min()]
     S = np.zeros((len(f), len(centres)), dtype=complex)
-    for p, t in enumerate(centres):
-        n = support(theta[:, p].max(), t + window_offset)
-        padded = np.array([sample_padded(x, int(i), padding) for i in n])
-        phasors = np.exp(-2j * np.pi * np.outer(f / fs, n - t + origin))
-        w = scaled_window(window, theta[:, p], t, n, scale_to, fs, window_offset)
-        S[:, p] = factors * (w * phasors * padded).sum(axis=1)
+    # Many frames at a time, as calls of NumPy take longer than the sums; not all, which may need much memory.
+    for some in np.array_split(np.arange(len(centres)), 1 + len(f) * n.size // 100_000):
+        t, m = centres[some, None], n[some]
+        phasors = np.exp(-2j * np.pi * (f / fs)[:, None, None] * (m - t + origin))
+        w = scaled_window(window, theta[:, some], centres[some], m, scale_to, fs, window_offset)
+        S[:, some] = factors[:, None] * (w * phasors * padded[some]).sum(axis=-1)
     return S
 
 

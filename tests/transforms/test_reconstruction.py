@@ -8,7 +8,7 @@ from adaptstft import AdaptiveShortTimeFFT
 
 EPS = np.finfo(float).eps
 WINDOWS = ["hann", "hamming", "blackman", "cosine", ("gaussian", 6.0), ("kaiser", 8.6), ("tukey", 0.5)]
-CHUNKS, PER_CHUNK, BIN_CHUNKS, PER_BIN_CHUNK = 4, 50, 3, 20
+CHUNKS, PER_CHUNK, BIN_CHUNKS, PER_BIN_CHUNK = 10, 20, 6, 10
 # The inverse amplifies noise by at most the square root of the ratio of the frame bounds.
 RATIO = 1e3
 
