@@ -280,7 +280,8 @@ def _add_tuning_options(group: Any) -> None:
         "--evenness",
         type=float,
         metavar="WEIGHT",
-        help="penalty on frames that cover the signal unevenly (default: 4 if lengths or positions vary in time)",
+        help="penalty on frames that cover the signal unevenly, where a descent tunes positions or lengths of frames "
+        "(default: 4)",
     )
     group.add_argument(
         "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann, kaiser:14 or auto"

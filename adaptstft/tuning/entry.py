@@ -58,7 +58,8 @@ def optimize(
     """Find the window length, and if asked the frame positions, that suit a signal.
 
     A grid of window lengths is searched first. Its best candidates are refined by L-BFGS-B [2]_ with exact
-    gradients [1]_, and the best result is returned.
+    gradients [1]_, and the best result is returned. The lengths of single frames are the best path over a table of
+    sums (:doc:`/theory/tables`).
 
     Parameters
     ----------
@@ -94,8 +95,9 @@ def optimize(
     scope : {"global", "frame", "local"}, optional
         Extent of one normalisation of the criterion; by default ``"local"`` where anything varies.
     smoothness, evenness, coverage : float, optional
-        Weights of penalties: on changes of the log length between neighbours, on windows that count the signal
-        unevenly, and on samples that no window covers. See :doc:`/theory/cheating`.
+        Weights of penalties: on changes of the log length between neighbours; on windows that count the signal
+        unevenly, where a descent tunes positions or lengths of frames; and on samples that no window covers. See
+        :doc:`/theory/cheating`.
     max_frame_ratio : float, optional
         Largest ratio of the frame bounds of the result, greater than 2; by default 100 with one window per frame.
     control_points : int, (int, int) or "free", optional
@@ -109,15 +111,15 @@ def optimize(
     detrend : {"constant", "linear"} or None, optional
         Trend removed from the whole signal before tuning. The transform that is returned does not detrend.
     starts : int, optional
-        Largest number of starting points to refine; up to three by default. With a `win_length` and ``starts=1``
-        there is one descent from it.
+        Largest number of starting points of descents; up to three by default. With a `win_length` and ``starts=1``
+        there is one descent from it. A path over a table needs none.
     method : {"L-BFGS-B", "adam", "grid", "local-concentration", "chirp-rate"}, optional
         Optimiser, or a baseline to compare with, see :doc:`/guide/methods`.
     options : dict, optional
-        Options of the method, for L-BFGS-B as in `scipy.optimize.minimize`.
+        Options of the method, for the descents of L-BFGS-B as in `scipy.optimize.minimize`.
     callback : callable, optional
-        ``callback(intermediate_result)`` after each iteration, with fields `x`, `fun` and `stage` (``"constant"`` or
-        ``"varying"``). Raising ``StopIteration`` stops and keeps the best so far.
+        ``callback(intermediate_result)`` after each iteration, or each path over a table, with fields `x`, `fun` and
+        `stage` (``"constant"`` or ``"varying"``). Raising ``StopIteration`` stops and keeps the best so far.
     progress : bool, optional
         Show a bar on standard error or under the notebook cell if the work takes more than two seconds.
     axis : int, optional

@@ -8,9 +8,12 @@ once,
 
 with windows of unit energy. It holds (up to sampling at the hop) where all lengths are equal, and nearly where they
 change slowly. It does not hold where lengths jump from frame to frame. Example: two tones cancel each other at some
-times; with short windows at these times and long windows between them, half of the frames hold no energy, and every
-measure of concentration improves as if the plane had half its area. The penalty is the mean of :math:`|\log D|` over
-the signal's energy. It depends on the signal only through the energy over time, not through the transform.
+times; with short windows at these times and long windows between them, many frames hold little energy, and every
+measure of concentration improves as if the plane were smaller. The penalty is the mean of :math:`|\log D|` over the
+signal's energy. It depends on the signal only through the energy over time, not through the transform.
+
+It acts on what a descent tunes. The search over a table (`adaptstft.tuning.tables.length_path`) has a constraint on the
+edges of the windows instead.
 """
 
 from __future__ import annotations

@@ -52,10 +52,12 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     criterion : Criterion
         The criterion, with its scope.
     history : ndarray
-        The objective after each iteration of the best start.
+        The objective after each iteration of the best start. For a path over a table: with
+        one length, then on the table after each path, and the exact value at the end.
     starts : list of dict
         One entry for each start: its label, window, window length, objective before
-        and after, iterations, evaluations and message.
+        and after, iterations, evaluations and message. A path over a table is one
+        entry, ``"path"``.
     sensitivity : Sensitivity
         How flat the optimum is.
     notes : list of str
@@ -78,11 +80,13 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The trend that was removed from the signal before tuning. `plot` shows the
         signal with it.
     approximation : dict or None
-        Interpolated transforms with which lengths per bin were tuned: their `rank`
-        (number of window lengths that are combined), the `accuracy` (largest relative
-        error of a window), the `stride` (every stride-th frame was used, 1 but for
-        long signals), and the `difference` of the exact from the interpolated
-        `area_fun`. None if all transforms were exact.
+        How the lengths were tuned, if not by exact sums. For a path over a table of sums:
+        the number of `lengths` in the table, and the `difference` of the exact criterion
+        from the one on the table. For interpolated transforms, with a length per bin:
+        their `rank` (number of window lengths that are combined), the `accuracy` (largest
+        relative error of a window), the `stride` (every stride-th frame was used, 1 but
+        for long signals), and the `difference` of the exact from the interpolated
+        `area_fun`. None if all sums were exact.
     backend : str
         The backend that was used.
     initial : AdaptiveShortTimeFFT
