@@ -62,7 +62,7 @@ environments: $(VENV)/.installed $(FULL_VENV)/.installed
 
 # Lines of the package that the tests run. What is compiled cannot be seen, so some tests run the kernels as Python first.
 COVERAGE := $(FULL_VENV)/bin/python -m coverage
-KERNEL_TESTS := tests/kernels tests/tuning/test_lowrank.py tests/engine/test_bins.py tests/engine/test_bin_gradients.py \
+KERNEL_TESTS := tests/kernels tests/tuning/test_length_path.py tests/engine/test_bins.py tests/engine/test_bin_gradients.py \
     tests/engine/test_bin_inverse.py tests/engine/test_blocks.py tests/engine/test_forward.py tests/engine/test_inverse.py \
     tests/engine/test_inverse_gradients.py tests/engine/test_jvp.py tests/engine/test_statistics.py tests/engine/test_vjp.py
 coverage: $(FULL_VENV)/.coverage-installed

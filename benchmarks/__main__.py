@@ -21,6 +21,7 @@ from benchmarks import (
     cases_stft,
     cases_tracking,
     cases_training,
+    cases_tuning,
     peers,
 )
 from benchmarks.harness import Case, Row, Settings, describe, run_case, usable_cores
@@ -43,6 +44,7 @@ CASES: dict[str, Case] = {
         cases_stft,
         cases_tracking,
         cases_cuda,
+        cases_tuning,
     )
     for case in module.CASES
 }

@@ -278,8 +278,8 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "criteria/neighbourhoods.py",
-        "gradient = -np.pi / self.width * np.sin(2 * np.pi * distance[inside])",
-        "gradient = np.pi / self.width * np.sin(2 * np.pi * distance[inside])",
+        "gradient = -np.pi / self.width * np.sin(2 * np.pi * distance)",
+        "gradient = np.pi / self.width * np.sin(2 * np.pi * distance)",
         "sign of the derivative of a neighbourhood's weights",
         "engine/test_vjp.py",
     ),

@@ -50,7 +50,7 @@ def band_centres(plan: FramePlan, count: int) -> Float64Array:
 def make_tiles(plan: FramePlan, x: AnyArray, in_time: Neighbourhoods, count: int) -> Tiles:
     """Divide neighbourhoods in time into `count` bands each, with the energy of channels `x` in each tile.
 
-    The first sample of `x` is at the first centre of `in_time`. The energy comes from a spectrogram with Hann windows
+    The middle of `x` is at the middle of `in_time`. The energy comes from a spectrogram with Hann windows
     whose length is a quarter of a neighbourhood. It does not depend on the windows of the transform, because it must
     be a constant while they are tuned.
     """
@@ -61,6 +61,7 @@ def make_tiles(plan: FramePlan, x: AnyArray, in_time: Neighbourhoods, count: int
     hann = replace(plan, window=resolve("hann"), scaling="psd", amplitude=1 / peak)
     S = forward(hann, x, make_frames(np.full(centres.size, length), centres, mfft=plan.mfft))
     energy = plan.kernels.to_host(np.sum(energies(S), axis=0))
-    share = bands @ energy.T @ in_time.weights(in_time.centres[0] + centres)[0].T
+    first = (in_time.centres[0] + in_time.centres[-1] - (x.shape[-1] - 1)) / 2
+    share = bands @ energy.T @ in_time.weights(first + centres)[0].T
     total = max(float(share.sum()), np.finfo(float).tiny)
     return Tiles(in_time, bands, np.asarray(share / total).ravel())

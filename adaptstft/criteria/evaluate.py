@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,13 +15,16 @@ from adaptstft.criteria.gini import Gini
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import EnergyGradients, FrameView
 from adaptstft.criteria.user_loss import UserLoss
-from adaptstft.engine.bins import BinFrames, BinSpectra, bin_gradients
+from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.engine.operator import analyse, energies, energies_and_vjp
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import statistics, statistics_cotangent
+from adaptstft.engine.statistics import Statistics, statistics, statistics_cotangent
 from adaptstft.engine.vjp import frame_vjp
+
+#: Bins with windows of their own that are transformed at once, if only their sums are needed.
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -112,20 +115,49 @@ def evaluate(
     return _chain(energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray), vjp)
 
 
-def evaluate_spectra(
-    plan: FramePlan,
-    spectra: BinSpectra,
-    criterion: Criterion,
-    view: FrameView,
-    lead_shape: tuple[int, ...] | None = None,
-) -> FrameLoss:
-    """Evaluate a criterion with windows per bin from the transform and its derivatives, which may be approximate."""
+def evaluate_in_views(
+    plan: FramePlan, x: AnyArray, frames: BinFrames, criterion: Criterion, view: FrameView, other: FrameView
+) -> tuple[FrameLoss, float]:
+    """Evaluate a criterion and its derivatives in the lengths, and its value in another view of the same transform."""
+    energy, vjp = energies_and_vjp(plan, x, frames, want_x=False, parameters=True, positions=False, shape=False)
+    asarray = plan.kernels.asarray
+    loss = _chain(energy_gradients(criterion, energy, view, asarray=asarray), vjp)
+    return loss, energy_gradients(criterion, energy, other, asarray=asarray).value
 
-    def vjp(by_energy: AnyArray) -> Gradients:
-        return bin_gradients(plan, spectra, plan.kernels.asarray(2 * by_energy) * spectra.S, phase=False)
 
-    energy = energies(spectra.S)
-    return _chain(energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray), vjp)
+def values_in_views(
+    plan: FramePlan, x: AnyArray, frames: BinFrames, criterion: Additive, views: Sequence[FrameView]
+) -> list[float]:
+    """Return the values of a criterion in several views of one transform with a window for each bin.
+
+    The plane is not kept: its sums are taken from blocks of frames.
+    """
+    _, bands = views[0].banded()
+    bands = _band_weights(criterion, bands, plan.f_pts)
+    stats, size = criterion.statistics, max(1, _BLOCK // plan.f_pts)
+    totals = np.empty((len(stats), len(bands), len(frames)))
+    for first in range(0, len(frames), size):
+        part = slice(first, first + size)
+        energy = energies(analyse(plan, x, frames[part]))
+        totals[..., part] = _band_totals(stats, energy, plan.kernels.asarray(bands))
+    counts = np.repeat(bands.sum(axis=1) * len(x), len(frames))
+    flat = totals.reshape(len(stats), -1)
+    return [criterion.reduce(flat, counts, view.banded()[0]).value for view in views]
+
+
+def _band_weights(criterion: Additive, bands: Float64Array | None, f_pts: int) -> Float64Array:
+    """Return the weights of bins in bands; one band of all bins without bands."""
+    if bands is None:
+        return np.ones((1, f_pts))
+    if criterion.spread:  # the weights of a band add up to its effective number of bins
+        return np.asarray(bands * (bands.sum(axis=1) / (bands**2).sum(axis=1))[:, np.newaxis])
+    return bands
+
+
+def _band_totals(stats: Statistics, energy: AnyArray, bands: AnyArray) -> Float64Array:
+    """Return the statistics of each band and frame, shape (statistics, bands, frames)."""
+    terms = (stats.terms(k, energy)[0] for k in range(len(stats)))
+    return np.array([to_host(bands @ values.sum(axis=0).T) for values in terms])
 
 
 def value_of(
@@ -140,6 +172,8 @@ def value_of(
     if isinstance(criterion, Additive) and isinstance(frames, Frames) and not isinstance(view.neighbourhoods, Tiles):
         totals, _ = statistics(plan, x, frames, criterion.statistics)
         return criterion.reduce(totals, _counts(plan, x, frames), view).value
+    if isinstance(criterion, Additive) and isinstance(frames, BinFrames):
+        return values_in_views(plan, x, frames, criterion, [view])[0]
     energy = energies(analyse(plan, x, frames))
     return energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray).value
 
@@ -228,10 +262,7 @@ def _additive_gradients(
     channels, frames, f_pts = energy.shape
     stats = criterion.statistics
     banded_view, bands = view.banded()
-    if bands is None:
-        bands = np.ones((1, f_pts))
-    elif criterion.spread:  # the weights of a band add up to its effective number of bins
-        bands = bands * (bands.sum(axis=1) / (bands**2).sum(axis=1))[:, np.newaxis]
+    bands = _band_weights(criterion, bands, f_pts)
     terms = [stats.terms(k, energy) for k in range(len(stats))]
     bands_on_device = asarray(bands)
     totals = np.array([to_host(bands_on_device @ values.sum(axis=0).T).ravel() for values, _ in terms])

@@ -11,6 +11,8 @@ in the same order, so the engine runs on any of them without knowledge of Numba 
     Sums over the bins of each frame, their cotangents, and the rotation of phases.
 ``bins``
     Windows that differ from bin to bin: one sum of windowed samples for each bin, without an FFT.
+``tables``
+    Sums of cells of the time-frequency plane over a grid of lengths, and their interpolation, on the host.
 ``paths``
     The dynamic programme for window lengths that vary from frame to frame, on the host.
 ``fused`` (Numba), `adaptstft.kernels.composed` (other backends)

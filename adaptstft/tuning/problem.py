@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft.common.device import to_host
+from adaptstft.common.grids import length_grid
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import Float64Array, Scope
 from adaptstft.criteria import Additive, Criterion, UserLoss
@@ -24,7 +25,7 @@ from adaptstft.tuning.ranges import PER_BIN
 from adaptstft.tuning.request import WIDEST_RATIO, Request
 from adaptstft.tuning.shared.evaluator import SharedEvaluator
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule
-from adaptstft.tuning.tables.lowrank import BasisTransforms
+from adaptstft.tuning.tables.plane_sums import PlaneSums
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.variables import Variables
 
@@ -140,6 +141,11 @@ class Problem:
         fits &= np.array([rule.tied(float(length)).hop <= overlap.longest_hop(length) for length in lengths])
         return lengths[fits] if fits.any() else lengths[-1:]
 
+    def lengths_up_to(self, longest: float) -> Float64Array:
+        """Return the lengths of the grid of all lengths allowed that are not longer than `longest`, at least one."""
+        lengths = length_grid(*self.request.win_bounds)
+        return lengths[: max(1, int(np.searchsorted(lengths, longest * (1 + 1e-9))))]
+
     def table(
         self,
         log: Log,
@@ -162,11 +168,12 @@ class Problem:
         plan: FramePlan,
         criterion: Criterion,
         neighbourhoods: Neighbourhoods | Tiles | None,
-        basis: BasisTransforms | None = None,
+        plane: PlaneSums | None = None,
+        spans: Float64Array | None = None,
     ) -> Objective:
         """Return the objective of one descent, with smoothness and the limit of the frame bounds."""
         request = self.request
-        measure = Measure(plan, criterion, neighbourhoods, basis)
+        measure = Measure(plan, criterion, neighbourhoods, plane, spans)
         # the bounds of the lengths keep the ratio of many signals, which share one length
         ratio = request.max_frame_ratio if request.shared is None else None
         return Objective(self.evaluator, measure, request.n, request.smoothness, most_ratio=ratio)

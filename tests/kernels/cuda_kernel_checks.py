@@ -226,16 +226,3 @@ def test_sums_over_bins(window, first, mfft, bin_frames, cuda, rng):
     np.testing.assert_allclose(*joined, rtol=0, atol=1e-12 * abs(joined).max())
     gain = rng.uniform(0.5, 2, bin_frames.win_length.shape)
     compare(cuda, "bin_energy", (window, gain, halves, bin_frames.win_length), tuple(rows[:, 0]))
-
-
-def test_basis_transforms(real, cuda, rng):
-    basis, table = rng.standard_normal((2, 3, 11, 2, 5)).astype(real), rng.standard_normal((9, 5)).astype(real)
-    place = rng.uniform(-1, 10, (3, 11))
-    out = numbers(rng, np.result_type(real, np.complex64), 2, 2, 3, 11)
-    compare(cuda, "combine_basis", (basis, table, place), (out,), on_host=(2,))
-    own = cuda.empty_basis(2, 3, 11, 5, real)
-    own[...] = cuda.asarray(basis)
-    found = cuda.asarray(out.copy())
-    cuda.combine_basis(own, cuda.asarray(table), place, found)
-    plain.combine_basis(basis, table, place, out)
-    np.testing.assert_allclose(cuda.to_host(found), out, rtol=0, atol=(1e-4 if real == np.float32 else 1e-12))

@@ -161,8 +161,10 @@ def test_blocks_of_frames_change_nothing(monkeypatch):
     one = search(criteria.Renyi(scope="local"), most=40.0, smoothness=0.02, frames=12)
     expected = one.solve(np.full(12, 60.0), lambda *_: False)
     monkeypatch.setattr("adaptstft.tuning.tables.length_path._BLOCK", 100)
-    again = one.solve(np.full(12, 60.0), lambda *_: False)
-    np.testing.assert_array_equal(again.win_length, expected.win_length)
+    for most in (1 << 26, 0):  # the origins of all paths are kept, or computed twice
+        monkeypatch.setattr("adaptstft.tuning.tables.length_path._MOST_KEPT", most)
+        again = one.solve(np.full(12, 60.0), lambda *_: False)
+        np.testing.assert_array_equal(again.win_length, expected.win_length)
     plainly = search(criteria.Renyi(scope="local"), most=40.0, smoothness=0.02, frames=12)
     plainly.kernels = plain
     np.testing.assert_allclose(plainly.solve(np.full(12, 60.0), lambda *_: False).value, expected.value, rtol=1e-12)
@@ -194,6 +196,23 @@ def test_the_value_is_the_exact_one_and_the_difference_is_reported(tuned):
     assert res.approximation["lengths"] > 20
     assert "windows of" in res.summary()
     assert np.all(np.diff(res.history) <= 0)
+
+
+def test_a_stopped_search_keeps_its_path():
+    x = datasets.close_tones_and_clicks().x
+    values = []
+
+    def stop(intermediate_result):
+        if intermediate_result.stage == "varying":
+            values.append(intermediate_result.fun)
+            raise StopIteration
+
+    res = adaptstft.optimize(x, FS, window_mode="time", callback=stop)
+    assert len(values) == 1 and res.status == 99
+    assert np.ptp(res.win_length) > 0
+    assert res.fun == pytest.approx(values[0], abs=0.02)
+    assert res.starts[0]["fun_start"] > res.fun
+    assert res.starts[0]["win_length_start"] != pytest.approx(res.starts[0]["win_length"], rel=0.01)
 
 
 @pytest.mark.parametrize("criterion", ["renyi", criteria.Shannon(power=1)], ids=str)

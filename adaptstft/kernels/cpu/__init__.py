@@ -5,8 +5,6 @@ from adaptstft.kernels.cpu.bins import (
     bin_adjoint,
     bin_energy,
     bin_sums,
-    combine_basis,
-    empty_basis,
     join_halves,
     scale_sums,
     split_halves,
@@ -29,6 +27,7 @@ from adaptstft.kernels.cpu.spectra import (
     statistics,
     statistics_and_cotangent,
 )
+from adaptstft.kernels.cpu.tables import add_cell_sums, interpolate_cells
 from adaptstft.kernels.cpu.windows import (
     polynomial_rows,
     row_sums,

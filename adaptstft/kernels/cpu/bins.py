@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from adaptstft.kernels.halves import Halves
     from adaptstft.windows import Window
 
-empty_basis, join_halves, split_halves = _plain.empty_basis, _plain.join_halves, _plain.split_halves
+join_halves, split_halves = _plain.join_halves, _plain.split_halves
 
 #: Number of fine phasors; each coarse phasor is multiplied by all of them.
 _FINE = 32
@@ -327,52 +327,3 @@ def _series(window: Window, dtype: Any = np.float64) -> Any:
     series = window.series_in(dtype)
     assert series is not None
     return series.plateau, series.value, series.derivative, series.shape_rows.astype(series.value.dtype)
-
-
-@kernel
-def combine_basis(basis, table, place, out):  # type: ignore[no-untyped-def]
-    """Combine basis transforms ``basis[c, p, q, :, r]`` with the cubic B-splines of `table` at ``place[p, q]``.
-
-    ``out[0]`` gets the transform, and ``out[1]`` its derivative in `place`.
-    """
-    single = table.dtype.type
-    for p in range(place.shape[0]):
-        for q in range(place.shape[1]):
-            cell = min(max(math.floor(place[p, q]), 1), table.shape[0] - 3)
-            t = place[p, q] - cell
-            s = 1.0 - t
-            values = (
-                single(s * s * s / 6),
-                single(2 / 3 - t * t + t * t * t / 2),
-                single(2 / 3 - s * s + s * s * s / 2),
-                single(t * t * t / 6),
-            )
-            derivatives = (
-                single(-s * s / 2),
-                single(-2 * t + 1.5 * t * t),
-                single(2 * s - 1.5 * s * s),
-                single(t * t / 2),
-            )
-            rows = (table[cell - 1], table[cell], table[cell + 1], table[cell + 2])
-            for c in range(basis.shape[0]):
-                a, b, da, db = _combined(rows, values, derivatives, basis[c, p, q, 0], basis[c, p, q, 1])
-                out[0, c, p, q] = complex(a, b)
-                out[1, c, p, q] = complex(da, db)
-
-
-@kernel
-def _combined(rows, values, derivatives, re, im):  # type: ignore[no-untyped-def]
-    """Sum the real and imaginary parts of the basis times the spline values and derivatives, in the table precision."""
-    r0, r1, r2, r3 = rows
-    v0, v1, v2, v3 = values
-    s0, s1, s2, s3 = derivatives
-    zero = re.dtype.type(0)
-    a, b, da, db = zero, zero, zero, zero
-    for j in range(re.size):
-        value = v0 * r0[j] + v1 * r1[j] + v2 * r2[j] + v3 * r3[j]
-        derivative = s0 * r0[j] + s1 * r1[j] + s2 * r2[j] + s3 * r3[j]
-        a += value * re[j]
-        b += value * im[j]
-        da += derivative * re[j]
-        db += derivative * im[j]
-    return a, b, da, db

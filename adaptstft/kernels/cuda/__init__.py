@@ -13,8 +13,6 @@ from adaptstft.kernels.cuda.bins import (
     bin_adjoint,
     bin_energy,
     bin_sums,
-    combine_basis,
-    empty_basis,
     join_halves,
     scale_sums,
     split_halves,
@@ -35,6 +33,7 @@ from adaptstft.kernels.cuda.spectra import (
     rotate,
     statistics,
 )
+from adaptstft.kernels.cuda.tables import add_cell_sums, interpolate_cells
 from adaptstft.kernels.cuda.windows import (
     polynomial_rows,
     row_sums,

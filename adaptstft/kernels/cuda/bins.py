@@ -14,7 +14,6 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numba import cuda
 
 from adaptstft.common.device import to_host
@@ -437,43 +436,3 @@ def _on_host(function: Callable[..., None], arguments: tuple[Any, ...], *out: An
     function(*[to_host(a) for a in arguments], *results)
     for a, result in zip(out, results, strict=True):
         a[...] = _arrays.asarray(result)
-
-
-# ---------------------------------------------------------------------------------------
-# Basis transforms
-
-
-def empty_basis(channels: int, frames: int, bins: int, rank: int, dtype: Any) -> Any:
-    """Return an array for basis transforms, in which neighbouring threads read neighbouring bins."""
-    return np.moveaxis(_arrays.xp.empty((channels, frames, 2, rank, bins), dtype), -1, 2)
-
-
-def combine_basis(basis: Any, table: Any, place: Any, out: Any) -> None:
-    """Combine basis transforms ``basis[c, p, q, :, r]`` with the cubic B-splines of `table` at ``place[p, q]``.
-
-    ``out[0]`` gets the transform, and ``out[1]`` its derivative in `place`.
-    """
-    along_bins = _arrays.asarray(np.moveaxis(basis, 2, -1))  # no copy of an array from `empty_basis`
-    rows, columns = out.shape[1] * out.shape[2], out.shape[3]
-    over_elements(_combine_basis, rows, columns, along_bins, table, *upload(place), out)
-
-
-@kernel
-def _combine_basis(basis, table, place, out):  # type: ignore[no-untyped-def]
-    channels, frames, bins = out.shape[1], out.shape[2], out.shape[3]
-    for b in range(cuda.blockIdx.y, channels * frames, cuda.gridDim.y):
-        c, p = b // frames, b % frames
-        for q in range(cuda.grid(1), bins, cuda.gridsize(1)):
-            cell = min(max(_floor(place[p, q]), 1), table.shape[0] - 3)
-            t = place[p, q] - cell
-            s = 1.0 - t
-            w0, w1, w2, w3 = s * s * s / 6, 2 / 3 - t * t + t * t * t / 2, 2 / 3 - s * s + s * s * s / 2, t * t * t / 6
-            d0, d1, d2, d3 = -s * s / 2, -2 * t + 1.5 * t * t, 2 * s - 1.5 * s * s, t * t / 2
-            z, dz = 0j, 0j
-            for j in range(table.shape[1]):
-                r0, r1, r2, r3 = table[cell - 1, j], table[cell, j], table[cell + 1, j], table[cell + 2, j]
-                part = complex(basis[c, p, 0, j, q], basis[c, p, 1, j, q])
-                z += (w0 * r0 + w1 * r1 + w2 * r2 + w3 * r3) * part
-                dz += (d0 * r0 + d1 * r1 + d2 * r2 + d3 * r3) * part
-            out[0, c, p, q] = z
-            out[1, c, p, q] = dz

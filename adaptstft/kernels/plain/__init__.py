@@ -13,8 +13,6 @@ from adaptstft.kernels.plain.bins import (
     bin_adjoint,
     bin_energy,
     bin_sums,
-    combine_basis,
-    empty_basis,
     join_halves,
     scale_sums,
     split_halves,
@@ -35,6 +33,7 @@ from adaptstft.kernels.plain.spectra import (
     rotate,
     statistics,
 )
+from adaptstft.kernels.plain.tables import add_cell_sums, interpolate_cells
 from adaptstft.kernels.plain.windows import (
     polynomial_rows,
     row_sums,

@@ -165,21 +165,3 @@ def bin_energy(
         for half, target in enumerate((right, left)):
             rows = _half_rows(window, theta[p], halves.leads[half, p], right.shape[1], 1, left=half == 1)
             target[p] += gain[p] @ rows[0] ** 2
-
-
-def empty_basis(channels: int, frames: int, bins: int, rank: int, dtype: Any) -> AnyArray:
-    """Return an array for basis transforms, with the real and imaginary parts of one bin side by side."""
-    return np.empty((channels, frames, bins, 2, rank), dtype)
-
-
-def combine_basis(basis: AnyArray, table: AnyArray, place: Float64Array, out: ComplexArray) -> None:
-    """Combine basis transforms with the cubic B-splines of `table`, see the Numba backend."""
-    cell = np.clip(np.floor(place).astype(int), 1, len(table) - 3)
-    t = (place - cell)[..., None]
-    s = 1 - t
-    values = (s**3 / 6, 2 / 3 - t**2 + t**3 / 2, 2 / 3 - s**2 + s**3 / 2, t**3 / 6)
-    derivatives = (-(s**2) / 2, -2 * t + 1.5 * t**2, 2 * s - 1.5 * s**2, t**2 / 2)
-    for m, weights in enumerate((values, derivatives)):
-        rows = sum(w * table[cell + j - 1] for j, w in enumerate(weights))
-        re, im = np.einsum("pqr,cpqir->icpq", rows, basis)
-        out[m] = re + 1j * im

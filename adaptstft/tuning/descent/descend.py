@@ -18,7 +18,7 @@ from adaptstft.tuning.variables.state import State
 from adaptstft.tuning.variables.variables import Variables
 
 _DEFAULTS = {"maxiter": 100, "ftol": 1e-8, "gtol": 1e-6, "maxls": 8}
-#: Limit of iterations of a descent in the lengths of all frames. The penalty on jumps has a corner between most
+#: Limit of iterations of a descent in the lengths of all frames or bins. The penalty on jumps has a corner between most
 #: neighbours, so that the value falls slowly long after the result is settled. Such a descent also ends when its last
 #: `_RECENT` iterations together gain less than `_LEAST_GAIN` (in nats, or relative), unless the user gives an ``ftol``.
 _MOST_ITERATIONS, _RECENT, _LEAST_GAIN = 300, 10, 1e-4
@@ -142,7 +142,11 @@ class _Path:
         self.objective, self.variables, self.optimiser, self.start = objective, variables, optimiser, start
         self.best, self.history, self.stopped = start, [start.value], False
         self.begun, self.settled = 0, False
-        many = variables.lengths.kind == "time" and optimiser.method == "L-BFGS-B" and len(objective.parts()) == 1
+        many = (
+            variables.lengths.kind in ("time", "grid")
+            and optimiser.method == "L-BFGS-B"
+            and len(objective.parts()) == 1
+        )
         self.may_settle = many and "ftol" not in optimiser.options
         self.options = ({"maxiter": _MOST_ITERATIONS} if many else {}) | optimiser.options
         # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.

@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.log import Interpolated
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.variables.state import State
 
@@ -49,6 +50,7 @@ def recommend(
     hop: float,
     *,
     one: bool,
+    table: Interpolated | None = None,
 ) -> Recommendation | None:
     """Round lengths to even numbers and hops to integers within their bounds, with the smallest loss.
 
@@ -68,6 +70,8 @@ def recommend(
         Time between frames in samples.
     one : bool
         True if there is one length. Both even numbers next to it are then tried.
+    table : Interpolated, optional
+        The end of the search on a table, which tells the loss of other lengths of bins at the same positions.
 
     Returns
     -------
@@ -88,7 +92,11 @@ def recommend(
             for win_length, step in product(lengths, _hops(hop))
             if step <= hop or step <= request.overlap.longest_hop(float(win_length.min()))
         ]
-    losses = [objective.comparable_value(rounded) - value for rounded in tried]
+    if table is not None and state.win_length.ndim == 2 and len(tried) == 1:
+        rounded = np.clip(2 * np.rint(table.state.win_length / 2), *evens)
+        losses = [table.objective.comparable_value(replace(table.state, win_length=rounded)) - table.comparable]
+    else:
+        losses = [objective.comparable_value(other) - value for other in tried]
     best = tried[int(np.argmin(losses))]
     hops = np.diff(best.positions).astype(int)
     regular = not hops.size or np.ptp(hops) == 0

@@ -44,10 +44,10 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
     # values of a user loss are comparable for one FFT length only
     fixed_fft = problem.user_loss or problem.per_bin
     reach = bounds if fixed_fft else (bounds[0], max(bounds[1], request.win_bounds[1]))
-    flatness = best.interpolated or best  # on interpolated transforms if the descent used them
-    at = best.interpolated.state if best.interpolated is not None else state
+    table = best.interpolated
+    flatness, at = (best, state) if table is None else (table, table.state)
     found = sensitivity(flatness.objective, at, flatness.comparable, reach, one=one)
-    recommended = recommend(request, best.objective, state, best.comparable, bounds, best.hop, one=one)
+    recommended = recommend(request, best.objective, state, best.comparable, bounds, best.hop, one=one, table=table)
     if recommended is not None and distinct is not state:
         recommended = replace(recommended, win_length=recommended.win_length[:, :1])
     shared = request.shared
@@ -82,7 +82,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
             *_confidence_notes(problem, stage, state),
             *_limit_notes(outcome.status),
         ],
-        approximation=None if best.interpolated is None else best.interpolated.summary,
+        approximation=None if table is None else table.summary,
         backend=request.backend,
         signal=request.original if shared is None else None,
         signals=1 if shared is None else shared.signals,

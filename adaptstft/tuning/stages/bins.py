@@ -13,6 +13,7 @@ from adaptstft.criteria import Additive
 from adaptstft.criteria.bands import make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.bins import bin_numbers
+from adaptstft.engine.frames import durations
 from adaptstft.engine.operator import frame_bounds
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED
@@ -24,10 +25,11 @@ from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
 from adaptstft.tuning.stages.frames import position_variables, typical_length
 from adaptstft.tuning.tables.framing import Framing
-from adaptstft.tuning.tables.lowrank import MOST_BYTES, BasisTransforms, frame_bytes, window_basis
+from adaptstft.tuning.tables.plane_sums import MOST_ENTRIES, Cells, PlaneSums, plane_lengths
 from adaptstft.tuning.tables.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tuning.variables.control_grid import ControlGrid
 from adaptstft.tuning.variables.lengths import FixedLengths, Lengths, SurfaceLengths
+from adaptstft.tuning.variables.positions import FixedPositions
 from adaptstft.tuning.variables.variables import Variables
 
 #: Number of bands of a local criterion, and of control points in frequency.
@@ -42,6 +44,11 @@ _EMPTY = 1e-3
 #: Largest number of bins times samples of the longest window that a hop for the shortest windows may lead to, unless
 #: the hop of the constant optimum leads to more: this is the cost of the exact sums.
 _MOST_WORK = 1 << 30
+#: Number of cells of frames in a neighbourhood, and between control points in time.
+_CELLS_IN_SPAN = 8
+#: Number of cells and bins from which on only every few bins are read, and how few at least: neighbouring bins of an
+#: FFT twice as long as the longest window are nearly equal.
+_MOST_POINTS, _MOST_STRIDE = 1 << 17, 2
 #: Bisections on the way back to frame bounds within their limit.
 _HALVINGS = 8
 
@@ -57,21 +64,22 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
     layout = Layout.around(problem, typical)
     plane = _lay_out_plane(layout, log, first)
     exact = request.hop_mode == "time" or request.tune_shape or request.accuracy is None
-    exact |= request.window_mode == "fixed" or request.shared is not None  # many signals keep no transforms
-    interpolation = _Interpolation(None, 1) if exact else _interpolation(plane, log)
+    exact |= request.window_mode == "fixed" or request.shared is not None  # many signals keep no table
+    exact |= not isinstance(request.criterion, Additive)
+    table = None if exact else _table(plane, log)
     share = problem.evaluator.energy_shares(
         plane.plan, min(base, float(plane.plan.mfft)), plane.positions, request.criterion
     )
     starts = _starts(plane)
     if log.stopped:  # in the first stage: return its result in the form of this one
-        _descend(plane, log, starts[0], share, interpolation, ended=STOPPED)
+        _descend(plane, log, starts[0], share, table, ended=STOPPED)
     else:
         starts = starts[: request.starts or 2]
         threads = problem.threads(len(starts))
-        log.each(starts, lambda branch, start: _descend(plane, branch, start, share, interpolation), threads)
+        log.each(starts, lambda branch, start: _descend(plane, branch, start, share, table), threads)
     best = min(log.runs, key=lambda run: run.outcome.value)
-    if interpolation.basis is not None:
-        best = _made_exact(plane, best, interpolation.basis, interpolation.stride)
+    if table is not None:
+        best = _made_exact(plane, best, table)
     if request.max_frame_ratio is not None:
         best = _within_ratio(plane, best, request.max_frame_ratio)
     return Stage(best, survey)
@@ -123,14 +131,6 @@ class _Plane:
         """Control points of the best single length for all bins."""
         length = float(self.first.outcome.state.win_length[0])
         return np.full(self.grid.shape, np.log(np.clip(length, *self.bounds)))
-
-
-@dataclass(frozen=True)
-class _Interpolation:
-    """How transforms are computed in a descent: interpolated from a basis, for every `stride`-th frame."""
-
-    basis: BasisTransforms | None
-    stride: int
 
 
 def _lay_out_plane(layout: Layout, log: Log, first: Run) -> _Plane:
@@ -207,28 +207,31 @@ def _tiles(layout: Layout, plan: FramePlan) -> Neighbourhoods | Tiles | None:
     return make_tiles(plan, request.x, hood, request.criterion.bands or _BANDS)
 
 
-def _interpolation(plane: _Plane, log: Log) -> _Interpolation:
-    """Return the basis transforms; of every `stride`-th frame if all would need too much memory."""
-    request = plane.problem.request
-    accuracy = float(request.accuracy or 0.0)
-    basis = window_basis(plane.plan, plane.bounds, accuracy)
-    if basis is None:
-        log.notes.append(
-            f"lengths were tuned by exact sums throughout: windows of {request.window.spec!r} cannot be combined to "
-            f"accuracy={accuracy:g} from few enough of them"
+def _table(plane: _Plane, log: Log) -> PlaneSums:
+    """Return the table of sums, for cells and bins as fine as the control points and its size allow."""
+    request, frames = plane.problem.request, plane.positions.size
+    criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles)
+    assert isinstance(criterion, Additive)
+    lengths = plane_lengths(plane.bounds, float(request.accuracy or 0.0))
+    together, stride = 1, 1
+    if request.control_points != "free" and not request.smoothness and criterion.scope != "frame":
+        span = (frames - 1) * plane.framing.hop / max(plane.grid.shape[1] - 1, 1)
+        if plane.tiles is not None:
+            span = min(span, plane.tiles.width)
+        together = max(1, int(span / _CELLS_IN_SPAN / plane.framing.hop))
+        cells = -(-frames // together)
+        entries = len(criterion.statistics) * cells * plane.plan.f_pts * lengths.size
+        stride = max(-(-entries // MOST_ENTRIES), min(_MOST_STRIDE, -(-cells * plane.plan.f_pts // _MOST_POINTS)))
+    elif len(criterion.statistics) * frames * plane.plan.f_pts * lengths.size > MOST_ENTRIES:
+        size = len(criterion.statistics) * frames * plane.plan.f_pts * lengths.size * 4 / 2**20
+        raise ValueError(
+            f"the table for {frames} frames, {plane.plan.f_pts} bins and {lengths.size} lengths would take {size:.0f} "
+            f"MiB, more than {MOST_ENTRIES * 4 / 2**20:.0f}: use numbers of control_points and smoothness=0, a larger "
+            "hop, a smaller mfft, or accuracy=None for exact sums"
         )
-        return _Interpolation(None, 1)
-    size = frame_bytes(plane.plan, request.x, basis, accuracy) * plane.positions.size
-    shortest = float(plane.first.outcome.state.win_length[0]) if plane.survey is None else plane.survey.shortest()
-    stride = 1
-    if request.control_points != "free":
-        stride = min(-(-size // MOST_BYTES), max(1, int(0.5 * shortest / plane.framing.hop)))
-    if size > MOST_BYTES * stride:
-        log.notes.append(
-            f"the transforms that others are made from take {size / stride / 2**30:.1f} GiB, more than is "
-            "kept, and were computed again in every iteration; a larger hop or a smaller mfft would make it faster"
-        )
-    return _Interpolation(BasisTransforms(plane.plan, request.x, plane.positions[::stride], basis, accuracy), stride)
+    log.nfev += lengths.size
+    cells_of = Cells.of(frames, together, stride)
+    return PlaneSums.of(plane.plan, request.x, criterion.statistics, lengths, plane.positions, cells_of, log.searching)
 
 
 def _starts(plane: _Plane) -> list[tuple[str, Float64Array]]:
@@ -266,16 +269,17 @@ def _descend(
     log: Log,
     start: tuple[str, Float64Array],
     share: Float64Array,
-    interpolation: _Interpolation,
+    table: PlaneSums | None,
     *,
     ended: dict[str, Any] | None = None,
 ) -> Run:
     """Descend from a label and control points; with `ended`, only evaluate these."""
     request, problem, (label, points) = plane.problem.request, plane.problem, start
-    grid, positions, stride = plane.grid, plane.positions, interpolation.stride
-    if stride > 1:
-        grid = replace(grid, time=grid.time[::stride])
-        positions, share = positions[::stride], share[::stride]
+    grid, positions, hop = plane.grid, plane.positions, plane.framing.hop
+    if table is not None:
+        cells = table.cells
+        grid, positions = grid.on_cells(cells), cells.mean(positions)
+        share = cells.mean(share)[:, :: cells.stride]
     lengths: Lengths
     if request.window_mode == "fixed":
         win_length = np.exp(np.clip(grid.surface(points), *np.log(plane.bounds)))
@@ -290,43 +294,49 @@ def _descend(
         value = abs(plane.first.outcome.value)
         unit = 1.0 if request.criterion.in_nats else max(value, np.finfo(float).tiny)
         lengths = SurfaceLengths(grid, points, plane.bounds, scale, _CARRY * unit)
-    placed = position_variables(problem, positions, plane.framing.hop)
+    placed = position_variables(problem, positions, hop) if table is None else FixedPositions(positions)
     variables = Variables(lengths, placed, shape_of(problem, tuned=request.tune_shape))
-    return run_descent(problem, log, label, _objective(plane, interpolation.basis), variables, plane.framing.hop, ended)
+    return run_descent(problem, log, label, _objective(plane, table), variables, hop, ended)
 
 
-def _objective(plane: _Plane, basis: BasisTransforms | None) -> Objective:
+def _objective(plane: _Plane, table: PlaneSums | None) -> Objective:
     criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles)
     if isinstance(plane.tiles, Tiles):
         criterion = replace(criterion, bands=len(plane.tiles.bands))
-    return plane.problem.objective(plane.plan, criterion, plane.tiles, basis)
+    spans = None
+    if table is not None:
+        spans = np.asarray(table.cells.mean(durations(plane.positions, plane.problem.request.n)))
+    return plane.problem.objective(plane.plan, criterion, plane.tiles, table, spans)
 
 
-def _made_exact(plane: _Plane, best: Run, basis: BasisTransforms, stride: int) -> Run:
-    """Evaluate the result of a descent on interpolated transforms by the exact sums."""
+def _made_exact(plane: _Plane, best: Run, table: PlaneSums) -> Run:
+    """Evaluate the result of descents on the table by the exact sums."""
     objective, variables, outcome = best.objective.exact(), best.variables, best.outcome
-    if stride > 1:
-        lengths = variables.lengths
-        assert isinstance(lengths, SurfaceLengths)
-        placed = position_variables(plane.problem, plane.positions, plane.framing.hop)
-        variables = replace(variables, lengths=replace(lengths, grid=plane.grid), positions=placed)
-    at = objective.evaluate(variables, outcome.y)
+    lengths = variables.lengths
+    assert isinstance(lengths, SurfaceLengths)
+    placed = FixedPositions(plane.positions)
+    variables = replace(variables, lengths=replace(lengths, grid=plane.grid), positions=placed)
     state = variables.state(outcome.y)
-    comparable = objective.comparable_value(state)
+    if table.cells.whole:
+        at, comparable = objective.evaluate_both(variables, outcome.y)
+        outcome = replace(outcome, value=at.value, jac=at.natural, state=state)
+    else:  # the gradient is that of the table, which takes a fraction of the memory
+        value, comparable = objective.evaluator.both_values(objective.measure, state)
+        outcome = replace(outcome, value=value + outcome.penalties, state=state)
     summary = {
-        "rank": basis.rank,
-        "accuracy": basis.basis.error,
-        "stride": stride,
+        "lengths": table.log_lengths.size,
+        "frames": int(table.cells.sizes.max()),
+        "stride": table.cells.stride,
         "difference": comparable - best.comparable,
     }
     return replace(
         best,
         objective=objective,
-        outcome=replace(outcome, value=at.value, jac=at.natural, state=state),
+        outcome=outcome,
         variables=variables,
         comparable=comparable,
         hop=plane.framing.hop,
-        interpolated=Interpolated(summary, best.objective, best.comparable, outcome.state),
+        interpolated=Interpolated(summary, best.objective, best.comparable, best.outcome.state),
     )
 
 

@@ -134,9 +134,7 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     outcome = replace(outcome, first=start.value, history=history, nit=len(found.paths), nfev=2)
     comparable = objective.comparable_value(outcome.state)
     interpolated = Interpolated(summary, objective, comparable, outcome.state)
-    return log.add(
-        Run("path", objective, variables, outcome, found.framing.hop, comparable, interpolated), stopped=False
-    )
+    return log.add(Run("path", objective, base, outcome, found.framing.hop, comparable, interpolated), stopped=False)
 
 
 def _within_ratio(objective: Objective, variables: Variables, outcome: Outcome, ended: dict[str, Any]) -> Outcome:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.tuning.log import Log
@@ -36,11 +35,11 @@ def neighbourhood_width(layout: Layout, log: Log) -> float:
     It is that of `layout`, divided by four as long as a length for each neighbourhood improves the criterion.
     """
     problem, widest = layout.problem, layout.width
-    low, high = problem.request.win_bounds
+    low = problem.request.win_bounds[0]
     longest = WIDEST_RATIO * layout.typical
     width, before = widest, None
     while width >= _SCALE * low:
-        lengths = length_grid(low, min(high, longest, width))
+        lengths = problem.lengths_up_to(min(longest, width))
         hood = problem.neighbourhoods(width)
         values = _local_values(problem, log, lengths, hood)
         if before is not None:
@@ -63,11 +62,11 @@ def _local_values(problem: Problem, log: Log, lengths: Float64Array, hood: Neigh
 def shortest_useful(layout: Layout, log: Log) -> float:
     """Return the shortest window that concentrates more than a negligible share of the energy; `inf` if none does."""
     problem = layout.problem
-    low, high = problem.request.win_bounds
+    low = problem.request.win_bounds[0]
     width = layout.neighbourhoods().width
     best, shares = [np.array([np.inf])], [np.array([0.0])]
     while width / _SCALE >= low:
-        lengths = length_grid(low, min(high, width))
+        lengths = problem.lengths_up_to(width)
         hood = problem.neighbourhoods(width)
         values, share = _local_values(problem, log, lengths, hood), hood.energy
         shortest = lengths[values.argmin(axis=1)]

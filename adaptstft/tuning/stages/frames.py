@@ -42,13 +42,12 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
         positions = request.regular_positions(hop)
         base = np.full(positions.size, base[0])
     start = ("given" if given else "constant", base, positions)
-    if log.stopped:  # in the first stage: return its result in the form of this one
-        run_frames(layout, log, start, layout.framing(hop, float(base.max())), base, ended=STOPPED)
-        return Stage(log.runs[-1], survey)
-    if finds_path(request.criterion, request):
-        found = found or find_path(layout, log, hop, positions, base[:1], request.callback)
+    if found is None and finds_path(request.criterion, request) and not log.stopped:
+        found = find_path(layout, log, hop, positions, base[:1], request.callback)
     if found is not None and not descends(request.criterion, request):
         settle(log, found, *_path_problem(layout, found, start))
+    elif log.stopped:  # return what there is in the form of this stage
+        run_frames(layout, log, start, layout.framing(hop, float(base.max())), base, ended=STOPPED)
     else:
         _descend_frames(layout, log, start, hop, found)
     return Stage(min(log.runs, key=lambda run: run.outcome.value), survey)

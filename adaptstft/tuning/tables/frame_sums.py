@@ -29,7 +29,7 @@ _OVERSAMPLING = 4.0
 #: Change of a logarithm between two lengths of the grid from which on the cubic may not overshoot.
 _STEEP = 1.0
 #: Energy relative to the largest of a frame below which a frame is silent.
-_SILENT = 1e-30
+SILENT = 1e-30
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class FrameSums:
             frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft)
             totals[..., i] = sums_of_longer_fft(at, x, frames, stats, plan.mfft)
             report(float(work[i]))
-        references = _references(stats)
+        references = find_references(stats)
         largest = totals.max(axis=(1, 2), keepdims=True)
-        floor = largest * _SILENT ** (stats.exponents / stats.exponents[0])[:, None, None]
+        floor = largest * SILENT ** (stats.exponents / stats.exponents[0])[:, None, None]
         values = np.empty(totals.shape, np.float32)
         for k, other in enumerate(references):
             if other < 0:
@@ -124,7 +124,7 @@ class FrameSums:
         return found
 
 
-def _references(stats: Statistics) -> IntArray:
+def find_references(stats: Statistics) -> IntArray:
     """Return for each statistic with a logarithm the power nearest to it, and -1 for powers."""
     powers = np.flatnonzero(~stats.logs)
     nearest = np.abs(stats.exponents[:, None] - stats.exponents[powers]).argmin(axis=1)

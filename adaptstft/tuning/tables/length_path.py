@@ -39,8 +39,9 @@ _FINE, _COARSE = 32, 32
 _MOST_ENTRIES = 1 << 24
 #: Half of the width of the band around a path that is improved, in fine steps.
 _BAND = 40
-#: Number of states times frames whose costs are computed at once.
-_BLOCK = 1 << 20
+#: Number of states times frames whose costs are computed at once, and up to which the origins of all paths are kept.
+#: Beyond it they are kept for one block at a time, and computed twice.
+_BLOCK, _MOST_KEPT = 1 << 20, 1 << 26
 #: Number of frames up to which the search also starts from constant lengths.
 _FEW = 100
 #: Most paths for linear costs, and the relative gain below which the search ends.
@@ -236,36 +237,51 @@ class PathSearch:
         frames, states = self.sums.frames, places.shape[-1]
         if extra is None and frames > 1 and self._free():
             return self._each_best(linear, places)
-        total = np.zeros(states)
-        previous = np.empty((frames, states), np.int16)
-        size = max(1, _BLOCK // states)
-        for first in range(0, frames, size):
-            part = slice(first, min(first + size, frames))
-            rows = places if places.ndim == 1 else places[part]
-            cost = linear.costs(self.sums.at(self.log[rows], part), part)
-            if extra is not None:
-                cost = cost + extra[part]
-            begin = part.start
-            if begin == 0:
-                total[:], cost, begin = cost[0], cost[1:], 1
-                previous[0] = -1
-            moves = slice(begin - 1, part.stop - 1)
-            near = np.broadcast_to(places, (frames, states))[begin - 1 : part.stop]
-            self.kernels.advance_paths(
-                np.ascontiguousarray(cost),
-                np.ascontiguousarray(near, np.int64),
-                self.log,
-                self.reach[moves],
-                self.penalty.weight[moves],
-                self.penalty.tilt[moves],
-                total,
-                previous[begin : part.stop],
-            )
+        size = max(2, _BLOCK // states)
+        parts = [slice(first, min(first + size, frames)) for first in range(0, frames, size)]
+        total, before, kept = np.zeros(states), [], []
+        for part in parts:
+            before.append(total.copy())
+            previous = self._advance(linear, places, extra, part, total)
+            if frames * states <= _MOST_KEPT:
+                kept.append(previous)
         path = np.empty(frames, np.int64)
-        path[-1] = total.argmin()
-        for p in range(frames - 1, 0, -1):
-            path[p - 1] = previous[p, path[p]]
+        state = int(total.argmin())
+        for part in reversed(parts):
+            previous = kept.pop() if kept else self._advance(linear, places, extra, part, before.pop())
+            for p in range(part.stop - 1, part.start - 1, -1):
+                path[p], state = state, previous[p - part.start, state]
         return path
+
+    def _advance(
+        self,
+        linear: _LinearCosts,
+        places: IntArray,
+        extra: Float64Array | None,
+        part: slice,
+        total: Float64Array,
+    ) -> IntArray:
+        """Extend the cheapest paths, which cost `total`, by the frames of a part; return the states they come from."""
+        states, begin = total.size, part.start
+        cost = linear.costs(self.sums.at(self.log[places if places.ndim == 1 else places[part]], part), part)
+        if extra is not None:
+            cost = cost + extra[part]
+        previous = np.full(cost.shape, -1, np.int16 if states < 1 << 15 else np.int32)
+        if begin == 0:
+            total[:], begin = cost[0], 1
+        moves = slice(begin - 1, part.stop - 1)
+        near = np.broadcast_to(places, (self.sums.frames, states))[begin - 1 : part.stop]
+        self.kernels.advance_paths(
+            np.ascontiguousarray(cost[begin - part.start :]),
+            np.ascontiguousarray(near, np.int64),
+            self.log,
+            self.reach[moves],
+            self.penalty.weight[moves],
+            self.penalty.tilt[moves],
+            total,
+            previous[begin - part.start :],
+        )
+        return previous
 
     def _free(self) -> bool:
         """Whether every frame can have any length, whatever its neighbours have."""

@@ -1,0 +1,73 @@
+"""Numba kernels for tables of sums over a grid of window lengths."""
+
+from __future__ import annotations
+
+import math
+
+from adaptstft.kernels.cpu.jit import kernel
+
+
+@kernel
+def add_cell_sums(spectra, stride, exponents, logs, cell, out):  # type: ignore[no-untyped-def]
+    """Add ``E**a`` or ``E**a log E`` of every `stride`-th bin, with ``E = |S|**2``, to the cell of each frame in `out`.
+
+    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin).
+    """
+    for b in range(spectra.shape[0]):
+        for j in range(out.shape[2]):
+            value = spectra[b, j * stride]
+            energy = float(value.real) ** 2 + float(value.imag) ** 2
+            if energy <= 0.0:
+                continue
+            log_energy = math.log(energy)
+            for k in range(exponents.size):
+                a = exponents[k]
+                if a == 1.0:
+                    term = energy
+                elif a == 3.0:
+                    term = energy * energy * energy
+                else:
+                    term = math.exp(a * log_energy)
+                if logs[k]:
+                    term *= log_energy
+                out[k, cell[b], j] += term
+
+
+@kernel
+def interpolate_cells(values, references, silent, step, place, found, rates):  # type: ignore[no-untyped-def]
+    """Write the sums of cells at places on the grid of lengths, and their derivatives in the log length.
+
+    `values` has shape (sums, cells, bins, grid) with logarithms, or ratios to the sum ``references[k] >= 0``; `place`
+    has shape (cells, bins), in steps of the grid. Where the first logarithm is at most `silent`, all sums are zero.
+    """
+    sums, cells, bins, size = values.shape
+    for c in range(cells):
+        for q in range(bins):
+            left = min(max(int(place[c, q]), 0), size - 2)
+            u = min(max(place[c, q] - left, 0.0), 1.0)
+            for k in range(sums):
+                row = values[k, c, q]
+                first, last = float(row[left]), float(row[left + 1])
+                at_first = last - first
+                at_last = at_first
+                if left > 0:
+                    at_first = (last - row[left - 1]) / 2
+                if left < size - 2:
+                    at_last = (row[left + 2] - first) / 2
+                square = 3 * (last - first) - 2 * at_first - at_last
+                cube = 2 * (first - last) + at_first + at_last
+                found[k, c, q] = first + u * (at_first + u * (square + u * cube))
+                rates[k, c, q] = (at_first + u * (2 * square + 3 * u * cube)) / step
+            if found[0, c, q] <= silent:
+                found[:, c, q] = 0.0
+                rates[:, c, q] = 0.0
+                continue
+            for k in range(sums):
+                if references[k] < 0:
+                    found[k, c, q] = math.exp(found[k, c, q])
+                    rates[k, c, q] *= found[k, c, q]
+            for k in range(sums):
+                other = references[k]
+                if other >= 0:
+                    rates[k, c, q] = rates[k, c, q] * found[other, c, q] + found[k, c, q] * rates[other, c, q]
+                    found[k, c, q] *= found[other, c, q]

@@ -1,0 +1,57 @@
+"""NumPy kernels for tables of sums over a grid of window lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adaptstft.common.typing import AnyArray, Float64Array
+
+
+def add_cell_sums(
+    spectra: AnyArray, stride: int, exponents: Float64Array, logs: AnyArray, cell: AnyArray, out: AnyArray
+) -> None:
+    """Add ``E**a`` or ``E**a log E`` of every `stride`-th bin, with ``E = |S|**2``, to the cell of each frame in `out`.
+
+    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin).
+    """
+    thinned = spectra[:, ::stride]
+    energy = thinned.real.astype(float) ** 2 + thinned.imag.astype(float) ** 2
+    log_energy = np.log(np.where(energy > 0, energy, 1.0))
+    for k, (a, log) in enumerate(zip(exponents, logs, strict=True)):
+        np.add.at(out[k], cell, energy**a * (log_energy if log else 1.0))
+
+
+def interpolate_cells(
+    values: AnyArray,
+    references: AnyArray,
+    silent: float,
+    step: float,
+    place: Float64Array,
+    found: Float64Array,
+    rates: Float64Array,
+) -> None:
+    """Write the sums of cells at places on the grid of lengths, and their derivatives in the log length.
+
+    `values` has shape (sums, cells, bins, grid) with logarithms, or ratios to the sum ``references[k] >= 0``; `place`
+    has shape (cells, bins), in steps of the grid. Where the first logarithm is at most `silent`, all sums are zero.
+    """
+    size = values.shape[-1]
+    left = np.clip(place.astype(np.int64), 0, size - 2)
+    u = np.clip(place - left, 0.0, 1.0)
+    near = [np.clip(left + shift, 0, size - 1)[..., None] for shift in (-1, 0, 1, 2)]
+    for k, table in enumerate(values):
+        before, first, last, after = (np.take_along_axis(table, one, -1)[..., 0].astype(float) for one in near)
+        at_first = (last - before) / np.where(left > 0, 2, 1)
+        at_last = (after - first) / np.where(left < size - 2, 2, 1)
+        square = 3 * (last - first) - 2 * at_first - at_last
+        cube = 2 * (first - last) + at_first + at_last
+        found[k] = first + u * (at_first + u * (square + u * cube))
+        rates[k] = (at_first + u * (2 * square + 3 * u * cube)) / step
+    quiet, powers = found[0] <= silent, references < 0
+    found[powers] = np.exp(found[powers])
+    rates[powers] *= found[powers]
+    for ratio in np.flatnonzero(~powers):
+        other = references[ratio]
+        rates[ratio] = rates[ratio] * found[other] + found[ratio] * rates[other]
+        found[ratio] *= found[other]
+    found[:, quiet] = rates[:, quiet] = 0.0

@@ -1,0 +1,178 @@
+r"""Sums over parts of the time-frequency plane as functions of the window length there: a table over a grid of lengths.
+
+With a length for each frequency or bin, a sum over bins is
+:math:`\sum_q \sum_p \phi(E_{q,p}(\theta_{q,p}))`, and each energy is a function of one number. The signal is
+transformed once with each length of a geometric grid, and the terms :math:`\phi(E)` are summed over cells of a few
+neighbouring frames, within which the lengths hardly change. Between the lengths of the grid a cubic in
+:math:`\log\theta`, through the values of four neighbouring lengths, gives the sums of each cell and bin and their
+derivatives, without a transform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from adaptstft.common.grids import length_grid
+from adaptstft.common.threads import run_blocks
+from adaptstft.common.typing import AnyArray, Float64Array, IntArray
+from adaptstft.engine.forward import forward
+from adaptstft.engine.frames import make_frames
+from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.statistics import Statistics
+from adaptstft.tuning.tables.frame_sums import SILENT, find_references
+
+#: Lengths per octave for an accuracy of 1e-3. The error falls with the fourth power of their number.
+_PER_OCTAVE, _NOMINAL = 8.0, 1e-3
+#: Largest number of entries of a table, in single precision, and of bins that are transformed at once.
+MOST_ENTRIES, _BLOCK = 96 << 20, 1 << 20
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Division of the plane into cells: neighbouring frames, for every bin or every few bins.
+
+    Attributes
+    ----------
+    starts : ndarray of int, shape (cells,)
+        First frame of each cell.
+    frames : int
+        Number of frames.
+    stride : int
+        Every `stride`-th bin stands for its neighbours too.
+    """
+
+    starts: IntArray
+    frames: int
+    stride: int
+
+    @classmethod
+    def of(cls, frames: int, together: int, stride: int) -> Cells:
+        """Put `together` frames, as evenly as possible, into each cell."""
+        count = max(1, -(-frames // max(together, 1)))
+        return cls(np.arange(count) * frames // count, frames, stride)
+
+    @property
+    def sizes(self) -> IntArray:
+        """Number of frames of each cell."""
+        return np.asarray(np.diff(np.append(self.starts, self.frames)))
+
+    @property
+    def whole(self) -> bool:
+        """Whether every bin of every frame is a cell of its own."""
+        return self.stride == 1 and self.starts.size == self.frames
+
+    def mean(self, values: AnyArray) -> AnyArray:
+        """Average over the frames of each cell; they are along the first axis."""
+        total = np.add.reduceat(values, self.starts, axis=0)
+        return total / self.sizes.reshape(-1, *[1] * (values.ndim - 1))
+
+
+@dataclass(frozen=True)
+class PlaneSums:
+    """Statistics of every cell and bin as functions of the window length.
+
+    Attributes
+    ----------
+    log_lengths : ndarray, shape (grid,)
+        Logarithms of the lengths of the grid, evenly spaced.
+    values : ndarray of float32, shape (statistics, cells, bins, grid)
+        Logarithms of the sums over the frames of a cell, or for statistics with a logarithm ratios.
+    references : ndarray of int, shape (statistics,)
+        The statistic that a ratio refers to, or -1 for a logarithm.
+    silent : float
+        Logarithm of the first statistic up to which all statistics are zero.
+    cells : Cells
+        The cells.
+    kernels : module
+        The backend, which interpolates.
+    """
+
+    log_lengths: Float64Array
+    values: AnyArray
+    references: IntArray
+    silent: float
+    cells: Cells
+    kernels: ModuleType
+
+    @classmethod
+    def of(
+        cls,
+        plan: FramePlan,
+        x: AnyArray,
+        stats: Statistics,
+        lengths: Float64Array,
+        positions: Float64Array,
+        cells: Cells,
+        report: Callable[[float], None] = lambda part: None,
+    ) -> PlaneSums:
+        """Transform a signal ``x``, shape (channels, n), with every length of a grid."""
+        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
+        bins = -(-plan.f_pts // cells.stride)
+        values = np.empty((len(stats), cells.starts.size, bins, lengths.size), np.float32)
+        of_terms = find_references(stats)
+        single = plan.single()
+        done = 0
+
+        def transform(i: int) -> None:
+            per_block = max(1, _BLOCK // plan.mfft // int(cells.sizes.max()))
+            for begin in range(0, cells.starts.size, per_block):
+                part = slice(begin, begin + per_block)
+                values[:, part, :, i] = _cell_sums(single, x, stats, float(lengths[i]), positions, cells, part)
+
+        def merge(_: int, nothing: None) -> None:
+            nonlocal done
+            done += 1
+            report(done / lengths.size)
+
+        run_blocks(lengths.size, transform, plan.threads, merge)
+        largest = values.max(axis=(1, 2, 3)).astype(float)
+        floor = np.maximum(largest * SILENT ** (stats.exponents / stats.exponents[0]), np.finfo(np.float32).tiny)
+        for k in np.flatnonzero(of_terms >= 0):
+            values[k] /= np.maximum(values[of_terms[k]], floor[of_terms[k]])
+        for k in np.flatnonzero(of_terms < 0):
+            np.log(np.maximum(values[k], floor[k], out=values[k]), out=values[k])
+        return cls(np.log(lengths), values, of_terms, float(np.log(floor[0])) + 1.0, cells, plan.kernels)
+
+    def at(self, log_lengths: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return the sums of cells and bins at logarithms of lengths, shape (cells, bins), and their derivatives.
+
+        Both have the shape (statistics, cells, bins).
+        """
+        step = (self.log_lengths[-1] - self.log_lengths[0]) / (self.log_lengths.size - 1)
+        place = (log_lengths - self.log_lengths[0]) / step
+        found, rates = np.empty((2, len(self.values), *place.shape))
+        self.kernels.interpolate_cells(self.values, self.references, self.silent, step, place, found, rates)
+        return found, rates
+
+
+def plane_lengths(bounds: tuple[float, float], accuracy: float) -> Float64Array:
+    """Return the grid of lengths for a relative accuracy of the sums; at least two lengths."""
+    per_octave = float(np.clip(_PER_OCTAVE * (_NOMINAL / accuracy) ** 0.25, 3.0, 48.0))
+    low, high = bounds
+    return length_grid(low, max(high, low * 1.001), ratio=2 ** (1 / per_octave))
+
+
+def _cell_sums(
+    plan: FramePlan,
+    x: AnyArray,
+    stats: Statistics,
+    length: float,
+    positions: Float64Array,
+    cells: Cells,
+    part: slice,
+) -> AnyArray:
+    """Return the sums over the frames of some cells with one length, shape (statistics, cells, bins)."""
+    stop = part.stop if part.stop < cells.starts.size else cells.starts.size
+    last = cells.frames if stop == cells.starts.size else int(cells.starts[stop])
+    first = int(cells.starts[part.start])
+    at = positions[first:last]
+    spectra = forward(plan, x, make_frames(np.full(at.size, length), at, mfft=plan.mfft))
+    cell = np.repeat(np.arange(stop - part.start), cells.sizes[part])
+    sums = np.zeros((len(stats), stop - part.start, -(-plan.f_pts // cells.stride)))
+    for channel in spectra:
+        plan.kernels.add_cell_sums(channel, cells.stride, stats.exponents, stats.logs, cell, sums)
+    return sums
