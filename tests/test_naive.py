@@ -232,8 +232,8 @@ def test_weights_of_neighbourhoods_sum_to_a_constant(rng):
     g, e = naive.neighbourhoods(x, np.array([15.0, 20.5, 33.3]), 16.0)
     assert_allclose(g.sum(axis=0), 2, rtol=TOL)  # four squared cosines at intervals of a quarter of a period
     assert e.sum() == pytest.approx(1)
-    assert_allclose(np.flatnonzero(e), np.arange(4, 12))  # centres 4 r within 8 of a sample from 20 to 39
-    assert g[5, 1] == pytest.approx(math.cos(math.pi * 0.5 / 16) ** 2)
+    assert_allclose(np.flatnonzero(e), np.arange(4, 12))  # centres 4 r - 0.5 within 8 of a sample from 20 to 39
+    assert g[5, 1] == pytest.approx(math.cos(math.pi * 1.0 / 16) ** 2)  # 19.5 and 20.5
 
 
 @pytest.mark.parametrize("name", UNIFORM)
