@@ -33,8 +33,9 @@ from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.tuning.tables.frame_sums import FrameSums
 
-#: Steps of the fine grid in one hop, and in one step of the coarse grid. A change by two hops, the largest allowed, is
-#: two steps of the coarse grid; one if there are more than `_MOST_ENTRIES` frames times states.
+#: Steps of the fine grid in one hop (in the shortest window if that is less), and in one step of the coarse grid. A
+#: change by two hops, the largest allowed, is two steps of the coarse grid; one if there are more than `_MOST_ENTRIES`
+#: frames times states.
 _FINE, _COARSE = 32, 32
 _MOST_ENTRIES = 1 << 24
 #: Half of the width of the band around a path that is improved, in fine steps.
@@ -135,8 +136,8 @@ class PathSearch:
     ) -> None:
         self.sums, self.criterion, self.view, self.penalty, self.kernels = sums, criterion, view, penalty, kernels
         self.counts = np.full(sums.frames, count)
-        hop = float(np.median(np.diff(view.positions))) if sums.frames > 1 else 1.0
-        steps = max(1, int(np.ceil((bounds[1] - bounds[0]) / hop * _FINE)))
+        hop = float(np.median(np.diff(view.positions))) if sums.frames > 1 else bounds[0]
+        steps = max(1, int(np.ceil((bounds[1] - bounds[0]) / min(hop, bounds[0]) * _FINE)))
         #: Lengths of the fine grid, from the lower to the upper bound.
         self.lengths = np.linspace(*bounds, steps + 1)
         self.log = np.log(self.lengths)
@@ -149,7 +150,9 @@ class PathSearch:
     def solve(self, start: Float64Array, report: Report) -> LengthPath:
         """Return the best path found; the search ends early if ``report(value, win_length)`` returns True."""
         best, stopped = self._frank_wolfe(self._start(start), report)
-        if self.sums.frames <= _FEW:  # the share of one frame in the sums is too large for linear costs
+        if (
+            self.sums.frames <= _FEW and self.criterion.scope != "frame"
+        ):  # the share of one frame in the sums is too large for linear costs
             for length in length_grid(self.lengths[0], self.lengths[-1]):
                 if not stopped:
                     found, stopped = self._frank_wolfe(self._start(np.full(start.size, length)), report)

@@ -7,17 +7,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptstft.common.device import to_host
+from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.criteria.bands import make_tiles
+from adaptstft.criteria.bands import band_weights, make_tiles
 from adaptstft.criteria.evaluate import comparable_view
-from adaptstft.criteria.neighbourhoods import Neighbourhoods
+from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import neighbourhood_values
 from adaptstft.engine.forward import forward
-from adaptstft.engine.frames import durations
+from adaptstft.engine.frames import durations, make_frames
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE, SURVEY_HOP, FramingRule, regular_frames
+
+#: Bins that are transformed at once.
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -89,21 +93,39 @@ def survey_tiles(
     TileSurvey
         The values.
     """
-    stats = criterion.statistics
-    values = []
-    share: Float64Array = np.zeros((0, 0))
-    for length in lengths:
-        framing = rule.tied(float(length), SURVEY_HOP)
-        at = replace(plan, mfft=framing.mfft)
-        tiles = make_tiles(at, x, neighbourhoods, bands)
-        frames, positions = regular_frames(at, x.shape[1], float(length), framing.hop)
-        view = comparable_view(criterion, positions, durations(positions, x.shape[1]), framing.mfft, tiles)
-        wide, weights = view.banded()
-        assert weights is not None
-        energy = to_host(energies(forward(at, x, frames)))
-        totals = np.array([(weights @ stats.terms(k, energy)[0].sum(axis=0).T).ravel() for k in range(len(stats))])
-        counts = np.repeat(weights.sum(axis=1) * len(x), positions.size)
-        tile_values, _ = neighbourhood_values(criterion.combine, totals, counts, wide, spread=criterion.spread)
-        values.append(tile_values.reshape(len(weights), -1))
-        share = tiles.energy.reshape(len(weights), -1)
-    return TileSurvey(lengths, np.array(values), share)
+    x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
+    tiles = make_tiles(plan, x, neighbourhoods, bands)
+    values = np.empty((lengths.size, tiles.energy.size))
+
+    def survey(i: int) -> None:
+        framing = rule.tied(float(lengths[i]), SURVEY_HOP)
+        at = replace(plan.single(), mfft=framing.mfft)
+        own = replace(tiles, bands=band_weights(at, bands))
+        values[i] = _tile_values(at, x, criterion, float(lengths[i]), framing.hop, own)
+
+    run_blocks(lengths.size, survey, plan.threads)
+    shape = (len(tiles.bands), -1)
+    return TileSurvey(lengths, values.reshape(lengths.size, *shape), tiles.energy.reshape(shape))
+
+
+def _tile_values(
+    plan: FramePlan, x: AnyArray, criterion: Additive, length: float, hop: float, tiles: Tiles
+) -> Float64Array:
+    """Return the criterion in every tile with one length, comparable between lengths; tiles in one row."""
+    positions = regular_frames(plan, x.shape[1], length, hop)[1]
+    spans = durations(positions, x.shape[1])
+    wide, bands = comparable_view(criterion, positions, spans, plan.mfft, tiles).banded()
+    assert bands is not None
+    stats, size = criterion.statistics, max(1, _BLOCK // plan.mfft)
+    totals = np.empty((len(stats), len(bands), positions.size))
+    weights = plan.kernels.asarray(bands)
+    for first in range(0, positions.size, size):
+        part = slice(first, first + size)
+        at = positions[part]
+        frames = make_frames(np.full(at.size, length), at, mfft=plan.mfft)
+        energy = energies(forward(plan, x, frames))
+        for k in range(len(stats)):
+            totals[k, :, part] = to_host(weights @ stats.terms(k, energy)[0].sum(axis=0).T)
+    counts = np.repeat(bands.sum(axis=1) * len(x), positions.size)
+    flat = totals.reshape(len(stats), -1)
+    return neighbourhood_values(criterion.combine, flat, counts, wide, spread=criterion.spread)[0]

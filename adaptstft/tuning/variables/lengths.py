@@ -327,8 +327,10 @@ def _scaled_bounds(win_bounds: tuple[float, float], factors: Float64Array) -> li
 def _lengths_of(log: Float64Array, win_bounds: tuple[float, float]) -> Float64Array:
     """Lengths for their logarithms: integers and bounds are exact, as ``exp(log(v))`` may differ from ``v``."""
     low, high = win_bounds
-    win_length = np.exp(log)
+    win_length = np.asarray(np.exp(log))
     whole = np.rint(win_length)
-    win_length = np.where(np.abs(win_length - whole) <= _ROUNDING * win_length, whole, win_length)
-    win_length = np.where(log <= np.log(low) + _ROUNDING, low, win_length)
-    return np.where(log >= np.log(high) - _ROUNDING, high, win_length)
+    near = np.abs(win_length - whole) <= _ROUNDING * win_length
+    win_length[near] = whole[near]
+    win_length[log <= np.log(low) + _ROUNDING] = low
+    win_length[log >= np.log(high) - _ROUNDING] = high
+    return win_length
