@@ -103,7 +103,7 @@ def optimize(
     control_points : int, (int, int) or "free", optional
         Numbers of control points of lengths per frequency or bin, in frequency and time.
     accuracy : float or None, optional
-        Relative accuracy of interpolated windows per bin; None computes the exact sums in every iteration.
+        Relative accuracy of the table for lengths per frequency or bin; None takes exact sums in every iteration.
     tune_shape : bool, optional
         Tune the shape parameters of the window as well.
     scale_to : {"psd", "magnitude"} or None, optional

@@ -22,14 +22,14 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Interpolated:
-    """The end of a descent on interpolated transforms, before it was evaluated by the exact sums.
+    """The end of a search on a table of sums, before it was evaluated by the exact sums.
 
     Attributes
     ----------
     summary : dict
         ``TuningResult.approximation``.
     objective : Objective
-        The objective on the interpolated transforms.
+        The objective, on the table where a descent used it.
     comparable : float
         Its comparable value.
     state : State
@@ -61,7 +61,7 @@ class Run:
     comparable : float
         The criterion as an integral over time and frequency.
     interpolated : Interpolated or None
-        The end of the descent, if it used interpolated transforms.
+        The end of the search on a table, if there was one.
     """
 
     label: str

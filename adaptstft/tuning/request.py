@@ -50,7 +50,7 @@ from adaptstft.windows import Window
 
 #: Longest window relative to the best single length where lengths vary, unless bounds are given: the FFT must hold it.
 WIDEST_RATIO = 4
-#: Default relative accuracy of interpolated windows per bin.
+#: Default relative accuracy of the table of sums for lengths per bin.
 DEFAULT_ACCURACY = 1e-3
 
 
@@ -96,7 +96,7 @@ class Request:
     control_points : (int, int), "free" or None
         Numbers of control points in frequency and time, for lengths per bin.
     accuracy : float or None
-        Relative accuracy of interpolated transforms, for lengths per bin; None for exact sums.
+        Relative accuracy of the table of sums, for lengths per bin; None for exact sums.
     tune_shape : bool
         Whether the shape parameters of the window are tuned.
     scale_to : str or None
@@ -318,7 +318,7 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
         raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
     if window_mode not in PER_BIN and accuracy not in (None, DEFAULT_ACCURACY):
         raise ValueError(
-            f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': with {window_mode=} all sums are exact"
+            f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': with {window_mode=} the table of sums has a fixed one"
         )
     if criterion.bands is not None and window_mode not in PER_BIN:
         raise ValueError(f"bands={criterion.bands} in the criterion needs window_mode 'frequency' or 'time-frequency'")

@@ -80,13 +80,10 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The trend that was removed from the signal before tuning. `plot` shows the
         signal with it.
     approximation : dict or None
-        How the lengths were tuned, if not by exact sums. For a path over a table of sums:
-        the number of `lengths` in the table, and the `difference` of the exact criterion
-        from the one on the table. For interpolated transforms, with a length per bin:
-        their `rank` (number of window lengths that are combined), the `accuracy` (largest
-        relative error of a window), the `stride` (every stride-th frame was used, 1 but
-        for long signals), and the `difference` of the exact from the interpolated
-        `area_fun`. None if all sums were exact.
+        How the lengths were tuned, if not by exact sums: on a table of sums for a number of
+        `lengths`. `difference` is that of the exact criterion from the one on the table. With a
+        length per frequency or bin also the largest number of `frames` that a cell of the
+        table has, and the `stride`: every stride-th bin was used. None if all sums were exact.
     backend : str
         The backend that was used.
     initial : AdaptiveShortTimeFFT
