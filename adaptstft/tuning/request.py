@@ -318,7 +318,8 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
         raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
     if window_mode not in PER_BIN and accuracy not in (None, DEFAULT_ACCURACY):
         raise ValueError(
-            f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': the table for {window_mode=} has a fixed one"
+            f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': the table for {window_mode=} has a fixed "
+            "accuracy"
         )
     if criterion.bands is not None and window_mode not in PER_BIN:
         raise ValueError(f"bands={criterion.bands} in the criterion needs window_mode 'frequency' or 'time-frequency'")
