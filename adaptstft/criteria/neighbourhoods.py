@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,23 +38,16 @@ class Neighbourhoods:
 
         They reach equally far over both ends, so that the reversed signal has the mirrored ones.
         """
-        n = x.shape[-1]
-        step = width / _PER_WIDTH
-        steps = int(np.ceil((n - 1) / step))
-        centres = first + (n - 1) / 2 + (np.arange(steps + 1) - steps / 2) * step
+        cells = Cells(x.shape[-1], width, first)
         unit = max(float(np.abs(x).max(initial=0.0)), np.finfo(float).tiny)  # keeps the squares finite
-        power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
-        # a neighbourhood is the four cells between centres around its own, and cos(a)**2 = (1 + cos(2 a)) / 2
-        number = first + np.arange(n) - centres[0]
-        cell = np.minimum((number / step).astype(np.int64), steps) + _PER_WIDTH // 2
-        phase = 2 * np.pi / width * number
-        parts = [
-            np.convolve(np.bincount(cell, power * factor, steps + _PER_WIDTH), np.ones(_PER_WIDTH), "valid")
-            for factor in (1.0, np.cos(phase), np.sin(phase))
-        ]
-        own = 2 * np.pi / _PER_WIDTH * np.arange(steps + 1)
-        energy = np.maximum(parts[0] + np.cos(own) * parts[1] + np.sin(own) * parts[2], 0.0) / 2
-        return cls(centres, width, energy / max(energy.sum(), np.finfo(float).tiny))
+        return cells.neighbourhoods([cells.sums(x, unit=unit)])
+
+    def within(self, low: float, high: float) -> tuple[int, Neighbourhoods]:
+        """Return the neighbourhoods that positions from `low` to `high` can be in, at least one, and their first."""
+        first = int(np.searchsorted(self.centres, low - self.width / 2))
+        first = min(max(first - 1, 0), self.centres.size - 1)
+        part = slice(first, int(np.searchsorted(self.centres, high + self.width / 2)) + 1)
+        return first, Neighbourhoods(self.centres[part], self.width, self.energy[part])
 
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
         """Return the weight of each position in each neighbourhood, shape (groups, positions), and its derivative."""
@@ -79,6 +73,76 @@ class Neighbourhoods:
         """
         share = np.asarray(self.weights(positions)[0].T @ self.energy)
         return np.asarray(np.sqrt(np.maximum(share / share.max(), 1e-3)))
+
+
+@dataclass(frozen=True)
+class CellSums:
+    """Sums over the cells that contain some samples; those of several stretches of a signal add up.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first cell.
+    sums : ndarray, shape (3, cells)
+        Energy, and energy times the cosine and the sine of the place in a neighbourhood.
+    """
+
+    first: int
+    sums: Float64Array
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells between the centres of neighbourhoods, in which the energy of a signal is summed.
+
+    A neighbourhood is the four cells around its centre, and ``cos(a)**2 = (1 + cos(2 a)) / 2``, so three sums over each
+    cell are enough.
+
+    Attributes
+    ----------
+    n : int
+        Number of samples of the signal.
+    width : float
+        Width of a neighbourhood in samples.
+    first : float
+        Number of the first sample.
+    """
+
+    n: int
+    width: float
+    first: float = 0.0
+
+    @property
+    def _layout(self) -> tuple[float, int, float]:
+        """Step, number of steps and first centre."""
+        width = self.width
+        step = width / _PER_WIDTH
+        steps = int(np.ceil((self.n - 1) / step))
+        return step, steps, self.first + (self.n - 1) / 2 - steps / 2 * step
+
+    def sums(self, x: AnyArray, low: int = 0, *, unit: float = 1.0) -> CellSums:
+        """Return the sums over channels ``x``, shape (channels, samples), from sample `low` on, divided by `unit`."""
+        step, steps, centre = self._layout
+        power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
+        number = self.first + np.arange(low, low + x.shape[-1]) - centre
+        cell = np.minimum((number / step).astype(np.int64), steps) + _PER_WIDTH // 2
+        phase, begin = 2 * np.pi / self.width * number, int(cell[0])
+        cell -= begin
+        return CellSums(
+            begin, np.array([np.bincount(cell, power * factor) for factor in (1.0, np.cos(phase), np.sin(phase))])
+        )
+
+    def neighbourhoods(self, parts: Sequence[CellSums]) -> Neighbourhoods:
+        """Return the neighbourhoods with their shares of the energy, from the sums over all stretches."""
+        step, steps, _ = self._layout
+        total = np.zeros((3, steps + _PER_WIDTH))
+        for part in parts:
+            total[:, part.first : part.first + part.sums.shape[1]] += part.sums
+        whole, cosine, sine = (np.convolve(row, np.ones(_PER_WIDTH), "valid") for row in total)
+        own = 2 * np.pi / _PER_WIDTH * np.arange(steps + 1)
+        energy = np.maximum(whole + np.cos(own) * cosine + np.sin(own) * sine, 0.0) / 2
+        centres = self.first + (self.n - 1) / 2 + (np.arange(steps + 1) - steps / 2) * step
+        return Neighbourhoods(centres, self.width, energy / max(energy.sum(), np.finfo(float).tiny))
 
 
 @dataclass(frozen=True)

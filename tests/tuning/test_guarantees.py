@@ -13,6 +13,7 @@ from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.common_direction import common_descent, shortest
 from adaptstft.tuning.descent.multipliers import Excess, minimise_within
+from adaptstft.tuning.penalties import frame_ratio
 from adaptstft.tuning.penalties.coverage import coverage
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction, log_ratio, regular_ratio, smooth_log_ratio
 
@@ -43,7 +44,9 @@ def transform(backend, window=("gaussian", 6.0), scaling="psd"):
     return FramePlan(MFFT, "onesided", scaling, module, 2, windows.resolve(window), 1e-3)
 
 
-def test_the_ratio_is_that_of_the_summed_squares_of_the_windows(backend):
+@pytest.mark.parametrize("stretch", [1 << 22, 300])
+def test_the_ratio_is_that_of_the_summed_squares_of_the_windows(backend, stretch, monkeypatch):
+    monkeypatch.setattr(frame_ratio, "_STRETCH", stretch)
     win_length, positions = irregular()
     overlap = np.zeros(N)
     for length, t in zip(win_length, positions, strict=True):

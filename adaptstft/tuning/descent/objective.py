@@ -151,10 +151,14 @@ class Objective:
 
     def keeps_ratio(self, state: State) -> bool:
         """Return whether the ratio of the frame bounds is within its limit, if there is one."""
-        if self.most_ratio is None or state.win_length.ndim == 2:
-            return True
+        return self.most_ratio is None or state.win_length.ndim == 2 or self.exact_excess(state).exact <= 0
+
+    def exact_excess(self, state: State) -> Excess:
+        """Return by how much the logarithm of the ratio exceeds its limit, without an approximation to descend on."""
+        assert self.most_ratio is not None
         plan, frames = self.measure.frames(state)
-        return bool(log_ratio(plan, cast(Frames, frames), self.n) <= np.log(self.most_ratio))
+        exact = log_ratio(plan, cast(Frames, frames), self.n) - float(np.log(self.most_ratio))
+        return Excess(exact, exact, np.zeros(0))
 
     def excess(self, variables: Variables, y: Float64Array) -> Excess:
         """Return by how much the logarithm of the ratio of the frame bounds exceeds its limit."""

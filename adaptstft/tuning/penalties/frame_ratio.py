@@ -14,6 +14,8 @@ The exact extremes decide whether a result is accepted.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -33,12 +35,23 @@ _STEP = 0.01
 #: Hop as a fraction of the window below which the ratio hardly changes: the ends of the signal determine it. Smaller
 #: hops are only evaluated if the ratio at this one exceeds the limit.
 _CLOSE = 1 / 64
+#: Number of samples whose overlap is in memory at once where only its extremes are needed.
+_STRETCH = 1 << 22
 _TINY = float(np.finfo(float).tiny)
 
 
 def log_ratio(plan: FramePlan, frames: Frames, n: int) -> float:
     """Logarithm of the ratio of the frame bounds for signals of ``n`` samples."""
-    return _log_ratio(to_host(window_overlap(plan, frames, 0, n)))
+    low, high, half = np.inf, 0.0, frames.win_length / 2 + 1
+    for first in range(0, n, _STRETCH):
+        last = min(first + _STRETCH, n)
+        own = frames
+        if n > _STRETCH:
+            reach = (frames.centre + half >= first) & (frames.centre - half < last)
+            own = replace(frames, win_length=frames.win_length[reach], positions=frames.positions[reach])
+        overlap = to_host(window_overlap(plan, own, first, last)) if len(own) else np.zeros(1)
+        low, high = min(low, float(overlap.min())), max(high, float(overlap.max()))
+    return float(np.log(high) - np.log(low)) if low > 0 else np.inf
 
 
 def _log_ratio(overlap: Float64Array) -> float:

@@ -138,6 +138,7 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
 
 
 def _within_ratio(objective: Objective, variables: Variables, outcome: Outcome, ended: dict[str, Any]) -> Outcome:
-    y = bisect_to_limit(lambda y: objective.excess(variables, y), outcome.y, safe_point(objective, variables))
+    safe = safe_point(objective, variables)
+    y = bisect_to_limit(lambda y: objective.exact_excess(variables.state(y)), outcome.y, safe)
     lengths = variables.lengths.starting_at(variables.state(y).win_length)
     return stay(objective, replace(variables, lengths=lengths), ended)

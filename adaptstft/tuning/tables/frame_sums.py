@@ -10,7 +10,7 @@ A frame with a short window needs no long FFT, see `adaptstft.engine.statistics.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,8 +28,56 @@ SUMS_RATIO = 2 ** (1 / 8)
 _OVERSAMPLING = 4.0
 #: Change of a logarithm between two lengths of the grid from which on the cubic may not overshoot.
 _STEEP = 1.0
+#: Number of frames whose slopes are computed at once.
+_PIECE = 1 << 14
 #: Energy relative to the largest of a frame below which a frame is silent.
 SILENT = 1e-30
+
+
+@dataclass(frozen=True)
+class SumLogs:
+    """Statistics of some frames for every length of the grid, before silent frames are told from others.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (statistics, frames, grid)
+        Logarithms (or ratios, for statistics with a logarithm).
+    largest : ndarray, shape (statistics,)
+        Largest logarithm of each statistic without a logarithm.
+    """
+
+    values: AnyArray
+    largest: Float64Array
+
+    @classmethod
+    def of(
+        cls,
+        plan: FramePlan,
+        x: AnyArray,
+        stats: Statistics,
+        lengths: Float64Array,
+        positions: Float64Array,
+        first: int = 0,
+        report: Callable[[float], None] = lambda part: None,
+    ) -> SumLogs:
+        """Transform samples ``x``, shape (channels, m), from sample `first` of a signal on, with every length."""
+        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
+        values = np.empty((len(stats), positions.size, lengths.size), np.float32)
+        largest, references, tiny = np.full(len(stats), -np.inf), find_references(stats), np.finfo(float).tiny
+        work = np.cumsum(lengths) / lengths.sum()
+        for i, length in enumerate(lengths if positions.size else ()):
+            needed = 2 * int(fft_lib.next_fast_len(int(np.ceil(_OVERSAMPLING * length / 2)), real=True))
+            at = replace(plan, mfft=min(plan.mfft, needed))
+            frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft).moved(-first)
+            totals = sums_of_longer_fft(at, x, frames, stats, plan.mfft)
+            for k, other in enumerate(references):
+                if other < 0:
+                    logs = np.log(np.maximum(totals[k], tiny))
+                    largest[k], values[k, :, i] = max(largest[k], logs.max()), logs
+                else:
+                    values[k, :, i] = totals[k] / np.maximum(totals[other], tiny)
+            report(float(work[i]))
+        return cls(values, largest)
 
 
 @dataclass(frozen=True)
@@ -65,27 +113,29 @@ class FrameSums:
         report: Callable[[float], None] = lambda part: None,
     ) -> FrameSums:
         """Transform a signal ``x``, shape (channels, n), with every length of a grid between `bounds`."""
-        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
-        lengths = length_grid(*bounds, ratio=SUMS_RATIO)
-        totals = np.empty((len(stats), positions.size, lengths.size))
-        work = np.cumsum(lengths) / lengths.sum()
-        for i, length in enumerate(lengths):
-            needed = 2 * int(fft_lib.next_fast_len(int(np.ceil(_OVERSAMPLING * length / 2)), real=True))
-            at = replace(plan, mfft=min(plan.mfft, needed))
-            frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft)
-            totals[..., i] = sums_of_longer_fft(at, x, frames, stats, plan.mfft)
-            report(float(work[i]))
-        references = find_references(stats)
-        largest = totals.max(axis=(1, 2), keepdims=True)
-        floor = largest * SILENT ** (stats.exponents / stats.exponents[0])[:, None, None]
-        values = np.empty(totals.shape, np.float32)
-        for k, other in enumerate(references):
-            if other < 0:
-                values[k] = np.log(np.maximum(totals[k], np.maximum(floor[k], np.finfo(float).tiny)))
-            else:
-                values[k] = totals[k] / np.maximum(totals[other], np.maximum(floor[other], np.finfo(float).tiny))
-        silent = float(np.log(max(floor[0].item(), np.finfo(float).tiny))) + 1.0
-        return cls(np.log(lengths), values, _slopes(values), references, silent)
+        lengths = table_lengths(bounds)
+        return cls.joined(stats, lengths, [SumLogs.of(plan, x, stats, lengths, positions, report=report)])
+
+    @classmethod
+    def joined(cls, stats: Statistics, lengths: Float64Array, parts: Sequence[SumLogs]) -> FrameSums:
+        """Join the tables of successive frames."""
+        references, tiny = find_references(stats), float(np.log(np.finfo(float).tiny))
+        top = np.max([part.largest for part in parts], axis=0)
+        floor = np.maximum(top + np.log(SILENT) * stats.exponents / stats.exponents[0], tiny)
+        values = np.empty((len(stats), sum(part.values.shape[1] for part in parts), lengths.size), np.float32)
+        slopes, begin = np.empty_like(values), 0
+        for part in parts:
+            for first in range(0, part.values.shape[1], _PIECE):
+                piece = part.values[:, first : first + _PIECE]
+                own = slice(begin, begin + piece.shape[1])
+                for k, other in enumerate(references):
+                    if other < 0:
+                        values[k, own] = np.maximum(piece[k], floor[k])
+                    else:  # a ratio to a sum that is at least its floor
+                        values[k, own] = piece[k] * np.exp(np.minimum(piece[other] - floor[other], 0.0))
+                slopes[:, own] = _slopes(values[:, own])
+                begin = own.stop
+        return cls(np.log(lengths), values, slopes, references, float(floor[0]) + 1.0)
 
     @property
     def frames(self) -> int:
@@ -122,6 +172,11 @@ class FrameSums:
             found[k] *= found[self.references[k]]
         found[:, silent] = 0.0
         return found
+
+
+def table_lengths(bounds: tuple[float, float]) -> Float64Array:
+    """Return the lengths of the grid between bounds in samples."""
+    return length_grid(*bounds, ratio=SUMS_RATIO)
 
 
 def find_references(stats: Statistics) -> IntArray:
