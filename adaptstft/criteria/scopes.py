@@ -313,7 +313,14 @@ def neighbourhood_values(
 ) -> tuple[Float64Array, Float64Array]:
     """Return the value of each neighbourhood, zero without energy, and its weight in the average."""
     groups = GroupedSums.of(totals, counts, view, spread=spread)
-    values = np.zeros(groups.share.size)
-    if np.any(groups.counted):
-        values[groups.counted] = combine(groups.sums())[0]
-    return values, groups.share
+    return group_values(combine, groups.raw, groups.scales(), groups.share), groups.share
+
+
+def group_values(combine: Combine, raw: Float64Array, scales: Float64Array, share: Float64Array) -> Float64Array:
+    """Return the value of each group, zero without energy, from sums and their factors as in `GroupedSums`."""
+    counted = (raw[0] > 0) & (share > 0)
+    values = np.zeros(share.size)
+    if np.any(counted):
+        grouped = raw[:, counted] * scales[counted]
+        values[counted] = combine(Sums(grouped[:-1], grouped[-1]))[0]
+    return values

@@ -23,7 +23,10 @@ from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction
 from adaptstft.tuning.ranges import PER_BIN
 from adaptstft.tuning.request import WIDEST_RATIO, Request
+from adaptstft.tuning.shared.dask_signals import DaskSignals
 from adaptstft.tuning.shared.evaluator import SharedEvaluator
+from adaptstft.tuning.shared.frame_evaluator import FrameEvaluator
+from adaptstft.tuning.tables.frame_sums import FrameSums
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule
 from adaptstft.tuning.tables.plane_sums import PlaneSums
 from adaptstft.tuning.tables.survey import Survey
@@ -54,9 +57,7 @@ class Problem:
     @classmethod
     def of(cls, request: Request) -> Problem:
         """Derive the rules from a request."""
-        shared = request.shared
-        evaluator = SignalEvaluator(request.x, request.lead) if shared is None else SharedEvaluator(shared)
-        return cls(request, _framing_rule(request), evaluator)
+        return cls(request, _framing_rule(request), _evaluator(request))
 
     @property
     def user_loss(self) -> bool:
@@ -105,6 +106,8 @@ class Problem:
 
     def neighbourhoods(self, width: float) -> Neighbourhoods:
         """Return neighbourhoods of a width in samples."""
+        if isinstance(self.request.shared, DaskSignals):
+            return self.request.shared.neighbourhoods(max(width, 4.0))
         return Neighbourhoods.of_signal(to_host(self.request.x), max(width, 4.0))
 
     def coarse_neighbourhoods(self) -> Neighbourhoods:
@@ -163,6 +166,19 @@ class Problem:
         rule = self.search_rule
         return self.evaluator.table(plan, criterion, lengths, rule, neighbourhoods, log.searching, fraction)
 
+    def frame_sums(
+        self, log: Log, plan: FramePlan, criterion: Additive, bounds: tuple[float, float], positions: Float64Array
+    ) -> FrameSums:
+        """Return the table of the sums of every frame for all lengths between `bounds`."""
+        asked = (plan, criterion.statistics, bounds, positions, log.searching)
+        evaluator = self.evaluator
+        if isinstance(evaluator, FrameEvaluator):
+            sums = evaluator.frame_sums(*asked)
+        else:
+            sums = FrameSums.of(plan, self.request.x, *asked[1:])
+        log.nfev += sums.log_lengths.size
+        return sums
+
     def objective(
         self,
         plan: FramePlan,
@@ -174,8 +190,8 @@ class Problem:
         """Return the objective of one descent, with smoothness and the limit of the frame bounds."""
         request = self.request
         measure = Measure(plan, criterion, neighbourhoods, plane, spans)
-        # the bounds of the lengths keep the ratio of many signals, which share one length
-        ratio = request.max_frame_ratio if request.shared is None else None
+        # the bounds of the lengths keep the ratio of signals that share one length
+        ratio = request.max_frame_ratio if request.all_frames else None
         return Objective(self.evaluator, measure, request.n, request.smoothness, most_ratio=ratio)
 
     def optimiser(self, log: Log, label: str) -> Optimiser:
@@ -249,6 +265,15 @@ class Layout:
         request = self.problem.request
         width = request.criterion.width
         return self.problem.neighbourhoods(self.width if width is None else width * request.fs)
+
+
+def _evaluator(request: Request) -> Evaluator:
+    shared = request.shared
+    if shared is None:
+        return SignalEvaluator(request.x, request.lead)
+    if isinstance(shared, DaskSignals) and request.all_frames:
+        return FrameEvaluator(shared)
+    return SharedEvaluator(shared)
 
 
 def _framing_rule(request: Request) -> FramingRule:

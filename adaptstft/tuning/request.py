@@ -32,7 +32,7 @@ from adaptstft.common.validation import (
 from adaptstft.engine.frames import frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.auto_window import families
-from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, integer_lengths
+from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, descends, integer_lengths
 from adaptstft.tuning.overlap import Overlap
 from adaptstft.tuning.penalties.weights import check_penalties
 from adaptstft.tuning.ranges import (
@@ -45,6 +45,7 @@ from adaptstft.tuning.ranges import (
     start_lengths,
     within_ratio,
 )
+from adaptstft.tuning.shared.dask_signals import DaskSignals
 from adaptstft.tuning.shared.signals import SharedSignals
 from adaptstft.windows import Window
 
@@ -162,6 +163,16 @@ class Request:
         return int(self.x.shape[1])
 
     @property
+    def channels(self) -> int:
+        """Number of channels; of many signals, the largest."""
+        return len(self.x) if self.shared is None else self.shared.channels
+
+    @property
+    def all_frames(self) -> bool:
+        """Whether states have all frames of one signal, which is in memory or has lengths that vary in time."""
+        return self.shared is None or self.window_mode == "time"
+
+    @property
     def overlap(self) -> Overlap:
         """Least overlap of neighbouring windows."""
         return Overlap(self.min_overlap)
@@ -184,9 +195,9 @@ class Request:
     def regular_positions(self, hop: float) -> Float64Array:
         """Return the positions of frames at a hop, in samples.
 
-        For many signals, these are the positions of the first two frames, which every signal has.
+        For signals that share one length, these are the positions of the first two frames, which every signal has.
         """
-        return np.arange(2 if self.shared is not None else frame_count(self.n, hop)) * float(hop)
+        return np.arange(frame_count(self.n, hop) if self.all_frames else 2) * float(hop)
 
     def plan(self, mfft: int, window: Window | None = None) -> FramePlan:
         """Return a plan whose windows have amplitudes of order one, unless the criterion is a user function."""
@@ -362,9 +373,7 @@ class _Signal:
 def _take_signal(x: Any, a: SimpleNamespace, criterion: criteria.Criterion) -> _Signal:
     if isinstance(x, SharedSignals):
         backend, _ = kernels.resolve(a.backend)
-        criterion = check_shared(
-            criterion, window_mode=a.window_mode, hop_mode=a.hop_mode, method=a.method, win_length=a.win_length
-        )
+        criterion = check_shared(criterion, x, a)
         x.measure(a.detrend)
         none = np.zeros((0, x.n), x.dtype)
         return _Signal(none, none, x.n, x.shortest, backend, criterion, x)
@@ -396,34 +405,53 @@ def _check_detrended(x: AnyArray, original: AnyArray, kind: str | None) -> float
     return peak
 
 
-def check_shared(
-    criterion: criteria.Criterion, *, window_mode: str, hop_mode: str, method: str, win_length: Any
-) -> criteria.Criterion:
+def check_shared(criterion: criteria.Criterion, signals: SharedSignals, a: SimpleNamespace) -> criteria.Criterion:
     """Require arguments for which sums over many signals are enough, and return the criterion with its scope."""
     many = "a corpus or a Dask array"
+    window_mode, hop_mode, method = a.window_mode, a.hop_mode, a.method
     if not isinstance(criterion, criteria.Additive):
         raise ValueError(
             f"criterion={criterion.name!r} must be a function of sums over the spectrogram for {many}: one of "
             f"{sorted(set(criteria.names()) - {'gini'})}"
         )
+    if isinstance(criterion, criteria.Combined) and criterion.scope == "frame":
+        raise ValueError(f"criterion={criterion.name!r}: for {many} criteria are not combined in scope 'frame'")
+    if hop_mode == "time":
+        raise ValueError(f"{hop_mode=} needs one signal in memory; for {many} it must be 'fixed' or 'constant'")
+    if window_mode == "time":
+        return _check_path(criterion, signals, a)
     if criterion.scope == "local":
         raise ValueError(
-            f"scope={criterion.scope!r} needs one signal in memory; for {many} it must be 'global' or 'frame'"
+            f"scope={criterion.scope!r} needs one signal in memory, or a Dask array with window_mode='time'; otherwise "
+            f"it must be 'global' or 'frame' for {many}"
         )
-    if isinstance(criterion, criteria.Combined) and criterion.scope == "frame":
-        raise ValueError(f"criterion={criterion.name!r}: for {many} criteria are combined in scope 'global' only")
-    if window_mode in ("time", "time-frequency"):
+    if window_mode == "time-frequency":
         raise ValueError(
             f"{window_mode=} needs one signal in memory; for {many} it must be 'constant', 'frequency' or 'fixed'"
         )
-    if hop_mode == "time":
-        raise ValueError(f"{hop_mode=} needs one signal in memory; for {many} it must be 'fixed' or 'constant'")
     if method in ("local-concentration", "chirp-rate"):
         raise ValueError(f"{method=} needs one signal in memory; for {many} it must be 'L-BFGS-B', 'adam' or 'grid'")
-    shape = () if win_length is None else as_win_length(win_length).shape
+    shape = () if a.win_length is None else as_win_length(a.win_length).shape
     if shape and shape[-1] != 1:
         raise ValueError(
             f"win_length has shape {shape}; for {many} it must be one length, or of shape (f_pts, 1), one for each "
             "frequency"
         )
     return criterion.with_scope(criterion.scope or "global")
+
+
+def _check_path(criterion: criteria.Additive, signals: SharedSignals, a: SimpleNamespace) -> criteria.Criterion:
+    """Require a Dask array whose lengths of frames are a path over a table, which needs no descent."""
+    if not isinstance(signals, DaskSignals):
+        raise ValueError(
+            f"window_mode={a.window_mode!r} needs one signal, in memory or as a Dask array: the signals of a corpus "
+            "have no common frames; use window_mode='constant' or 'frequency', or adaptstft.optimize_many for each one"
+        )
+    if np.ndim(a.win_length) > 1 or descends(criterion, a):
+        raise ValueError(
+            f"window_mode={a.window_mode!r} for a Dask array needs method='L-BFGS-B' without tune_shape, without "
+            "rule='min-norm' and without a win_length with starts=1, or one for each bin: the lengths of frames are "
+            f"searched over a table, not by a descent; got method={a.method!r}, tune_shape={a.tune_shape!r}, "
+            f"starts={a.starts!r}"
+        )
+    return criterion

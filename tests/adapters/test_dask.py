@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -205,6 +206,115 @@ def test_result_of_a_dask_array():
 
 
 # ---------------------------------------------------------------------------------------
+# Lengths of frames
+
+#: Accuracy of sums in single precision: some thousand terms are added.
+SINGLE = 1e-5
+FRAMES = {
+    "local": {},
+    "frame": {"scope": "frame", "smoothness": 0.1},
+    "global": {"scope": "global", "hop": 24.5},
+    "hoyer": {"criterion": "hoyer", "detrend": "linear"},
+    "width": {"criterion": criteria.Shannon(width=0.7), "hop_mode": "constant", "win_length": 200.0},
+    "no guarantees": {"min_overlap": None, "scope": "global", "window": "gaussian"},
+    "each": {"hop": 40, "win_length": np.linspace(150, 300, 126), "scope": "global"},
+    "ratio": {"max_frame_ratio": 2.2, "hop": 60, "scope": "frame"},
+}
+
+
+def changing():
+    """A tone with clicks in one half, a chirp in the other."""
+    t = np.arange(N) / 1000
+    parts = np.cos(2 * np.pi * 200 * t) + 8 * (np.arange(N) % 700 == 0), np.cos(2 * np.pi * (50 * t + 40 * t**2))
+    return np.where(t < 2.5, *parts) + 0.1 * np.random.default_rng(7).standard_normal((2, N)) + t
+
+
+@cache
+def lengths_in_memory(mode):
+    return adaptstft.optimize(changing(), 1000, window_mode="time", **BOUNDED | FRAMES[mode])
+
+
+def same_frames(a, b):
+    """The frames are the same, their lengths up to one step of the grid, and the values."""
+    assert (a.hop, a.nfev, a.sft.mfft) == (b.hop, b.nfev, b.sft.mfft) and np.array_equal(a.positions, b.positions)
+    assert a.criterion.width == (b.criterion.width and pytest.approx(b.criterion.width, rel=1e-12))
+    lengths = np.abs(a.win_length - b.win_length).max() <= a.hop / 32 * (1 + 1e-9)
+    names = ("fun", "prices", "area_fun", "initial_area_fun")
+    assert np.allclose(a.survey.values, b.survey.values, rtol=SINGLE)
+    return lengths and all(abs(getattr(a, name) - getattr(b, name)) <= SINGLE for name in names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("chunks", [(2, (13, 2000, 2987)), (1, 600)])
+@pytest.mark.parametrize("mode", FRAMES)
+def test_lengths_of_frames(mode, chunks):
+    in_memory = lengths_in_memory(mode)
+    assert np.ptp(in_memory.win_length) > 50
+    found = adaptstft.optimize(
+        da.from_array(changing(), chunks=chunks), 1000, window_mode="time", **BOUNDED | FRAMES[mode]
+    )
+    assert same_frames(in_memory, found)
+    assert np.allclose(found.jac, in_memory.jac, rtol=0, atol=SINGLE * np.abs(in_memory.jac).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+def test_types_of_signals_with_lengths_of_frames(dtype):
+    x = changing().astype(dtype)
+    settings = {"window_mode": "time", "scope": "frame", "hop": 50, "win_bounds": (100, 400)}
+    in_memory, found = (adaptstft.optimize(y, 1000, **settings) for y in (x, da.from_array(x, chunks=700)))
+    assert same_frames(in_memory, found) and found.sft.fft_mode == in_memory.sft.fft_mode
+
+
+def test_stretches_without_frames():
+    """Most stretches are shorter than the hop, and contain no position of a frame."""
+    x, settings = changing()[0, 1500:3500], {"window_mode": "time", "hop": 300, "win_bounds": (700, 1000)}
+    with dask.config.set({"adaptstft.stretch": 100}):
+        found = adaptstft.optimize(da.from_array(x, chunks=100), 1000, **settings)
+    assert same_frames(adaptstft.optimize(x, 1000, **settings), found)
+
+
+def test_result_with_lengths_of_frames(tmp_path):
+    x = changing()
+    array = da.from_array(x, chunks=(1, 600))
+    found = adaptstft.optimize(array, 1000, window_mode="time", hop=50, win_bounds=(100, 400))
+    assert (found.signals, found.samples, found.signal) == (1, N, None)
+    assert found.win_length.shape == found.positions.shape == (101,) == (found.sft.p_num(N),)
+    assert np.array_equal(found.sft.win_length, found.win_length)
+    S = found.sft.stft(x)
+    assert close(lazy.stft(found.sft, array).compute(), S)
+    assert np.allclose(found.sft.istft(S, k1=N), x)
+    found.save(tmp_path / "found.npz")
+    assert np.array_equal(adaptstft.load(tmp_path / "found.npz").positions, found.positions)
+
+
+def test_a_callback_stops_the_search_for_lengths_of_frames():
+    def stop(intermediate_result):
+        if intermediate_result.stage == "varying":
+            raise StopIteration
+
+    settings = {"window_mode": "time", "hop": 50, "win_bounds": (100, 400), "callback": stop}
+    in_memory, found = (adaptstft.optimize(y, 1000, **settings) for y in (changing(), da.from_array(changing())))
+    assert found.status == in_memory.status == 99 and same_frames(in_memory, found)
+
+
+def test_no_task_has_more_than_a_stretch_and_half_a_window_on_both_sides(monkeypatch):
+    seen, filled = set(), dask_signals._filled
+
+    def spy(block, stretch, *arguments):
+        seen.add((block.shape[-1], min(stretch.stop, N) - stretch.start))
+        return filled(block, stretch, *arguments)
+
+    monkeypatch.setattr(dask_signals, "_filled", spy)
+    array = da.from_array(changing(), chunks=(2, 500))
+    with dask.config.set({"adaptstft.stretch": 1000}, scheduler="synchronous"):
+        found = adaptstft.optimize(array, 1000, window_mode="time", win_bounds=(100, 500))
+    assert found.win_length.max() > 250
+    assert {own for _, own in seen} == {500}
+    # a margin is the power of two from half a window and two samples on
+    assert max(samples for samples, _ in seen) == 500 + 2 * 256
+
+
+# ---------------------------------------------------------------------------------------
 # Workers
 
 
@@ -233,6 +343,13 @@ def test_tuning_on_workers(cluster):
     """The workers make and keep the data; none are sent to the client."""
     in_memory = adaptstft.optimize(chirp(), 1000, **BOUNDED)
     assert same(in_memory, adaptstft.optimize(made().persist(), 1000, **BOUNDED))
+
+
+@pytest.mark.slow
+def test_lengths_of_frames_on_workers(cluster):
+    settings = {"window_mode": "time", "win_bounds": (100, 400)}
+    in_memory = adaptstft.optimize(chirp(), 1000, **settings)
+    assert same_frames(in_memory, adaptstft.optimize(made().persist(), 1000, **settings))
 
 
 def test_gradient_on_workers(cluster):
@@ -374,7 +491,20 @@ def test_silent_signals():
 
 def test_refused_tuning(x):
     array = da.from_array(x, chunks=700)
-    with pytest.raises(ValueError, match=r"window_mode='time' needs one signal in memory"):
-        adaptstft.optimize(array, 1000, window_mode="time")
+    for mode in ({"hop_mode": "time"}, {"window_mode": "time-frequency"}, {"scope": "local"}):
+        with pytest.raises(ValueError, match=r" needs one signal in memory"):
+            adaptstft.optimize(array, 1000, **mode)
+    with pytest.raises(ValueError, match=r"hop_mode='time' needs one signal in memory"):
+        adaptstft.optimize(array, 1000, window_mode="time", hop_mode="time")
+    for more in (
+        {"method": "adam"},
+        {"method": "grid"},
+        {"window": ("gaussian", 6), "tune_shape": True},
+        {"win_length": 100.0, "starts": 1},
+        {"win_length": np.full((65, 1), 100.0), "hop": 30, "mfft": 128},
+        {"criterion": criteria.Combined(["renyi", "shannon"], rule="min-norm")},
+    ):
+        with pytest.raises(ValueError, match=r"window_mode='time' for a Dask array needs method='L-BFGS-B'"):
+            adaptstft.optimize(array, 1000, window_mode="time", **more)
     with pytest.raises(ValueError, match=r"criterion='gini'"):
         adaptstft.optimize(array, 1000, criterion="gini")

@@ -346,7 +346,7 @@ REFUSED = {
     "callable": ({"criterion": lambda P: P.sum()}, r"criterion='callable'.*one of \["),
     "local": ({"scope": "local"}, r"scope='local' needs one signal in memory.*'global' or 'frame'"),
     "width": ({"criterion": criteria.Renyi(width=0.1)}, r"scope='local' needs one signal in memory"),
-    "time": ({"window_mode": "time"}, r"window_mode='time' needs one signal in memory.*'frequency'"),
+    "time": ({"window_mode": "time"}, r"window_mode='time' needs one signal, in memory or as a Dask.*'frequency'"),
     "bins": ({"window_mode": "time-frequency"}, r"window_mode='time-frequency' needs one signal in memory"),
     "positions": ({"hop_mode": "time"}, r"hop_mode='time' needs one signal in memory.*'fixed' or 'constant'"),
     "chirp-rate": ({"method": "chirp-rate"}, r"method='chirp-rate' needs one signal in memory"),

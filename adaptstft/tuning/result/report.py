@@ -65,7 +65,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
         win_length=win_length,
         win_duration=win_length / request.fs,
         hop=best.hop,
-        positions=state.positions if shared is None else None,
+        positions=state.positions if request.all_frames else None,
         criterion=best.objective.criterion,
         history=np.array(outcome.history),
         starts=[run.report() for run in log.runs],
@@ -101,14 +101,14 @@ def _has_one_length(problem: Problem, state: State) -> bool:
 def _make_transform(
     request: Request, window: Window, win_length: Any, positions: Float64Array, mfft: int
 ) -> AdaptiveShortTimeFFT:
-    """Return a transform at the positions given, or for many signals at their hop."""
-    shared = request.shared is not None
+    """Return a transform at the positions given, or for signals that share one length at their hop."""
+    fixed = request.all_frames
     return AdaptiveShortTimeFFT(
         window,
         win_length,
-        float(positions[1] - positions[0]) if shared else None,
+        None if fixed else float(positions[1] - positions[0]),
         request.fs,
-        positions=None if shared else positions,
+        positions=positions if fixed else None,
         fft_mode=request.fft_mode,
         mfft=mfft,
         scale_to=request.scale_to,
@@ -167,7 +167,7 @@ def _confidence_notes(problem: Problem, stage: Stage, state: State) -> list[str]
 
 def _shape_notes(request: Request) -> list[str]:
     """Return notes on unusual shapes of the signal, and on bounds that leave nothing to tune."""
-    (channels, n), (low, high) = request.x.shape, request.win_bounds
+    channels, n, (low, high) = request.channels, request.n, request.win_bounds
     texts = []
     if channels > n:
         texts.append(f"{channels} channels of {n} samples: if time is another axis of x, name it with axis=")

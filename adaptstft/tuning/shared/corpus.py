@@ -292,7 +292,7 @@ class CorpusSignals(SharedSignals):
         largest, peak = max(m.largest for m in found), max(m.peak for m in found)
         longest = max(found, key=lambda m: m.n)
         self.n, self.shortest = longest.n, min(m.n for m in found)
-        self.samples = sum(m.n for m in found)
+        self.samples, self.channels = sum(m.n for m in found), max(m.channels for m in found)
         rounding = 0.0 if detrend is None else np.finfo(self.dtype).eps * np.sqrt(self.n) * largest
         if peak <= rounding:
             without = "" if detrend is None else f" once their trends are removed ({detrend=})"

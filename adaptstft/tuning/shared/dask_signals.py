@@ -14,6 +14,8 @@ from adaptstft.common.optional import require
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_axis, as_index, as_inexact, check_finite_stretch, check_real
+from adaptstft.criteria.neighbourhoods import Cells, Neighbourhoods
+from adaptstft.tuning.shared.frame_jobs import CellJob, Job
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
 from adaptstft.tuning.shared.signals import SharedSignals, add_up
 
@@ -120,15 +122,23 @@ def _peak(block: AnyArray, low: int, trend: _Trend) -> float:
     return float(np.abs(trend.removed(as_inexact("x", block), low)).max())
 
 
+def _filled(block: AnyArray, stretch: Stretch, trend: _Trend, peak: float) -> Stretch:
+    """Return a stretch with its samples, without their trend and of order one."""
+    return replace(stretch, channels=trend.removed(as_inexact("x", block), stretch.first) / peak)
+
+
 def _partial_sums(
     block: AnyArray, stretch: Stretch, trend: _Trend, peak: float, queries: tuple[Query, ...]
 ) -> list[PartialSums]:
-    x = trend.removed(as_inexact("x", block), stretch.first) / peak
-    return partial_sums(replace(stretch, channels=x), queries)
+    return partial_sums(_filled(block, stretch, trend, peak), queries)
+
+
+def _run(block: AnyArray, stretch: Stretch, trend: _Trend, peak: float, job: Job) -> Any:
+    return job.run(_filled(block, stretch, trend, peak))
 
 
 class DaskSignals(SharedSignals):
-    """Sums over the stretches of a Dask array."""
+    """Sums over the stretches of a Dask array, and work on each of them."""
 
     signals = 1
 
@@ -136,10 +146,11 @@ class DaskSignals(SharedSignals):
         x = check_array(x, axis)
         self.x = x.reshape(-1, x.shape[-1])
         self.n = self.shortest = self.samples = int(x.shape[-1])
-        self.dtype = x.dtype
+        self.dtype, self.channels = x.dtype, int(self.x.shape[0])
         self.peak = 1.0
         self.stretches = stretches_of(self.x)
         self._kept: tuple[int, list[Any]] = (-1, [])
+        self._groups: dict[float, Neighbourhoods] = {}
         if self.n < 2:
             raise ValueError("x has only one sample")
 
@@ -165,7 +176,7 @@ class DaskSignals(SharedSignals):
         squares = (self.n**2 - 1) / (12 * self.n)  # of all k
         gradient = products / squares if detrend == "linear" else np.zeros_like(products)
         self.trend = _Trend(mean, gradient, self.n)
-        self.peak = largest
+        self.peak, self._groups = largest, {}
         if detrend is not None:
             trend = dask.delayed(self.trend, traverse=False)
             tasks = [dask.delayed(_peak)(block, a, trend) for block, a in zip(blocks, starts, strict=True)]
@@ -178,17 +189,44 @@ class DaskSignals(SharedSignals):
     def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
         """Add the sums over all stretches, on the workers that computed them."""
         dask = dask_module()
-        reach = max(query.reach for query in queries)
-        halo = 1 << int(np.ceil(np.log2(reach + 2)))  # a power of two, as each halo needs new tasks
         name = uuid.uuid4().hex
         requested = dask.delayed(tuple(queries), name=f"queries-{name}", traverse=False)
+        given = [requested] * len(self.stretches)
+        tasks = self._tasks(_partial_sums, given, max(query.reach for query in queries), name)
+        (total,) = dask.compute(tree(dask.delayed, add_up, tasks))
+        report(1.0)
+        return list(total)
+
+    def run(self, jobs: Sequence[Job], report: Callable[[float], None] = lambda _: None) -> list[Any]:
+        """Run one job on each stretch, on the workers, and return their results."""
+        dask = dask_module()
+        name = uuid.uuid4().hex
+        given = [dask.delayed(job, name=f"job-{k}-{name}", traverse=False) for k, job in enumerate(jobs)]
+        results = dask.compute(*self._tasks(_run, given, max(job.reach for job in jobs), name))
+        report(1.0)
+        return list(results)
+
+    def _tasks(self, function: Callable[..., Any], arguments: list[Any], reach: float, name: str) -> list[Any]:
+        """Return a task for each stretch, with half a window of samples more on both sides, and its argument."""
+        dask = dask_module()
+        halo = 1 << int(np.ceil(np.log2(reach + 2)))  # a power of two, as each halo needs new tasks
         trend = dask.delayed(self.trend, name=f"trend-{name}", traverse=False)
         tasks = []
         for k, (block, (a, b)) in enumerate(zip(self._blocks(halo), self.stretches, strict=True)):
             stop = float(b) if b < self.n else np.inf
             stretch = Stretch(np.zeros((0, 0)), self.n, max(a - halo, 0), float(a), stop)
             given = dask.delayed(stretch, name=f"stretch-{k}-{name}", traverse=False)
-            tasks.append(dask.delayed(_partial_sums, pure=False)(block, given, trend, self.peak, requested))
-        (total,) = dask.compute(tree(dask.delayed, add_up, tasks))
-        report(1.0)
-        return list(total)
+            tasks.append(dask.delayed(function, pure=False)(block, given, trend, self.peak, arguments[k]))
+        return tasks
+
+    def parts(self, positions: Float64Array) -> list[slice]:
+        """Return the frames of each stretch, for increasing positions."""
+        edges = np.searchsorted(positions, [a for a, _ in self.stretches[1:]])
+        return [slice(*pair) for pair in itertools.pairwise([0, *edges.tolist(), positions.size])]
+
+    def neighbourhoods(self, width: float) -> Neighbourhoods:
+        """Return the neighbourhoods of a width in samples; they are kept, as several stages need them."""
+        if width not in self._groups:
+            cells = Cells(self.n, width)
+            self._groups[width] = cells.neighbourhoods(self.run([CellJob(cells)] * len(self.stretches)))
+        return self._groups[width]

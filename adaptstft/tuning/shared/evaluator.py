@@ -70,13 +70,7 @@ class SharedEvaluator:
         fraction: float = SURVEY_HOP,
     ) -> Survey:
         """Return the comparable value of one window length for all frames, for each of `lengths`, in one pass."""
-        queries = []
-        for length in lengths:
-            framing = rule.tied(float(length), fraction)
-            at = replace(plan, mfft=framing.mfft)
-            requested = cast(Additive, criterion)
-            # single precision is enough to compare lengths: the signals are of order one
-            queries.append(Query(at, np.array([length]), framing.hop, requested, comparable=True, single=True))
+        queries = survey_queries(plan, criterion, lengths, rule, fraction)
         values = np.array([one.value for one in self.shared.evaluate(queries, report)])
         return Survey(lengths, values, None)
 
@@ -89,6 +83,20 @@ class SharedEvaluator:
         (partial_sums,) = self.shared.sums([query])
         share = partial_sums.spectrum / max(float(partial_sums.spectrum.sum()), np.finfo(float).tiny)
         return np.asarray(np.broadcast_to(share / positions.size, (positions.size, share.size)))
+
+
+def survey_queries(
+    plan: FramePlan, criterion: Criterion, lengths: Float64Array, rule: FramingRule, fraction: float
+) -> list[Query]:
+    """Return the questions for the comparable values of single lengths, with the framing for each."""
+    queries = []
+    for length in lengths:
+        framing = rule.tied(float(length), fraction)
+        at = replace(plan, mfft=framing.mfft)
+        requested = cast(Additive, criterion)
+        # single precision is enough to compare lengths: the signals are of order one
+        queries.append(Query(at, np.array([length]), framing.hop, requested, comparable=True, single=True))
+    return queries
 
 
 def _query(measure: Measure, state: State, **wanted: Any) -> Query:

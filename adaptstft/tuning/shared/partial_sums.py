@@ -71,8 +71,22 @@ class Stretch:
         return low, count if self.stop == np.inf else min(int(np.ceil(self.stop / hop)), count)
 
 
+class Portable:
+    """A class with a `plan` whose objects can be sent to other processes."""
+
+    plan: FramePlan
+
+    def __getstate__(self) -> dict[str, Any]:
+        # modules cannot be pickled: replace the kernels by their name
+        return {**self.__dict__, "plan": replace(self.plan, kernels=self.plan.kernels.__name__)}  # type: ignore[arg-type]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        plan = state["plan"]
+        self.__dict__.update(state | {"plan": replace(plan, kernels=importlib.import_module(plan.kernels))})
+
+
 @dataclass(frozen=True)
-class Query:
+class Query(Portable):
     """Parameters for which sums are taken over every signal.
 
     Attributes
@@ -104,14 +118,6 @@ class Query:
     shape: bool = False
     single: bool = False
     spectrum: bool = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        # modules cannot be pickled: replace the kernels by their name
-        return {**self.__dict__, "plan": replace(self.plan, kernels=self.plan.kernels.__name__)}  # type: ignore[arg-type]
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        plan = state["plan"]
-        self.__dict__.update(state | {"plan": replace(plan, kernels=importlib.import_module(plan.kernels))})
 
     @property
     def per_bin(self) -> bool:
@@ -204,7 +210,7 @@ def _partial_sums(stretch: Stretch, query: Query) -> PartialSums:
     low, high = stretch.frames(query.hop)
     x = stretch.channels
     if query.single:
-        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+        x = single_precision(x)
     x = query.plan.kernels.asarray(x)
     size = _BLOCK_FRAMES
     if query.per_bin or query.spectrum:
@@ -251,7 +257,12 @@ def _add_up(query: Query, view: FrameView, rows: FrameSums, channels: int, **der
     return replace(found, **derivatives)
 
 
-def _constant_frames(query: Query, first: int, positions: Float64Array) -> Frames:
+def single_precision(x: AnyArray) -> AnyArray:
+    """Return a signal in single precision."""
+    return x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+
+
+def constant_frames(query: Query, first: int, positions: Float64Array) -> Frames:
     """Frames with one window length, in the indices of samples from `first` on."""
     win_length = np.full(positions.size, query.win_length[0])
     return make_frames(win_length, positions, mfft=query.plan.mfft).moved(-first)
@@ -260,7 +271,7 @@ def _constant_frames(query: Query, first: int, positions: Float64Array) -> Frame
 def _frame_sums(query: Query, x: AnyArray, first: int, view: FrameView) -> PartialSums:
     """Add up frames with one window length for all frames."""
     plan, positions = query.plan, view.positions
-    frames = _constant_frames(query, first, positions)
+    frames = constant_frames(query, first, positions)
     wanted = {"gradient": query.gradient, "positions": False, "shape": query.shape}
     totals, d = statistics(plan, x, frames, query.criterion.statistics, **wanted)
     rows = sum_frames(query.criterion, totals, np.full(positions.size, float(plan.f_pts * len(x))), view)
@@ -298,5 +309,5 @@ def _bin_sums(query: Query, x: AnyArray, first: int, view: FrameView) -> Partial
 
 def _spectrum(query: Query, x: AnyArray, first: int, view: FrameView) -> PartialSums:
     """Energy of every frequency with one window length."""
-    S = forward(query.plan, x, _constant_frames(query, first, view.positions))
+    S = forward(query.plan, x, constant_frames(query, first, view.positions))
     return replace(PartialSums.zero(query), spectrum=to_host(energies(S)).sum(axis=(0, 1)))

@@ -49,6 +49,8 @@ class SharedSignals(ABC):
         Samples of the longest signal.
     shortest : int
         Samples of the shortest.
+    channels : int
+        Channels of the signals, at most.
     signals : int
         Number of signals.
     samples : int
@@ -59,6 +61,7 @@ class SharedSignals(ABC):
 
     n: int
     shortest: int
+    channels: int
     signals: int
     samples: int
     dtype: np.dtype[Any]

@@ -18,7 +18,6 @@ from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Interpolated, Log, Run
 from adaptstft.tuning.penalties.weights import RATIO_SHARE
 from adaptstft.tuning.problem import Layout
-from adaptstft.tuning.tables.frame_sums import FrameSums
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
 from adaptstft.tuning.variables.variables import Variables
@@ -69,10 +68,9 @@ def find_path(
     framing = layout.framing(hop, float(base.max()))
     plan = request.plan(framing.mfft)
     view = FrameView(positions, np.ones(positions.size), 1.0, neighbourhoods)
-    sums = FrameSums.of(plan, request.x, criterion.statistics, (low, high), positions, log.searching)
-    log.nfev += sums.log_lengths.size
+    sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
-    count = float(plan.f_pts * len(request.x))
+    count = float(plan.f_pts * request.channels)
     search = PathSearch(sums, criterion, view, count, (low, high), penalty, plan.kernels)
     values: list[float] = []
 

@@ -94,7 +94,7 @@ def frame_spacing(layout: Layout, log: Log, base: Float64Array, hop: float) -> t
         return hop, None
     ratio = request.overlap.spacing_ratio
     mfft = layout.framing(hop, layout.typical).mfft
-    affordable = len(request.x) * request.n * mfft / 2 / _MOST_BINS
+    affordable = request.channels * request.n * mfft / 2 / _MOST_BINS
     wanted = max(shortest_useful(layout, log) * ratio, affordable, 1.0)
     finest = problem.finer_hop(hop, min(wanted, hop))
     if finest > hop / _SCALE or not finds_path(request.criterion, request):

@@ -1,0 +1,187 @@
+"""What is computed on one stretch of a long signal for frames with lengths of their own.
+
+Where the lengths of frames vary, sums over the whole signal are not enough: the path of lengths needs the sums of each
+frame. They need only the samples under the longest window of the frame. So each stretch returns the sums of the frames
+whose positions are in it, and the caller joins them. A `Job` is the work on one stretch. It is sent to the worker that
+has the samples, and its result is sent back.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.criteria.neighbourhoods import Cells, CellSums, Neighbourhoods
+from adaptstft.engine.frames import make_frames
+from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.statistics import Statistics, statistics
+from adaptstft.tuning.shared.partial_sums import Portable, Query, Stretch, constant_frames, single_precision
+from adaptstft.tuning.tables.frame_sums import SumLogs
+
+#: Largest number of frames whose weights in neighbourhoods are in memory.
+_BLOCK_FRAMES = 1 << 16
+
+
+class Job(ABC):
+    """Work on one stretch."""
+
+    @property
+    @abstractmethod
+    def reach(self) -> float:
+        """Half the longest window in samples."""
+
+    @abstractmethod
+    def run(self, stretch: Stretch) -> Any:
+        """Return the result for a stretch."""
+
+
+@dataclass(frozen=True)
+class CellJob(Job):
+    """Sums the energy in the cells of neighbourhoods, see `Cells`."""
+
+    cells: Cells
+
+    @property
+    def reach(self) -> float:
+        """No sample beyond the stretch is needed."""
+        return 0.0
+
+    def run(self, stretch: Stretch) -> CellSums:
+        """Return the sums over the samples of the stretch, without its margins."""
+        last = min(stretch.stop, stretch.n)
+        own = slice(int(stretch.start) - stretch.first, int(last) - stretch.first)
+        return self.cells.sums(stretch.channels[:, own], int(stretch.start))
+
+
+@dataclass(frozen=True)
+class StatisticsJob(Portable, Job):
+    """Computes the statistics of frames, and with `gradient` their derivatives in the window lengths.
+
+    Attributes
+    ----------
+    plan : FramePlan
+        The transform.
+    stats : Statistics
+        The statistics.
+    win_length, positions : ndarray, shape (frames,)
+        Lengths and positions of the frames in the stretch.
+    gradient : bool
+        Whether to compute derivatives.
+    """
+
+    plan: FramePlan
+    stats: Statistics
+    win_length: Float64Array
+    positions: Float64Array
+    gradient: bool = False
+
+    @property
+    def reach(self) -> float:
+        """Half the longest window in samples."""
+        return float(self.win_length.max(initial=0.0)) / 2
+
+    def run(self, stretch: Stretch) -> tuple[Float64Array, Float64Array]:
+        """Return the statistics and the derivatives, shape (statistics, frames)."""
+        nothing = np.zeros((len(self.stats), 0))
+        if not self.positions.size:
+            return nothing, nothing
+        frames = make_frames(self.win_length, self.positions, mfft=self.plan.mfft).moved(-stretch.first)
+        x = self.plan.kernels.asarray(stretch.channels)
+        totals, d = statistics(self.plan, x, frames, self.stats, gradient=self.gradient, positions=False)
+        return totals, nothing if d is None else d.win_length
+
+
+@dataclass(frozen=True)
+class TableJob(Portable, Job):
+    """Computes the statistics of frames for every length of a grid.
+
+    Attributes
+    ----------
+    plan, stats, positions
+        As in `StatisticsJob`.
+    lengths : ndarray, shape (grid,)
+        Window lengths in samples.
+    """
+
+    plan: FramePlan
+    stats: Statistics
+    lengths: Float64Array
+    positions: Float64Array
+
+    @property
+    def reach(self) -> float:
+        """Half the longest window in samples."""
+        return float(self.lengths.max()) / 2
+
+    def run(self, stretch: Stretch) -> SumLogs:
+        """Return the table of the frames in the stretch."""
+        x = self.plan.kernels.asarray(stretch.channels)
+        return SumLogs.of(self.plan, x, self.stats, self.lengths, self.positions, stretch.first)
+
+
+@dataclass(frozen=True)
+class GroupSums:
+    """Sums of regular frames over neighbourhoods; those of several stretches add up.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first neighbourhood.
+    sums : ndarray, shape (statistics + 2, groups)
+        The statistics, the weights of the frames, and the squares of these weights.
+    frames, time : float
+        Number of frames, and the sum of their durations.
+    """
+
+    first: int
+    sums: Float64Array
+    frames: float
+    time: float
+
+
+@dataclass(frozen=True)
+class GroupJob(Job):
+    """Sums regular frames over neighbourhoods, for each of several window lengths.
+
+    Attributes
+    ----------
+    queries : tuple of Query
+        The window lengths, with their transforms and hops.
+    first : int
+        Number of the first neighbourhood in the whole signal.
+    groups : Neighbourhoods
+        The neighbourhoods that the stretch reaches.
+    """
+
+    queries: Sequence[Query]
+    first: int
+    groups: Neighbourhoods
+
+    @property
+    def reach(self) -> float:
+        """Half the longest window in samples."""
+        return max(query.reach for query in self.queries)
+
+    def run(self, stretch: Stretch) -> list[GroupSums]:
+        """Return the sums for each query."""
+        x = single_precision(stretch.channels)
+        return [self._sums(stretch, x, query) for query in self.queries]
+
+    def _sums(self, stretch: Stretch, x: AnyArray, query: Query) -> GroupSums:
+        low, high = stretch.frames(query.hop)
+        total = np.zeros((len(query.criterion.statistics) + 2, self.groups.centres.size))
+        time = 0.0
+        for p in range(low, high, _BLOCK_FRAMES):
+            view = query.view(p, min(p + _BLOCK_FRAMES, high), stretch.n)
+            frames = constant_frames(query, stretch.first, view.positions)
+            totals, _ = statistics(query.plan, query.plan.kernels.asarray(x), frames, query.criterion.statistics)
+            member = self.groups.weights(view.positions)[0]
+            total[:-1] += (member @ (np.vstack([totals, np.ones(len(frames))]) * view.weights).T).T
+            total[-1] += member.multiply(member) @ view.weights**2
+            time += float(view.weights.sum())
+        return GroupSums(self.first, total, float(high - low), time)
