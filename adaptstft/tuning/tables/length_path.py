@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 
@@ -103,6 +104,66 @@ class _Point:
     value: float
 
 
+@dataclass(frozen=True)
+class _Grid:
+    """The same places on the fine grid in every frame: the states of a dynamic programme."""
+
+    places: IntArray
+
+    @property
+    def states(self) -> int:
+        """Number of states of a frame."""
+        return self.places.size
+
+    def rows(self, _: slice) -> IntArray:
+        """Return the places of some frames, shape (states,)."""
+        return self.places
+
+    def chosen(self, path: IntArray) -> IntArray:
+        """Return the place of every frame for its state."""
+        return np.asarray(self.places[path])
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Places around those of a path, at a price. They are computed for some frames at a time: frames may be many.
+
+    Attributes
+    ----------
+    centre : ndarray of int, shape (frames,)
+        Places of the path.
+    log : ndarray
+        Logarithms of the lengths of the fine grid.
+    price : float
+        Price of a change of the log length by one.
+    """
+
+    centre: IntArray
+    log: Float64Array
+    price: float
+    offsets: ClassVar[IntArray] = np.arange(-_BAND, _BAND + 1)
+
+    @property
+    def states(self) -> int:
+        """Number of states of a frame."""
+        return self.offsets.size
+
+    def rows(self, part: slice) -> IntArray:
+        """Return the places of some frames, shape (frames, states)."""
+        return np.asarray(np.clip(self.centre[part, None] + self.offsets, 0, self.log.size - 1))
+
+    def prices(self, part: slice) -> Float64Array:
+        """Return the prices of some frames, infinite beyond the ends of the grid."""
+        places, centre = self.rows(part), self.centre[part, None]
+        prices = self.price * np.abs(self.log[places] - self.log[centre])
+        prices[centre + self.offsets != places] = np.inf
+        return np.asarray(prices)
+
+    def chosen(self, path: IntArray) -> IntArray:
+        """Return the place of every frame for its state."""
+        return np.asarray(np.clip(self.centre + self.offsets[path], 0, self.log.size - 1))
+
+
 class PathSearch:
     """Search for the best path of lengths.
 
@@ -163,11 +224,10 @@ class PathSearch:
 
     def _start(self, win_length: Float64Array) -> _Point:
         middle = (self.log[self.coarse][1:] + self.log[self.coarse][:-1]) / 2
-        return self._point(np.searchsorted(middle, np.log(win_length)), self.coarse)
+        return self._point(self.coarse[np.searchsorted(middle, np.log(win_length))])
 
-    def _point(self, states: IntArray, places: IntArray) -> _Point:
-        """Evaluate a path, given as states with places that are the same in all frames or one row for each."""
-        chosen = places[states] if places.ndim == 1 else places[np.arange(states.size), states]
+    def _point(self, chosen: IntArray) -> _Point:
+        """Evaluate a path, given as entries of the fine grid."""
         sums = self.sums.at(self.log[chosen][:, None])[..., 0]
         return _Point(chosen, sums, self._criterion(sums) + self.penalty.value(self.log[chosen]))
 
@@ -179,7 +239,7 @@ class PathSearch:
         best, sums, penalty = start, start.sums, self.penalty.value(self.log[start.places])
         for _ in range(_MOST_PATHS):
             linear = self._linear(sums)
-            new = self._point(self._cheapest(linear, self.coarse), self.coarse)
+            new = self._point(self._cheapest(linear, _Grid(self.coarse)))
             best = min(best, new, key=lambda point: point.value)
             if report(best.value, self.lengths[best.places]):
                 return best, True
@@ -201,14 +261,10 @@ class PathSearch:
 
     def _improve(self, best: _Point, report: Report) -> _Point:
         """Improve a path within a band around it, as long as its value falls."""
-        offsets = np.arange(-_BAND, _BAND + 1)
         price = 0.0
         for _ in range(_MOST_PATHS):
-            places = np.clip(best.places[:, None] + offsets, 0, self.lengths.size - 1)
-            extra = price * np.abs(self.log[places] - self.log[best.places][:, None])
-            extra[best.places[:, None] + offsets != places] = np.inf
             linear = self._linear(best.sums)
-            new = self._point(self._cheapest(linear, places, extra), places)
+            new = self._point(self._cheapest(linear, _Band(best.places, self.log, price)))
             gain = best.value - new.value
             if gain > 0:
                 best, price = new, price / 2
@@ -235,45 +291,38 @@ class PathSearch:
         factor = abs(self.criterion.of_mean(abs(mean) if mean else 1.0)[1])
         return _LinearCosts(np.zeros_like(sums), self.criterion, factor * weights, self.counts)
 
-    def _cheapest(self, linear: _LinearCosts, places: IntArray, extra: Float64Array | None = None) -> IntArray:
-        """Return the states of the cheapest path; `places` has one row, or one for each frame."""
-        frames, states = self.sums.frames, places.shape[-1]
-        if extra is None and frames > 1 and self._free():
-            return self._each_best(linear, places)
+    def _cheapest(self, linear: _LinearCosts, grid: _Grid | _Band) -> IntArray:
+        """Return the cheapest path as entries of the fine grid."""
+        frames, states = self.sums.frames, grid.states
+        if isinstance(grid, _Grid) and frames > 1 and self._free():
+            return self._each_best(linear, grid)
         size = max(2, _BLOCK // states)
         parts = [slice(first, min(first + size, frames)) for first in range(0, frames, size)]
         total, before, kept = np.zeros(states), [], []
         for part in parts:
             before.append(total.copy())
-            previous = self._advance(linear, places, extra, part, total)
+            previous = self._advance(linear, grid, part, total)
             if frames * states <= _MOST_KEPT:
                 kept.append(previous)
         path = np.empty(frames, np.int64)
         state = int(total.argmin())
         for part in reversed(parts):
-            previous = kept.pop() if kept else self._advance(linear, places, extra, part, before.pop())
+            previous = kept.pop() if kept else self._advance(linear, grid, part, before.pop())
             for p in range(part.stop - 1, part.start - 1, -1):
                 path[p], state = state, previous[p - part.start, state]
-        return path
+        return grid.chosen(path)
 
-    def _advance(
-        self,
-        linear: _LinearCosts,
-        places: IntArray,
-        extra: Float64Array | None,
-        part: slice,
-        total: Float64Array,
-    ) -> IntArray:
+    def _advance(self, linear: _LinearCosts, grid: _Grid | _Band, part: slice, total: Float64Array) -> IntArray:
         """Extend the cheapest paths, which cost `total`, by the frames of a part; return the states they come from."""
         states, begin = total.size, part.start
-        cost = linear.costs(self.sums.at(self.log[places if places.ndim == 1 else places[part]], part), part)
-        if extra is not None:
-            cost = cost + extra[part]
+        cost = linear.costs(self.sums.at(self.log[grid.rows(part)], part), part)
+        if isinstance(grid, _Band):
+            cost = cost + grid.prices(part)
         previous = np.full(cost.shape, -1, np.int16 if states < 1 << 15 else np.int32)
         if begin == 0:
             total[:], begin = cost[0], 1
         moves = slice(begin - 1, part.stop - 1)
-        near = np.broadcast_to(places, (self.sums.frames, states))[begin - 1 : part.stop]
+        near = np.broadcast_to(grid.rows(slice(begin - 1, part.stop)), (part.stop - begin + 1, states))
         self.kernels.advance_paths(
             np.ascontiguousarray(cost[begin - part.start :]),
             np.ascontiguousarray(near, np.int64),
@@ -291,13 +340,12 @@ class PathSearch:
         penalised = np.any(self.penalty.weight) or np.any(self.penalty.tilt)
         return bool(np.all(self.reach >= self.lengths.size - 1) and not penalised)
 
-    def _each_best(self, linear: _LinearCosts, places: IntArray) -> IntArray:
-        """Return the best state of each frame on its own."""
-        size = max(1, _BLOCK // places.shape[-1])
+    def _each_best(self, linear: _LinearCosts, grid: _Grid) -> IntArray:
+        """Return the best entry of the grid for each frame on its own."""
+        size = max(1, _BLOCK // grid.states)
         parts = [slice(p, min(p + size, self.sums.frames)) for p in range(0, self.sums.frames, size)]
-        rows = [self.log[places] if places.ndim == 1 else self.log[places[part]] for part in parts]
-        costs = (linear.costs(self.sums.at(row, part), part) for row, part in zip(rows, parts, strict=True))
-        return np.concatenate([cost.argmin(axis=1) for cost in costs])
+        costs = (linear.costs(self.sums.at(self.log[grid.places], part), part) for part in parts)
+        return grid.chosen(np.concatenate([cost.argmin(axis=1) for cost in costs]))
 
 
 @dataclass(frozen=True)
