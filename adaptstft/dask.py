@@ -7,7 +7,8 @@ few stretches are in the memory of a worker at once. A stretch has up to four mi
 channels. ``dask.config.set({"adaptstft.stretch": n})`` sets another number, see the page on planning.
 
 `adaptstft.optimize` also takes a Dask array as its signal. If a ``dask.distributed`` client is active, its workers
-compute: the client sends window lengths to them, and they return sums over their stretches.
+compute: the client sends window lengths to them, and they return sums over their stretches. With ``window_mode="time"``
+they return sums of each frame.
 
 Examples
 --------

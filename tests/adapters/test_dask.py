@@ -213,8 +213,8 @@ SINGLE = 1e-5
 FRAMES = {
     "local": {},
     "frame": {"scope": "frame", "smoothness": 0.1},
-    "global": {"scope": "global", "hop": 24.5},
     "hoyer": {"criterion": "hoyer", "detrend": "linear"},
+    "global": {"scope": "global", "hop": 24.5},
     "width": {"criterion": criteria.Shannon(width=0.7), "hop_mode": "constant", "win_length": 200.0},
     "no guarantees": {"min_overlap": None, "scope": "global", "window": "gaussian"},
     "each": {"hop": 40, "win_length": np.linspace(150, 300, 126), "scope": "global"},
@@ -244,9 +244,9 @@ def same_frames(a, b):
     return lengths and all(abs(getattr(a, name) - getattr(b, name)) <= SINGLE for name in names)
 
 
+@pytest.mark.parametrize("chunks", [(2, (13, 2000, 2987)), pytest.param((1, 600), marks=pytest.mark.full)])
+@pytest.mark.parametrize("mode", [*FRAMES][:3] + [pytest.param(name, marks=pytest.mark.full) for name in [*FRAMES][3:]])
 @pytest.mark.slow
-@pytest.mark.parametrize("chunks", [(2, (13, 2000, 2987)), (1, 600)])
-@pytest.mark.parametrize("mode", FRAMES)
 def test_lengths_of_frames(mode, chunks):
     in_memory = lengths_in_memory(mode)
     assert np.ptp(in_memory.win_length) > 50
@@ -265,6 +265,7 @@ def test_types_of_signals_with_lengths_of_frames(dtype):
     assert same_frames(in_memory, found) and found.sft.fft_mode == in_memory.sft.fft_mode
 
 
+@pytest.mark.slow
 def test_stretches_without_frames():
     """Most stretches are shorter than the hop, and contain no position of a frame."""
     x, settings = changing()[0, 1500:3500], {"window_mode": "time", "hop": 300, "win_bounds": (700, 1000)}

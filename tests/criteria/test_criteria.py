@@ -10,6 +10,7 @@ from losses import CLASSES
 from scipy.special import xlogy
 
 from adaptstft import AdaptiveShortTimeFFT, criteria
+from adaptstft.criteria.neighbourhoods import Cells, Neighbourhoods
 
 # Values are logarithms of sums of a few hundred powers: rounding errors depend on the order of summation.
 TOL = 1000 * np.finfo(float).eps
@@ -288,3 +289,20 @@ def test_resolve_sets_the_scope():
     assert criteria.resolve("renyi", "frame") == criteria.Renyi(scope="frame")
     assert criteria.resolve(criteria.Renyi(alpha=2), "local") == criteria.Renyi(alpha=2, scope="local")
     assert criteria.resolve(criteria.Renyi(scope="frame")).scope == "frame"
+
+
+@pytest.mark.parametrize("width", [4.0, 33.3, 700.0, 8000.0])
+def test_energies_of_neighbourhoods_add_up_over_stretches(width, rng):
+    x = rng.standard_normal((2, 1000))
+    whole, cells = Neighbourhoods.of_signal(x, width), Cells(1000, width)
+    parts = [cells.sums(x[:, a:b], a) for a, b in ((0, 7), (7, 600), (600, 999), (999, 1000))]
+    assert np.allclose(cells.neighbourhoods(parts).energy, whole.energy, rtol=1e-12)
+
+
+@pytest.mark.parametrize("width", [4.0, 33.3, 700.0, 8000.0])
+def test_neighbourhoods_within_a_range_have_the_weights_of_all(width, rng):
+    whole, positions = Neighbourhoods.of_signal(np.ones((1, 1000)), width), np.sort(rng.uniform(300, 400, 20))
+    first, part = whole.within(300, 400)
+    weights, own = whole.weights(positions)[0].toarray(), part.weights(positions)[0].toarray()
+    weights[first : first + len(own)] -= own
+    assert np.abs(weights).max() < 1e-12 and part.centres.size <= 500 / width * 4 + 8

@@ -23,7 +23,8 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The tuned transform. It has frames at `positions`, for signals of this length.
         With one window length, or one for each frequency,
         ``sft.remade(positions=None, hop=hop)`` is the transform for signals of any
-        length. The transform for a corpus or a Dask array already is of this kind.
+        length. The transform for a corpus or a Dask array already is of this kind,
+        unless the lengths of frames vary.
     win_length : float or ndarray
         Window length or lengths in samples: a number, or shape (p_num,) for one in
         each frame, (f_pts, 1) for each frequency, (f_pts, p_num) for each bin.
@@ -32,8 +33,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     hop : float
         Time between frames in samples; the mean if positions were tuned.
     positions : ndarray, shape (p_num,), or None
-        Centres of the frames in samples. None for a corpus or a Dask array: frames
-        are then at the multiples of `hop` in every signal.
+        Centres of the frames in samples. None for a corpus, and for a Dask array unless
+        the lengths of frames vary: frames are then at the multiples of `hop` in every
+        signal.
     fun : float
         The objective: the criterion (with weights if positions were tuned) plus `prices`.
     prices : float

@@ -1,6 +1,7 @@
 """Criteria from sums over many signals: those of a corpus, or the stretches of a long signal.
 
-All signals share window length(s) and hop. The first two frames of every signal therefore stand for all of them in a
+All signals share window length(s) and hop; `adaptstft.tuning.shared.frame_evaluator` is for lengths that vary from
+frame to frame. The first two frames of every signal therefore stand for all of them in a
 `State`.
 """
 
