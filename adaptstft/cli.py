@@ -145,7 +145,6 @@ def _write_rows(args: argparse.Namespace) -> int:
             n_jobs=args.jobs,
             out=args.out,
             retry=args.retry,
-            progress=sys.stderr.isatty(),
             **_options(args),
         )
     except (ImportError, OSError, TypeError, ValueError) as error:
@@ -330,7 +329,7 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
     result = optimize(
         x,
         recording.fs,
-        progress=args.jobs == 1 and sys.stderr.isatty(),
+        progress=None if args.jobs == 1 else False,
         workers=None if args.jobs == 1 else 1,
         **_options(args),
     )

@@ -319,7 +319,8 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         if not isinstance(criterion, UserLoss):
             signals = _unit_energy(signals)
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name in _OPTIONS}
-        result = optimize(signals, self.fs, **parameters | {"criterion": criterion, "detrend": None})
+        parameters |= {"criterion": criterion, "detrend": None, "progress": False}
+        result = optimize(signals, self.fs, **parameters)
         self.win_length_ = result.win_length
         self.hop_ = result.hop
         self.transform_ = result.sft

@@ -67,7 +67,7 @@ def tune_recording(job: Job, task: Task) -> tuple[Row, TuningResult | None]:
         x, fs, axis = _load(job, task.source)
         n = np.shape(x)[axis]
         row |= {"fs": float(fs), "channels": np.size(x) // max(n, 1), "n": n}
-        result = optimize(x, fs, **job.options | {"axis": axis})
+        result = optimize(x, fs, **job.options | {"axis": axis, "progress": False})
         row |= describe(result)
         if job.save is not None:
             row["saved"] = _save(result, job.save, task.name)

@@ -28,7 +28,7 @@ from adaptstft.batch.rows import Row, RowFile, check_path, describe_error, file_
 from adaptstft.batch.settings_text import settings_text
 from adaptstft.batch.table import TuningTable
 from adaptstft.common.progress import Progress
-from adaptstft.common.validation import as_flag, as_index, check_positive, show
+from adaptstft.common.validation import as_flag, as_flag_or_none, as_index, check_positive, show
 from adaptstft.tuning.entry import optimize
 from adaptstft.tuning.request import Request, check_request
 from adaptstft.tuning.result.result import TuningResult
@@ -60,7 +60,7 @@ def optimize_many(
     retry: bool = False,
     save: str | os.PathLike[str] | None = None,
     full_output: bool = False,
-    progress: bool = False,
+    progress: bool | None = None,
     **options: Any,
 ) -> TuningTable:
     """Tune each of many recordings by itself, and return the results as a table.
@@ -110,9 +110,9 @@ def optimize_many(
         each. It must exist here and on the machines that do the work (only the first is checked).
     full_output : bool, optional
         Keep the whole results, with the signals, in ``results`` of the table.
-    progress : bool, optional
-        Show a progress bar (on standard error, or under the cell of a notebook) if the work takes more than two
-        seconds.
+    progress : bool or None, optional
+        Show a progress bar on standard error, or under the cell of a notebook, after two seconds of work: always
+        with True, never with False, and with None in notebooks and terminals only.
     **options
         Any other argument of `adaptstft.optimize`, except `callback`. `workers` is 1 by default if there are
         several processes or an executor.
@@ -208,7 +208,7 @@ def optimize_many(
     if out is not None:
         check_path(out)
     tasks = make_tasks(check_items(items, fs))
-    bar = Progress(as_flag("progress", progress))
+    bar = Progress(as_flag_or_none("progress", progress))
     run = partial(parallel.run, n_jobs=n_jobs, executor=executor, pre_dispatch=pre_dispatch)
     try:
         with nullcontext() if out is None else RowFile(out, retry=retry) as file:

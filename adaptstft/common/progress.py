@@ -7,6 +7,7 @@ import importlib
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 #: Time in seconds before a bar is shown.
@@ -66,20 +67,29 @@ class _Cell:
             self._handle.update(data, raw=True)
 
 
-def _find_display() -> _Display:
-    """Return the output of the notebook cell if this process is a notebook kernel, otherwise standard error."""
+def _in_kernel() -> bool:
+    """Return whether this process is a notebook kernel."""
     ipython: Any = sys.modules.get("IPython")  # a notebook kernel has imported it
     shell = None if ipython is None else ipython.get_ipython()
-    if getattr(shell, "kernel", None) is None:
-        return _Line()
-    return _Cell(importlib.import_module("IPython.display").display)
+    return getattr(shell, "kernel", None) is not None
+
+
+def _find_display() -> _Display:
+    """Return the output of the notebook cell if this process is a notebook kernel, otherwise standard error."""
+    return _Cell(importlib.import_module("IPython.display").display) if _in_kernel() else _Line()
+
+
+def _is_watched() -> bool:
+    """Return whether a person sees the bar: in a notebook, and where standard error is a terminal."""
+    # without a console there is no standard error
+    return _in_kernel() or (sys.stderr is not None and sys.stderr.isatty())
 
 
 class Progress:
-    """Progress bar that is shown after two seconds of work, if it is enabled."""
+    """Progress bar that is shown after two seconds of work: if `enabled`, or with None in notebooks and terminals."""
 
-    def __init__(self, enabled: bool) -> None:
-        self._enabled = enabled
+    def __init__(self, enabled: bool | None) -> None:
+        self._enabled = _is_watched() if enabled is None else enabled
         self._start = time.monotonic()
         self._shown = 0.0
         self._display: _Display | None = None
@@ -88,6 +98,9 @@ class Progress:
     def update(self, fraction: float, text: str) -> None:
         """Show the fraction of the work that is done, from 0 to 1; the bar is redrawn at most ten times a second."""
         self._draw(min(max(fraction, 0.0), 1.0), text)
+
+    def begin(self, stage: str) -> None:
+        """Begin a stage of the work; only `Stages` tells stages apart."""
 
     def tell(self, text: str) -> None:
         """Show a text without a bar, for work of unknown size."""
@@ -109,3 +122,70 @@ class Progress:
             if self._display is not None:
                 self._display.clear()
                 self._display = None
+
+
+class Stages(Progress):
+    """A bar that stages of work share, one after the other.
+
+    A stage takes a part of what is left of the bar: its work relative to the work of it and all later stages. So the
+    bar also grows with the work, and never goes back, if stages are left out or repeated.
+
+    Parameters
+    ----------
+    whole : Progress
+        The bar.
+    work : dict
+        Expected work of each stage, in the order of the stages.
+    """
+
+    def __init__(self, whole: Progress, work: Mapping[str, float]) -> None:
+        self._whole, self._work = whole, dict(work)
+        self._first = self._last = self._reached = 0.0
+        self._lock = threading.Lock()
+
+    def begin(self, stage: str) -> None:
+        """Begin a stage; updates now are fractions of its work. A stage that was not expected does not move the bar."""
+        self._first = self._reached = self._last
+        names = list(self._work)
+        if stage in names:
+            left = sum(self._work[name] for name in names[names.index(stage) :])
+            self._last += self._work[stage] / left * (1.0 - self._last)
+
+    def update(self, fraction: float, text: str) -> None:
+        """Show the fraction of the stage's work that is done; a smaller one than before does not move the bar."""
+        with self._lock:
+            share = self._first + min(max(fraction, 0.0), 1.0) * (self._last - self._first)
+            reached = self._reached = max(self._reached, share)
+        self._whole.update(reached, text)
+
+
+class Pieces:
+    """A bar that pieces of work share that may be done at the same time; its fraction is the mean of theirs.
+
+    Parameters
+    ----------
+    whole : Progress
+        The bar.
+    count : int
+        Number of pieces.
+    """
+
+    def __init__(self, whole: Progress, count: int) -> None:
+        self.whole, self.done = whole, [0.0] * count
+
+    def piece(self, index: int) -> Progress:
+        """Return the bar of one piece."""
+        return _Piece(self, index)
+
+
+class _Piece(Progress):
+    """The bar of one piece of work."""
+
+    def __init__(self, pieces: Pieces, index: int) -> None:
+        self._pieces, self._index = pieces, index
+
+    def update(self, fraction: float, text: str) -> None:
+        """Show the mean of the fractions of all pieces."""
+        done = self._pieces.done
+        done[self._index] = max(done[self._index], fraction)
+        self._pieces.whole.update(sum(done) / len(done), text)

@@ -107,6 +107,13 @@ def as_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def as_flag_or_none(name: str, value: Any) -> bool | None:
+    """Return a boolean or None; other types raise a TypeError."""
+    if not (value is None or isinstance(value, bool | np.bool_)):
+        raise TypeError(f"{name}={value!r} must be True, False or None")
+    return None if value is None else bool(value)
+
+
 def as_workers(workers: Any) -> int | None:
     """Return the number of workers: None, or an integer other than 0; negative numbers count back from all cores."""
     if workers is None:

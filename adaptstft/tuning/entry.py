@@ -50,7 +50,7 @@ def optimize(
     method: Method = "L-BFGS-B",
     options: dict[str, Any] | None = None,
     callback: Callable[[OptimizeResult], Any] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
     axis: int = -1,
     workers: int | None = None,
     backend: Backend = "auto",
@@ -120,8 +120,9 @@ def optimize(
     callback : callable, optional
         ``callback(intermediate_result)`` after each iteration, or each path over a table, with fields `x`, `fun` and
         `stage` (``"constant"`` or ``"varying"``). Raising ``StopIteration`` stops and keeps the best so far.
-    progress : bool, optional
-        Show a bar on standard error or under the notebook cell if the work takes more than two seconds.
+    progress : bool or None, optional
+        Show a bar on standard error or under the notebook cell after two seconds of work: always with True, never
+        with False, and with None in notebooks and terminals only.
     axis : int, optional
         Axis of time.
     workers : int, optional

@@ -184,8 +184,9 @@ class SignalEvaluator:
         """Return the comparable value of one window length for all frames, for each of `lengths`."""
         values = np.empty(lengths.size)
         local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
-        for i, length in enumerate(lengths):
-            framing = rule.tied(float(length), fraction)
+        framings = [rule.tied(float(length), fraction) for length in lengths]
+        work = np.cumsum([framing.mfft / framing.hop for framing in framings])
+        for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             at = replace(plan, mfft=framing.mfft)
             if isinstance(criterion, Additive):
                 positions, totals = self._frame_sums(at, criterion.statistics, float(length), framing.hop)
@@ -198,7 +199,7 @@ class SignalEvaluator:
                 frames, positions = regular_frames(at, self.x.shape[1], float(length), framing.hop)
                 view = self._view(criterion, positions, framing.mfft, neighbourhoods)
                 values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
-            report((i + 1) / lengths.size)
+            report(float(work[i] / work[-1]))
         return Survey(lengths, values, local)
 
     def _view(

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from adaptstft.common.progress import Progress
+from adaptstft.common.progress import Pieces, Progress
 from adaptstft.common.text import describe_window
 from adaptstft.common.threads import run_blocks
 from adaptstft.tuning.descent.descend import Outcome
@@ -125,7 +125,7 @@ class Log:
 
     def searching(self, part: float) -> None:
         """Show how much of a search over a grid is done."""
-        self.bar.update(0.4 * part, "searching a grid of window lengths")
+        self.bar.update(part, "searching a grid of window lengths")
 
     def each(self, starts: Sequence[_Start], run: Callable[[Log, _Start], _Result], threads: int) -> list[_Result]:
         """Call ``run(log, start)`` for every start on `threads` threads, and record all in the order of the starts.
@@ -133,14 +133,10 @@ class Log:
         No further start is run once a callback has asked to stop.
         """
         results: list[_Result] = []
-        if threads == 1:
-            for start in starts:
-                if not self.stopped:
-                    results.append(run(self, start))
-            return results
+        pieces = Pieces(self.bar, len(starts))
 
         def work(i: int) -> tuple[Log, list[_Result]]:
-            branch = Log(self.bar, stopped=self.stopped)
+            branch = Log(pieces.piece(i), stopped=self.stopped)
             return branch, [] if self.stopped else [run(branch, starts[i])]
 
         def merge(_: int, done: tuple[Log, list[_Result]]) -> None:

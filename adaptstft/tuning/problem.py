@@ -199,7 +199,7 @@ class Problem:
         request = self.request
 
         def report(iteration: int, value: float, variables: Variables, y: Float64Array) -> None:
-            part = 0.4 + 0.6 * (1 - np.exp(-iteration / 15))
+            part = 1 - np.exp(-iteration / 15)
             log.bar.update(part, f"{label}: iteration {iteration}, {request.criterion.name} {value:.6g}")
             if request.callback is not None:
                 varying = variables.positions_vary or variables.lengths.kind in ("time", "grid")

@@ -20,6 +20,7 @@ from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Backend, FFTMode, Float64Array, HopMode, Method, Scaling, WindowMode
 from adaptstft.common.validation import (
     as_flag,
+    as_flag_or_none,
     as_index,
     as_real,
     as_signal,
@@ -296,7 +297,7 @@ def _check_choices(a: SimpleNamespace) -> None:
     check_option("method", a.method, get_args(Method))
     check_option("detrend", a.detrend, ("constant", "linear", None))
     as_flag("tune_shape", a.tune_shape)
-    as_flag("progress", a.progress)
+    as_flag_or_none("progress", a.progress)
     check_option("backend", a.backend, kernels.BACKENDS)
 
 

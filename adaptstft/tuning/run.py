@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from adaptstft.common.progress import Progress
+from adaptstft.common.progress import Pieces, Progress, Stages
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.log import Log
-from adaptstft.tuning.options import BASELINES
+from adaptstft.tuning.options import BASELINES, descends, finds_path
 from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.report import make_result
 from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.stages.baselines import search_constant, search_frames
-from adaptstft.tuning.stages.bins import tune_bins
+from adaptstft.tuning.stages.bins import tune_bins, tunes_bins_exactly
 from adaptstft.tuning.stages.constant import tune_constant
 from adaptstft.tuning.stages.frames import tune_frames
 
 
 def tune(request: Request, bar: Progress) -> TuningResult:
     """Tune one window family: first one length, then what varies."""
-    problem, log = Problem.of(request), Log(bar)
+    problem = Problem.of(request)
+    log = Log(Stages(bar, _expected_work(problem)))
     searched = request.method in BASELINES
     first = search_constant if searched and not problem.varying else tune_constant
     stage = first(problem, log)
@@ -28,6 +29,8 @@ def tune(request: Request, bar: Progress) -> TuningResult:
         log.runs = []
         second = search_frames if searched else tune_bins if problem.per_bin else tune_frames
         stage = second(problem, log, stage)
+    log.bar.begin("result")
+    log.bar.update(0.0, "computing the flatness of the optimum")
     return make_result(problem, log, stage)
 
 
@@ -38,8 +41,9 @@ def tune_families(request: Request, bar: Progress) -> TuningResult:
     neighbourhoods follows from the window length, all families have that of the first.
     """
     results: list[TuningResult] = []
+    pieces = Pieces(bar, len(request.families))
     for index, window in enumerate(request.families):
-        part = _Part(bar, index, len(request.families), window.name)
+        part = _Named(pieces.piece(index), window.name)
         results.append(tune(replace(request, window=window, families=(window,)), part))
         first = results[0].criterion
         if request.criterion.width is None and first.width is not None and first.scope == "local":
@@ -54,12 +58,31 @@ def tune_families(request: Request, bar: Progress) -> TuningResult:
     return best
 
 
-class _Part(Progress):
-    """The part of a bar that belongs to one family."""
+def _expected_work(problem: Problem) -> dict[str, float]:
+    """Return the expected work of each stage: typical shares of the time, as the hop is not known before.
 
-    def __init__(self, whole: Progress, index: int, count: int, name: str) -> None:
-        self._whole, self._index, self._count, self._name = whole, index, count, name
+    Transforms take most of it. The table of lengths has tens of them, each iteration of a descent a few.
+    """
+    request = problem.request
+    first = {"survey": 1.0, "first length": 1.0}
+    if request.method in BASELINES:
+        return {"survey": 5.0, "first length": 1.0, "neighbourhoods": 5.0, "result": 1.0}
+    if not problem.varying:
+        return first | {"result": 1.0}
+    if problem.per_bin:
+        search = {"descents": 30.0} if tunes_bins_exactly(request) else {"table": 4.0, "descents": 6.0}
+        return first | {"tiles": 1.0} | search | {"exact": 5.0, "result": 1.0}
+    path = {"table": 7.0, "path": 4.0} if finds_path(request.criterion, request) else {}
+    more = {"descents": 60.0} if descends(request.criterion, request) else {}
+    return first | {"neighbourhoods": 2.0} | path | more | {"result": 5.0}
+
+
+class _Named(Progress):
+    """The bar of one family, with its name."""
+
+    def __init__(self, bar: Progress, name: str) -> None:
+        self._bar, self._name = bar, name
 
     def update(self, fraction: float, text: str) -> None:
         """Redraw the whole bar."""
-        self._whole.update((self._index + fraction) / self._count, f"{self._name}: {text}")
+        self._bar.update(fraction, f"{self._name}: {text}")

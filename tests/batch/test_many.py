@@ -450,7 +450,7 @@ def test_progress_is_a_line_on_standard_error(capsys, monkeypatch, count):
         ([], {"retry": True}, ValueError, r"retry=True needs out"),
         ([], {"retry": 1, "out": "a.csv"}, TypeError, r"retry=1 must be True or False"),
         ([], {"full_output": 1}, TypeError, r"full_output=1 must be True or False"),
-        ([], {"progress": 1}, TypeError, r"progress=1 must be True or False"),
+        ([], {"progress": 1}, TypeError, r"progress=1 must be True, False or None"),
         ([], {"save": "no/such"}, ValueError, r"save='no/such' must be a folder that exists"),
         ([], {"save": ".", "criterion": np.sum}, ValueError, r"save='\.': a result with a function as criterion"),
         (

@@ -3,11 +3,13 @@
 import sys
 from types import ModuleType, SimpleNamespace
 
+import autograd.numpy as anp
 import numpy as np
 import pytest
 
 import adaptstft
-from adaptstft.common.progress import Progress
+from adaptstft import datasets
+from adaptstft.common.progress import Pieces, Progress, Stages
 
 CHIRP = np.cos(0.001 * np.arange(600.0) ** 2)
 CELL = """
@@ -107,6 +109,148 @@ def test_nothing_is_shown_for_short_work_or_if_disabled(monkeypatch, capsys):
     bar.close()
     assert kernel.shown == []
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "file"])
+@pytest.mark.parametrize("shell", [None, SimpleNamespace(), SimpleNamespace(kernel=object())], ids=str)
+@pytest.mark.parametrize("progress", [None, True, False])
+def test_without_a_choice_the_bar_is_shown_in_notebooks_and_terminals(
+    monkeypatch, capsys, no_delay, progress, shell, terminal
+):
+    notebook = hasattr(shell, "kernel")
+    kernel = fake_ipython(monkeypatch, shell)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    bar = Progress(progress)
+    bar.update(0.5, "half")
+    bar.close()
+    shown = (notebook or terminal) if progress is None else progress
+    assert ("half" in capsys.readouterr().err) == (shown and not notebook)
+    assert bool(kernel.shown) == (shown and notebook)
+
+
+def test_without_standard_error_no_bar_is_shown(monkeypatch, no_delay):
+    monkeypatch.setattr(sys, "stderr", None)
+    Progress(None).update(0.5, "half")
+
+
+def test_a_function_shows_the_bar_by_itself(monkeypatch, capsys, no_delay):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    adaptstft.optimize(CHIRP, 100.0, workers=1)
+    assert "%" in capsys.readouterr().err
+    adaptstft.optimize(CHIRP, 100.0, workers=1, progress=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_many_recordings_show_one_bar(monkeypatch, capsys, no_delay):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    adaptstft.optimize_many([CHIRP, CHIRP[:500]], 100.0)
+    shown = capsys.readouterr().err
+    assert "2 of 2 recordings" in shown
+    assert "searching" not in shown and "iteration" not in shown
+
+
+@pytest.mark.parametrize("progress", [1, "yes"])
+@pytest.mark.parametrize("function", [adaptstft.optimize, adaptstft.optimize_many])
+def test_other_values_are_refused(function, progress):
+    items = CHIRP if function is adaptstft.optimize else [CHIRP]
+    with pytest.raises(TypeError, match=rf"progress={progress!r} must be True, False or None"):
+        function(items, 100.0, progress=progress)
+
+
+# ---------------------------------------------------------------------------------------
+# How much of the work is done
+
+
+class Record(Progress):
+    """A bar that keeps what it is told."""
+
+    def __init__(self):
+        self.shown = []
+
+    def update(self, fraction, text):
+        self.shown.append((fraction, text))
+
+    def close(self):
+        pass
+
+    @property
+    def fractions(self):
+        return [fraction for fraction, _ in self.shown]
+
+
+def test_stages_share_what_is_left():
+    whole = Record()
+    bar = Stages(whole, {"one": 1.0, "two": 6.0, "left out": 2.0, "last": 1.0})
+    bar.update(0.5, "before any stage")
+    bar.begin("one")
+    bar.update(0.5, "half")
+    bar.update(0.2, "back")
+    bar.begin("two")
+    bar.update(0.0, "start")
+    bar.update(1.0, "end")
+    bar.begin("two")  # once more: 6 of 9 parts of what is left
+    bar.update(1.0, "end")
+    bar.begin("not expected")
+    bar.update(1.0, "end")
+    bar.begin("last")  # all that is left
+    bar.update(2.0, "end")
+    np.testing.assert_allclose(whole.fractions, [0, 0.05, 0.05, 0.1, 0.7, 0.9, 0.9, 1.0])
+
+
+def test_pieces_may_be_done_in_any_order():
+    whole = Record()
+    pieces = Pieces(whole, 2)
+    second, first = pieces.piece(1), pieces.piece(0)
+    second.update(0.5, "b")
+    first.update(1.0, "a")
+    second.update(0.1, "b again")
+    second.update(1.0, "b")
+    assert whole.shown == [(0.25, "b"), (0.75, "a"), (0.75, "b again"), (1.0, "b")]
+
+
+MODES = {
+    "constant": {},
+    "given length": {"win_length": 40, "starts": 1},
+    "time": {"window_mode": "time"},
+    "time, given length": {"window_mode": "time", "win_length": 40},
+    "positions": {"hop_mode": "time", "options": {"maxiter": 3}},
+    "frequency": {"window_mode": "frequency", "options": {"maxiter": 3}},
+    "exact bins": {"window_mode": "time-frequency", "accuracy": None, "options": {"maxiter": 2}},
+    "families": {"window": "auto", "options": {"maxiter": 3}},
+    "grid": {"method": "grid"},
+    "grid in time": {"method": "grid", "window_mode": "time"},
+    "user loss": {"criterion": lambda P: anp.sum(P**0.4) / anp.sum(P) ** 0.4, "hop": 20},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("modes", MODES.values(), ids=MODES)
+def test_the_bar_never_moves_backwards(monkeypatch, modes, workers):
+    bar = Record()
+    monkeypatch.setattr("adaptstft.tuning.entry.Progress", lambda enabled: bar)
+    adaptstft.optimize(CHIRP, 100.0, workers=workers, **modes)
+    assert bar.fractions == sorted(bar.fractions)
+    assert 0 <= bar.fractions[0] < 0.5
+    assert 0.4 < bar.fractions[-1] <= 1
+
+
+def test_two_tables_take_most_of_the_bar(monkeypatch):
+    signal = datasets.close_tones_and_clicks()
+    bar, tables = Record(), []
+    monkeypatch.setattr("adaptstft.tuning.entry.Progress", lambda enabled: bar)
+    begin = Stages.begin
+
+    def record(self, stage):
+        tables.extend([len(bar.shown)] if stage == "table" else [])
+        begin(self, stage)
+
+    monkeypatch.setattr(Stages, "begin", record)
+    adaptstft.optimize(signal.x, signal.fs, window_mode="time", workers=1)
+    assert bar.fractions == sorted(bar.fractions)
+    before = bar.fractions[tables[0] - 1]
+    table = [fraction for fraction, text in bar.shown[tables[0] :] if text.startswith("searching")]
+    assert len(tables) >= 1 and before < 0.3 and table[-1] > 0.5
 
 
 def test_bar_is_removed_if_the_work_fails(monkeypatch, no_delay):

@@ -35,6 +35,7 @@ def search_constant(problem: Problem, log: Log) -> Stage:
     survey: Survey | None = None
     if request.method == "grid":
         lengths = problem.with_enough_overlap(integer_lengths(request.win_bounds, request.options.get("step", 1)))
+        log.bar.begin("survey")
         survey = problem.table(log, lengths, fraction=DEFAULT_HOP_RATIO)
         # The table is in single precision: the exact value decides between lengths that it cannot tell apart.
         best = lengths[np.argsort(survey.values, kind="stable")[:_SHORTLIST]]
@@ -56,6 +57,7 @@ def search_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
     positions = first.outcome.state.positions
     typical, survey = typical_length(problem, log, first.outcome.state.win_length, constant.survey)
     layout = Layout.around(problem, typical)
+    log.bar.begin("neighbourhoods")
     low, high = layout.frame_bounds(first.hop)
     choose = {"grid": _best_integers, "local-concentration": _most_concentrated, "chirp-rate": _by_chirp_rate}
     win_length, text = choose[request.method](layout, log, positions, first.hop)

@@ -21,7 +21,7 @@ from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Interpolated, Log, Run
 from adaptstft.tuning.problem import Layout, Problem
-from adaptstft.tuning.request import WIDEST_RATIO
+from adaptstft.tuning.request import WIDEST_RATIO, Request
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
 from adaptstft.tuning.stages.frames import position_variables, typical_length
 from adaptstft.tuning.tables.framing import Framing
@@ -63,10 +63,7 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
         typical, survey = typical_length(problem, log, base, constant.survey)
     layout = Layout.around(problem, typical)
     plane = _lay_out_plane(layout, log, first)
-    exact = request.hop_mode == "time" or request.tune_shape or request.accuracy is None
-    exact |= request.window_mode == "fixed" or request.shared is not None  # many signals keep no table
-    exact |= not isinstance(request.criterion, Additive)
-    table = None if exact else _table(plane, log)
+    table = None if tunes_bins_exactly(request) else _table(plane, log)
     share = problem.evaluator.energy_shares(
         plane.plan, min(base, float(plane.plan.mfft)), plane.positions, request.criterion
     )
@@ -76,13 +73,23 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
     else:
         starts = starts[: request.starts or 2]
         threads = problem.threads(len(starts))
+        log.bar.begin("descents")
         log.each(starts, lambda branch, start: _descend(plane, branch, start, share, table), threads)
     best = min(log.runs, key=lambda run: run.outcome.value)
+    log.bar.begin("exact")
+    log.bar.update(0.0, "computing the exact sums")
     if table is not None:
         best = _made_exact(plane, best, table)
     if request.max_frame_ratio is not None:
         best = _within_ratio(plane, best, request.max_frame_ratio)
     return Stage(best, survey)
+
+
+def tunes_bins_exactly(request: Request) -> bool:
+    """Return whether lengths of bins are tuned by the exact sums, without a table."""
+    exact = request.hop_mode == "time" or request.tune_shape or request.accuracy is None
+    exact |= request.window_mode == "fixed" or request.shared is not None  # many signals keep no table
+    return exact or not isinstance(request.criterion, Additive)
 
 
 @dataclass(frozen=True)
@@ -164,7 +171,10 @@ def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple
     lengths = problem.with_enough_overlap(length_grid(*bounds))
     log.nfev += lengths.size
     bands = request.criterion.bands or _BANDS
-    return survey_tiles(plan, request.x, request.criterion, lengths, problem.rule, layout.neighbourhoods(), bands)
+    log.bar.begin("tiles")
+    return survey_tiles(
+        plan, request.x, request.criterion, lengths, problem.rule, layout.neighbourhoods(), bands, log.searching
+    )
 
 
 def _hop(problem: Problem, first: Run, plan: FramePlan, survey: TileSurvey | None) -> float:
@@ -230,6 +240,7 @@ def _table(plane: _Plane, log: Log) -> PlaneSums:
             "hop, a smaller mfft, or accuracy=None for exact sums"
         )
     log.nfev += lengths.size
+    log.bar.begin("table")
     cells_of = Cells.of(frames, together, stride)
     return PlaneSums.of(plane.plan, request.x, criterion.statistics, lengths, plane.positions, cells_of, log.searching)
 

@@ -55,9 +55,11 @@ def tune_constant(problem: Problem, log: Log) -> Stage:
         only = request.win_bounds[0] if request.win_length is None else request.win_length
         return Stage(_run_given(problem, log, np.asarray(only)), None)
     if request.win_length is not None and request.starts == 1:
+        log.bar.begin("first length")
         return Stage(_descend_tied(problem, log, ("given", float(request.win_length))), None)
     survey = survey_lengths(problem, log)
     starts = _starting_lengths(problem, survey)
+    log.bar.begin("first length")
     runs = log.each(starts, partial(_descend_tied, problem), problem.threads(len(starts)))
     return Stage(min(runs, key=lambda run: run.comparable), survey)
 
@@ -65,6 +67,7 @@ def tune_constant(problem: Problem, log: Log) -> Stage:
 def survey_lengths(problem: Problem, log: Log) -> Survey:
     """Return the criterion over a geometric grid of all lengths allowed."""
     low, high = problem.request.win_bounds
+    log.bar.begin("survey")
     if problem.user_loss:
         high = min(high, float(problem.search_rule.mfft or high))
     return problem.table(log, length_grid(low, high))

@@ -67,16 +67,18 @@ def find_path(
     criterion = cast(Additive, problem.with_scope(problem.scope, neighbourhoods))
     framing = layout.framing(hop, float(base.max()))
     plan = request.plan(framing.mfft)
+    log.bar.begin("table")
     view = FrameView(positions, np.ones(positions.size), 1.0, neighbourhoods)
     sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
     count = float(plan.f_pts * request.channels)
     search = PathSearch(sums, criterion, view, count, (low, high), penalty, plan.kernels)
     values: list[float] = []
+    log.bar.begin("path")
 
     def report(value: float, win_length: Float64Array) -> bool:
         values.append(value)
-        log.bar.update(0.7, f"path {len(values)}, {criterion.name} {value:.6g}")
+        log.bar.update(1 - np.exp(-len(values) / 5), f"path {len(values)}, {criterion.name} {value:.6g}")
         if callback is not None:
             try:
                 callback(OptimizeResult(x=win_length, fun=value, stage="varying"))

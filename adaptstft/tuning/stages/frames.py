@@ -31,6 +31,7 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
     base = first.outcome.state.win_length
     typical, survey = typical_length(problem, log, base, constant.survey)
     layout = Layout.around(problem, typical)
+    log.bar.begin("neighbourhoods")
     given = first.label == "given"
     alone = given and request.starts == 1
     if request.criterion.width is None and problem.compares_neighbourhoods:
@@ -77,6 +78,7 @@ def _descend_frames(layout: Layout, log: Log, start: Start, hop: float, found: F
     starts = starts[: request.starts or 3]
     framing = layout.framing(hop, max(float(win_length.max()) for _, win_length, _ in starts))
     threads = problem.threads(len(starts))
+    log.bar.begin("descents")
     log.each(starts, lambda branch, one: run_frames(layout, branch, one, framing, base), threads)
 
 

@@ -64,10 +64,11 @@ class SumLogs:
         x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
         values = np.empty((len(stats), positions.size, lengths.size), np.float32)
         largest, references, tiny = np.full(len(stats), -np.inf), find_references(stats), np.finfo(float).tiny
-        work = np.cumsum(lengths) / lengths.sum()
+        halves = [fft_lib.next_fast_len(int(np.ceil(_OVERSAMPLING * length / 2)), real=True) for length in lengths]
+        mffts = np.minimum(plan.mfft, 2 * np.array(halves))
+        work = np.cumsum(mffts) / mffts.sum()
         for i, length in enumerate(lengths if positions.size else ()):
-            needed = 2 * int(fft_lib.next_fast_len(int(np.ceil(_OVERSAMPLING * length / 2)), real=True))
-            at = replace(plan, mfft=min(plan.mfft, needed))
+            at = replace(plan, mfft=int(mffts[i]))
             frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft).moved(-first)
             totals = sums_of_longer_fft(at, x, frames, stats, plan.mfft)
             for k, other in enumerate(references):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,6 +69,7 @@ def survey_tiles(
     rule: FramingRule,
     neighbourhoods: Neighbourhoods,
     bands: int,
+    report: Callable[[float], None] = lambda part: None,
 ) -> TileSurvey:
     """Evaluate a criterion in every tile at every length of a grid, with the hop and the FFT length for this length.
 
@@ -87,6 +89,8 @@ def survey_tiles(
         Extent of the tiles in time.
     bands : int
         Number of frequency bands.
+    report : callable, optional
+        Called with the part of the work that is done, after each length.
 
     Returns
     -------
@@ -103,7 +107,10 @@ def survey_tiles(
         own = replace(tiles, bands=band_weights(at, bands))
         values[i] = _tile_values(at, x, criterion, float(lengths[i]), framing.hop, own)
 
-    run_blocks(lengths.size, survey, plan.threads)
+    def merge(i: int, _: None) -> None:
+        report((i + 1) / lengths.size)
+
+    run_blocks(lengths.size, survey, plan.threads, merge)
     shape = (len(tiles.bands), -1)
     return TileSurvey(lengths, values.reshape(lengths.size, *shape), tiles.energy.reshape(shape))
 
