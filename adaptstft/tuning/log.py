@@ -21,6 +21,22 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
+class Confidence:
+    """Whether the criterion distinguishes window lengths, and the signal from white noise.
+
+    Attributes
+    ----------
+    notes : list of str
+        Notes for the user.
+    white_noise : bool
+        Whether the signal cannot be told from white noise.
+    """
+
+    notes: list[str]
+    white_noise: bool
+
+
+@dataclass(frozen=True)
 class Interpolated:
     """The end of a search on a table of sums, before it was evaluated by the exact sums.
 
@@ -106,6 +122,8 @@ class Log:
         Number of evaluations of the objective.
     notes : list of str
         Notes for the user.
+    confidence : Confidence or None
+        Whether lengths can be told apart and the signal from noise, once that is known.
     stopped : bool
         Whether a callback has asked to stop.
     """
@@ -114,6 +132,7 @@ class Log:
     runs: list[Run] = field(default_factory=list)
     nfev: int = 0
     notes: list[str] = field(default_factory=list)
+    confidence: Confidence | None = None
     stopped: bool = False
 
     def add(self, run: Run, *, stopped: bool) -> Run:
@@ -122,6 +141,11 @@ class Log:
         self.runs.append(run)
         self.stopped |= stopped
         return run
+
+    @property
+    def white_noise(self) -> bool:
+        """Whether the signal cannot be told from white noise, as far as that is known."""
+        return self.confidence is not None and self.confidence.white_noise
 
     def searching(self, part: float) -> None:
         """Show how much of a search over a grid is done."""

@@ -10,6 +10,7 @@ from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import BASELINES, descends, finds_path
 from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.request import Request
+from adaptstft.tuning.result.confidence import confidence_of
 from adaptstft.tuning.result.report import make_result
 from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.stages.baselines import search_constant, search_frames
@@ -25,6 +26,9 @@ def tune(request: Request, bar: Progress) -> TuningResult:
     searched = request.method in BASELINES
     first = search_constant if searched and not problem.varying else tune_constant
     stage = first(problem, log)
+    if stage.survey is not None:  # before the search of lengths that vary, which white noise does not need
+        state = stage.best.outcome.state
+        log.confidence = confidence_of(request, stage.survey, problem.search_rule, state)
     if problem.varying:
         log.runs = []
         second = search_frames if searched else tune_bins if problem.per_bin else tune_frames

@@ -6,6 +6,8 @@ import pytest
 
 import adaptstft
 from adaptstft import criteria, datasets
+from adaptstft.tuning.stages import frame_spacing, frames
+from adaptstft.tuning.tables.frame_sums import FrameSums
 
 FS = 1000.0
 T = np.arange(4000) / FS
@@ -92,6 +94,64 @@ def test_white_noise_is_noted_with_every_criterion(criterion):
 )
 def test_white_noise_is_noted_in_every_mode(modes):
     assert is_noise(adaptstft.optimize(noise(5, 1500), FS, **(QUICK | modes)))
+
+
+def count_tables(monkeypatch):
+    """Count the tables of sums over frames, and the searches for neighbourhoods and hops."""
+    tables, searches = [], []
+    make = FrameSums.of.__func__
+
+    def table(cls, *args):
+        tables.append(args)
+        return make(cls, *args)
+
+    monkeypatch.setattr(FrameSums, "of", classmethod(table))
+    for module, name in ((frames, "neighbourhood_width"), (frame_spacing, "shortest_useful")):
+        search = getattr(module, name)
+
+        def counted(*args, search=search, name=name):
+            searches.append(name)
+            return search(*args)
+
+        monkeypatch.setattr(module, name, counted)
+    return tables, searches
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_white_noise_in_time_has_one_table_at_the_hop_of_one_length(monkeypatch, seed):
+    x = noise(seed, 3000)
+    tables, searches = count_tables(monkeypatch)
+    res = adaptstft.optimize(x, FS, window_mode="time")
+    assert len(tables) == 1 and searches == []
+    one = adaptstft.optimize(x, FS, scope="local")
+    assert res.hop == one.hop
+    assert sum("white noise" in note for note in res.notes) == 1
+
+
+def test_other_signals_in_time_search_neighbourhoods_and_a_hop(monkeypatch):
+    tables, searches = count_tables(monkeypatch)
+    signal = datasets.close_tones_and_clicks()
+    res = adaptstft.optimize(signal.x, signal.fs, window_mode="time")
+    assert searches == ["neighbourhood_width", "shortest_useful"] and len(tables) >= 1
+    assert not is_noise(res)
+
+
+def test_white_noise_is_known_before_lengths_vary():
+    def stop(intermediate_result):
+        if intermediate_result.stage == "varying":
+            raise StopIteration
+
+    res = adaptstft.optimize(noise(0, 2000), FS, window_mode="time", callback=stop)
+    assert res.status == 99
+    assert sum("white noise" in note for note in res.notes) == 1
+
+
+@pytest.mark.parametrize("modes", [{}, {"win_length": 100, "starts": 1}, {"window": "auto"}], ids=str)
+@pytest.mark.parametrize("window_mode", ["constant", "time", "frequency"])
+@pytest.mark.slow
+def test_white_noise_is_noted_once(window_mode, modes):
+    res = adaptstft.optimize(noise(1, 1500), FS, window_mode=window_mode, **modes)
+    assert sum("white noise" in note for note in res.notes) == 1
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])

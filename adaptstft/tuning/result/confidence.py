@@ -10,6 +10,7 @@ from adaptstft.criteria import Additive, Criterion, Renyi
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, white_noise
 from adaptstft.engine.frames import durations
+from adaptstft.tuning.log import Confidence
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.diagnosis import equally_good
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames
@@ -21,8 +22,10 @@ _FLAT = 5.0
 _FLAT_RANGE = 4.0
 
 
-def confidence_notes(request: Request, curve: Survey | None, rule: FramingRule, state: State) -> list[str]:
+def confidence_of(request: Request, curve: Survey | None, rule: FramingRule, state: State) -> Confidence:
     """Return notes if no window length is better than another, or if the signal cannot be told from noise.
+
+    Many signals are not compared with noise, as they are not in memory.
 
     Parameters
     ----------
@@ -33,27 +36,30 @@ def confidence_notes(request: Request, curve: Survey | None, rule: FramingRule, 
     rule : FramingRule
         Hop and FFT length for a window length.
     state : State
-        The optimum.
+        The optimum, or the best single length.
 
     Returns
     -------
-    list of str
-        The notes.
+    Confidence
+        The notes, and whether the signal cannot be told from noise.
     """
+    texts = [] if curve is None else flat_notes(curve, request.criterion)
+    if request.shared is not None:
+        return Confidence(texts, white_noise=False)
     low, high = request.win_bounds
     if (request.window_mode == "fixed" or low == high) and request.hop_mode == "fixed":
-        return []
-    texts = [] if curve is None else flat_notes(curve, request.criterion)
+        return Confidence([], white_noise=False)
     typical = float(np.exp(np.mean(np.log(state.win_length))))
     length = typical if curve is None else float(curve.lengths[np.argmin(curve.values)])
     depth = noise_depth(request, length, rule.tied(length, SURVEY_HOP))
-    if depth < MOST_DEVIATIONS:
+    white_noise = depth < MOST_DEVIATIONS
+    if white_noise:
         texts.append(
             f"the signal cannot be told from white noise: its value is {abs(depth):.1f} standard deviations "
             f"{'below' if depth > 0 else 'above'} that of noise of the same length, where {MOST_DEVIATIONS:g} below "
             "would be a sign of structure; the window length means little"
         )
-    return texts
+    return Confidence(texts, white_noise)
 
 
 def noise_depth(request: Request, length: float, framing: Framing) -> float:

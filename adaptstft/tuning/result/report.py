@@ -15,7 +15,7 @@ from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.log import Log, Run
 from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.request import Request
-from adaptstft.tuning.result.confidence import confidence_notes, flat_notes
+from adaptstft.tuning.result.confidence import confidence_of
 from adaptstft.tuning.result.diagnosis import notes, sensitivity
 from adaptstft.tuning.result.recommendation import recommend
 from adaptstft.tuning.result.result import TuningResult
@@ -79,7 +79,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
             *_shape_notes(request),
             *log.notes,
             *notes(best.variables, distinct, found, _bound_reason(request, best)),
-            *_confidence_notes(problem, stage, state),
+            *(log.confidence or confidence_of(request, stage.survey, problem.search_rule, state)).notes,
             *_limit_notes(outcome.status),
         ],
         approximation=None if table is None else table.summary,
@@ -155,14 +155,6 @@ def _retiled(
     if not isinstance(neighbourhoods, Tiles):
         return neighbourhoods
     return make_tiles(plan, request.x, neighbourhoods.in_time, len(neighbourhoods.bands))
-
-
-def _confidence_notes(problem: Problem, stage: Stage, state: State) -> list[str]:
-    """Return notes on a flat criterion, and for one signal in memory on noise."""
-    request = problem.request
-    if request.shared is not None:
-        return [] if stage.survey is None else flat_notes(stage.survey, request.criterion)
-    return confidence_notes(request, stage.survey, problem.search_rule, state)
 
 
 def _shape_notes(request: Request) -> list[str]:
