@@ -375,6 +375,27 @@ MUTATIONS: list[Mutation] = [
         "tuning/test_tuning_traps.py::test_minima_come_best_first",
     ),
     Mutation(
+        "tuning/tables/survey.py",
+        "sums = np.add.reduceat(np.where(loud, values, 0.0) * energy[:, None], starts, axis=0)",
+        "sums = np.add.reduceat(np.where(loud, values, 0.0), starts, axis=0)",
+        "weights of the places that a surface averages",
+        "tuning/test_surfaces.py",
+    ),
+    Mutation(
+        "tuning/tables/frame_surface.py",
+        "frame_terms(alone, totals * view.cell,",
+        "frame_terms(alone, totals,",
+        "values of frames that are comparable between framings",
+        "tuning/test_surfaces.py",
+    ),
+    Mutation(
+        "common/progress.py",
+        "self._work[stage] / left * (1.0 - self._last)",
+        "self._work[stage] / left",
+        "share of a stage in what is left of the bar",
+        "common/test_progress.py",
+    ),
+    Mutation(
         "tuning/result/diagnosis.py",
         "return at.comparable_value(scaled) - value",
         "return value - at.comparable_value(scaled)",

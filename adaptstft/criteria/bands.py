@@ -47,6 +47,12 @@ def band_centres(plan: FramePlan, count: int) -> Float64Array:
     return np.linspace(scale.min(), scale.max(), count)
 
 
+def band_frequencies(plan: FramePlan, count: int) -> Float64Array:
+    """Return the centres of the bands as fractions of the sampling frequency."""
+    centres = band_centres(plan, count)
+    return np.asarray(np.sign(centres) * np.expm1(np.abs(centres)) * _CORNER)
+
+
 def make_tiles(plan: FramePlan, x: AnyArray, in_time: Neighbourhoods, count: int) -> Tiles:
     """Divide neighbourhoods in time into `count` bands each, with the energy of channels `x` in each tile.
 

@@ -10,7 +10,7 @@ from adaptstft.common.detrend import remove_trend
 from adaptstft.common.optional import require
 from adaptstft.common.text import describe_window
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.display.protocols import Frames, Result, Survey, Transform
+from adaptstft.display.protocols import Frames, Result, Surface, Survey, Transform
 
 #: Range of colours of a spectrogram, in dB below its maximum.
 RANGE_DB = 60.0
@@ -25,6 +25,8 @@ _CONTOURS = 4
 _FLAT_RATIO = 1.05
 #: Most window lengths of a search that are each marked by a dot.
 _MARKED = 64
+#: Largest value above the best one that has a colour of its own, in nats.
+_MOST_ABOVE = 1.0
 #: Ratio of the largest to the smallest length below which 2 and 5 times powers of ten are labelled, too.
 _MOST_STEPS = 300.0
 
@@ -155,7 +157,7 @@ def _draw_contours(ax: Any, times: Float64Array, sft: Frames) -> None:
 
 
 def plot_criterion(result: Result, ax: Any = None) -> Any:
-    """Draw the criterion against window length; see `TuningResult.plot_criterion`."""
+    """Draw the criterion against window length, and time or frequency; see `TuningResult.plot_criterion`."""
     require("matplotlib", extra="plot")
     if result.survey is None:
         raise ValueError("no window lengths were searched, so there is no curve: leave out win_length or starts=1")
@@ -164,6 +166,9 @@ def plot_criterion(result: Result, ax: Any = None) -> Any:
         _, ax = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")
     if not hasattr(ax, "axvspan"):
         raise TypeError(f"ax must be one matplotlib Axes, got {ax!r}")
+    if result.survey.surface is not None:
+        _draw_surface(ax, result, result.survey, result.survey.surface)
+        return ax
     lengths, values = result.survey.lengths, result.survey.values
     ax.semilogx(lengths, values, ".-" if lengths.size <= _MARKED else "-", color="tab:blue", label="one length")
     one = np.ndim(result.win_length) == 0
@@ -175,7 +180,7 @@ def plot_criterion(result: Result, ax: Any = None) -> Any:
         ax.plot(typical, result.area_fun, "*", color="tab:red", markersize=12, label="optimum")
     else:
         ax.axvline(typical, color="tab:red", label="optimum, mean length")
-    _mark_lengths(ax)
+    _mark_lengths(ax.xaxis, *ax.get_xlim())
     unit = " in nat" if result.criterion.in_nats else ""
     ax.set_xlabel("window length in samples")
     ax.set_ylabel(f"{result.criterion.name}{unit}")
@@ -183,14 +188,62 @@ def plot_criterion(result: Result, ax: Any = None) -> Any:
     return ax
 
 
-def _mark_lengths(ax: Any) -> None:
+def _mark_lengths(axis: Any, low: float, high: float) -> None:
     """Label round lengths with plain numbers, without the labels at minor ticks, which would overlap."""
     ticker = require("matplotlib.ticker", extra="plot")
-    low, high = ax.get_xlim()
     steps = (1.0, 2.0, 5.0) if high / low < _MOST_STEPS else (1.0,)
-    ax.xaxis.set_major_locator(ticker.LogLocator(subs=steps))
-    ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
-    ax.xaxis.set_minor_formatter(ticker.NullFormatter())
+    axis.set_major_locator(ticker.LogLocator(subs=steps))
+    axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def _draw_surface(ax: Any, result: Result, survey: Survey, surface: Surface) -> None:
+    """Draw the criterion above the best one of each place as colours, and the chosen lengths."""
+    ms = 1e3 / result.sft.fs
+    steps = np.log(surface.lengths * ms)
+    half = (steps[1] - steps[0]) / 2 if steps.size > 1 else 0.5
+    edges = np.exp(_edges(steps, steps[0] - half, steps[-1] + half))
+    lowest = np.nanmin(np.where(np.isnan(surface.values), np.inf, surface.values), axis=1, keepdims=True)
+    above = np.ma.masked_invalid(surface.values - lowest)
+    frequencies = surface.axis == "frequency"
+    low, high = _ends(result, surface)
+    most = _MOST_ABOVE if result.criterion.in_nats else float(np.median(above.compressed()))
+    mesh = ax.pcolormesh(
+        _edges(surface.places, low, high), edges, above.T, vmin=0, vmax=most or 1.0, cmap="cividis_r", rasterized=True
+    )
+    ax.set_facecolor("lightgray")  # places without energy
+    ax.set_yscale("log")
+    places, lengths, label = _chosen_lengths(result, frequencies=frequencies)
+    ax.plot(places, lengths * ms, color="white", linewidth=3.5)
+    ax.plot(places, lengths * ms, color="tab:red", linewidth=1.5, label=label)
+    best = float(survey.lengths[np.argmin(survey.values)]) * ms
+    ax.axhline(best, color="black", linewidth=1, linestyle="--", label="best single length")
+    ax.set_xlim(low, high)
+    ax.set_ylim(min(edges[0], lengths.min() * ms), max(edges[-1], lengths.max() * ms))
+    _mark_lengths(ax.yaxis, *ax.get_ylim())
+    ax.set_xlabel("frequency in Hz" if frequencies else "time in s")
+    ax.set_ylabel("window length in ms")
+    unit = "nats above best" if result.criterion.in_nats else "above best"
+    ax.figure.colorbar(mesh, ax=ax, label=f"{result.criterion.name}, {unit}", pad=0.02, extend="max")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)  # beside the colours
+
+
+def _ends(result: Result, surface: Surface) -> tuple[float, float]:
+    """Return the ends of the axis of places: those of the signal, or of the frequencies."""
+    if surface.axis == "frequency":
+        return float(result.sft.f.min()), float(result.sft.f.max())
+    return 0.0, max((result.samples - 1) / result.sft.fs, 1 / result.sft.fs)
+
+
+def _chosen_lengths(result: Result, *, frequencies: bool) -> tuple[Float64Array, Float64Array, str]:
+    """Return the places and the lengths of frames or frequencies in samples, averaged over time, and their label."""
+    if frequencies:
+        order = np.argsort(result.sft.f)
+        lengths = np.asarray(result.win_length)[order]
+        label = "chosen lengths" if lengths.shape[1] == 1 else "chosen lengths, mean over time"
+        return result.sft.f[order], np.exp(np.mean(np.log(lengths), axis=1)), label
+    assert result.sft.positions is not None
+    return result.sft.positions / result.sft.fs, np.asarray(result.win_length), "chosen lengths"
 
 
 def _draw_starts(ax: Any, result: Result, survey: Survey, one: bool) -> None:

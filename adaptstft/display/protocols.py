@@ -86,13 +86,28 @@ class Transform(Frames, Protocol):
     def remade(self, **changes: Any) -> Self: ...
 
 
+class Surface(Protocol):
+    """Values of the criterion over places in time or frequency, and window lengths."""
+
+    @property
+    def axis(self) -> str: ...
+    @property
+    def places(self) -> Float64Array: ...
+    @property
+    def lengths(self) -> Float64Array: ...
+    @property
+    def values(self) -> Float64Array: ...
+
+
 class Survey(Protocol):
-    """Values of the criterion over a grid of window lengths."""
+    """Values of the criterion over a grid of window lengths, and over time or frequency and these lengths."""
 
     @property
     def lengths(self) -> Float64Array: ...
     @property
     def values(self) -> Float64Array: ...
+    @property
+    def surface(self) -> Surface | None: ...
 
 
 class Sensitivity(Protocol):
@@ -125,4 +140,5 @@ class Result(Protocol):
     sensitivity: Sensitivity
     starts: Sequence[dict[str, Any]]
     signal: AnyArray | None
+    samples: int
     detrend: str | None

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 import adaptstft
 from adaptstft import datasets
 from adaptstft.display import html
-from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.tables.survey import Surface, Survey
 
 FOLDER = Path(__file__).with_name("pictures")
 ROWS, COLUMNS = 24, 40
@@ -73,6 +73,20 @@ def criterion():
     return figure
 
 
+def criterion_over_time():
+    res = result(win_length=220 + 120 * np.sin(np.arange(189) / 20))
+    places, lengths = np.linspace(0, 3, 40), np.geomspace(20, 800, 30)
+    best = 220 + 120 * np.sin(places * 1000 / 16 / 20)
+    values = 0.4 * np.log(lengths / best[:, None]) ** 2
+    values[30:32] = np.nan
+    res.survey = Survey(lengths, np.log(lengths / 128) ** 2, None, Surface("time", places, lengths, values))
+    figure = Figure(figsize=(5, 3), dpi=100)
+    ax = figure.subplots()
+    res.plot_criterion(ax)
+    ax.get_legend().remove()
+    return figure
+
+
 def windows():
     figure = Figure(figsize=(5, 2), dpi=100)
     html._windows(adaptstft.AdaptiveShortTimeFFT("hann", 100.5, 25, 1000.0)).draw(figure)
@@ -86,7 +100,10 @@ def lengths_of_frames():
     return figure
 
 
-FIGURES = {f.__name__: f for f in (constant, by_time, by_frequency, by_bin, criterion, windows, lengths_of_frames)}
+FIGURES = {
+    f.__name__: f
+    for f in (constant, by_time, by_frequency, by_bin, criterion, criterion_over_time, windows, lengths_of_frames)
+}
 
 
 def tiles(figure):
@@ -157,6 +174,9 @@ def other_limits(figure):
         ("by_frequency", without_lines),
         ("criterion", moved),
         ("criterion", without_lines),
+        ("criterion_over_time", moved),
+        ("criterion_over_time", without_lines),
+        ("criterion_over_time", other_range),
         ("windows", moved),
         ("lengths_of_frames", moved),
         ("lengths_of_frames", without_lines),

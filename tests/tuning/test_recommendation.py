@@ -177,7 +177,7 @@ def test_curve_of_a_grid_and_of_lengths_in_time(pyplot):
     grid = adaptstft.optimize(CHIRP, FS, method="grid", options={"step": 9})
     assert grid.plot_criterion(axes[0]) is axes[0]
     assert axes[0].lines[0].get_xdata().size == grid.survey.lengths.size > 100
-    varying = adaptstft.optimize(CHIRP[:700], FS, window_mode="time", options={"maxiter": 2})
+    varying = adaptstft.optimize(CHIRP[:700], FS, window_mode="time", method="adam", options={"maxiter": 2})
     varying.plot_criterion(axes[1])
     assert "optimum, mean length" in [line.get_label() for line in axes[1].lines]
     with pytest.raises(TypeError, match="ax must be one matplotlib Axes"):

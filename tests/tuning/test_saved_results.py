@@ -37,6 +37,7 @@ def test_files_of_0_1_0_are_read(old_file):
     assert_array_equal(res.recommended.win_length, settings["recommended"]["win_length"])
     assert_array_equal(res.survey.lengths, arrays["survey_lengths"])
     assert_array_equal(res.survey.values, arrays["survey_values"])
+    assert res.survey.surface is None
     assert (res.approximation is None) == (settings["approximation"] is None)
     assert res.sft.stft(res.signal).shape == (res.sft.f_pts, res.positions.size)
 

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -18,7 +18,7 @@ from adaptstft.common.typing import AnyArray
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.result.diagnosis import Sensitivity
 from adaptstft.tuning.result.recommendation import Recommendation
-from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.tables.survey import Surface, SurfaceAxis, Survey
 
 #: Version of the format. A file of another version is refused.
 _FORMAT = 4
@@ -55,7 +55,7 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         )
     arrays = {name: result[name] for name in _ARRAYS if result[name] is not None}
     if result.survey is not None:
-        arrays |= {"survey_lengths": result.survey.lengths, "survey_values": result.survey.values}
+        arrays |= _survey_arrays(result.survey)
     initial = result.initial
     settings = {
         "format": _FORMAT,
@@ -93,9 +93,7 @@ def load_fields(path: Any) -> dict[str, Any]:
         "initial": _transform(initial, initial_lengths, initial_positions),
         "criterion": criteria.from_settings(settings["criterion"]),
         "sensitivity": _sensitivity(settings["sensitivity"]),
-        "survey": Survey(arrays["survey_lengths"], arrays["survey_values"], None)
-        if "survey_lengths" in arrays
-        else None,
+        "survey": _survey(arrays),
         "recommended": settings["recommended"] and Recommendation(**_to_arrays(settings["recommended"])),
         **{name: arrays.get(name) for name in ("positions", "signal")},
         **{name: arrays[name] for name in ("history", "x", "jac")},
@@ -142,6 +140,26 @@ def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArr
     keywords = dict(settings)
     window, fs, hop = keywords.pop("window"), keywords.pop("fs"), keywords.pop("hop", None)
     return AdaptiveShortTimeFFT(windows.resolve(window), win_length, hop, fs, positions=positions, **keywords)
+
+
+def _survey_arrays(survey: Survey) -> dict[str, AnyArray]:
+    arrays = {"survey_lengths": survey.lengths, "survey_values": survey.values}
+    surface = survey.surface
+    if surface is not None:
+        arrays |= {f"surface_{surface.axis}": surface.places, "surface_lengths": surface.lengths}
+        arrays |= {"surface_values": surface.values}
+    return arrays
+
+
+def _survey(arrays: dict[str, AnyArray]) -> Survey | None:
+    if "survey_lengths" not in arrays:
+        return None
+    surfaces = [
+        Surface(axis, arrays[f"surface_{axis}"], arrays["surface_lengths"], arrays["surface_values"])
+        for axis in get_args(SurfaceAxis)
+        if f"surface_{axis}" in arrays  # files of 0.1.0 have none
+    ]
+    return Survey(arrays["survey_lengths"], arrays["survey_values"], None, *surfaces)
 
 
 def _sensitivity(settings: dict[str, Any]) -> Sensitivity:

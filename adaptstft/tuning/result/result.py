@@ -67,7 +67,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     survey : Survey or None
         The search before the descents: window lengths in samples, `lengths`, and the
         criterion with each of them in all frames, `values`, comparable with
-        `area_fun`. `plot_criterion` draws it. None if there was no search.
+        `area_fun`. Where lengths vary, ``survey.surface`` holds the criterion over
+        time or frequency, and length. `plot_criterion` draws it. None if there was
+        no search.
     recommended : Recommendation or None
         Even window lengths, `win_length`, and integer hops, `hop`, near the optimum,
         and the increase of `area_fun` with them, `loss`. None if no even number is
@@ -145,12 +147,19 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         return plot_result(self, ax)
 
     def plot_criterion(self, ax: Any = None) -> Any:
-        """Draw the criterion against the window length, with every start and the optimum.
+        """Draw the criterion against the window length, with the optimum.
 
-        The curve is the search before the descents, with one length in all frames. A
-        line connects each start with the length that it led to, if this is one length.
-        For several lengths, the optimum is drawn at their geometric mean. The range of
-        equally good lengths is shaded.
+        One length: The curve is the search before the descents. A line connects each
+        start with the length that it led to. The range of equally good lengths is
+        shaded.
+
+        Lengths that vary: The colours are the criterion above its best value at each
+        time or frequency, if all frames there had one length. The line is the chosen
+        lengths, over frequency and time their geometric mean over time. There is no
+        such picture, but the curve with the mean of the lengths, if no table over time
+        or frequency was made (``survey.surface`` is None): for descents in the lengths
+        of frames alone, baselines, functions as criterion, and lengths of bins without
+        a local criterion.
 
         Parameters
         ----------

@@ -10,7 +10,7 @@ import numpy as np
 from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.criteria.bands import make_tiles
+from adaptstft.criteria.bands import band_frequencies, make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.bins import bin_numbers
 from adaptstft.engine.frames import durations
@@ -26,6 +26,7 @@ from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
 from adaptstft.tuning.stages.frames import position_variables, typical_length
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.plane_sums import MOST_ENTRIES, Cells, PlaneSums, plane_lengths
+from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.tables.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tuning.variables.control_grid import ControlGrid
 from adaptstft.tuning.variables.lengths import FixedLengths, Lengths, SurfaceLengths
@@ -82,7 +83,15 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
         best = _made_exact(plane, best, table)
     if request.max_frame_ratio is not None:
         best = _within_ratio(plane, best, request.max_frame_ratio)
-    return Stage(best, survey)
+    return Stage(best, _with_bands(plane, survey))
+
+
+def _with_bands(plane: _Plane, survey: Survey | None) -> Survey | None:
+    """Return a survey with the criterion in every band, averaged over time, if it was computed."""
+    if survey is None or plane.survey is None:
+        return survey
+    frequencies = band_frequencies(plane.plan, len(plane.survey.share)) * plane.problem.request.fs
+    return replace(survey, surface=plane.survey.surface(frequencies))
 
 
 def tunes_bins_exactly(request: Request) -> bool:

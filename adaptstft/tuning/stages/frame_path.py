@@ -12,14 +12,18 @@ from scipy.optimize import OptimizeResult
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED, Outcome, safe_point, stay
 from adaptstft.tuning.descent.multipliers import bisect_to_limit
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Interpolated, Log, Run
 from adaptstft.tuning.penalties.weights import RATIO_SHARE
 from adaptstft.tuning.problem import Layout
+from adaptstft.tuning.tables.frame_sums import FrameSums
+from adaptstft.tuning.tables.frame_surface import surface_of_sums, surface_width
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
+from adaptstft.tuning.tables.survey import Surface
 from adaptstft.tuning.variables.variables import Variables
 
 #: Penalty on a factor e in length between neighbours at the ends of the signal, in nats times the share of a frame: if
@@ -42,12 +46,15 @@ class FramePath:
         Number of lengths in the table.
     paths : list of float
         The objective on the table after each path that the search took.
+    surface : Surface
+        The criterion over time and length.
     """
 
     path: LengthPath
     framing: Framing
     lengths: int
     paths: list[float]
+    surface: Surface
 
 
 def find_path(
@@ -87,7 +94,20 @@ def find_path(
         return log.stopped
 
     path = search.solve(np.clip(np.broadcast_to(base, positions.shape), low, high), report)
-    return FramePath(path, framing, sums.log_lengths.size, values)
+    return FramePath(path, framing, sums.log_lengths.size, values, _surface(layout, plan, sums, criterion, positions))
+
+
+def _surface(layout: Layout, plan: FramePlan, sums: FrameSums, criterion: Additive, positions: Float64Array) -> Surface:
+    """Return the criterion over time in seconds and length."""
+    problem, request = layout.problem, layout.problem.request
+    places = None
+    if problem.scope == "local" and positions.size > 1:
+        width = layout.neighbourhoods().width
+        if request.criterion.width is None and request.shared is None:  # others would be read once more
+            width = surface_width(request.n, float(positions[1] - positions[0]), width)
+        places = problem.neighbourhoods(width)
+    surface = surface_of_sums(plan, sums, criterion, positions, request.channels, request.n, places)
+    return replace(surface, places=surface.places / request.fs)
 
 
 def change_penalty(layout: Layout, positions: Float64Array) -> ChangePenalty:

@@ -51,6 +51,8 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
         run_frames(layout, log, start, layout.framing(hop, float(base.max())), base, ended=STOPPED)
     else:
         _descend_frames(layout, log, start, hop, found)
+    if survey is not None and found is not None:
+        survey = replace(survey, surface=found.surface)
     return Stage(min(log.runs, key=lambda run: run.outcome.value), survey)
 
 

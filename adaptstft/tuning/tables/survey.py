@@ -9,6 +9,7 @@ neighbourhood; `adaptstft.tuning.evaluator` computes it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -17,6 +18,60 @@ from adaptstft.common.typing import Float64Array
 
 #: Penalty in nats for a change of the length by a factor e between neighbourhoods that are one width apart.
 _PATH_STIFFNESS = 0.05
+#: Largest number of places of a surface: more are not seen in a picture.
+_MOST_PLACES = 1024
+
+
+#: What the places of a surface are.
+SurfaceAxis: TypeAlias = Literal["time", "frequency"]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Values of a criterion over places in time or frequency, and window lengths.
+
+    Attributes
+    ----------
+    axis : {"time", "frequency"}
+        What the places are.
+    places : ndarray, shape (places,)
+        Their centres in seconds or Hz, in ascending order.
+    lengths : ndarray, shape (grid,)
+        Window lengths in samples.
+    values : ndarray, shape (places, grid)
+        The criterion in each place, comparable between lengths; NaN in places without energy.
+
+    Examples
+    --------
+    >>> import adaptstft
+    >>> signal = adaptstft.datasets.close_tones_and_clicks()
+    >>> surface = adaptstft.optimize(signal.x, signal.fs, window_mode="time").survey.surface
+    >>> surface.axis, surface.values.shape == (surface.places.size, surface.lengths.size)
+    ('time', True)
+    """
+
+    axis: SurfaceAxis
+    places: Float64Array
+    lengths: Float64Array
+    values: Float64Array
+
+    @classmethod
+    def of_places(
+        cls,
+        axis: SurfaceAxis,
+        places: Float64Array,
+        lengths: Float64Array,
+        values: Float64Array,
+        energy: Float64Array,
+    ) -> Surface:
+        """Make a surface; many places are averaged in groups, weighted with their `energy`."""
+        starts = np.arange(min(places.size, _MOST_PLACES)) * places.size // min(places.size, _MOST_PLACES)
+        sizes = np.diff(np.append(starts, places.size))
+        total = np.add.reduceat(energy, starts)
+        loud = (energy > 0)[:, None]
+        sums = np.add.reduceat(np.where(loud, values, 0.0) * energy[:, None], starts, axis=0)
+        mean = sums / np.where(total > 0, total, np.nan)[:, None]
+        return cls(axis, np.add.reduceat(places, starts) / sizes, lengths, mean)
 
 
 @dataclass(frozen=True)
@@ -30,7 +85,9 @@ class Survey:
     values : ndarray, shape (grid,)
         The criterion over the whole signal, comparable between lengths.
     local : ndarray, shape (groups, grid), or None
-        The criterion in every neighbourhood.
+        The criterion in every neighbourhood, times its share of the energy and their number. None in a result.
+    surface : Surface or None
+        The criterion over time and length, or over frequency and length, where the length varies.
 
     Examples
     --------
@@ -44,6 +101,7 @@ class Survey:
     lengths: Float64Array
     values: Float64Array
     local: Float64Array | None
+    surface: Surface | None = None
 
     def minima(self, most: int, margin: float = np.inf) -> list[float]:
         """Return the lengths of at most `most` local minima, interpolated between grid points, best first.

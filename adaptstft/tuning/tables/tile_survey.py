@@ -20,6 +20,7 @@ from adaptstft.engine.frames import durations, make_frames
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE, SURVEY_HOP, FramingRule, regular_frames
+from adaptstft.tuning.tables.survey import Surface
 
 #: Bins that are transformed at once.
 _BLOCK = 1 << 20
@@ -48,6 +49,12 @@ class TileSurvey:
         total = self.share.sum(axis=1, keepdims=True)
         values = (self.values * self.share).sum(axis=2, keepdims=True)
         return TileSurvey(self.lengths, values / np.maximum(total, np.finfo(float).tiny), total)
+
+    def surface(self, frequencies: Float64Array) -> Surface:
+        """Return averages over time, over the centres of the bands in Hz."""
+        merged, order = self.merged(), np.argsort(frequencies)
+        values, energy = merged.values[:, order, 0].T, merged.share[order, 0]
+        return Surface.of_places("frequency", frequencies[order], self.lengths, values, energy)
 
     def log_best(self) -> Float64Array:
         """Logarithm of the best length in every tile, shape (bands, groups)."""
