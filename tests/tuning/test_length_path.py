@@ -14,10 +14,13 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 from adaptstft.kernels import cpu, plain
 from adaptstft.tuning.tables import frame_sums
-from adaptstft.tuning.tables.frame_sums import FrameSums
+from adaptstft.tuning.tables.frame_sums import FrameSums, _slopes
 from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
 
 FS = 1000.0
+
+
+BOTH = criteria.Combined([criteria.Renyi(), criteria.Shannon(power=1)])
 
 
 def plan_of(mfft, window="hann", mode="onesided"):
@@ -56,7 +59,9 @@ def test_the_table_reports_frames_times_fft_lengths(monkeypatch):
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex128"])
 @pytest.mark.parametrize("window", ["hann", ("gaussian", 6.0), ("kaiser", 8.6)], ids=str)
 @pytest.mark.parametrize(
-    "criterion", [criteria.Renyi(), criteria.Shannon(), criteria.Shannon(power=1), criteria.Renyi(alpha=0.5)], ids=str
+    "criterion",
+    [criteria.Renyi(), criteria.Shannon(), criteria.Shannon(power=1), criteria.Renyi(alpha=0.5), BOTH],
+    ids=str,
 )
 def test_the_table_is_near_the_exact_sums(criterion, window, dtype, bounds):
     """Within the bounds that the theory page states."""
@@ -76,6 +81,21 @@ def test_the_table_is_near_the_exact_sums(criterion, window, dtype, bounds):
         assert np.sqrt(np.mean(error**2)) < 0.006
     else:  # windows of a few samples see single samples come and go
         assert np.sqrt(np.mean(error**2)) < 0.02
+
+
+def test_slopes_of_a_slow_cubic_are_exact_but_at_the_ends():
+    k = np.arange(12.0)
+    values = 1e-3 * (k**3 - 8 * k**2 + 2 * k)
+    np.testing.assert_allclose(_slopes(values)[2:-2], (1e-3 * (3 * k**2 - 16 * k + 2))[2:-2], rtol=1e-9)
+
+
+def test_a_sum_with_a_logarithm_is_relative_to_the_nearest_power():
+    x, positions = speech("float64"), np.arange(60) * 50.0
+    plan, stats = plan_of(512), BOTH.statistics
+    table = FrameSums.of(plan, x, stats, (32.0, 128.0), positions)
+    at_nodes = table.at(table.log_lengths)
+    frames = make_frames(np.full(60, 32.0), positions, mfft=512)
+    np.testing.assert_allclose(at_nodes[..., 0], statistics(plan, x, frames, stats)[0], rtol=2e-3)
 
 
 def test_silent_frames_do_not_make_the_cubic_overshoot():

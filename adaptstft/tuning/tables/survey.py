@@ -1,4 +1,4 @@
-"""Values of a criterion over a grid of window lengths: their minima, and the best path over neighbourhoods.
+"""Values of a criterion over a grid of window lengths, for the whole signal and for its parts: curves and surfaces.
 
 Criteria have several local minima in the window length, so each descent starts from a minimum of a geometric grid. For
 each length of the grid the signal is transformed once, with the hop and the FFT length for this length. The values are
@@ -13,11 +13,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from adaptstft.common.best_path import AllMoves, best_path
 from adaptstft.common.typing import Float64Array
 
-#: Penalty in nats for a change of the length by a factor e between neighbourhoods that are one width apart.
-_PATH_STIFFNESS = 0.05
 #: Largest number of places of a surface: more are not seen in a picture.
 _MOST_PLACES = 1024
 
@@ -124,10 +121,3 @@ class Survey:
         shift = 0.5 * (left - right) / curvature if curvature > 0 else 0.0
         steps = np.log(self.lengths[i - 1 : i + 2])
         return float(np.exp(steps[1] + np.clip(shift, -0.5, 0.5) * (steps[2] - steps[0]) / 2))
-
-    def path(self, stiffness: float = 1.0) -> Float64Array:
-        """Return a length for every neighbourhood: the best path with a penalty on changes of the log length."""
-        assert self.local is not None
-        log = np.log(self.lengths)
-        penalty = stiffness * _PATH_STIFFNESS * np.abs(log[:, None] - log[None, :])
-        return self.lengths[best_path(self.local, AllMoves(penalty))[0]]
