@@ -112,7 +112,9 @@ def test_nothing_is_shown_for_short_work_or_if_disabled(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "file"])
-@pytest.mark.parametrize("shell", [None, SimpleNamespace(), SimpleNamespace(kernel=object())], ids=str)
+@pytest.mark.parametrize(
+    "shell", [None, SimpleNamespace(), SimpleNamespace(kernel=object())], ids=["python", "ipython", "notebook"]
+)
 @pytest.mark.parametrize("progress", [None, True, False])
 def test_without_a_choice_the_bar_is_shown_in_notebooks_and_terminals(
     monkeypatch, capsys, no_delay, progress, shell, terminal
