@@ -59,7 +59,8 @@ def test_chirps_in_sequence(criterion, scope):
     x = np.concatenate([chirp(15, 60, 2.0), chirp(150, 60, 2.0)])
     alone = {"criterion": criterion(scope=scope), "evenness": 0, "smoothness": 0}
     res = adaptstft.optimize(x, FS, window=GAUSSIAN, window_mode="time", hop=32, **alone)
-    for rate, low, high in ((15, 500, 1500), (150, 2400, 3600)):
+    # in global scope nothing holds the windows that reach over the end: the last ones rise by two hops each
+    for rate, low, high in ((15, 500, 1500), (150, 2400, 3600 if scope == "local" else 2800)):
         inside = (res.positions > low) & (res.positions < high)
         np.testing.assert_allclose(res.win_length[inside], best_length(rate), rtol=0.02)
 

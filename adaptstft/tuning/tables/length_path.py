@@ -46,6 +46,8 @@ _BAND = 40
 _BLOCK, _MOST_KEPT = 1 << 20, 1 << 26
 #: Number of frames up to which the search also starts from constant lengths.
 _FEW = 100
+#: Number of frames times coarse lengths up to which frames are also switched one by one.
+_MOST_SWITCHES = 400
 #: Most paths for linear costs, and the relative gain below which the search ends.
 _MOST_PATHS, _LEAST_GAIN = 50, 1e-7
 #: Steps of the line search.
@@ -218,6 +220,8 @@ class PathSearch:
                 if not stopped:
                     found, stopped = self._frank_wolfe(self._start(np.full(start.size, length)), report)
                     best = min(best, found, key=lambda point: point.value)
+        if not stopped and self.criterion.scope != "frame" and self.sums.frames * self.coarse.size <= _MOST_SWITCHES:
+            best = self._switch_frames(best)
         best = best if stopped else self._improve(best, report)
         penalty = self.penalty.value(self.log[best.places])
         return LengthPath(self.lengths[best.places], best.value, best.value - penalty)
@@ -276,6 +280,23 @@ class PathSearch:
                 break
             if gain <= 0:
                 price = max(4 * price, _LEAST_GAIN * max(abs(best.value), 1.0))
+        return best
+
+    def _switch_frames(self, best: _Point) -> _Point:
+        """Switch one frame at a time to the best of all coarse lengths within reach of its neighbours."""
+        for _ in range(_MOST_PATHS):
+            before = best.value
+            for frame in range(self.sums.frames):
+                near = np.ones(self.coarse.size, dtype=bool)
+                for other in (frame - 1, frame + 1):
+                    if 0 <= other < self.sums.frames:
+                        near &= np.abs(self.coarse - best.places[other]) <= self.reach[min(frame, other)]
+                for place in self.coarse[near]:
+                    trial = best.places.copy()
+                    trial[frame] = place
+                    best = min(best, self._point(trial), key=lambda point: point.value)
+            if best.value >= before:
+                break
         return best
 
     def _linear(self, sums: Float64Array) -> _LinearCosts:
