@@ -96,6 +96,6 @@ def test_kernels_of_both_backends_agree(rng):
     place, references = rng.uniform(-0.5, 8.0, (4, 5)), np.array([-1, 0, -1])
     results = np.zeros((2, 2, 3, 4, 5))
     for (found, rates), module in zip(results, (cpu, plain), strict=True):
-        module.interpolate_cells(values, references, -50.0, 0.1, place, found, rates)
+        module.interpolate_cells(values, references, np.array([0, 0.7, 0]), -50.0, 0.1, place, found, rates)
     assert_allclose(results[0], results[1], rtol=1e-5, atol=1e-10)
     assert np.all(results[:, :, :, 1, 2] == 0)

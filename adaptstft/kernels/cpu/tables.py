@@ -34,11 +34,12 @@ def add_cell_sums(spectra, stride, exponents, logs, cell, out):  # type: ignore[
 
 
 @kernel
-def interpolate_cells(values, references, silent, step, place, found, rates):  # type: ignore[no-untyped-def]
+def interpolate_cells(values, references, scales, silent, step, place, found, rates):  # type: ignore[no-untyped-def]
     """Write the sums of cells at places on the grid of lengths, and their derivatives in the log length.
 
-    `values` has shape (sums, cells, bins, grid) with logarithms, or ratios to the sum ``references[k] >= 0``; `place`
-    has shape (cells, bins), in steps of the grid. Where the first logarithm is at most `silent`, all sums are zero.
+    `values` has shape (sums, cells, bins, grid) with logarithms, or ratios to the sum ``references[k] >= 0`` without
+    ``scales[k]`` times its logarithm; `place` has shape (cells, bins), in steps of the grid. Where the first logarithm
+    is at most `silent`, all sums are zero.
     """
     sums, cells, bins, size = values.shape
     for c in range(cells):
@@ -69,5 +70,7 @@ def interpolate_cells(values, references, silent, step, place, found, rates):  #
             for k in range(sums):
                 other = references[k]
                 if other >= 0:
+                    found[k, c, q] += scales[k] * math.log(found[other, c, q])
+                    rates[k, c, q] += scales[k] * rates[other, c, q] / found[other, c, q]
                     rates[k, c, q] = rates[k, c, q] * found[other, c, q] + found[k, c, q] * rates[other, c, q]
                     found[k, c, q] *= found[other, c, q]

@@ -24,6 +24,7 @@ def add_cell_sums(
 def interpolate_cells(
     values: AnyArray,
     references: AnyArray,
+    scales: Float64Array,
     silent: float,
     step: float,
     place: Float64Array,
@@ -32,8 +33,9 @@ def interpolate_cells(
 ) -> None:
     """Write the sums of cells at places on the grid of lengths, and their derivatives in the log length.
 
-    `values` has shape (sums, cells, bins, grid) with logarithms, or ratios to the sum ``references[k] >= 0``; `place`
-    has shape (cells, bins), in steps of the grid. Where the first logarithm is at most `silent`, all sums are zero.
+    `values` has shape (sums, cells, bins, grid) with logarithms, or ratios to the sum ``references[k] >= 0`` without
+    ``scales[k]`` times its logarithm; `place` has shape (cells, bins), in steps of the grid. Where the first logarithm
+    is at most `silent`, all sums are zero.
     """
     size = values.shape[-1]
     left = np.clip(place.astype(np.int64), 0, size - 2)
@@ -52,6 +54,8 @@ def interpolate_cells(
     rates[powers] *= found[powers]
     for ratio in np.flatnonzero(~powers):
         other = references[ratio]
+        found[ratio] += scales[ratio] * np.log(found[other])
+        rates[ratio] += scales[ratio] * rates[other] / found[other]
         rates[ratio] = rates[ratio] * found[other] + found[ratio] * rates[other]
         found[ratio] *= found[other]
     found[:, quiet] = rates[:, quiet] = 0.0

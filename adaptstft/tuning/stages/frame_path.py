@@ -14,7 +14,6 @@ from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED, Outcome, safe_point, stay
-from adaptstft.tuning.descent.multipliers import bisect_to_limit
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Interpolated, Log, Run
 from adaptstft.tuning.penalties.weights import RATIO_SHARE
@@ -29,6 +28,8 @@ from adaptstft.tuning.variables.variables import Variables
 #: Penalty on a factor e in length between neighbours at the ends of the signal, in nats times the share of a frame: if
 #: the window nearer to the end is the longer one, and if it is the shorter one.
 _LONGER, _SHORTER = 0.6, 0.3
+#: Bisections on the way back to frame bounds within their limit.
+_HALVINGS = 20
 _DONE = {"success": True, "status": 0, "message": "CONVERGENCE: THE BEST PATH OF LENGTHS ON THE TABLE"}
 
 
@@ -146,10 +147,10 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     ended = STOPPED if log.stopped else _DONE
     start, outcome = stay(objective, base, ended), stay(objective, variables, ended)
     summary = {"lengths": found.lengths, "difference": outcome.value - outcome.penalties - found.path.criterion}
-    if outcome.value > start.value:
-        outcome, variables = start, base
     if not objective.keeps_ratio(outcome.state):
         outcome = _within_ratio(objective, variables, outcome, ended)
+    if outcome.value > start.value and objective.keeps_ratio(start.state):
+        outcome = start
     history = [start.value, *(value for value in found.paths if outcome.value <= value < start.value), outcome.value]
     outcome = replace(outcome, first=start.value, history=history, nit=len(found.paths), nfev=2)
     comparable = objective.comparable_value(outcome.state)
@@ -158,7 +159,14 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
 
 
 def _within_ratio(objective: Objective, variables: Variables, outcome: Outcome, ended: dict[str, Any]) -> Outcome:
-    safe = safe_point(objective, variables)
-    y = bisect_to_limit(lambda y: objective.exact_excess(variables.state(y)), outcome.y, safe)
-    lengths = variables.lengths.starting_at(variables.state(y).win_length)
+    """Go back from a path on a straight line to the safe lengths, on which edges of windows stay in order."""
+    safe = variables.state(safe_point(objective, variables)).win_length
+    path, inside, outside = outcome.state.win_length, 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) / 2
+        if objective.keeps_ratio(replace(outcome.state, win_length=safe + middle * (path - safe))):
+            inside = middle
+        else:
+            outside = middle
+    lengths = variables.lengths.starting_at(safe + inside * (path - safe))
     return stay(objective, replace(variables, lengths=lengths), ended)

@@ -93,6 +93,8 @@ class FrameSums:
         Logarithms (or ratios, for statistics with a logarithm) and their changes from one length to the next.
     references : ndarray of int, shape (statistics,)
         The statistic that a ratio refers to, or -1 for a logarithm.
+    scales : ndarray, shape (statistics,)
+        Factor of the logarithm of that statistic that is not part of the ratio, see `ratio_scales`.
     silent : float
         Logarithm of the first statistic up to which a frame is silent; all its statistics are then zero.
     """
@@ -101,6 +103,7 @@ class FrameSums:
     values: AnyArray
     slopes: AnyArray
     references: IntArray
+    scales: Float64Array
     silent: float
 
     @classmethod
@@ -120,7 +123,8 @@ class FrameSums:
     @classmethod
     def joined(cls, stats: Statistics, lengths: Float64Array, parts: Sequence[SumLogs]) -> FrameSums:
         """Join the tables of successive frames."""
-        references, tiny = find_references(stats), float(np.log(np.finfo(float).tiny))
+        references, scales = find_references(stats), ratio_scales(stats)
+        tiny = float(np.log(np.finfo(float).tiny))
         top = np.max([part.largest for part in parts], axis=0)
         floor = np.maximum(top + np.log(SILENT) * stats.exponents / stats.exponents[0], tiny)
         values = np.empty((len(stats), sum(part.values.shape[1] for part in parts), lengths.size), np.float32)
@@ -132,11 +136,12 @@ class FrameSums:
                 for k, other in enumerate(references):
                     if other < 0:
                         values[k, own] = np.maximum(piece[k], floor[k])
-                    else:  # a ratio to a sum that is at least its floor
-                        values[k, own] = piece[k] * np.exp(np.minimum(piece[other] - floor[other], 0.0))
+                    else:
+                        ratio = piece[k] - scales[k] * piece[other]
+                        values[k, own] = np.where(piece[other] > floor[other], ratio, 0.0)
                 slopes[:, own] = _slopes(values[:, own])
                 begin = own.stop
-        return cls(np.log(lengths), values, slopes, references, float(floor[0]) + 1.0)
+        return cls(np.log(lengths), values, slopes, references, scales, float(floor[0]) + 1.0)
 
     @property
     def frames(self) -> int:
@@ -168,6 +173,8 @@ class FrameSums:
         corners = (array[:, rows, left + one] for array in (values, slopes) for one in (0, 1))
         found = np.asarray(sum(b * corner for b, corner in zip(basis, corners, strict=True)))
         powers, silent = self.references < 0, found[0] <= self.silent
+        for k in np.flatnonzero(~powers):
+            found[k] += self.scales[k] * found[self.references[k]]
         found[powers] = np.exp(found[powers])
         for k in np.flatnonzero(~powers):
             found[k] *= found[self.references[k]]
@@ -185,6 +192,17 @@ def find_references(stats: Statistics) -> IntArray:
     powers = np.flatnonzero(~stats.logs)
     nearest = np.abs(stats.exponents[:, None] - stats.exponents[powers]).argmin(axis=1)
     return np.asarray(np.where(stats.logs, powers[nearest], -1))
+
+
+def ratio_scales(stats: Statistics) -> Float64Array:
+    """Return the factors of the logarithm of a reference that are taken out of ratios to it.
+
+    ``sum(E**a log E) / sum(E**a)`` is a mean of ``log E``. Without ``log(sum(E**a)) / a`` it does not depend on the
+    level of the signal, and changes little where a window begins to see a sound.
+    """
+    references = find_references(stats)
+    same = (references >= 0) & (stats.exponents[references] == stats.exponents)
+    return np.asarray(np.where(same, 1 / stats.exponents, 0.0))
 
 
 def _slopes(values: AnyArray) -> AnyArray:

@@ -23,7 +23,7 @@ from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
-from adaptstft.tuning.tables.frame_sums import SILENT, find_references
+from adaptstft.tuning.tables.frame_sums import SILENT, find_references, ratio_scales
 
 #: Lengths per octave for an accuracy of 1e-3. The error falls with the fourth power of their number.
 _PER_OCTAVE, _NOMINAL = 8.0, 1e-3
@@ -83,6 +83,8 @@ class PlaneSums:
         Logarithms of the sums over the frames of a cell, or for statistics with a logarithm ratios.
     references : ndarray of int, shape (statistics,)
         The statistic that a ratio refers to, or -1 for a logarithm.
+    scales : ndarray, shape (statistics,)
+        Factor of the logarithm of that statistic that is not part of the ratio.
     silent : float
         Logarithm of the first statistic up to which all statistics are zero.
     cells : Cells
@@ -94,6 +96,7 @@ class PlaneSums:
     log_lengths: Float64Array
     values: AnyArray
     references: IntArray
+    scales: Float64Array
     silent: float
     cells: Cells
     kernels: ModuleType
@@ -113,7 +116,7 @@ class PlaneSums:
         x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
         bins = -(-plan.f_pts // cells.stride)
         values = np.empty((len(stats), cells.starts.size, bins, lengths.size), np.float32)
-        of_terms = find_references(stats)
+        of_terms, scales, tiny = find_references(stats), ratio_scales(stats), np.finfo(float).tiny
         single = plan.single()
         done = 0
 
@@ -121,7 +124,13 @@ class PlaneSums:
             per_block = max(1, _BLOCK // plan.mfft // int(cells.sizes.max()))
             for begin in range(0, cells.starts.size, per_block):
                 part = slice(begin, begin + per_block)
-                values[:, part, :, i] = _cell_sums(single, x, stats, float(lengths[i]), positions, cells, part)
+                sums = _cell_sums(single, x, stats, float(lengths[i]), positions, cells, part)
+                logs = np.log(np.maximum(sums, tiny))  # in double precision: powers of quiet bins are tiny
+                for k, other in enumerate(of_terms):
+                    if other >= 0:
+                        ratio = sums[k] / np.maximum(sums[other], tiny) - scales[k] * logs[other]
+                        logs[k] = np.where(sums[other] > tiny, ratio, 0.0)
+                values[:, part, :, i] = logs
 
         def merge(_: int, nothing: None) -> None:
             nonlocal done
@@ -129,13 +138,12 @@ class PlaneSums:
             report(done / lengths.size)
 
         run_blocks(lengths.size, transform, plan.threads, merge)
-        largest = values.max(axis=(1, 2, 3)).astype(float)
-        floor = np.maximum(largest * SILENT ** (stats.exponents / stats.exponents[0]), np.finfo(np.float32).tiny)
+        floor = values.max(axis=(1, 2, 3)) + np.log(SILENT) * stats.exponents / stats.exponents[0]
         for k in np.flatnonzero(of_terms >= 0):
-            values[k] /= np.maximum(values[of_terms[k]], floor[of_terms[k]])
+            values[k][values[of_terms[k]] <= floor[of_terms[k]]] = 0.0
         for k in np.flatnonzero(of_terms < 0):
-            np.log(np.maximum(values[k], floor[k], out=values[k]), out=values[k])
-        return cls(np.log(lengths), values, of_terms, float(np.log(floor[0])) + 1.0, cells, plan.kernels)
+            np.maximum(values[k], floor[k], out=values[k])
+        return cls(np.log(lengths), values, of_terms, scales, float(floor[0]) + 1.0, cells, plan.kernels)
 
     def at(self, log_lengths: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Return the sums of cells and bins at logarithms of lengths, shape (cells, bins), and their derivatives.
@@ -145,7 +153,9 @@ class PlaneSums:
         step = (self.log_lengths[-1] - self.log_lengths[0]) / (self.log_lengths.size - 1)
         place = (log_lengths - self.log_lengths[0]) / step
         found, rates = np.empty((2, len(self.values), *place.shape))
-        self.kernels.interpolate_cells(self.values, self.references, self.silent, step, place, found, rates)
+        self.kernels.interpolate_cells(
+            self.values, self.references, self.scales, self.silent, step, place, found, rates
+        )
         return found, rates
 
 
