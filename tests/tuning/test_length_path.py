@@ -130,13 +130,17 @@ def cheapest_of_all(cost, places, log, reach, weight, tilt):
 
 
 @pytest.mark.parametrize("module", [cpu, plain], ids=["numba", "numpy"])
+@pytest.mark.parametrize("limited", [True, False], ids=["near", "any"])
 @pytest.mark.parametrize("seed", range(8))
-def test_advance_paths_finds_the_cheapest_path(seed, module):
+def test_advance_paths_finds_the_cheapest_path(seed, limited, module):
     rng = np.random.default_rng(seed)
     frames, states = 5, 4
     log = np.log(np.arange(3.0, 23.0))
     places = np.sort(rng.choice(20, (frames, states)), axis=1)
-    cost, reach = rng.standard_normal((frames, states)), rng.integers(2, 12, frames - 1)
+    cost, reach = (
+        rng.standard_normal((frames, states)),
+        rng.integers(2, 12, frames - 1) if limited else np.full(frames - 1, 19),
+    )
     weight, tilt = rng.uniform(0, 1, frames - 1), rng.uniform(-0.5, 0.5, frames - 1)
     total, previous = cost[0].copy(), np.empty((frames - 1, states), np.int16)
     module.advance_paths(cost[1:].copy(), places, log, reach, weight, tilt, total, previous)

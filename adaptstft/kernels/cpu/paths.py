@@ -20,6 +20,10 @@ def advance_paths(cost, places, log, reach, weight, tilt, total, previous):  # t
     states = total.size
     extended = np.empty(states)
     for b in range(cost.shape[0]):
+        if reach[b] >= log.size - 1:
+            _unlimited(cost[b], log, places[b], places[b + 1], weight[b], tilt[b], total, extended, previous[b])
+            total[:] = extended
+            continue
         first = 0
         for j in range(states):
             place = places[b + 1, j]
@@ -36,3 +40,31 @@ def advance_paths(cost, places, log, reach, weight, tilt, total, previous):  # t
             extended[j] = best + cost[b, j]
             previous[b, j] = choice
         total[:] = extended
+
+
+@kernel
+def _unlimited(cost, log, before, after, weight, tilt, total, extended, previous):  # type: ignore[no-untyped-def]
+    """Extend the cheapest paths by a frame with moves of any size, in one pass up and one down.
+
+    A move up costs ``weight + tilt`` for each unit of the log length, a move down ``weight - tilt``, so that the best
+    origin below a state is that of the least ``total - (weight + tilt) * log``.
+    """
+    states = total.size
+    up, best, choice, i = weight + tilt, np.inf, -1, 0
+    for j in range(states):
+        while i < states and before[i] <= after[j]:
+            if total[i] - up * log[before[i]] < best:
+                best, choice = total[i] - up * log[before[i]], i
+            i += 1
+        extended[j] = best + up * log[after[j]] + cost[j]
+        previous[j] = choice
+    down, best, choice, i = weight - tilt, np.inf, -1, states - 1
+    for j in range(states - 1, -1, -1):
+        while i >= 0 and before[i] >= after[j]:
+            if total[i] + down * log[before[i]] < best:
+                best, choice = total[i] + down * log[before[i]], i
+            i -= 1
+        through = best - down * log[after[j]] + cost[j]
+        if through < extended[j]:
+            extended[j] = through
+            previous[j] = choice
