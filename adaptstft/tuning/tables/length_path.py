@@ -32,6 +32,7 @@ from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import Float64Array, IntArray
 from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
+from adaptstft.tuning.tables.frame_lengths import frame_terms
 from adaptstft.tuning.tables.frame_sums import FrameSums
 
 #: Steps of the fine grid in one hop (in the shortest window if that is less), and in one step of the coarse grid. A
@@ -212,19 +213,39 @@ class PathSearch:
 
     def solve(self, start: Float64Array, report: Report) -> LengthPath:
         """Return the best path found; the search ends early if ``report(value, win_length)`` returns True."""
-        best, stopped = self._frank_wolfe(self._start(start), report)
-        if (
-            self.sums.frames <= _FEW and self.criterion.scope != "frame"
-        ):  # the share of one frame in the sums is too large for linear costs
-            for length in length_grid(self.lengths[0], self.lengths[-1]):
-                if not stopped:
-                    found, stopped = self._frank_wolfe(self._start(np.full(start.size, length)), report)
-                    best = min(best, found, key=lambda point: point.value)
-        if not stopped and self.criterion.scope != "frame" and self.sums.frames * self.coarse.size <= _MOST_SWITCHES:
-            best = self._switch_frames(best)
+        best, stopped = self._search(self._start(start), report)
         best = best if stopped else self._improve(best, report)
         penalty = self.penalty.value(self.log[best.places])
         return LengthPath(self.lengths[best.places], best.value, best.value - penalty)
+
+    def _search(self, start: _Point, report: Report) -> tuple[_Point, bool]:
+        """Return the best path on the coarse grid, and whether to stop."""
+        if self.criterion.scope == "frame":
+            return self._separate(start, report)
+        best, stopped = self._frank_wolfe(start, report)
+        if self.sums.frames > _FEW:
+            return best, stopped
+        # the share of one frame in the sums is too large for linear costs
+        for length in length_grid(self.lengths[0], self.lengths[-1]):
+            if not stopped:
+                found, stopped = self._frank_wolfe(self._start(np.full(self.sums.frames, length)), report)
+                best = min(best, found, key=lambda point: point.value)
+        if not stopped and self.sums.frames * self.coarse.size <= _MOST_SWITCHES:
+            best = self._switch_frames(best)
+        return best, stopped
+
+    def _separate(self, start: _Point, report: Report) -> tuple[_Point, bool]:
+        """Return the best path of scope ``"frame"``, whose costs are exact but for their common factor."""
+        best = start
+        for _ in range(_MOST_PATHS):
+            new = self._point(self._cheapest(self._costs(start.sums), _Grid(self.coarse)))
+            best = min(best, new, key=lambda point: point.value)
+            if report(best.value, self.lengths[best.places]):
+                return best, True
+            if np.array_equal(new.places, start.places):
+                break
+            start = new
+        return best, False
 
     def _start(self, win_length: Float64Array) -> _Point:
         middle = (self.log[self.coarse][1:] + self.log[self.coarse][:-1]) / 2
@@ -242,18 +263,13 @@ class PathSearch:
         """Return the best path that linear costs lead to, from sums that approach their optimum, and if to stop."""
         best, sums, penalty = start, start.sums, self.penalty.value(self.log[start.places])
         for _ in range(_MOST_PATHS):
-            linear = self._linear(sums)
-            new = self._point(self._cheapest(linear, _Grid(self.coarse)))
+            costs = self._linear(sums)
+            new = self._point(self._cheapest(costs, _Grid(self.coarse)))
             best = min(best, new, key=lambda point: point.value)
             if report(best.value, self.lengths[best.places]):
                 return best, True
             new_penalty = self.penalty.value(self.log[new.places])
-            if self.criterion.scope == "frame":  # the costs are exact but for their common factor
-                if np.array_equal(new.places, start.places):
-                    break
-                start, sums = new, new.sums
-                continue
-            gap = float(np.sum(linear.gradient * (sums - new.sums))) + penalty - new_penalty
+            gap = costs.fall(sums, new.sums) + penalty - new_penalty
             values = [
                 self._criterion(sums + s * (new.sums - sums)) + penalty + s * (new_penalty - penalty) for s in _STEPS
             ]
@@ -267,19 +283,16 @@ class PathSearch:
         """Improve a path within a band around it, as long as its value falls."""
         price = 0.0
         for _ in range(_MOST_PATHS):
-            linear = self._linear(best.sums)
-            new = self._point(self._cheapest(linear, _Band(best.places, self.log, price)))
-            gain = best.value - new.value
+            new = self._point(self._cheapest(self._costs(best.sums), _Band(best.places, self.log, price)))
+            gain, least = best.value - new.value, _LEAST_GAIN * max(abs(best.value), 1.0)
             if gain > 0:
                 best, price = new, price / 2
-                if report(best.value, self.lengths[best.places]):
+                if report(best.value, self.lengths[best.places]) or gain <= least:
                     break
-            if np.array_equal(new.places, best.places) and gain <= 0:
+            elif np.array_equal(new.places, best.places):
                 break
-            if 0 < gain <= _LEAST_GAIN * max(abs(best.value), 1.0):
-                break
-            if gain <= 0:
-                price = max(4 * price, _LEAST_GAIN * max(abs(best.value), 1.0))
+            else:
+                price = max(4 * price, least)
         return best
 
     def _switch_frames(self, best: _Point) -> _Point:
@@ -299,44 +312,40 @@ class PathSearch:
                 break
         return best
 
-    def _linear(self, sums: Float64Array) -> _LinearCosts:
-        """Return the costs that are linear in the sums at a point, or exact ones in scope ``"frame"``."""
-        if self.criterion.scope != "frame":
-            return _LinearCosts(self.criterion.reduce(sums, self.counts, self.view).totals)
-        weights = self.view.weights / self.view.weights.sum()
-        sounding = sums[0] > 0
-        if not sounding.any():
-            return _LinearCosts(np.zeros_like(sums), self.criterion, weights, self.counts)
-        terms = self.criterion.frame_terms(sums[:, sounding], self.counts[sounding])
-        mean = float(terms @ weights[sounding] / weights[sounding].sum())
-        factor = abs(self.criterion.of_mean(abs(mean) if mean else 1.0)[1])
-        return _LinearCosts(np.zeros_like(sums), self.criterion, factor * weights, self.counts)
+    def _costs(self, sums: Float64Array) -> _LinearCosts | _FrameCosts:
+        """Return costs of every frame and length for paths near some sums."""
+        if self.criterion.scope == "frame":
+            return _FrameCosts.at(self.criterion, sums, self.counts[0], self.view.weights / self.view.weights.sum())
+        return self._linear(sums)
 
-    def _cheapest(self, linear: _LinearCosts, grid: _Grid | _Band) -> IntArray:
+    def _linear(self, sums: Float64Array) -> _LinearCosts:
+        return _LinearCosts(self.criterion.reduce(sums, self.counts, self.view).totals)
+
+    def _cheapest(self, costs: _LinearCosts | _FrameCosts, grid: _Grid | _Band) -> IntArray:
         """Return the cheapest path as entries of the fine grid."""
         frames, states = self.sums.frames, grid.states
-        if isinstance(grid, _Grid) and frames > 1 and self._free():
-            return self._each_best(linear, grid)
         size = max(2, _BLOCK // states)
         parts = [slice(first, min(first + size, frames)) for first in range(0, frames, size)]
         total, before, kept = np.zeros(states), [], []
         for part in parts:
             before.append(total.copy())
-            previous = self._advance(linear, grid, part, total)
+            previous = self._advance(costs, grid, part, total)
             if frames * states <= _MOST_KEPT:
                 kept.append(previous)
         path = np.empty(frames, np.int64)
         state = int(total.argmin())
         for part in reversed(parts):
-            previous = kept.pop() if kept else self._advance(linear, grid, part, before.pop())
+            previous = kept.pop() if kept else self._advance(costs, grid, part, before.pop())
             for p in range(part.stop - 1, part.start - 1, -1):
                 path[p], state = state, previous[p - part.start, state]
         return grid.chosen(path)
 
-    def _advance(self, linear: _LinearCosts, grid: _Grid | _Band, part: slice, total: Float64Array) -> IntArray:
+    def _advance(
+        self, costs: _LinearCosts | _FrameCosts, grid: _Grid | _Band, part: slice, total: Float64Array
+    ) -> IntArray:
         """Extend the cheapest paths, which cost `total`, by the frames of a part; return the states they come from."""
         states, begin = total.size, part.start
-        cost = linear.costs(self.sums.at(self.log[grid.rows(part)], part), part)
+        cost = costs.of(self.sums.at(self.log[grid.rows(part)], part), part)
         if isinstance(grid, _Band):
             cost = cost + grid.prices(part)
         previous = np.full(cost.shape, -1, np.int16 if states < 1 << 15 else np.int32)
@@ -356,35 +365,45 @@ class PathSearch:
         )
         return previous
 
-    def _free(self) -> bool:
-        """Whether every frame can have any length, whatever its neighbours have."""
-        penalised = np.any(self.penalty.weight) or np.any(self.penalty.tilt)
-        return bool(np.all(self.reach >= self.lengths.size - 1) and not penalised)
-
-    def _each_best(self, linear: _LinearCosts, grid: _Grid) -> IntArray:
-        """Return the best entry of the grid for each frame on its own."""
-        size = max(1, _BLOCK // grid.states)
-        parts = [slice(p, min(p + size, self.sums.frames)) for p in range(0, self.sums.frames, size)]
-        costs = (linear.costs(self.sums.at(self.log[grid.places], part), part) for part in parts)
-        return grid.chosen(np.concatenate([cost.argmin(axis=1) for cost in costs]))
-
 
 @dataclass(frozen=True)
 class _LinearCosts:
-    """Costs of every frame and length: linear in the sums, or with `criterion` its terms in scope ``"frame"``."""
+    """Costs that are linear in the sums: the gradient of a criterion in the sums of each frame."""
 
     gradient: Float64Array
-    criterion: Additive | None = None
-    weights: Float64Array | None = None
-    counts: Float64Array | None = None
 
-    def costs(self, sums: Float64Array, part: slice) -> Float64Array:
-        """Return the costs of frames, shape (frames, lengths), from their sums at these lengths."""
-        if self.criterion is None or self.weights is None or self.counts is None:
-            return np.asarray(np.einsum("kp,kpj->pj", self.gradient[:, part], sums))
-        flat = sums.reshape(len(sums), -1)
-        counts = np.broadcast_to(self.counts[part, None], sums.shape[1:]).ravel()
-        terms = np.zeros(flat.shape[1])
-        sounding = flat[0] > 0
-        terms[sounding] = self.criterion.frame_terms(flat[:, sounding], counts[sounding])
+    def of(self, sums: Float64Array, part: slice) -> Float64Array:
+        """Return the costs of some frames, shape (frames, lengths), from their sums at these lengths."""
+        return np.asarray(np.einsum("kp,kpj->pj", self.gradient[:, part], sums))
+
+    def fall(self, sums: Float64Array, others: Float64Array) -> float:
+        """Return by how much the costs fall from the sums of all frames to others."""
+        return float(np.sum(self.gradient * (sums - others)))
+
+
+@dataclass(frozen=True)
+class _FrameCosts:
+    """Terms of the frames in a criterion of scope ``"frame"``, with their weights.
+
+    The value is a function of the mean of the terms; its derivative is part of the weights.
+    """
+
+    criterion: Additive
+    count: float
+    weights: Float64Array
+
+    @classmethod
+    def at(cls, criterion: Additive, sums: Float64Array, count: float, weights: Float64Array) -> _FrameCosts:
+        """Return the costs near the sums of all frames."""
+        terms = frame_terms(criterion, sums, count)
+        sounding = np.isfinite(terms)
+        if not sounding.any():
+            return cls(criterion, count, weights)
+        mean = float(terms[sounding] @ weights[sounding] / weights[sounding].sum())
+        return cls(criterion, count, abs(criterion.of_mean(abs(mean) or 1.0)[1]) * weights)
+
+    def of(self, sums: Float64Array, part: slice) -> Float64Array:
+        """Return the costs of some frames, shape (frames, lengths), zero where a frame is silent."""
+        terms = frame_terms(self.criterion, sums.reshape(len(sums), -1), self.count)
+        terms[np.isinf(terms)] = 0.0
         return np.asarray(terms.reshape(sums.shape[1:]) * self.weights[part, None])
