@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from adaptstft.criteria import Shannon
+from adaptstft.engine.frames import durations
 from adaptstft.tuning.evaluator import Measure, SignalEvaluator
-from adaptstft.tuning.tables.plane_sums import Cells, PlaneSums, plane_lengths
+from adaptstft.tuning.plane_evaluator import PlaneEvaluator
+from adaptstft.tuning.tables.plane_sums import PlaneCells, PlaneSums, plane_lengths
 from adaptstft.tuning.variables.state import State
 from benchmarks.cases_gradients import against_dstft
 from benchmarks.differentiable import Problem
@@ -59,11 +61,11 @@ def from_a_table(problem: Problem, workers: int) -> Callable[[], Any]:
     plan = problem.transform(workers)._plan
     x = problem.x[np.newaxis]
     stats = Shannon().statistics
-    cells = Cells.of(problem.positions.size, 1, 1)
+    cells = PlaneCells.of(problem.positions.size, 1, 1)
     lengths = plane_lengths((problem.mfft / 16, float(problem.mfft)), 1e-3)
     plane = PlaneSums.of(plan, x, stats, lengths, problem.positions, cells)
-    measure = Measure(plan, Shannon(), None, plane)
-    evaluator = SignalEvaluator(x, (1,))
+    measure, spans = Measure(plan, Shannon()), durations(problem.positions, x.shape[1])
+    evaluator = PlaneEvaluator.of(SignalEvaluator(x, (1,)), plane, spans)
     ones = np.ones(problem.positions.size)
     state = State(np.ascontiguousarray(problem.lengths.T), problem.positions, ones, plan.window)
     return lambda: evaluator.value_and_grad(measure, state, positions=False, shape=False)

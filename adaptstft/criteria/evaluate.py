@@ -115,16 +115,6 @@ def evaluate(
     return _chain(energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray), vjp)
 
 
-def evaluate_in_views(
-    plan: FramePlan, x: AnyArray, frames: BinFrames, criterion: Criterion, view: FrameView, other: FrameView
-) -> tuple[FrameLoss, float]:
-    """Evaluate a criterion and its derivatives in the lengths, and its value in another view of the same transform."""
-    energy, vjp = energies_and_vjp(plan, x, frames, want_x=False, parameters=True, positions=False, shape=False)
-    asarray = plan.kernels.asarray
-    loss = _chain(energy_gradients(criterion, energy, view, asarray=asarray), vjp)
-    return loss, energy_gradients(criterion, energy, other, asarray=asarray).value
-
-
 def values_in_views(
     plan: FramePlan, x: AnyArray, frames: BinFrames, criterion: Additive, views: Sequence[FrameView]
 ) -> list[float]:
@@ -133,7 +123,7 @@ def values_in_views(
     The plane is not kept: its sums are taken from blocks of frames.
     """
     _, bands = views[0].banded()
-    bands = _band_weights(criterion, bands, plan.f_pts)
+    bands = bin_weights(criterion, bands, plan.f_pts)
     stats, size = criterion.statistics, max(1, _BLOCK // plan.f_pts)
     totals = np.empty((len(stats), len(bands), len(frames)))
     for first in range(0, len(frames), size):
@@ -145,7 +135,7 @@ def values_in_views(
     return [criterion.reduce(flat, counts, view.banded()[0]).value for view in views]
 
 
-def _band_weights(criterion: Additive, bands: Float64Array | None, f_pts: int) -> Float64Array:
+def bin_weights(criterion: Additive, bands: Float64Array | None, f_pts: int) -> Float64Array:
     """Return the weights of bins in bands; one band of all bins without bands."""
     if bands is None:
         return np.ones((1, f_pts))
@@ -262,7 +252,7 @@ def _additive_gradients(
     channels, frames, f_pts = energy.shape
     stats = criterion.statistics
     banded_view, bands = view.banded()
-    bands = _band_weights(criterion, bands, f_pts)
+    bands = bin_weights(criterion, bands, f_pts)
     terms = [stats.terms(k, energy) for k in range(len(stats))]
     bands_on_device = asarray(bands)
     totals = np.array([to_host(bands_on_device @ values.sum(axis=0).T).ravel() for values, _ in terms])

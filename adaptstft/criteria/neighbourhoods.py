@@ -38,7 +38,7 @@ class Neighbourhoods:
 
         They reach equally far over both ends, so that the reversed signal has the mirrored ones.
         """
-        cells = Cells(x.shape[-1], width, first)
+        cells = EnergyCells(x.shape[-1], width, first)
         unit = max(float(np.abs(x).max(initial=0.0)), np.finfo(float).tiny)  # keeps the squares finite
         return cells.neighbourhoods([cells.sums(x, unit=unit)])
 
@@ -76,7 +76,7 @@ class Neighbourhoods:
 
 
 @dataclass(frozen=True)
-class CellSums:
+class EnergySums:
     """Sums over the cells that contain some samples; those of several stretches of a signal add up.
 
     Attributes
@@ -92,7 +92,7 @@ class CellSums:
 
 
 @dataclass(frozen=True)
-class Cells:
+class EnergyCells:
     """Cells between the centres of neighbourhoods, in which the energy of a signal is summed.
 
     A neighbourhood is the four cells around its centre, and ``cos(a)**2 = (1 + cos(2 a)) / 2``, so three sums over each
@@ -120,7 +120,7 @@ class Cells:
         steps = int(np.ceil((self.n - 1) / step))
         return step, steps, self.first + (self.n - 1) / 2 - steps / 2 * step
 
-    def sums(self, x: AnyArray, low: int = 0, *, unit: float = 1.0) -> CellSums:
+    def sums(self, x: AnyArray, low: int = 0, *, unit: float = 1.0) -> EnergySums:
         """Return the sums over channels ``x``, shape (channels, samples), from sample `low` on, divided by `unit`."""
         step, steps, centre = self._layout
         power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
@@ -128,21 +128,22 @@ class Cells:
         cell = np.minimum((number / step).astype(np.int64), steps) + _PER_WIDTH // 2
         phase, begin = 2 * np.pi / self.width * number, int(cell[0])
         cell -= begin
-        return CellSums(
+        return EnergySums(
             begin, np.array([np.bincount(cell, power * factor) for factor in (1.0, np.cos(phase), np.sin(phase))])
         )
 
-    def neighbourhoods(self, parts: Sequence[CellSums]) -> Neighbourhoods:
+    def neighbourhoods(self, parts: Sequence[EnergySums]) -> Neighbourhoods:
         """Return the neighbourhoods with their shares of the energy, from the sums over all stretches."""
-        step, steps, _ = self._layout
+        step, steps, centre = self._layout
         total = np.zeros((3, steps + _PER_WIDTH))
         for part in parts:
             total[:, part.first : part.first + part.sums.shape[1]] += part.sums
         whole, cosine, sine = (np.convolve(row, np.ones(_PER_WIDTH), "valid") for row in total)
         own = 2 * np.pi / _PER_WIDTH * np.arange(steps + 1)
         energy = np.maximum(whole + np.cos(own) * cosine + np.sin(own) * sine, 0.0) / 2
-        centres = self.first + (self.n - 1) / 2 + (np.arange(steps + 1) - steps / 2) * step
-        return Neighbourhoods(centres, self.width, energy / max(energy.sum(), np.finfo(float).tiny))
+        return Neighbourhoods(
+            centre + np.arange(steps + 1) * step, self.width, energy / max(energy.sum(), np.finfo(float).tiny)
+        )
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from adaptstft.common.device import to_host
+from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import (
     FrameLoss,
     comparable_view,
     evaluate,
-    evaluate_in_views,
     value_of,
     values_in_views,
 )
@@ -31,12 +31,10 @@ from adaptstft.criteria.scopes import FrameView, neighbourhood_values
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames, durations, make_frames
-from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import Statistics, statistics
+from adaptstft.engine.statistics import statistics
 from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule, regular_frames
-from adaptstft.tuning.tables.plane_sums import PlaneSums
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
 
@@ -53,18 +51,11 @@ class Measure:
         The criterion, with its scope.
     neighbourhoods : Neighbourhoods, Tiles or None
         Neighbourhoods of scope ``"local"``.
-    plane : PlaneSums or None
-        Table from which sums with windows per bin are interpolated; None computes the exact sums. States then have one
-        length for each cell and bin of the table, and the position of each cell.
-    spans : ndarray, shape (cells,), or None
-        Mean duration of the frames of each cell of the table in samples.
     """
 
     plan: FramePlan
     criterion: Criterion
     neighbourhoods: Neighbourhoods | Tiles | None = None
-    plane: PlaneSums | None = None
-    spans: Float64Array | None = None
 
     def frames(self, state: State) -> tuple[FramePlan, Frames | BinFrames]:
         """Return the transform with the window of a state, and its frames."""
@@ -81,7 +72,7 @@ class Measure:
         """
         if not comparable:
             return FrameView(state.positions, state.weights, 1.0, self.neighbourhoods)
-        spans = durations(state.positions, n) if self.spans is None else self.spans
+        spans = durations(state.positions, n)
         return comparable_view(self.criterion, state.positions, spans, self.plan.mfft, self.neighbourhoods)
 
 
@@ -93,12 +84,6 @@ class Evaluator(Protocol):
 
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
         """Return the value and its gradient; `positions` and `shape` tell which derivatives are needed."""
-
-    def value_grad_and_comparable(self, measure: Measure, state: State) -> tuple[FrameLoss, float]:
-        """Return value and gradient in the lengths of all bins, and the comparable value, from the same transform."""
-
-    def both_values(self, measure: Measure, state: State) -> tuple[float, float]:
-        """Return the value and the comparable value of an additive criterion, from sums of the same transform."""
 
     def table(
         self,
@@ -141,29 +126,17 @@ class SignalEvaluator:
         """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
         view = measure.view(state, self.x.shape[1], comparable=comparable)
         plan, frames = measure.frames(state)
-        if measure.plane is not None:
-            return _plane_loss(measure, state, view, len(self.x)).value
         return value_of(plan, self.x, frames, measure.criterion, view, self.lead)
 
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
         """Return the value and its gradient; `positions` and `shape` tell which derivatives are needed."""
         view = measure.view(state, self.x.shape[1], comparable=False)
         plan, frames = measure.frames(state)
-        if measure.plane is not None:
-            return _plane_loss(measure, state, view, len(self.x))
         wanted = {"positions": positions, "shape": shape}
         return evaluate(plan, self.x, frames, measure.criterion, view, **wanted, lead_shape=self.lead)
 
-    def value_grad_and_comparable(self, measure: Measure, state: State) -> tuple[FrameLoss, float]:
-        """Return value and gradient in the lengths of all bins, and the comparable value, from the same transform."""
-        plan, frames = measure.frames(state)
-        n = self.x.shape[1]
-        views = [measure.view(state, n, comparable=comparable) for comparable in (False, True)]
-        assert isinstance(frames, BinFrames)
-        return evaluate_in_views(plan, self.x, frames, measure.criterion, *views)
-
     def both_values(self, measure: Measure, state: State) -> tuple[float, float]:
-        """Return the value and the comparable value of an additive criterion, from sums of the same transform."""
+        """Return value and comparable value of an additive criterion with windows per bin, from one transform."""
         plan, frames = measure.frames(state)
         n = self.x.shape[1]
         views = [measure.view(state, n, comparable=comparable) for comparable in (False, True)]
@@ -189,7 +162,12 @@ class SignalEvaluator:
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             at = replace(plan, mfft=framing.mfft)
             if isinstance(criterion, Additive):
-                positions, totals = self._frame_sums(at, criterion.statistics, float(length), framing.hop)
+                key = (at.mfft, at.window, float(length), framing.hop, *criterion.statistics.pairs)
+                if key not in self.sums:  # the signal is of order one: single precision is enough
+                    frames, positions = regular_frames(at, self.x.shape[1], float(length), framing.hop)
+                    found, _ = statistics(at, single_precision(self.x), frames, criterion.statistics)
+                    self.sums[key] = (positions, found)
+                positions, totals = self.sums[key]
                 view = self._view(criterion, positions, framing.mfft, neighbourhoods)
                 counts = np.full(positions.size, float(at.f_pts * self.x.shape[0]))
                 values[i] = criterion.reduce(totals, counts, view).value
@@ -208,17 +186,6 @@ class SignalEvaluator:
         spans = durations(positions, self.x.shape[1])
         return comparable_view(criterion, positions, spans, mfft, neighbourhoods)
 
-    def _frame_sums(
-        self, plan: FramePlan, stats: Statistics, length: float, hop: float
-    ) -> tuple[Float64Array, Float64Array]:
-        """Return positions and sums of regular frames; the signal is of order one, so single precision is enough."""
-        key = (plan.mfft, plan.window, length, hop, *stats.pairs)
-        if key not in self.sums:
-            x = self.x.astype(np.complex64 if np.iscomplexobj(self.x) else np.float32)
-            frames, positions = regular_frames(plan, x.shape[1], length, hop)
-            self.sums[key] = (positions, statistics(plan, x, frames, stats)[0])
-        return self.sums[key]
-
     def energy_shares(
         self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
     ) -> Float64Array:
@@ -232,24 +199,3 @@ def _local_values(criterion: Additive, totals: Float64Array, counts: Float64Arra
     """Criterion in every neighbourhood, times the neighbourhood's share of the energy and their number."""
     values, share = neighbourhood_values(criterion.combine, totals, counts, view, spread=criterion.spread)
     return values * share * share.size
-
-
-def _plane_loss(measure: Measure, state: State, view: FrameView, channels: int) -> FrameLoss:
-    """Return a criterion and its gradient in the lengths of cells and bins, from the table of a measure."""
-    plane, criterion = measure.plane, measure.criterion
-    assert plane is not None and isinstance(criterion, Additive)
-    log = np.log(state.win_length)
-    sums, rates = plane.at(log)
-    banded_view, bands = view.banded()
-    bands = np.ones((1, log.shape[1])) if bands is None else bands[:, :: plane.cells.stride]
-    bands = bands * plane.cells.stride
-    if criterion.spread and banded_view is not view:  # the weights of a band add up to its effective number of bins
-        bands = bands * (bands.sum(axis=1) / (bands**2).sum(axis=1))[:, np.newaxis]
-    totals = np.array([(one @ bands.T).T.ravel() for one in sums])
-    counts = np.outer(bands.sum(axis=1) * channels, plane.cells.sizes).ravel()
-    reduced = criterion.reduce(totals, counts, banded_view)
-    by_log = np.zeros_like(log)
-    for rate, by_totals in zip(rates, reduced.totals.reshape(len(sums), len(bands), -1), strict=True):
-        by_log += rate * (by_totals.T @ bands)
-    none = np.zeros(len(log))
-    return FrameLoss(reduced.value, Gradients(by_log / state.win_length, none, np.zeros(0)), none)

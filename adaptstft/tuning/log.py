@@ -157,7 +157,14 @@ class Log:
         No further start is run once a callback has asked to stop.
         """
         results: list[_Result] = []
-        pieces = Pieces(self.bar, len(starts))
+        bar, pieces = self.bar, Pieces(self.bar, len(starts))
+        if threads == 1:
+            for i, start in enumerate(starts):
+                if not self.stopped:
+                    self.bar = pieces.piece(i)
+                    results.append(run(self, start))
+            self.bar = bar
+            return results
 
         def work(i: int) -> tuple[Log, list[_Result]]:
             branch = Log(pieces.piece(i), stopped=self.stopped)

@@ -28,7 +28,6 @@ from adaptstft.tuning.shared.evaluator import SharedEvaluator
 from adaptstft.tuning.shared.frame_evaluator import FrameEvaluator
 from adaptstft.tuning.tables.frame_sums import FrameSums
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule
-from adaptstft.tuning.tables.plane_sums import PlaneSums
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.variables import Variables
 
@@ -184,15 +183,17 @@ class Problem:
         plan: FramePlan,
         criterion: Criterion,
         neighbourhoods: Neighbourhoods | Tiles | None,
-        plane: PlaneSums | None = None,
-        spans: Float64Array | None = None,
+        evaluator: Evaluator | None = None,
     ) -> Objective:
-        """Return the objective of one descent, with smoothness and the limit of the frame bounds."""
+        """Return the objective of one descent, with smoothness and the limit of the frame bounds.
+
+        `evaluator` replaces that of the problem, for a table.
+        """
         request = self.request
-        measure = Measure(plan, criterion, neighbourhoods, plane, spans)
+        measure = Measure(plan, criterion, neighbourhoods)
         # the bounds of the lengths keep the ratio of signals that share one length
         ratio = request.max_frame_ratio if request.all_frames else None
-        return Objective(self.evaluator, measure, request.n, request.smoothness, most_ratio=ratio)
+        return Objective(evaluator or self.evaluator, measure, request.n, request.smoothness, most_ratio=ratio)
 
     def optimiser(self, log: Log, label: str) -> Optimiser:
         """Return the optimiser of one descent, which reports each iteration to the bar and the user's callback."""

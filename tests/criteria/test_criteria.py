@@ -10,7 +10,7 @@ from losses import CLASSES
 from scipy.special import xlogy
 
 from adaptstft import AdaptiveShortTimeFFT, criteria
-from adaptstft.criteria.neighbourhoods import Cells, Neighbourhoods
+from adaptstft.criteria.neighbourhoods import EnergyCells, Neighbourhoods
 
 # Values are logarithms of sums of a few hundred powers: rounding errors depend on the order of summation.
 TOL = 1000 * np.finfo(float).eps
@@ -294,7 +294,7 @@ def test_resolve_sets_the_scope():
 @pytest.mark.parametrize("width", [4.0, 33.3, 700.0, 8000.0])
 def test_energies_of_neighbourhoods_add_up_over_stretches(width, rng):
     x = rng.standard_normal((2, 1000))
-    whole, cells = Neighbourhoods.of_signal(x, width), Cells(1000, width)
+    whole, cells = Neighbourhoods.of_signal(x, width), EnergyCells(1000, width)
     parts = [cells.sums(x[:, a:b], a) for a, b in ((0, 7), (7, 600), (600, 999), (999, 1000))]
     assert np.allclose(cells.neighbourhoods(parts).energy, whole.energy, rtol=1e-12)
 

@@ -7,10 +7,12 @@ from numpy.testing import assert_allclose
 from adaptstft import criteria, kernels, windows
 from adaptstft.criteria.bands import make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
+from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
 from adaptstft.kernels import cpu, plain
 from adaptstft.tuning.evaluator import Measure, SignalEvaluator
-from adaptstft.tuning.tables.plane_sums import Cells, PlaneSums, plane_lengths
+from adaptstft.tuning.plane_evaluator import PlaneEvaluator
+from adaptstft.tuning.tables.plane_sums import PlaneCells, PlaneSums, plane_lengths
 from adaptstft.tuning.variables.state import State
 
 POSITIONS = np.arange(40) * 12.0
@@ -37,31 +39,33 @@ def test_values_and_gradients_are_near_the_exact_ones(kind, scope, dtype, backen
     x = signal(rng, dtype)
     plan, criterion = plan_of(x, backend), kind(scope=scope)
     tiles = make_tiles(plan, x, Neighbourhoods.of_signal(x, 200.0), 5) if scope == "local" else None
-    cells = Cells.of(POSITIONS.size, 1, 1)
+    cells = PlaneCells.of(POSITIONS.size, 1, 1)
     table = PlaneSums.of(plan, x, criterion.statistics, plane_lengths(BOUNDS, 1e-3), POSITIONS, cells)
     win_length = np.exp(np.log(60) + 0.4 * np.sin(np.linspace(0, 3, 40))[:, None] + np.linspace(-0.2, 0.2, plan.f_pts))
     state = State(win_length, POSITIONS, np.ones(40), plan.window)
-    exact, read = (Measure(plan, criterion, tiles, one) for one in (None, table))
-    evaluator = SignalEvaluator(x, (2,))
-    loss, expected = (evaluator.value_and_grad(m, state, positions=False, shape=False) for m in (read, exact))
+    measure, exact = Measure(plan, criterion, tiles), SignalEvaluator(x, (2,))
+    read = PlaneEvaluator.of(exact, table, durations(POSITIONS, x.shape[1]))
+    loss, expected = (e.value_and_grad(measure, state, positions=False, shape=False) for e in (read, exact))
     assert loss.value == pytest.approx(expected.value, abs=3e-4 * max(1.0, abs(expected.value)))
     difference = loss.gradients.win_length - expected.gradients.win_length
     most = 0.15 if kind is criteria.Hoyer else 0.03  # of magnitudes, which have corners where they vanish
     assert np.linalg.norm(difference) < most * np.linalg.norm(expected.gradients.win_length)
-    assert evaluator.value(read, state) == loss.value
-    both = evaluator.both_values(exact, state)
-    assert both == pytest.approx((expected.value, evaluator.value(exact, state, comparable=True)), rel=1e-12)
+    assert read.value(measure, state) == loss.value
+    comparable = exact.value(measure, state, comparable=True)
+    assert exact.both_values(measure, state) == pytest.approx((expected.value, comparable), rel=1e-12)
+    assert read.value(measure, state, comparable=True) == pytest.approx(comparable, abs=3e-4 * max(1, abs(comparable)))
 
 
 def test_gradient_is_that_of_the_interpolated_value(rng):
     x = signal(rng)
     plan, criterion = plan_of(x), criteria.Shannon(scope="global")
-    cells = Cells.of(POSITIONS.size, 3, 2)
+    cells = PlaneCells.of(POSITIONS.size, 3, 2)
     table = PlaneSums.of(plan, x, criterion.statistics, plane_lengths(BOUNDS, 1e-3), POSITIONS, cells)
     positions = cells.mean(POSITIONS)
     win_length = rng.uniform(30, 110, (positions.size, 33))
     direction = rng.standard_normal(win_length.shape)
-    evaluator, measure = SignalEvaluator(x, (2,)), Measure(plan, criterion, None, table)
+    evaluator = PlaneEvaluator.of(SignalEvaluator(x, (2,)), table, np.full(positions.size, 36.0))
+    measure = Measure(plan, criterion)
 
     def value(step):
         state = State(win_length + step * direction, positions, np.ones(positions.size), plan.window)
@@ -74,7 +78,7 @@ def test_gradient_is_that_of_the_interpolated_value(rng):
 
 @pytest.mark.parametrize(("frames", "together"), [(40, 3), (40, 40), (7, 2), (5, 1), (1, 4)])
 def test_cells_hold_every_frame_once(frames, together):
-    cells = Cells.of(frames, together, 1)
+    cells = PlaneCells.of(frames, together, 1)
     assert cells.sizes.sum() == frames and cells.sizes.max() <= together
     assert np.ptp(cells.sizes) <= 1
     values = np.arange(frames * 2.0).reshape(frames, 2)

@@ -9,7 +9,6 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Combined, Criterion
-from adaptstft.criteria.evaluate import FrameLoss
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.plan import FramePlan
@@ -93,10 +92,6 @@ class Objective:
         """Return the objective on another transform, with the neighbourhoods for it."""
         return replace(self, measure=replace(self.measure, plan=plan, neighbourhoods=neighbourhoods))
 
-    def exact(self) -> Objective:
-        """Return the objective with exact sums in place of a table."""
-        return replace(self, measure=replace(self.measure, plane=None, spans=None))
-
     def value(self, state: State) -> float:
         """Return the criterion at a state, with the weights of its frames."""
         return self.evaluator.value(self.measure, state)
@@ -112,16 +107,7 @@ class Objective:
         """Return the objective and its gradient at the optimiser's variables ``y``."""
         state, shape = variables.state(y), variables.shape_varies
         loss = self.evaluator.value_and_grad(self.measure, state, positions=variables.positions_vary, shape=shape)
-        return self._with_penalties(variables, y, state, loss)
-
-    def evaluate_both(self, variables: Variables, y: Float64Array) -> tuple[Evaluation, float]:
-        """Return the same with the comparable value, for one transform with a window for each bin."""
-        state = variables.state(y)
-        loss, comparable = self.evaluator.value_grad_and_comparable(self.measure, state)
-        return self._with_penalties(variables, y, state, loss), comparable
-
-    def _with_penalties(self, variables: Variables, y: Float64Array, state: State, loss: FrameLoss) -> Evaluation:
-        gradients, shape = loss.gradients, variables.shape_varies
+        gradients = loss.gradients
         value, d_win_length = loss.value, gradients.win_length
         d_positions, d_shape = gradients.positions, gradients.shape
         if self.smoothness and variables.lengths.kind in ("time", "grid"):

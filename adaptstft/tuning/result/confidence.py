@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from adaptstft.common.precision import single_precision
 from adaptstft.criteria import Additive, Criterion, Renyi
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, white_noise
@@ -74,7 +75,7 @@ def noise_depth(request: Request, length: float, framing: Framing) -> float:
     whole = replace(criterion, scope="global", width=None, bands=None)
     if criterion is not request.criterion:  # signals for user losses are not scaled
         x = x / abs(x).max()
-    x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+    x = single_precision(x)
     return white_noise(plan, x, whole, length, view).depth(value_of(plan, x, frames, whole, view))
 
 

@@ -141,7 +141,7 @@ def _initial_value(problem: Problem, best: Run, initial: AdaptiveShortTimeFFT) -
         positions = request.regular_positions(cast(float, initial.hop))
     win_length = np.asarray(initial.win_length, dtype=float).T
     shape = (positions.size, initial.f_pts) if win_length.ndim == 2 else positions.shape
-    objective = best.objective.exact()
+    objective = best.objective
     plan = replace(objective.plan, mfft=initial.mfft)
     objective = objective.with_plan(plan, _retiled(request, objective.measure.neighbourhoods, plan))
     state = State(np.broadcast_to(win_length, shape), positions, np.ones(positions.size), request.window)

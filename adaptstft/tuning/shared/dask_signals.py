@@ -14,7 +14,7 @@ from adaptstft.common.optional import require
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_axis, as_index, as_inexact, check_finite_stretch, check_real
-from adaptstft.criteria.neighbourhoods import Cells, Neighbourhoods
+from adaptstft.criteria.neighbourhoods import EnergyCells, Neighbourhoods
 from adaptstft.tuning.shared.frame_jobs import CellJob, Job
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
 from adaptstft.tuning.shared.signals import SharedSignals, add_up
@@ -227,6 +227,6 @@ class DaskSignals(SharedSignals):
     def neighbourhoods(self, width: float) -> Neighbourhoods:
         """Return the neighbourhoods of a width in samples; they are kept, as several stages need them."""
         if width not in self._groups:
-            cells = Cells(self.n, width)
+            cells = EnergyCells(self.n, width)
             self._groups[width] = cells.neighbourhoods(self.run([CellJob(cells)] * len(self.stretches)))
         return self._groups[width]

@@ -51,15 +51,6 @@ class SharedEvaluator:
         zero = np.zeros(state.positions.size)
         return FrameLoss(total.value, Gradients(d_win_length, zero, total.gradients.shape), zero)
 
-    def value_grad_and_comparable(self, measure: Measure, state: State) -> tuple[FrameLoss, float]:
-        """Return value and gradient, and the comparable value."""
-        loss = self.value_and_grad(measure, state, positions=False, shape=False)
-        return loss, self.value(measure, state, comparable=True)
-
-    def both_values(self, measure: Measure, state: State) -> tuple[float, float]:
-        """Return the value and the comparable value."""
-        return self.value(measure, state), self.value(measure, state, comparable=True)
-
     def table(
         self,
         plan: FramePlan,

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.criteria.neighbourhoods import Cells, CellSums, Neighbourhoods
+from adaptstft.criteria.neighbourhoods import EnergyCells, EnergySums, Neighbourhoods
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics, statistics
-from adaptstft.tuning.shared.partial_sums import Portable, Query, Stretch, constant_frames, single_precision
+from adaptstft.tuning.shared.partial_sums import Portable, Query, Stretch, constant_frames
 from adaptstft.tuning.tables.frame_sums import SumLogs
 
 #: Largest number of frames whose weights in neighbourhoods are in memory.
@@ -42,16 +43,16 @@ class Job(ABC):
 
 @dataclass(frozen=True)
 class CellJob(Job):
-    """Sums the energy in the cells of neighbourhoods, see `Cells`."""
+    """Sums the energy in the cells of neighbourhoods, see `EnergyCells`."""
 
-    cells: Cells
+    cells: EnergyCells
 
     @property
     def reach(self) -> float:
         """No sample beyond the stretch is needed."""
         return 0.0
 
-    def run(self, stretch: Stretch) -> CellSums:
+    def run(self, stretch: Stretch) -> EnergySums:
         """Return the sums over the samples of the stretch, without its margins."""
         last = min(stretch.stop, stretch.n)
         own = slice(int(stretch.start) - stretch.first, int(last) - stretch.first)

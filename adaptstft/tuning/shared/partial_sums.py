@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.device import to_host
+from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.evaluate import comparable_view
@@ -255,11 +256,6 @@ def _add_up(query: Query, view: FrameView, rows: FrameSums, channels: int, **der
     count = float(query.plan.f_pts * channels) * time
     found = replace(PartialSums.zero(query), sums=rows.sums, count=count, frames=float(view.weights.size), time=time)
     return replace(found, **derivatives)
-
-
-def single_precision(x: AnyArray) -> AnyArray:
-    """Return a signal in single precision."""
-    return x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
 
 
 def constant_frames(query: Query, first: int, positions: Float64Array) -> Frames:

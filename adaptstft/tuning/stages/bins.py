@@ -19,13 +19,15 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit
 from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.evaluator import SignalEvaluator
 from adaptstft.tuning.log import Interpolated, Log, Run
+from adaptstft.tuning.plane_evaluator import PlaneEvaluator
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO, Request
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
 from adaptstft.tuning.stages.frames import position_variables, typical_length
 from adaptstft.tuning.tables.framing import Framing
-from adaptstft.tuning.tables.plane_sums import MOST_ENTRIES, Cells, PlaneSums, plane_lengths
+from adaptstft.tuning.tables.plane_sums import MOST_ENTRIES, PlaneCells, PlaneSums, plane_lengths
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.tables.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tuning.variables.control_grid import ControlGrid
@@ -250,7 +252,7 @@ def _table(plane: _Plane, log: Log) -> PlaneSums:
         )
     log.nfev += lengths.size
     log.bar.begin("table")
-    cells_of = Cells.of(frames, together, stride)
+    cells_of = PlaneCells.of(frames, together, stride)
     return PlaneSums.of(plane.plan, request.x, criterion.statistics, lengths, plane.positions, cells_of, log.searching)
 
 
@@ -323,25 +325,34 @@ def _objective(plane: _Plane, table: PlaneSums | None) -> Objective:
     criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles)
     if isinstance(plane.tiles, Tiles):
         criterion = replace(criterion, bands=len(plane.tiles.bands))
-    spans = None
+    evaluator = None
     if table is not None:
         spans = np.asarray(table.cells.mean(durations(plane.positions, plane.problem.request.n)))
-    return plane.problem.objective(plane.plan, criterion, plane.tiles, table, spans)
+        evaluator = PlaneEvaluator.of(_signal(plane), table, spans)
+    return plane.problem.objective(plane.plan, criterion, plane.tiles, evaluator)
+
+
+def _signal(plane: _Plane) -> SignalEvaluator:
+    """Return the evaluator of exact sums; only signals in memory have tables."""
+    evaluator = plane.problem.evaluator
+    assert isinstance(evaluator, SignalEvaluator)
+    return evaluator
 
 
 def _made_exact(plane: _Plane, best: Run, table: PlaneSums) -> Run:
     """Evaluate the result of descents on the table by the exact sums."""
-    objective, variables, outcome = best.objective.exact(), best.variables, best.outcome
+    signal = _signal(plane)
+    objective, variables, outcome = replace(best.objective, evaluator=signal), best.variables, best.outcome
     lengths = variables.lengths
     assert isinstance(lengths, SurfaceLengths)
     placed = FixedPositions(plane.positions)
     variables = replace(variables, lengths=replace(lengths, grid=plane.grid), positions=placed)
     state = variables.state(outcome.y)
     if table.cells.whole:
-        at, comparable = objective.evaluate_both(variables, outcome.y)
+        at, comparable = objective.evaluate(variables, outcome.y), objective.comparable_value(state)
         outcome = replace(outcome, value=at.value, jac=at.natural, state=state)
     else:  # the gradient is that of the table, which takes a fraction of the memory
-        value, comparable = objective.evaluator.both_values(objective.measure, state)
+        value, comparable = signal.both_values(objective.measure, state)
         outcome = replace(outcome, value=value + outcome.penalties, state=state)
     summary = {
         "lengths": table.log_lengths.size,
@@ -365,7 +376,7 @@ def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
 
     The bounds come from Lanczos iterations, which are too expensive for a descent.
     """
-    objective, variables, n = best.objective.exact(), best.variables, plane.problem.request.n
+    objective, variables, n = best.objective, best.variables, plane.problem.request.n
 
     def excess(y: Float64Array) -> Excess:
         plan, frames = objective.measure.frames(variables.state(y))

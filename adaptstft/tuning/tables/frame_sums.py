@@ -17,6 +17,7 @@ import numpy as np
 from scipy import fft as fft_lib
 
 from adaptstft.common.grids import length_grid
+from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
@@ -31,7 +32,8 @@ _STEEP = 1.0
 #: Number of frames whose slopes are computed at once.
 _PIECE = 1 << 14
 #: Energy relative to the largest of a frame below which a frame is silent.
-SILENT = 1e-30
+_SILENT = 1e-30
+_TINY = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class SumLogs:
     Attributes
     ----------
     values : ndarray of float32, shape (statistics, frames, grid)
-        Logarithms (or ratios, for statistics with a logarithm).
+        What `logs_of_sums` returns.
     largest : ndarray, shape (statistics,)
-        Largest logarithm of each statistic without a logarithm.
+        Largest value of each statistic.
     """
 
     values: AnyArray
@@ -61,9 +63,9 @@ class SumLogs:
         report: Callable[[float], None] = lambda part: None,
     ) -> SumLogs:
         """Transform samples ``x``, shape (channels, m), from sample `first` of a signal on, with every length."""
-        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
+        x = single_precision(x)
         values = np.empty((len(stats), positions.size, lengths.size), np.float32)
-        largest, references, tiny = np.full(len(stats), -np.inf), find_references(stats), np.finfo(float).tiny
+        largest = np.full(len(stats), -np.inf)
         halves = [fft_lib.next_fast_len(int(np.ceil(_OVERSAMPLING * length / 2)), real=True) for length in lengths]
         mffts = np.minimum(plan.mfft, 2 * np.array(halves))
         work = np.cumsum(mffts) / mffts.sum()
@@ -71,12 +73,8 @@ class SumLogs:
             at = replace(plan, mfft=int(mffts[i]))
             frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft).moved(-first)
             totals = sums_of_longer_fft(at, x, frames, stats, plan.mfft)
-            for k, other in enumerate(references):
-                if other < 0:
-                    logs = np.log(np.maximum(totals[k], tiny))
-                    largest[k], values[k, :, i] = max(largest[k], logs.max()), logs
-                else:
-                    values[k, :, i] = totals[k] / np.maximum(totals[other], tiny)
+            logs = logs_of_sums(stats, totals)
+            values[..., i], largest = logs, np.maximum(largest, logs.max(axis=1))
             report(float(work[i]))
         return cls(values, largest)
 
@@ -123,25 +121,18 @@ class FrameSums:
     @classmethod
     def joined(cls, stats: Statistics, lengths: Float64Array, parts: Sequence[SumLogs]) -> FrameSums:
         """Join the tables of successive frames."""
-        references, scales = find_references(stats), ratio_scales(stats)
-        tiny = float(np.log(np.finfo(float).tiny))
-        top = np.max([part.largest for part in parts], axis=0)
-        floor = np.maximum(top + np.log(SILENT) * stats.exponents / stats.exponents[0], tiny)
+        floor = silent_logs(stats, np.max([part.largest for part in parts], axis=0))
         values = np.empty((len(stats), sum(part.values.shape[1] for part in parts), lengths.size), np.float32)
         slopes, begin = np.empty_like(values), 0
         for part in parts:
             for first in range(0, part.values.shape[1], _PIECE):
                 piece = part.values[:, first : first + _PIECE]
                 own = slice(begin, begin + piece.shape[1])
-                for k, other in enumerate(references):
-                    if other < 0:
-                        values[k, own] = np.maximum(piece[k], floor[k])
-                    else:
-                        ratio = piece[k] - scales[k] * piece[other]
-                        values[k, own] = np.where(piece[other] > floor[other], ratio, 0.0)
+                values[:, own] = piece
+                silence(stats, values[:, own], floor)
                 slopes[:, own] = _slopes(values[:, own])
                 begin = own.stop
-        return cls(np.log(lengths), values, slopes, references, scales, float(floor[0]) + 1.0)
+        return cls(np.log(lengths), values, slopes, find_references(stats), ratio_scales(stats), silent_level(floor))
 
     @property
     def frames(self) -> int:
@@ -203,6 +194,35 @@ def ratio_scales(stats: Statistics) -> Float64Array:
     references = find_references(stats)
     same = (references >= 0) & (stats.exponents[references] == stats.exponents)
     return np.asarray(np.where(same, 1 / stats.exponents, 0.0))
+
+
+def logs_of_sums(stats: Statistics, totals: Float64Array) -> Float64Array:
+    """Return what a table interpolates in place of sums: logarithms, or ratios to other sums, see `ratio_scales`."""
+    logs, references, scales = np.log(np.maximum(totals, _TINY)), find_references(stats), ratio_scales(stats)
+    for k in np.flatnonzero(references >= 0):
+        other = references[k]
+        ratio = totals[k] / np.maximum(totals[other], _TINY) - scales[k] * logs[other]
+        logs[k] = np.where(totals[other] > _TINY, ratio, 0.0)
+    return np.asarray(logs)
+
+
+def silent_logs(stats: Statistics, largest: Float64Array) -> Float64Array:
+    """Return the logarithm of each power up to which it is silent, from the largest one of the signal."""
+    return np.asarray(np.maximum(largest + np.log(_SILENT) * stats.exponents / stats.exponents[0], np.log(_TINY)))
+
+
+def silence(stats: Statistics, values: AnyArray, floor: Float64Array) -> None:
+    """Bring powers that are silent to the level of `silent_logs`, in place, and ratios to them to zero."""
+    references = find_references(stats)
+    for k in np.flatnonzero(references >= 0):
+        values[k][values[references[k]] <= floor[references[k]]] = 0.0
+    for k in np.flatnonzero(references < 0):
+        np.maximum(values[k], floor[k], out=values[k])
+
+
+def silent_level(floor: Float64Array) -> float:
+    """Return the logarithm of the first statistic up to which an interpolated one is silent."""
+    return float(floor[0]) + 1.0
 
 
 def _slopes(values: AnyArray) -> AnyArray:

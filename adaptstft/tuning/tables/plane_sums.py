@@ -17,13 +17,21 @@ from types import ModuleType
 import numpy as np
 
 from adaptstft.common.grids import length_grid
+from adaptstft.common.precision import single_precision
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
-from adaptstft.tuning.tables.frame_sums import SILENT, find_references, ratio_scales
+from adaptstft.tuning.tables.frame_sums import (
+    find_references,
+    logs_of_sums,
+    ratio_scales,
+    silence,
+    silent_level,
+    silent_logs,
+)
 
 #: Lengths per octave for an accuracy of 1e-3. The error falls with the fourth power of their number.
 _PER_OCTAVE, _NOMINAL = 8.0, 1e-3
@@ -32,7 +40,7 @@ MOST_ENTRIES, _BLOCK = 96 << 20, 1 << 20
 
 
 @dataclass(frozen=True)
-class Cells:
+class PlaneCells:
     """Division of the plane into cells: neighbouring frames, for every bin or every few bins.
 
     Attributes
@@ -50,7 +58,7 @@ class Cells:
     stride: int
 
     @classmethod
-    def of(cls, frames: int, together: int, stride: int) -> Cells:
+    def of(cls, frames: int, together: int, stride: int) -> PlaneCells:
         """Put `together` frames, as evenly as possible, into each cell."""
         count = max(1, -(-frames // max(together, 1)))
         return cls(np.arange(count) * frames // count, frames, stride)
@@ -80,14 +88,14 @@ class PlaneSums:
     log_lengths : ndarray, shape (grid,)
         Logarithms of the lengths of the grid, evenly spaced.
     values : ndarray of float32, shape (statistics, cells, bins, grid)
-        Logarithms of the sums over the frames of a cell, or for statistics with a logarithm ratios.
+        What `logs_of_sums` returns for the sums over the frames of a cell.
     references : ndarray of int, shape (statistics,)
         The statistic that a ratio refers to, or -1 for a logarithm.
     scales : ndarray, shape (statistics,)
         Factor of the logarithm of that statistic that is not part of the ratio.
     silent : float
         Logarithm of the first statistic up to which all statistics are zero.
-    cells : Cells
+    cells : PlaneCells
         The cells.
     kernels : module
         The backend, which interpolates.
@@ -98,7 +106,7 @@ class PlaneSums:
     references: IntArray
     scales: Float64Array
     silent: float
-    cells: Cells
+    cells: PlaneCells
     kernels: ModuleType
 
     @classmethod
@@ -109,14 +117,13 @@ class PlaneSums:
         stats: Statistics,
         lengths: Float64Array,
         positions: Float64Array,
-        cells: Cells,
+        cells: PlaneCells,
         report: Callable[[float], None] = lambda part: None,
     ) -> PlaneSums:
         """Transform a signal ``x``, shape (channels, n), with every length of a grid."""
-        x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
+        x = single_precision(x)
         bins = -(-plan.f_pts // cells.stride)
         values = np.empty((len(stats), cells.starts.size, bins, lengths.size), np.float32)
-        of_terms, scales, tiny = find_references(stats), ratio_scales(stats), np.finfo(float).tiny
         single = plan.single()
         done = 0
 
@@ -125,12 +132,7 @@ class PlaneSums:
             for begin in range(0, cells.starts.size, per_block):
                 part = slice(begin, begin + per_block)
                 sums = _cell_sums(single, x, stats, float(lengths[i]), positions, cells, part)
-                logs = np.log(np.maximum(sums, tiny))  # in double precision: powers of quiet bins are tiny
-                for k, other in enumerate(of_terms):
-                    if other >= 0:
-                        ratio = sums[k] / np.maximum(sums[other], tiny) - scales[k] * logs[other]
-                        logs[k] = np.where(sums[other] > tiny, ratio, 0.0)
-                values[:, part, :, i] = logs
+                values[:, part, :, i] = logs_of_sums(stats, sums)  # powers of quiet bins are tiny in single precision
 
         def merge(_: int, nothing: None) -> None:
             nonlocal done
@@ -138,12 +140,10 @@ class PlaneSums:
             report(done / lengths.size)
 
         run_blocks(lengths.size, transform, plan.threads, merge)
-        floor = values.max(axis=(1, 2, 3)) + np.log(SILENT) * stats.exponents / stats.exponents[0]
-        for k in np.flatnonzero(of_terms >= 0):
-            values[k][values[of_terms[k]] <= floor[of_terms[k]]] = 0.0
-        for k in np.flatnonzero(of_terms < 0):
-            np.maximum(values[k], floor[k], out=values[k])
-        return cls(np.log(lengths), values, of_terms, scales, float(floor[0]) + 1.0, cells, plan.kernels)
+        floor = silent_logs(stats, values.max(axis=(1, 2, 3)).astype(float))
+        silence(stats, values, floor)
+        references, scales = find_references(stats), ratio_scales(stats)
+        return cls(np.log(lengths), values, references, scales, silent_level(floor), cells, plan.kernels)
 
     def at(self, log_lengths: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Return the sums of cells and bins at logarithms of lengths, shape (cells, bins), and their derivatives.
@@ -172,7 +172,7 @@ def _cell_sums(
     stats: Statistics,
     length: float,
     positions: Float64Array,
-    cells: Cells,
+    cells: PlaneCells,
     part: slice,
 ) -> AnyArray:
     """Return the sums over the frames of some cells with one length, shape (statistics, cells, bins)."""

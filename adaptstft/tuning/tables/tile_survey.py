@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptstft.common.device import to_host
+from adaptstft.common.precision import single_precision
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
@@ -104,7 +105,7 @@ def survey_tiles(
     TileSurvey
         The values.
     """
-    x = x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)  # enough for a search
+    x = single_precision(x)
     tiles = make_tiles(plan, x, neighbourhoods, bands)
     values = np.empty((lengths.size, tiles.energy.size))
 

@@ -11,7 +11,7 @@ from scipy.interpolate import BSpline
 
 from adaptstft.common.typing import Float64Array, IntArray
 from adaptstft.criteria.bands import frequency_scale
-from adaptstft.tuning.tables.plane_sums import Cells
+from adaptstft.tuning.tables.plane_sums import PlaneCells
 
 _DEGREE = 3
 
@@ -60,7 +60,7 @@ class ControlGrid:
             return cls(frequency, sparse.csr_array(np.ones((frames, 1))))
         return cls(frequency, sparse.csr_array(sparse.eye_array(frames, format="csr")))
 
-    def on_cells(self, cells: Cells) -> ControlGrid:
+    def on_cells(self, cells: PlaneCells) -> ControlGrid:
         """Return the grid for cells of frames, with the mean weights of their frames, and for every few bins."""
         return ControlGrid(self.frequency[:: cells.stride], sparse.csr_array(cells.mean(self.time.toarray())))
 
