@@ -23,3 +23,13 @@ def rng():
 def backend(request):
     """Every backend that a CPU has."""
     return request.param
+
+
+@pytest.fixture
+def pyplot():
+    """matplotlib.pyplot without a window; what a test draws is closed."""
+    matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
+    matplotlib.use("Agg")
+    module = pytest.importorskip("matplotlib.pyplot")
+    yield module
+    module.close("all")

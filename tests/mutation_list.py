@@ -439,9 +439,9 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "common/best_path.py",
-        "through = total + self.cost",
-        "through = total + self.cost.T",
-        "axes of the cost of moves",
+        "best[part] = through[np.arange(len(through)), choice[part]]",
+        "best[part] = through[np.arange(len(through)), 0]",
+        "cost of the chosen move",
         "common/test_best_path.py",
     ),
     Mutation(

@@ -85,7 +85,7 @@ def test_channel_and_key_reach_the_files(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_several_processes_report_in_the_order_of_the_files(capsys, tmp_path, files):
-    pytest.importorskip("joblib")
+    pytest.importorskip("joblib", reason="processes need joblib, of the extra 'many'")
     assert cli.main([*files, "--json"]) == 2
     alone = capsys.readouterr()
     assert cli.main([*files, "--json", "--jobs", "2"]) == 2

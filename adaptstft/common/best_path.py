@@ -39,25 +39,6 @@ class Moves(Protocol):
 
 
 @dataclass(frozen=True)
-class AllMoves:
-    """Moves from every state to every state.
-
-    Attributes
-    ----------
-    cost : ndarray, shape (states, states)
-        ``cost[j, i]`` is the cost of the move from state ``i`` to state ``j``, infinite if there is none.
-    """
-
-    cost: Float64Array
-
-    def cheapest(self, total: Float64Array) -> tuple[Float64Array, IntArray]:
-        """Return the least cost of a move to each state, and the previous state of that move."""
-        through = total + self.cost
-        previous = through.argmin(axis=1)
-        return through[np.arange(previous.size), previous], previous
-
-
-@dataclass(frozen=True)
 class NearMoves:
     """Moves to state ``j`` from the states ``j + first, j + first + 1, ...``, as far as they exist.
 
@@ -127,8 +108,8 @@ def best_path(cost: Float64Array, moves: Moves | Iterable[Moves], *, last: int |
     Examples
     --------
     >>> import numpy as np
-    >>> from adaptstft.common.best_path import AllMoves, best_path
-    >>> change = AllMoves(np.abs(np.subtract.outer(range(3), range(3))) * 1.0)
+    >>> from adaptstft.common.best_path import NearMoves, best_path
+    >>> change = NearMoves(-2, np.array([2.0, 1.0, 0.0, 1.0, 2.0]))
     >>> best_path(np.array([[0.0, 5, 5], [5, 5, 0.5], [0, 5, 5]]), change)
     (array([0, 2, 0]), 4.5)
     """

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT, ShortTimeFFT
 
-xarray = pytest.importorskip("xarray")
+xarray = pytest.importorskip("xarray", reason="labels need the extra 'xarray'")
 adaptive = pytest.importorskip("adaptstft.xarray")
 
 FS = 500.0

@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT
 
-xarray = pytest.importorskip("xarray")
+xarray = pytest.importorskip("xarray", reason="labels need the extra 'xarray'")
 adaptive = pytest.importorskip("adaptstft.xarray")
 
 N = 900

@@ -38,7 +38,7 @@ def forbidden():
 @pytest.fixture(params=["csv", "parquet"])
 def out(request, tmp_path):
     if request.param == "parquet":
-        pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, of the extra 'many'")
     return tmp_path / f"out.{request.param}"
 
 
@@ -123,7 +123,7 @@ def test_a_killed_run_leaves_no_two_rows_of_one_name(tmp_path):
 
 def test_rows_are_read_only_after_the_file_is_locked(tmp_path, monkeypatch):
     pytest.importorskip("fcntl", reason="files are locked on POSIX systems only")
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, of the extra 'many'")
     path = tmp_path / "out.parquet"
     with RowFile(path):
         pass
@@ -134,7 +134,7 @@ def test_rows_are_read_only_after_the_file_is_locked(tmp_path, monkeypatch):
 
 
 def test_a_foreign_file_gets_no_new_file_beside_it(tmp_path):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, of the extra 'many'")
     (tmp_path / "out.parquet").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"is not a Parquet file"):
         RowFile(tmp_path / "out.parquet")
@@ -203,7 +203,7 @@ def test_arrays_without_a_rate_are_refused_before_any_work(tmp_path):
         with pytest.raises(ValueError, match=r"fs=None: item '(second|0)' is an array, which needs a sampling"):
             adaptstft.optimize_many(some, out=tmp_path / "out.csv")
     assert not calls and not (tmp_path / "out.csv").exists()
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="tables need pandas, of the extra 'many'")
     with pytest.raises(ValueError, match=r"fs=None: item 'a' is an array"):
         adaptstft.optimize_many(pandas.DataFrame({"a": chirp(30)}))
 
@@ -215,7 +215,7 @@ def test_an_array_without_a_rate_from_an_iterator_is_a_row_with_an_error(files):
 
 
 def test_number_of_recordings(files):
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="tables need pandas, of the extra 'many'")
     frame = pandas.DataFrame({"a": chirp(30), "b": chirp(40)})
     series = pandas.Series(files, index=["x", "y"])
     assert (

@@ -116,7 +116,7 @@ def test_every_kind_of_item(files):
 
 
 def test_rows_of_an_array_and_of_a_table():
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="tables need pandas, of the extra 'many'")
     x = np.stack([chirp(30), chirp(300)])
     by_array = adaptstft.optimize_many(x, FS)
     by_frame = adaptstft.optimize_many(pandas.DataFrame({"a": x[0], "b": x[1]}), FS)
@@ -249,7 +249,7 @@ def test_no_items_make_an_empty_table(tmp_path):
 @pytest.fixture(params=["csv", "parquet"])
 def out(request, tmp_path):
     if request.param == "parquet":
-        pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, of the extra 'many'")
     return tmp_path / f"out.{request.param}"
 
 
@@ -332,7 +332,7 @@ if __name__ == "__main__":
 @pytest.mark.skipif(os.name != "posix", reason="the test sends POSIX signals")
 @pytest.mark.slow
 def test_a_killed_run_can_be_continued(out, tmp_path):
-    pytest.importorskip("joblib")
+    pytest.importorskip("joblib", reason="processes need joblib, of the extra 'many'")
     jobs = 2 if out.suffix == ".csv" else 1
     script = tmp_path / "run.py"
     script.write_text(SCRIPT)
@@ -365,7 +365,7 @@ def test_a_killed_run_can_be_continued(out, tmp_path):
 
 @pytest.mark.slow
 def test_joblib_gives_the_same_rows_and_a_dead_process_costs_one(tmp_path):
-    pytest.importorskip("joblib")
+    pytest.importorskip("joblib", reason="processes need joblib, of the extra 'many'")
     items = {str(k): chirp(30 + 10 * k) for k in range(6)}
     here = adaptstft.optimize_many(items, FS, workers=1)
     crash = {"dies": die} if os.name == "posix" else {}
@@ -383,7 +383,7 @@ def test_joblib_gives_the_same_rows_and_a_dead_process_costs_one(tmp_path):
 
 
 def test_a_window_that_only_this_process_knows_is_refused(monkeypatch):
-    pytest.importorskip("joblib")
+    pytest.importorskip("joblib", reason="processes need joblib, of the extra 'many'")
     monkeypatch.setattr(window, "FAMILIES", dict(window.FAMILIES))
     windows.register("mine", lambda u: np.cos(np.pi * u) ** 2, derivative=lambda u: -np.pi * np.sin(2 * np.pi * u))
     assert not adaptstft.optimize_many([chirp(30)], FS, window="mine").failed

@@ -41,7 +41,7 @@ class NotSent:
 
 @pytest.fixture
 def joblib():
-    return pytest.importorskip("joblib")
+    return pytest.importorskip("joblib", reason="processes need joblib, of the extra 'many'")
 
 
 def outcomes(*args, **engine):
@@ -162,7 +162,7 @@ def _folder(task):
 
 
 def test_reused_processes_follow_a_change_of_folder(tmp_path, monkeypatch):
-    pytest.importorskip("joblib")
+    pytest.importorskip("joblib", reason="processes need joblib, of the extra 'many'")
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         monkeypatch.chdir(tmp_path / name)

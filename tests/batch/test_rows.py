@@ -28,7 +28,7 @@ AWKWARD = row(
 @pytest.fixture(params=["csv", "parquet"])
 def path(request, tmp_path):
     if request.param == "parquet":
-        pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, of the extra 'many'")
     return tmp_path / f"out.{request.param}"
 
 
@@ -88,7 +88,7 @@ def test_an_incomplete_header_is_written_again(path):
 
 
 def test_killed_between_the_parquet_file_and_its_lines(tmp_path):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, of the extra 'many'")
     path = tmp_path / "out.parquet"
     killed(path, row("a"), row("b"))
     lines = lines_of(path).read_bytes()
@@ -113,7 +113,7 @@ def test_retry_removes_only_errors(path):
 
 
 def test_retry_of_a_killed_parquet_run(tmp_path):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, of the extra 'many'")
     path = tmp_path / "out.parquet"
     killed(path, row("a"), row("bad", status="error"))
     with RowFile(path, retry=True) as file:
@@ -151,7 +151,7 @@ def test_a_line_that_is_no_row_is_an_error(tmp_path, line):
 
 
 def test_a_parquet_file_of_another_kind_stays_as_it_is(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet needs pyarrow, of the extra 'many'")
     path = tmp_path / "out.parquet"
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"out='.*out\.parquet' is not a Parquet file"):

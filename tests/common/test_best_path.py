@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from adaptstft.common import best_path as module
-from adaptstft.common.best_path import AllMoves, NearMoves, best_path
+from adaptstft.common.best_path import NearMoves, best_path
 
 
 def dense(moves, states):
     """Cost of the move from ``i`` to ``j`` at ``[j, i]``."""
-    if isinstance(moves, AllMoves):
-        return moves.cost
     out = np.full((states, states), np.inf)
     cost = np.broadcast_to(moves.cost, (states, moves.cost.shape[-1]))
     for state, (k, offset) in itertools.product(range(states), enumerate(range(moves.first, 99))):
@@ -46,8 +44,6 @@ def cheapest_of_all(cost, moves, last=None):
 
 def random_moves(rng, kind, states):
     """Small integers, so that sums are exact and ties are frequent."""
-    if kind == "all":
-        return AllMoves(rng.integers(0, 3, (states, states)).astype(float))
     if kind == "nearest":
         most = int(rng.integers(0, 4))
         return NearMoves(-most, rng.integers(0, 3, 2 * most + 1).astype(float), nearest_first=True)
@@ -56,7 +52,7 @@ def random_moves(rng, kind, states):
     return NearMoves(first, rng.choice([0.0, 1.0, 2.0, np.inf], shape))
 
 
-@pytest.mark.parametrize("kind", ["all", "nearest", "near", "near, by state"])
+@pytest.mark.parametrize("kind", ["nearest", "near", "near, by state"])
 @pytest.mark.parametrize("block", [1, 1 << 16])
 def test_path_is_the_cheapest_of_all_paths(kind, block, monkeypatch):
     monkeypatch.setattr(module, "_BLOCK", block)
@@ -78,7 +74,7 @@ def test_path_is_the_cheapest_of_all_paths(kind, block, monkeypatch):
 
 def test_moves_that_are_the_same_at_all_steps():
     rng = np.random.default_rng(1)
-    cost, moves = rng.random((4, 5)), AllMoves(rng.random((5, 5)))
+    cost, moves = rng.random((4, 5)), NearMoves(-2, rng.random((5, 5)))
     path, total = best_path(cost, moves)
     assert tuple(path) == cheapest_of_all(cost, [moves] * 3)[0]
     assert total == pytest.approx(cheapest_of_all(cost, [moves] * 3)[1], rel=1e-14)

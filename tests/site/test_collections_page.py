@@ -30,7 +30,7 @@ def recordings(tmp_path, monkeypatch):
 
 def test_the_first_example_and_the_one_of_a_row(recordings, capsys):
     for module in ("joblib", "pandas"):
-        pytest.importorskip(module)
+        pytest.importorskip(module, reason=f"the page uses {module}, which is not installed")
     variables = {}
     exec(block("rglob"), variables)
     printed = capsys.readouterr().out
@@ -40,7 +40,7 @@ def test_the_first_example_and_the_one_of_a_row(recordings, capsys):
 
 
 def test_the_command(recordings, capsys):
-    pytest.importorskip("joblib")
+    pytest.importorskip("joblib", reason="the page uses joblib, of the extra 'many'")
     words = block("adaptstft tune").split()[1:]
     at = words.index("recordings/*.wav")
     words[at : at + 1] = sorted(map(str, Path().glob("recordings/*.wav")))
@@ -51,7 +51,7 @@ def test_the_command(recordings, capsys):
 @pytest.mark.slow
 def test_functions_that_load(recordings):
     for module in ("joblib", "pyarrow"):
-        pytest.importorskip(module)
+        pytest.importorskip(module, reason=f"the page uses {module}, which is not installed")
     code = block("def load").replace("...  ", "samples = chirp(day).x\n    #")
     variables = {
         "adaptstft": __import__("adaptstft"),

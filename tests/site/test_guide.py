@@ -39,7 +39,8 @@ def no_display():
 def need(code, prompt=""):
     """Skip the test if a package that the code imports is not installed."""
     for module in sorted(set(re.findall(rf"^ *{prompt}(?:import|from) (\w+(?:\.\w+)*)", code, re.MULTILINE))):
-        pytest.importorskip(module, exc_type=ImportError)
+        reason = f"the examples use {module}, which is not installed"
+        pytest.importorskip(module, reason=reason, exc_type=ImportError)
 
 
 def failures(text, name):

@@ -126,15 +126,6 @@ def test_the_command_line_reports_it(capsys, tmp_path):
 # ------------------------------------------------------------------ picture of the criterion
 
 
-@pytest.fixture
-def pyplot():
-    matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
-    matplotlib.use("Agg")
-    module = pytest.importorskip("matplotlib.pyplot")
-    yield module
-    module.close("all")
-
-
 def test_criterion_against_length(pyplot):
     signal = datasets.close_tones_and_clicks(click_height=40)
     res = adaptstft.optimize(signal.x, signal.fs, criterion="shannon")

@@ -191,15 +191,6 @@ def test_surfaces_are_saved(tmp_path, mode):
 # Pictures
 
 
-@pytest.fixture
-def pyplot():
-    matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
-    matplotlib.use("Agg")
-    module = pytest.importorskip("matplotlib.pyplot")
-    yield module
-    module.close("all")
-
-
 def image(ax):
     (mesh,) = ax.collections
     return mesh
