@@ -1,10 +1,11 @@
 """How a criterion is evaluated: on a signal in memory, or from sums over many signals.
 
 An `Evaluator` answers three questions: the value of a criterion for given frames, the same with its gradient, and a
-table of values over a grid of window lengths. `SignalEvaluator` (here) has one signal in memory, `SharedEvaluator`
-(`adaptstft.tuning.shared.evaluator`) adds up sums over the signals of a corpus or the stretches of a long signal, and
-`FrameEvaluator` (`adaptstft.tuning.shared.frame_evaluator`) joins the sums of the frames of a long signal. The stages
-of tuning are the same for all.
+table of values over a grid of window lengths. `SignalEvaluator` (here) has one signal in memory, and `PlaneEvaluator`
+(`adaptstft.tuning.plane_evaluator`) reads a table of its sums. `SharedEvaluator` (`adaptstft.tuning.shared.evaluator`)
+adds up sums over the signals of a corpus or the stretches of a long signal, and `FrameEvaluator`
+(`adaptstft.tuning.shared.frame_evaluator`) joins the sums of the frames of a long signal. The stages of tuning are the
+same for all.
 """
 
 from __future__ import annotations

@@ -85,9 +85,10 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         signal with it.
     approximation : dict or None
         How the lengths were tuned, if not by exact sums: on a table of sums for a number of
-        `lengths`. `difference` is that of the exact criterion from the one on the table. With a
-        length per frequency or bin also the largest number of `frames` that a cell of the
-        table has, and the `stride`: every stride-th bin was used. None if all sums were exact.
+        `lengths`. `difference` is that of the exact criterion from the one on the table at the
+        end of the search. With a length per frequency or bin also the largest number of `frames`
+        that a cell of the table has, and the `stride`: every stride-th bin was used. None if all
+        sums were exact.
     backend : str
         The backend that was used.
     initial : AdaptiveShortTimeFFT

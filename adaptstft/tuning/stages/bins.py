@@ -49,9 +49,9 @@ _EMPTY = 1e-3
 _MOST_WORK = 1 << 30
 #: Number of cells of frames in a neighbourhood, and between control points in time.
 _CELLS_IN_SPAN = 8
-#: Number of cells and bins from which on only every few bins are read, and how few at least: neighbouring bins of an
-#: FFT twice as long as the longest window are nearly equal.
-_MOST_POINTS, _MOST_STRIDE = 1 << 17, 2
+#: Number of cells times bins beyond which a table has every second bin only. Most windows are far shorter than the FFT,
+#: so that neighbouring bins are nearly equal.
+_MANY_POINTS = 1 << 17
 #: Bisections on the way back to frame bounds within their limit.
 _HALVINGS = 8
 
@@ -234,6 +234,7 @@ def _table(plane: _Plane, log: Log) -> PlaneSums:
     criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles)
     assert isinstance(criterion, Additive)
     lengths = plane_lengths(plane.bounds, float(request.accuracy or 0.0))
+    entries = len(criterion.statistics) * plane.plan.f_pts * lengths.size  # of one frame
     together, stride = 1, 1
     if request.control_points != "free" and not request.smoothness and criterion.scope != "frame":
         span = (frames - 1) * plane.framing.hop / max(plane.grid.shape[1] - 1, 1)
@@ -241,14 +242,13 @@ def _table(plane: _Plane, log: Log) -> PlaneSums:
             span = min(span, plane.tiles.width)
         together = max(1, int(span / _CELLS_IN_SPAN / plane.framing.hop))
         cells = -(-frames // together)
-        entries = len(criterion.statistics) * cells * plane.plan.f_pts * lengths.size
-        stride = max(-(-entries // MOST_ENTRIES), min(_MOST_STRIDE, -(-cells * plane.plan.f_pts // _MOST_POINTS)))
-    elif len(criterion.statistics) * frames * plane.plan.f_pts * lengths.size > MOST_ENTRIES:
-        size = len(criterion.statistics) * frames * plane.plan.f_pts * lengths.size * 4 / 2**20
+        stride = 2 if cells * plane.plan.f_pts > _MANY_POINTS else 1
+        stride = max(stride, -(-cells * entries // MOST_ENTRIES))
+    elif frames * entries > MOST_ENTRIES:
         raise ValueError(
-            f"the table for {frames} frames, {plane.plan.f_pts} bins and {lengths.size} lengths would take {size:.0f} "
-            f"MiB, more than {MOST_ENTRIES * 4 / 2**20:.0f}: use numbers of control_points and smoothness=0, a larger "
-            "hop, a smaller mfft, or accuracy=None for exact sums"
+            f"the table for {frames} frames, {plane.plan.f_pts} bins and {lengths.size} lengths would take "
+            f"{frames * entries * 4 / 2**20:.0f} MiB, more than {MOST_ENTRIES * 4 / 2**20:.0f}: use numbers of "
+            "control_points and smoothness=0, a larger hop, a smaller mfft, or accuracy=None for exact sums"
         )
     log.nfev += lengths.size
     log.bar.begin("table")
