@@ -40,6 +40,11 @@ def check_sums(loss: criteria.Criterion) -> criteria.Additive:
             f"criterion={loss.name!r}{scope}: for a signal in chunks it must be a function of sums, which add up over "
             "the chunks, of scope 'global' or 'frame'"
         )
+    if isinstance(loss, criteria.DescriptionLength):
+        raise ValueError(
+            f"criterion={loss.name!r} is not available for a signal in chunks, because its distortion depends on the "
+            "whole signal"
+        )
     return loss
 
 

@@ -26,6 +26,7 @@ References
 from adaptstft.criteria.base import Additive, Criterion
 from adaptstft.criteria.combined import Combined
 from adaptstft.criteria.combined import from_settings as from_settings
+from adaptstft.criteria.description import DescriptionLength
 from adaptstft.criteria.gini import Gini
 from adaptstft.criteria.measures import Hoyer, Kurtosis, Lp, Renyi, Shannon, Stankovic
 from adaptstft.criteria.registry import names, resolve
@@ -38,6 +39,7 @@ __all__ = [
     "Callable_",
     "Combined",
     "Criterion",
+    "DescriptionLength",
     "Gini",
     "Hoyer",
     "Kurtosis",

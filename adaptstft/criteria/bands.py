@@ -12,7 +12,7 @@ from adaptstft.engine.bins import bin_numbers
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.operator import energies
-from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.plan import FFTPlan, FramePlan
 from adaptstft.windows import resolve
 
 #: The scale is about linear below this fraction of the sampling frequency, and logarithmic above.
@@ -29,7 +29,7 @@ def frequency_scale(bins: IntArray, mfft: int) -> Float64Array:
     return np.asarray(np.sign(bins) * np.log1p(np.abs(bins) / (_CORNER * mfft)))
 
 
-def band_weights(plan: FramePlan, count: int) -> Float64Array:
+def band_weights(plan: FFTPlan, count: int) -> Float64Array:
     """Return the weights of bins in bands evenly spaced on the scale, shape (count, f_pts); their sum is 2 per bin."""
     scale = frequency_scale(bin_numbers(plan), plan.mfft)
     centres = band_centres(plan, count)
@@ -39,7 +39,7 @@ def band_weights(plan: FramePlan, count: int) -> Float64Array:
     return np.asarray(bands.weights(scale)[0].toarray())
 
 
-def band_centres(plan: FramePlan, count: int) -> Float64Array:
+def band_centres(plan: FFTPlan, count: int) -> Float64Array:
     """Return the centres of the bands on the scale."""
     scale = frequency_scale(bin_numbers(plan), plan.mfft)
     if count == 1:

@@ -11,6 +11,7 @@ import numpy as np
 from adaptstft.common.typing import Float64Array
 from adaptstft.common.validation import as_positives, check_option
 from adaptstft.criteria.base import Additive, Criterion
+from adaptstft.criteria.description import DescriptionLength
 from adaptstft.criteria.registry import CRITERIA, resolve
 from adaptstft.criteria.scopes import FrameView, Reduction, Sums
 from adaptstft.engine.statistics import Statistics
@@ -63,6 +64,8 @@ class Combined(Additive):
         for part in parts:
             if not isinstance(part, Additive) or isinstance(part, Combined):
                 raise ValueError(f"{part!r} cannot be combined: it is not a function of sums over the spectrogram")
+            if isinstance(part, DescriptionLength):
+                raise ValueError(f"{part!r} cannot be combined: its terms are relative to a distortion")
             if part.scope is not None:
                 raise ValueError(f"{part!r} has its own scope; set the scope of the combination instead")
         if len({part.spread for part in parts if isinstance(part, Additive)}) > 1:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,8 +18,8 @@ from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.engine.operator import analyse, energies, energies_and_vjp
-from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import Statistics, statistics, statistics_cotangent
+from adaptstft.engine.plan import FFTPlan, FramePlan
+from adaptstft.engine.statistics import statistics, statistics_cotangent
 from adaptstft.engine.vjp import frame_vjp
 
 #: Bins with windows of their own that are transformed at once, if only their sums are needed.
@@ -112,7 +111,7 @@ def evaluate(
     if isinstance(criterion, Additive) and isinstance(frames, Frames) and not isinstance(view.neighbourhoods, Tiles):
         return _evaluate_sums(plan, x, frames, criterion, view, **wanted)
     energy, vjp = energies_and_vjp(plan, x, frames, **wanted)
-    return _chain(energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray), vjp)
+    return _chain(energy_gradients(plan, criterion, energy, view, lead_shape), vjp)
 
 
 def values_in_views(
@@ -129,7 +128,9 @@ def values_in_views(
     for first in range(0, len(frames), size):
         part = slice(first, first + size)
         energy = energies(analyse(plan, x, frames[part]))
-        totals[..., part] = _band_totals(stats, energy, plan.kernels.asarray(bands))
+        found = stats.of_energies(plan, frames.origin[part], energy)
+        on_device = plan.kernels.asarray(bands)
+        totals[..., part] = [to_host(on_device @ values.sum(axis=0).T) for values, _, _ in found]
     counts = np.repeat(bands.sum(axis=1) * len(x), len(frames))
     flat = totals.reshape(len(stats), -1)
     return [criterion.reduce(flat, counts, view.banded()[0]).value for view in views]
@@ -142,12 +143,6 @@ def bin_weights(criterion: Additive, bands: Float64Array | None, f_pts: int) -> 
     if criterion.spread:  # the weights of a band add up to its effective number of bins
         return np.asarray(bands * (bands.sum(axis=1) / (bands**2).sum(axis=1))[:, np.newaxis])
     return bands
-
-
-def _band_totals(stats: Statistics, energy: AnyArray, bands: AnyArray) -> Float64Array:
-    """Return the statistics of each band and frame, shape (statistics, bands, frames)."""
-    terms = (stats.terms(k, energy)[0] for k in range(len(stats)))
-    return np.array([to_host(bands @ values.sum(axis=0).T) for values in terms])
 
 
 def value_of(
@@ -165,7 +160,7 @@ def value_of(
     if isinstance(criterion, Additive) and isinstance(frames, BinFrames):
         return values_in_views(plan, x, frames, criterion, [view])[0]
     energy = energies(analyse(plan, x, frames))
-    return energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray).value
+    return energy_gradients(plan, criterion, energy, view, lead_shape).value
 
 
 def _chain(loss: EnergyGradients, vjp: Callable[[AnyArray], Gradients]) -> FrameLoss:
@@ -193,7 +188,7 @@ def _evaluate_sums(
     totals, d = statistics(plan, x, frames, stats, gradient=not want_x, positions=positions, shape=shape)
     reduced = criterion.reduce(totals, _counts(plan, x, frames), view)
     if d is None:
-        make = statistics_cotangent(plan, stats, reduced.totals)
+        make = statistics_cotangent(plan, stats, frames.positions, reduced.totals)
         gradients = frame_vjp(plan, x, frames, make, want_x=True, parameters=parameters, shape=shape)
     else:
         gradients = Gradients(
@@ -219,21 +214,20 @@ def _sum_statistics(by_totals: Float64Array, derivatives: Float64Array) -> Float
 
 
 def energy_gradients(
+    plan: FFTPlan,
     criterion: Criterion,
     energy: AnyArray,
     view: FrameView,
     lead_shape: tuple[int, ...] | None = None,
-    *,
-    asarray: Callable[[Any], Any] = np.asarray,
 ) -> EnergyGradients:
     """Evaluate a criterion at ``|S|**2``, shape (channels, frames, f_pts), and its derivatives.
 
     `lead_shape` are the leading dimensions of the signal, for user functions; by default ``(channels,)``.
-    If the energies are on a device, `asarray` copies arrays to it. Additive criteria are summed there and leave the
-    derivatives there; all other criteria are evaluated on the host.
+    If the energies are on a device, additive criteria are summed there and leave the derivatives there; all other
+    criteria are evaluated on the host.
     """
     if isinstance(criterion, Additive):
-        return _additive_gradients(criterion, energy, view, asarray)
+        return _additive_gradients(plan, criterion, energy, view)
     energy = to_host(energy)
     if isinstance(criterion, Gini):
         return criterion.reduce_dense(energy, view)
@@ -246,25 +240,21 @@ def energy_gradients(
     return EnergyGradients(value, by_energy, np.zeros(frames), np.zeros(frames))
 
 
-def _additive_gradients(
-    criterion: Additive, energy: AnyArray, view: FrameView, asarray: Callable[[Any], Any]
-) -> EnergyGradients:
+def _additive_gradients(plan: FFTPlan, criterion: Additive, energy: AnyArray, view: FrameView) -> EnergyGradients:
     channels, frames, f_pts = energy.shape
-    stats = criterion.statistics
+    stats, asarray = criterion.statistics, plan.kernels.asarray
     banded_view, bands = view.banded()
     bands = bin_weights(criterion, bands, f_pts)
-    terms = [stats.terms(k, energy) for k in range(len(stats))]
+    terms = list(stats.of_energies(plan, view.positions, energy))
     bands_on_device = asarray(bands)
-    totals = np.array([to_host(bands_on_device @ values.sum(axis=0).T).ravel() for values, _ in terms])
+    totals = np.array([to_host(bands_on_device @ values.sum(axis=0).T).ravel() for values, _, _ in terms])
     counts = np.repeat(bands.sum(axis=1) * channels, frames)
     reduced = criterion.reduce(totals, counts, banded_view)
     by_frame = (len(bands), frames)
-    by_energy = np.zeros_like(energy)
-    for (_, rate), by_totals in zip(terms, reduced.totals.reshape(len(stats), *by_frame), strict=True):
-        by_energy += rate * (asarray(by_totals.T) @ bands_on_device)
-    return EnergyGradients(
-        reduced.value,
-        by_energy,
-        reduced.weights.reshape(by_frame).sum(axis=0),
-        reduced.positions.reshape(by_frame).sum(axis=0),
-    )
+    by_energy, by_positions = np.zeros_like(energy), reduced.positions.reshape(by_frame).sum(axis=0)
+    for (_, rate, by_unit), by_totals in zip(terms, reduced.totals.reshape(len(stats), *by_frame), strict=True):
+        weights = asarray(by_totals.T) @ bands_on_device
+        by_energy += rate * weights
+        if by_unit.ndim:
+            by_positions = by_positions + to_host((by_unit * weights).sum(axis=(0, 2)))
+    return EnergyGradients(reduced.value, by_energy, reduced.weights.reshape(by_frame).sum(axis=0), by_positions)

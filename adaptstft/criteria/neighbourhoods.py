@@ -66,6 +66,15 @@ class Neighbourhoods:
         )
         return member, moved
 
+    def areas(self, n: int) -> Float64Array:
+        """Return the share of each neighbourhood in the duration of a signal of `n` samples; positive."""
+        middle = (self.centres[0] + self.centres[-1]) / 2
+        ends = (np.array([[-0.5], [0.5]]) * n + middle - self.centres) / self.width
+        low, high = np.clip(ends, -0.5, 0.5)
+        # the integral of the raised cosine between the ends
+        inside = (high - low) / 2 + (np.sin(2 * np.pi * high) - np.sin(2 * np.pi * low)) / (4 * np.pi)
+        return np.asarray(np.maximum(inside / inside.sum(), np.finfo(float).tiny))
+
     def preconditioner(self, positions: Float64Array) -> Float64Array:
         """Return the root of the share of each frame in a local criterion, as a scale of the frame's variables.
 
@@ -171,6 +180,11 @@ class Tiles:
     def width(self) -> float:
         """Width in samples."""
         return self.in_time.width
+
+    def areas(self, n: int) -> Float64Array:
+        """Return the share of each tile in the plane, for a signal of `n` samples; in one row, and positive."""
+        band = self.bands.sum(axis=1) / self.bands.sum()
+        return np.outer(band, self.in_time.areas(n)).ravel()
 
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
         """Return weights and derivatives as `Neighbourhoods.weights`, for `positions` repeated for each band."""

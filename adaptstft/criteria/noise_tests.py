@@ -20,16 +20,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import numpy as np
 from scipy import special
 
 from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.criteria import Additive
+from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
+from adaptstft.kernels.terms import LOG1P
 from adaptstft.windows import Window
 
 #: A signal differs from white noise if its value is this many standard deviations below the mean for noise. Noise
@@ -61,6 +63,11 @@ class WhiteNoise:
     def depth(self, value: float) -> float:
         """Return how far a value is below that of white noise, in standard deviations."""
         return (self.mean - value) / self.deviation
+
+
+def has_moments(criterion: Criterion) -> TypeGuard[Additive]:
+    """Return whether a criterion is a function of sums of powers, whose moments are known for noise."""
+    return isinstance(criterion, Additive) and bool(np.all(criterion.statistics.kinds != LOG1P))
 
 
 def white_noise(plan: FramePlan, x: AnyArray, criterion: Additive, length: float, view: FrameView) -> WhiteNoise:

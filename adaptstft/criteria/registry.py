@@ -7,11 +7,14 @@ from typing import Any
 from adaptstft.common.typing import Scope
 from adaptstft.common.validation import check_option
 from adaptstft.criteria.base import Criterion
+from adaptstft.criteria.description import DescriptionLength
 from adaptstft.criteria.gini import Gini
 from adaptstft.criteria.measures import Hoyer, Kurtosis, Lp, Renyi, Shannon, Stankovic
 from adaptstft.criteria.user_loss import UserLoss
 
-CRITERIA: dict[str, type[Criterion]] = {c.name: c for c in (Shannon, Renyi, Kurtosis, Stankovic, Lp, Hoyer, Gini)}
+CRITERIA: dict[str, type[Criterion]] = {
+    c.name: c for c in (DescriptionLength, Shannon, Renyi, Kurtosis, Stankovic, Lp, Hoyer, Gini)
+}
 
 
 def names() -> list[str]:

@@ -11,70 +11,100 @@ is proportional to :math:`c^2`, so
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
-from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.typing import AnyArray, BoolArray, Float64Array, IntArray
 from adaptstft.engine.blocks import FrameBlocks, WindowedBlocks
 from adaptstft.engine.forward import windowed_spectra
 from adaptstft.engine.frames import Frames, PlacedFrames
 from adaptstft.engine.gradients import Gradients
-from adaptstft.engine.plan import FramePlan
+from adaptstft.engine.plan import FFTPlan, FramePlan
 from adaptstft.engine.vjp import CotangentMaker, Reducer
+from adaptstft.kernels.terms import POWER, POWER_LOG, terms
 from adaptstft.windows.chebyshev import Series
+
+
+class EnergyUnits(Protocol):
+    """Units in which energies are measured: constant in the window, not in time and frequency."""
+
+    def of_frames(self, positions: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return the unit of each frame, and the derivative of its logarithm in the position."""
+
+    def of_bins(self, plan: FFTPlan, positions: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return the unit of each bin, and the derivative of its logarithm in the position of the frame.
+
+        Both have the shape (frames, f_pts), or one column.
+        """
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Sums ``sum_q E_q**a`` or ``sum_q E_q**a log E_q``, of which an additive criterion is made.
+    """Sums over the bins of a frame, of which an additive criterion is made; `adaptstft.kernels.terms` has the terms.
 
     Attributes
     ----------
     exponents : ndarray of float64
         Exponent ``a`` of each statistic.
-    logs : ndarray of bool
-        True for each statistic with the factor ``log E``.
+    kinds : ndarray of int64
+        Kind of each statistic.
+    units : EnergyUnits or None
+        Units of the energies; None for one.
     """
 
     exponents: Float64Array
-    logs: Any
+    kinds: IntArray
+    units: EnergyUnits | None = None
 
     @classmethod
-    def of(cls, *terms: tuple[float, bool]) -> Statistics:
-        """Make statistics from pairs ``(a, log)``."""
-        return cls(np.array([a for a, _ in terms], dtype=float), np.array([log for _, log in terms], dtype=bool))
+    def of(cls, *terms: tuple[float, int]) -> Statistics:
+        """Make statistics from pairs of exponent and kind."""
+        return cls(np.array([a for a, _ in terms], dtype=float), np.array([kind for _, kind in terms], dtype=np.int64))
 
     @property
-    def pairs(self) -> list[tuple[float, bool]]:
-        """Pairs ``(a, log)``, as `of` takes them."""
-        return [(float(a), bool(log)) for a, log in zip(self.exponents, self.logs, strict=True)]
+    def pairs(self) -> list[tuple[float, int]]:
+        """Pairs of exponent and kind, as `of` takes them."""
+        return [(float(a), int(kind)) for a, kind in zip(self.exponents, self.kinds, strict=True)]
+
+    @property
+    def logs(self) -> BoolArray:
+        """Whether each statistic has the factor ``log E``."""
+        return np.asarray(self.kinds == POWER_LOG)
 
     def __len__(self) -> int:
         return self.exponents.size
 
     def only(self, k: int) -> Statistics:
         """Return statistic `k` alone."""
-        return Statistics(self.exponents[k : k + 1], self.logs[k : k + 1])
+        return Statistics(self.exponents[k : k + 1], self.kinds[k : k + 1], self.units)
 
-    def terms(self, k: int, energy: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Terms of statistic `k` and their derivatives in ``E``, zero where a derivative is infinite at ``E = 0``."""
-        a, log = float(self.exponents[k]), bool(self.logs[k])
-        if not log and a in (1.0, 2.0, 3.0):
-            return energy ** int(a), a * energy ** int(a - 1)
-        alive = energy > 0
-        safe = np.where(alive, energy, 1.0)
-        power = np.where(alive, safe ** (a - 1), 0.0)
-        if not log:
-            return power * energy, a * power
-        logarithm = np.log(safe)
-        return power * energy * logarithm, power * (a * logarithm + 1)
+    def of_energies(
+        self, plan: FFTPlan, positions: Float64Array, energy: AnyArray
+    ) -> Iterator[tuple[AnyArray, AnyArray, AnyArray]]:
+        """Yield the terms of each statistic and their derivatives in the energies, and in the positions of the frames.
+
+        The last axes of `energy` are (frames, f_pts).
+        """
+        if self.units is None:
+            for a, kind in self.pairs:
+                yield (*terms(energy, a, kind), np.zeros(()))
+            return
+        unit, slope = (plan.kernels.asarray(one) for one in self.units.of_bins(plan, positions))
+        for a, kind in self.pairs:
+            term, rate = terms(energy / unit, a, kind)
+            rate = rate / unit
+            yield term, rate, -rate * energy * slope
 
     def is_energy(self, k: int) -> bool:
         """Return True if statistic `k` is the energy ``sum_q E_q``."""
-        return bool(self.exponents[k] == 1 and not self.logs[k])
+        return bool(self.exponents[k] == 1 and self.kinds[k] == POWER)
+
+    def units_of(self, positions: Float64Array) -> tuple[Float64Array, Float64Array | None]:
+        """Return the unit of each frame, and the derivative of its logarithm in the position; None for zero."""
+        return (np.ones(positions.size), None) if self.units is None else self.units.of_frames(positions)
 
 
 def statistics(
@@ -117,19 +147,20 @@ def statistics(
     """
     size = (len(stats), len(frames))
     values = np.zeros(size)
+    units, slopes = stats.units_of(frames.positions)
     if not gradient:
         windowed = WindowedBlocks(plan, frames, x.real.dtype)
-        windowed.run(_Values(plan, x, stats, values, windowed).work)
+        windowed.run(_Values(plan, x, stats, units, values, windowed).work)
         return values, None
     d_shape = np.zeros((len(plan.window.shape) if shape else 0, *size))
     gradients = Gradients(np.zeros(size), np.zeros((size[0], size[1] if positions else 0)), d_shape)
     series = plan.window.series_in(x.real.dtype)
     if series is None or d_shape.size:
         windowed = WindowedBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d_shape.size))
-        windowed.run(_RowGradients(plan, x, stats, values, windowed, gradients).work)
+        windowed.run(_RowGradients(plan, x, stats, units, values, windowed, slopes, gradients).work)
     else:
         blocks = FrameBlocks(plan, frames, x.real.dtype)
-        blocks.run(_FusedGradients(plan, x, stats, values, blocks, gradients, series).work)
+        blocks.run(_FusedGradients(plan, x, stats, units, values, blocks, slopes, gradients, series).work)
     return values, gradients
 
 
@@ -161,7 +192,8 @@ def sums_of_longer_fft(plan: FramePlan, x: AnyArray, frames: Frames, stats: Stat
     values = np.zeros((len(stats), len(frames)))
     edges = np.zeros((2, len(stats), len(frames)))
     windowed = WindowedBlocks(plan, frames, x.real.dtype)
-    windowed.run(_ValuesAndEdges(plan, x, stats, values, windowed, edges).work)
+    units, _ = stats.units_of(frames.positions)
+    windowed.run(_ValuesAndEdges(plan, x, stats, units, values, windowed, edges).work)
     kept = edges.sum(axis=0) if mfft % 2 == 0 else edges[0]
     return np.asarray((values - edges.sum(axis=0)) * (mfft / plan.mfft) + kept)
 
@@ -173,6 +205,7 @@ class _Values:
     plan: FramePlan
     x: AnyArray
     stats: Statistics
+    units: Float64Array
     values: Float64Array
     blocks: WindowedBlocks
 
@@ -183,7 +216,7 @@ class _Values:
         sums = np.zeros((len(stats), len(block)))
         for signal in self.x:
             spectra = windowed_spectra(plan, signal, block, rows, self.blocks)
-            plan.kernels.statistics(spectra, *plan.bin_layout(), stats.exponents, stats.logs, sums)
+            plan.kernels.statistics(spectra, *plan.bin_layout(), stats.exponents, stats.kinds, self.units[part], sums)
             self.look_at(spectra, part)
         self.values[:, part] = sums
 
@@ -205,10 +238,10 @@ class _ValuesAndEdges(_Values):
         """Add the parts of the two bins to `edges`."""
         gain, mirrored, _ = self.plan.bin_layout()
         if mirrored:
-            power = np.abs(self.plan.kernels.to_host(spectra[:, [0, -1]])).T.astype(float) ** 2
-            for k in range(len(self.stats)):
-                terms, doubled = (self.stats.terms(k, factor * power)[0] for factor in (1.0, gain))
-                self.edges[:, k, part] += terms - doubled / 2
+            power = np.abs(self.plan.kernels.to_host(spectra[:, [0, -1]])).T.astype(float) ** 2 / self.units[part]
+            for k, (a, kind) in enumerate(self.stats.pairs):
+                own, doubled = (terms(factor * power, a, kind)[0] for factor in (1.0, gain))
+                self.edges[:, k, part] += own - doubled / 2
 
 
 @dataclass(frozen=True)
@@ -218,34 +251,39 @@ class _RowGradients:
     plan: FramePlan
     x: AnyArray
     stats: Statistics
+    units: Float64Array
     values: Float64Array
     blocks: WindowedBlocks
+    slopes: Float64Array | None
     gradients: Gradients
 
     def work(self, i: int) -> None:
         """Compute block `i`."""
         plan, stats, out, (part, block) = self.plan, self.stats, self.gradients, self.blocks[i]
         rows = self.blocks.windows(block)
-        sums = np.zeros((len(stats), len(block)))
+        sums, growth = np.zeros((2, len(stats), len(block)))
         reducers = [Reducer(plan, block, rows) for _ in range(len(stats))]
         for signal in self.x:
             spectra = windowed_spectra(plan, signal, block, rows, self.blocks)
-            plan.kernels.statistics(spectra, *plan.bin_layout(), stats.exponents, stats.logs, sums)
+            layout, units = plan.bin_layout(), self.units[part]
+            plan.kernels.statistics(spectra, *layout, stats.exponents, stats.kinds, units, sums)
             for k, reducer in enumerate(reducers):
                 if stats.is_energy(k):
                     reducer.add_energy(signal, spectra)
                 else:
-                    reducer.add(plan.adjoint_fft(self._cotangent(spectra, stats.only(k))), signal)
+                    reducer.add(plan.adjoint_fft(self._cotangent(spectra, k, units, growth[k])), signal)
         self.values[:, part] = sums
         for k, reducer in enumerate(reducers):
             out.win_length[k, part], centre, out.shape[:, k, part] = reducer.derivatives()
             if out.positions.size:
-                out.positions[k, part] = centre
+                out.positions[k, part] = centre + _by_units(growth[k], self.slopes, part)
 
-    def _cotangent(self, spectra: AnyArray, one: Statistics) -> AnyArray:
-        g = self.blocks.scratch("cotangent", spectra.shape, spectra.dtype)
-        weights = np.ones((1, len(spectra)))
-        self.plan.kernels.cotangent(spectra, *self.plan.bin_layout(), one.exponents, one.logs, weights, g)
+    def _cotangent(self, spectra: AnyArray, k: int, units: Float64Array, growth: Float64Array) -> AnyArray:
+        g, one = self.blocks.scratch("cotangent", spectra.shape, spectra.dtype), self.stats.only(k)
+        own, sums = np.empty(len(spectra)), np.zeros((1, len(spectra)))
+        layout = self.plan.bin_layout()
+        self.plan.kernels.statistics_and_cotangent(spectra, *layout, one.exponents, one.kinds, units, 0, sums, own, g)
+        growth += own
         return g
 
 
@@ -259,8 +297,10 @@ class _FusedGradients:
     plan: FramePlan
     x: AnyArray
     stats: Statistics
+    units: Float64Array
     values: Float64Array
     blocks: FrameBlocks
+    slopes: Float64Array | None
     gradients: Gradients
     series: Series
 
@@ -276,10 +316,13 @@ class _FusedGradients:
             spectra = plan.fft(self._windowed_frames(signal, block, scales, energy))
             gradients[energies] += energy
             if not others:
-                plan.kernels.statistics(spectra, *plan.bin_layout(), self.stats.exponents, self.stats.logs, sums)
+                sums_of = (self.stats.exponents, self.stats.kinds, self.units[part])
+                plan.kernels.statistics(spectra, *plan.bin_layout(), *sums_of, sums)
             for k in others:
-                g, growth = self._cotangent(spectra, k, sums, first=k == others[0], last=k == others[-1])
+                ends = {"first": k == others[0], "last": k == others[-1]}
+                g, growth = self._cotangent(spectra, k, self.units[part], sums, **ends)
                 self._add_gradients(plan.adjoint_fft(g), signal, block, scales, growth, gradients[k])
+                gradients[k, 1] += _by_units(growth, self.slopes, part)
         self.values[:, part] = sums
         out.win_length[:, part] = gradients[:, 0]
         if out.positions.size:
@@ -299,7 +342,7 @@ class _FusedGradients:
         return buffer
 
     def _cotangent(
-        self, spectra: AnyArray, k: int, sums: Float64Array, *, first: bool, last: bool
+        self, spectra: AnyArray, k: int, units: Float64Array, sums: Float64Array, *, first: bool, last: bool
     ) -> tuple[AnyArray, Float64Array]:
         """Cotangent of statistic `k` and its derivative with respect to ``log c``.
 
@@ -308,8 +351,8 @@ class _FusedGradients:
         growth = np.empty(len(spectra))
         g = spectra if last else self.blocks.scratch("cotangent", spectra.shape, spectra.dtype)
         stats, row, out = (self.stats, k, sums) if first else (self.stats.only(k), 0, np.zeros((1, len(spectra))))
-        terms = (stats.exponents, stats.logs, row)
-        self.plan.kernels.statistics_and_cotangent(spectra, *self.plan.bin_layout(), *terms, out, growth, g)
+        sums_of = (stats.exponents, stats.kinds, units, row)
+        self.plan.kernels.statistics_and_cotangent(spectra, *self.plan.bin_layout(), *sums_of, out, growth, g)
         return g, growth
 
     def _add_gradients(
@@ -326,14 +369,22 @@ class _FusedGradients:
         self.plan.kernels.window_gradient(y, x, series.derivative, series.plateau, *place, scales, growth, out)
 
 
-def statistics_cotangent(plan: FramePlan, stats: Statistics, weights: Float64Array) -> CotangentMaker:
-    """Cotangents of ``sum_kp weights[k, p] * statistic_k[p]``, a loss without phase."""
+def _by_units(growth: Float64Array, slopes: Float64Array | None, part: slice) -> Float64Array | float:
+    """Return the derivatives in the positions by the units, from those in the logarithms of the frames' scales."""
+    return 0.0 if slopes is None else -growth / 2 * slopes[part]
+
+
+def statistics_cotangent(
+    plan: FramePlan, stats: Statistics, positions: Float64Array, weights: Float64Array
+) -> CotangentMaker:
+    """Cotangents of ``sum_kp weights[k, p] * statistic_k[p]``, a loss without phase and with constant units."""
+    units, _ = stats.units_of(positions)
 
     def make(channel: int, part: slice, spectra: Callable[[], AnyArray]) -> tuple[AnyArray, Float64Array]:
         own = spectra()
         g = plan.kernels.xp.empty_like(own)
         block = np.ascontiguousarray(weights[:, part])
-        plan.kernels.cotangent(own, *plan.bin_layout(), stats.exponents, stats.logs, block, g)
+        plan.kernels.cotangent(own, *plan.bin_layout(), stats.exponents, stats.kinds, units[part], block, g)
         return g, np.zeros(block.shape[1])
 
     return make

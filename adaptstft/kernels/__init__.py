@@ -29,9 +29,9 @@ Conventions of all kernels:
   Its integer part decides ``offset``, because the phase of an FFT counts from column 0. The remaining fraction of
   a sample is ``delta``, and `rotate` multiplies bin ``k`` by ``exp(2j pi k delta / mfft)``. The functions of
   ``bins`` get the distance of each half from the origin of the phase (`adaptstft.kernels.halves.Halves.bases`).
-- **Energies.** ``E = gain * |S|**2``. ``mirrored`` is True for a one-sided spectrum; its bins at zero and, for an
-  ``even`` FFT length, at the Nyquist frequency have no mirror image and therefore no gain. Cotangents are
-  ``dC/dRe S + 1j dC/dIm S``, with each stored bin counted once.
+- **Energies.** ``E = gain * |S|**2 / units``, with a unit of energy for each frame. ``mirrored`` is True for a
+  one-sided spectrum; its bins at zero and, for an ``even`` FFT length, at the Nyquist frequency have no mirror image
+  and therefore no gain. Cotangents are ``dC/dRe S + 1j dC/dIm S``, with each stored bin counted once.
 - **Results.** The caller allocates the output arrays, which are the last arguments. A docstring that begins with
   "Add" says that the output is accumulated; with "Write", that it is overwritten.
 

@@ -18,7 +18,8 @@ def statistics_and_cotangent(
     mirrored: bool,
     even: bool,
     exponents: Float64Array,
-    logs: Any,
+    kinds: Any,
+    units: Float64Array,
     chosen: int,
     out: Float64Array,
     log_scale_derivative: Float64Array,
@@ -29,11 +30,11 @@ def statistics_and_cotangent(
     `log_scale_derivative` gets the derivative of the chosen sum in the logarithm of each frame's scale.
     `adjoint` may be `spectra`.
     """
-    kernels.statistics(spectra, gain, mirrored, even, exponents, logs, out)
+    kernels.statistics(spectra, gain, mirrored, even, exponents, kinds, units, out)
     one = slice(chosen, chosen + 1)
     ones = np.ones((1, spectra.shape[0]))
     before = spectra.copy()
-    kernels.cotangent(spectra, gain, mirrored, even, exponents[one], logs[one], ones, adjoint)
+    kernels.cotangent(spectra, gain, mirrored, even, exponents[one], kinds[one], units, ones, adjoint)
     terms = adjoint.real.astype(float) * before.real + adjoint.imag.astype(float) * before.imag
     if mirrored:  # the inverse FFT counts these bins twice
         terms[:, 1 : -1 if even else None] *= 2

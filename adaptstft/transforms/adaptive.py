@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -14,6 +15,8 @@ from adaptstft.criteria import evaluate as objective
 from adaptstft.criteria.bands import make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.frames import Frames
+from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.analysis import Analysis
 from adaptstft.transforms.axes import SignalLayout
 from adaptstft.transforms.derivatives import requested_derivatives
@@ -188,6 +191,11 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         if is_user_loss and layout.axis != len(layout.lead):
             raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
         plan = layout.plan if is_user_loss else objective.scale_free(layout.plan, peak)
+        if isinstance(loss, criteria.DescriptionLength):
+            loss.check_scaling(self._scaling)
+            if "x" in chosen:
+                loss.check_constant()
+            plan, loss = self._at_distortion(plan, layout, loss, view, peak)
         if not chosen:
             return objective.value_of(plan, layout.channels, layout.frames, loss, view, layout.lead), Gradient()
         result = objective.evaluate(
@@ -200,6 +208,17 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
             lead_shape=layout.lead,
         )
         return result.value, self._signal_gradient(layout, chosen, result.gradients)
+
+    def _at_distortion(
+        self, plan: FramePlan, layout: SignalLayout, loss: criteria.DescriptionLength, view: FrameView, peak: float
+    ) -> tuple[FramePlan, criteria.DescriptionLength]:
+        """Return a plan whose bins have no gains, and the criterion with the distortion of the signal."""
+        signal = layout.channels[:, layout.before : layout.before + layout.n] / peak
+        frames, offset = layout.frames, 0.0
+        if isinstance(frames, Frames) and len(frames):
+            offset = float(frames.centre[0] - frames.positions[0])
+        measured = loss.measured(loss.level(signal, peak), view.neighbourhoods, layout.n, offset=offset)
+        return (replace(plan, fft_mode="onesided") if plan.onesided else plan), measured
 
     def _frame_view(self, layout: SignalLayout, criterion: criteria.Criterion) -> FrameView:
         """Return the frames as a criterion needs them, with neighbourhoods for a local scope."""

@@ -163,10 +163,11 @@ class SignalEvaluator:
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             at = replace(plan, mfft=framing.mfft)
             if isinstance(criterion, Additive):
-                key = (at.mfft, at.window, float(length), framing.hop, *criterion.statistics.pairs)
+                stats = criterion.statistics
+                key = (at.mfft, at.window, float(length), framing.hop, stats.units, *stats.pairs)
                 if key not in self.sums:  # the signal is of order one: single precision is enough
                     frames, positions = regular_frames(at, self.x.shape[1], float(length), framing.hop)
-                    found, _ = statistics(at, single_precision(self.x), frames, criterion.statistics)
+                    found, _ = statistics(at, single_precision(self.x), frames, stats)
                     self.sums[key] = (positions, found)
                 positions, totals = self.sums[key]
                 view = self._view(criterion, positions, framing.mfft, neighbourhoods)

@@ -11,7 +11,7 @@ from adaptstft.common.device import to_host
 from adaptstft.common.grids import length_grid
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import Float64Array, Scope
-from adaptstft.criteria import Additive, Criterion, UserLoss
+from adaptstft.criteria import Additive, Criterion, DescriptionLength, UserLoss
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import Optimiser
@@ -98,10 +98,13 @@ class Problem:
 
     def with_scope(self, scope: Scope, neighbourhoods: Neighbourhoods | Tiles | None = None) -> Criterion:
         """Return the criterion with a scope, and with the width in seconds of the neighbourhoods."""
-        criterion = self.request.criterion
+        criterion, level = self.request.criterion, self.request.level
         if self.user_loss:
             return criterion
-        return criterion.with_scope(scope, neighbourhoods.width / self.request.fs if neighbourhoods else None)
+        scoped = criterion.with_scope(scope, neighbourhoods.width / self.request.fs if neighbourhoods else None)
+        if isinstance(scoped, DescriptionLength) and level is not None:
+            return scoped.measured(level, neighbourhoods if scope == "local" else None, self.request.n)
+        return scoped
 
     def neighbourhoods(self, width: float) -> Neighbourhoods:
         """Return neighbourhoods of a width in samples."""
@@ -157,9 +160,9 @@ class Problem:
         fraction: float = SURVEY_HOP,
     ) -> Survey:
         """Return the criterion at all of `lengths`, by default over the whole signal."""
-        criterion = criterion or self.with_scope(self.scope)
-        if criterion.scope == "local" and neighbourhoods is None:
+        if self.scope == "local" and neighbourhoods is None and (criterion is None or criterion.scope == "local"):
             neighbourhoods = self.coarse_neighbourhoods()
+        criterion = criterion or self.with_scope(self.scope, neighbourhoods if self.scope == "local" else None)
         log.nfev += lengths.size
         plan = self.request.plan(1)
         rule = self.search_rule

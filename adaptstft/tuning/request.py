@@ -30,6 +30,7 @@ from adaptstft.common.validation import (
     check_option,
     check_positive,
 )
+from adaptstft.criteria.distortion import SignalLevel
 from adaptstft.engine.frames import frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.auto_window import families
@@ -121,6 +122,8 @@ class Request:
         Starting lengths of all bins in samples.
     shared : SharedSignals or None
         The signals to sum over, if it is not one signal in memory; `original` and `x` then have no channels.
+    level : SignalLevel or None
+        Power and noise floor of `x`, for a criterion that is relative to them.
     """
 
     original: AnyArray
@@ -157,6 +160,7 @@ class Request:
     families: tuple[Window, ...]
     start_lengths: Float64Array | None = None
     shared: SharedSignals | None = None
+    level: SignalLevel | None = None
 
     @property
     def n(self) -> int:
@@ -223,6 +227,8 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     fs = check_positive("fs", fs, "Hz")
     _check_choices(a)
     criterion = criteria.resolve(a.criterion, a.scope)
+    if isinstance(criterion, criteria.DescriptionLength):
+        criterion.check_scaling(a.scale_to)
     compared = _check_windows(a, criterion)
     check_overlap(a.min_overlap)
     ratio = frame_ratio_limit(a.max_frame_ratio, a.min_overlap, a.win_length, a.window_mode)
@@ -274,7 +280,17 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
         backend=signal.backend,
         backend_asked=a.backend,
         families=compared,
+        level=_level(criterion, signal),
     )
+
+
+def _level(criterion: criteria.Criterion, signal: _Signal) -> SignalLevel | None:
+    """Return the power and the noise floor of the signal, if the criterion is relative to them."""
+    if not isinstance(criterion, criteria.DescriptionLength):
+        return None
+    if signal.shared is not None:
+        return signal.shared.level(criterion.floor)
+    return criterion.level(signal.channels, signal.scale)
 
 
 def _check_framing(
@@ -369,6 +385,7 @@ class _Signal:
     backend: str
     criterion: criteria.Criterion
     shared: SharedSignals | None = None
+    scale: float = 1.0
 
 
 def _take_signal(x: Any, a: SimpleNamespace, criterion: criteria.Criterion) -> _Signal:
@@ -379,13 +396,15 @@ def _take_signal(x: Any, a: SimpleNamespace, criterion: criteria.Criterion) -> _
         none = np.zeros((0, x.n), x.dtype)
         return _Signal(none, none, x.n, x.shortest, backend, criterion, x)
     backend, module = kernels.resolve_for(a.backend, "x", x)
-    original, channels = _take_channels(x, a.axis, criterion, a.detrend)
+    original, channels, scale = _take_channels(x, a.axis, criterion, a.detrend)
     n = original.shape[-1]
-    return _Signal(original, module.asarray(channels), n, n, backend, criterion)
+    return _Signal(original, module.asarray(channels), n, n, backend, criterion, scale=scale)
 
 
-def _take_channels(x: Any, axis: Any, criterion: criteria.Criterion, detrend: str | None) -> tuple[AnyArray, AnyArray]:
-    """Return the signal as given, time last, and its channels without their trend, of order one."""
+def _take_channels(
+    x: Any, axis: Any, criterion: criteria.Criterion, detrend: str | None
+) -> tuple[AnyArray, AnyArray, float]:
+    """Return the signal as given, time last, its channels without their trend, of order one, and their divisor."""
     original, time_axis = as_signal(to_host(x), axis)
     if isinstance(criterion, criteria.UserLoss) and time_axis != original.ndim - 1:
         raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
@@ -393,9 +412,9 @@ def _take_channels(x: Any, axis: Any, criterion: criteria.Criterion, detrend: st
     check_not_silent(channels)
     channels = remove_trend(channels, detrend)
     peak = _check_detrended(channels, original, detrend)
-    if not isinstance(criterion, criteria.UserLoss):  # scale-free criteria do not depend on it
-        channels = channels / peak
-    return original, channels
+    if isinstance(criterion, criteria.UserLoss):
+        return original, channels, 1.0
+    return original, channels / peak, peak  # the others do not depend on the scale
 
 
 def _check_detrended(x: AnyArray, original: AnyArray, kind: str | None) -> float:

@@ -12,6 +12,7 @@ from random_arrays import numbers
 from adaptstft import windows
 from adaptstft.engine.bins import BinFrames
 from adaptstft.kernels import plain
+from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
 
 MFFT = 12
 N = 20
@@ -118,7 +119,7 @@ def test_energy_cotangent(mfft, onesided, dtype, rows, cuda, rng):
 def test_sums_may_be_on_the_host(cuda, rng):
     spectra = numbers(rng, np.dtype(complex), 5, 7)
     out, expected = np.ones((2, 2, 5))
-    arguments = (1.0, False, False, np.array([1.0, 0.5]), np.array([False, True]))
+    arguments = (1.0, False, False, np.array([1.0, 0.5]), np.array([POWER, POWER_LOG]), np.ones(5))
     plain.statistics(spectra, *arguments, expected)
     cuda.statistics(cuda.asarray(spectra), *arguments, out)
     np.testing.assert_allclose(out, expected, rtol=1e-12)
@@ -130,14 +131,15 @@ def test_sums_may_be_on_the_host(cuda, rng):
 def test_bins(bins, mirrored, even, real, cuda, rng):
     spectra = numbers(rng, np.result_type(real, np.complex64), 5, bins)
     spectra[1:3, :4] = 0
-    exponents = np.array([1.0, 2.0, 3.0, 0.5, 1.5, 0.7, 1.0, 1.3, 2.0])
-    logs = np.array([False] * 6 + [True] * 3)
+    exponents = np.array([1.0, 2.0, 3.0, 0.5, 1.5, 0.7, 1.0, 1.3, 2.0, 1.0])
+    kinds = np.array([POWER] * 6 + [POWER_LOG] * 3 + [LOG1P])
+    units = np.array([1.0, 0.5, 2.0, 3.0, 0.1])
     layout = (2.0 if mirrored else 1.0, mirrored, even)
-    host = (4, 5, 6)
-    compare(cuda, "statistics", (spectra, *layout, exponents, logs), (np.ones((9, 5)),), on_host=host)
+    host, terms = (4, 5, 6, 7), (exponents, kinds, units)
+    compare(cuda, "statistics", (spectra, *layout, *terms), (np.ones((10, 5)),), on_host=host)
     out = np.empty_like(spectra)
-    weights = rng.standard_normal((9, 5))
-    compare(cuda, "cotangent", (spectra, *layout, exponents, logs, weights), (out,), on_host=host)
+    weights = rng.standard_normal((10, 5))
+    compare(cuda, "cotangent", (spectra, *layout, *terms, weights), (out,), on_host=host)
     compare(cuda, "bin_cotangent", (spectra, *layout, rng.standard_normal(spectra.shape)), (out,))
     mfft = 2 * (bins - 1) + (0 if even else 1) if mirrored else bins
     delta = np.array([0.3, 0.0, -0.5, 0.1, 0.49])

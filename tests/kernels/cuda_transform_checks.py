@@ -229,6 +229,8 @@ def test_criteria(criterion, cuda, rng):
         criterion = lambda P: anp.sum(P**2) / anp.sum(P) ** 2  # noqa: E731
     elif criterion == "renyi of local scope":
         criterion = criteria.Renyi(scope="local", width=15.0)
+    elif criterion == "description-length":
+        criterion = criteria.DescriptionLength(distortion=0, floor=0.1)
     for wrt, on_device in ((("win_length", "positions"), False), (None, True)):
         value, gradient = one.value_and_grad(cuda.xp.asarray(x) if on_device else x, criterion, wrt=wrt)
         expected, other_gradient = other.value_and_grad(x, criterion, wrt=wrt)

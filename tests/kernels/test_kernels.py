@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from adaptstft.kernels import cpu, plain
-from adaptstft.kernels.cpu.logarithm import logs_or_zero
+from adaptstft.kernels.cpu.logarithm import logs_of_one_plus, logs_or_zero
+from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
 from adaptstft.windows import resolve, window
 from adaptstft.windows.chebyshev import SIZES
 
@@ -48,8 +49,22 @@ def test_logarithms_of_numbers_that_are_not_positive_are_zero():
     np.testing.assert_array_equal(logs([1.0, 0.0, -0.0, -1.0, np.nan, np.inf]), [0, 0, 0, 0, 0, np.inf])
 
 
-SHANNON = (np.array([1.0, 1.0]), np.array([False, True]))
-MIXED = (np.array([1.0, 1.0, 0.5, 2.0, 3.0, 1.7, 0.7]), np.array([False, True, False, False, False, False, True]))
+def test_logarithms_of_one_plus_are_accurate():
+    x = np.concatenate([[0.0], np.geomspace(1e-300, 1e300, 4001), [9.99e-5, 1e-4, 1.01e-4]])
+    found = np.empty_like(x)
+    logs_of_one_plus(x, found)
+    np.testing.assert_allclose(found, np.log1p(x), rtol=3e-12)
+    small = x < 1e-4
+    np.testing.assert_allclose(found[small], np.log1p(x[small]), rtol=4e-16)
+
+
+SHANNON = (np.array([1.0, 1.0]), np.array([POWER, POWER_LOG]))
+MIXED = (
+    np.array([1.0, 1.0, 0.5, 2.0, 3.0, 1.7, 0.7]),
+    np.array([POWER, POWER_LOG, POWER, POWER, POWER, POWER, POWER_LOG]),
+)
+DESCRIPTION = (np.array([1.0, 0.5]), np.array([LOG1P, POWER]))
+UNITS = np.array([1.0, 2.5, 0.3, 7.0])
 
 
 def silent_bins(dtype):
@@ -64,17 +79,17 @@ def silent_bins(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
-@pytest.mark.parametrize(("exponents", "logs"), [SHANNON, MIXED], ids=["shannon", "mixed"])
-def test_backends_agree_on_silent_bins(exponents, logs, dtype):
+@pytest.mark.parametrize(("exponents", "kinds"), [SHANNON, MIXED, DESCRIPTION], ids=["shannon", "mixed", "description"])
+def test_backends_agree_on_silent_bins(exponents, kinds, dtype):
     spectra, layout = silent_bins(dtype), (2.0, True, True)
     results = []
     for kernels in (cpu, plain):
         sums = np.zeros((exponents.size, 4))
-        kernels.statistics(spectra, *layout, exponents, logs, sums)
+        kernels.statistics(spectra, *layout, exponents, kinds, UNITS, sums)
         g = np.empty((exponents.size, *spectra.shape), dtype)
         for k in range(exponents.size):
             one = slice(k, k + 1)
-            kernels.cotangent(spectra, *layout, exponents[one], logs[one], np.ones((1, 4)), g[k])
+            kernels.cotangent(spectra, *layout, exponents[one], kinds[one], UNITS, np.ones((1, 4)), g[k])
         assert np.all(np.isfinite(sums)) and np.all(np.isfinite(g))
         assert np.all(sums[:, 1] == 0) and np.all(g[:, 1] == 0) and np.all(g[:, 0, 2:5] == 0)
         results.append((sums, g))
@@ -86,16 +101,17 @@ def test_backends_agree_on_silent_bins(exponents, logs, dtype):
 @BACKENDS
 @pytest.mark.parametrize("chosen", range(len(MIXED[0])))
 def test_statistics_and_cotangent_equals_the_single_kernels(kernels, chosen):
-    spectra, layout, (exponents, logs) = silent_bins(complex), (2.0, True, True), MIXED
+    spectra, layout, (exponents, kinds) = silent_bins(complex), (2.0, True, True), MIXED
     sums, both, derivative = *np.zeros((2, exponents.size, 4)), np.empty(4)
     expected, g = np.empty((2, *spectra.shape), complex)
     one = slice(chosen, chosen + 1)
-    kernels.statistics(spectra, *layout, exponents, logs, sums)
-    kernels.cotangent(spectra, *layout, exponents[one], logs[one], np.ones((1, 4)), expected)
-    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, derivative, g)
+    kernels.statistics(spectra, *layout, exponents, kinds, UNITS, sums)
+    kernels.cotangent(spectra, *layout, exponents[one], kinds[one], UNITS, np.ones((1, 4)), expected)
+    terms = (exponents, kinds, UNITS, chosen)
+    kernels.statistics_and_cotangent(spectra, *layout, *terms, both, derivative, g)
     np.testing.assert_allclose(both, sums, rtol=1e-13)
     np.testing.assert_allclose(g, expected, rtol=1e-13)
-    kernels.statistics_and_cotangent(spectra, *layout, exponents, logs, chosen, both, derivative, spectra)  # in place
+    kernels.statistics_and_cotangent(spectra, *layout, *terms, both, derivative, spectra)  # in place
     np.testing.assert_allclose(spectra, g, rtol=1e-13)
 
 
@@ -109,7 +125,7 @@ def test_derivative_in_the_logarithm_of_the_scale(kernels, chosen, mirrored, eve
     sums = np.zeros((3, len(MIXED[0]), 3))
     for i, factor in enumerate((1.0, np.exp(step), np.exp(-step))):
         layout = (2.0 if mirrored else 1.0, mirrored, even)
-        kernels.statistics_and_cotangent(spectra * factor, *layout, *MIXED, chosen, sums[i], derivative, g)
+        kernels.statistics_and_cotangent(spectra * factor, *layout, *MIXED, UNITS[:3], chosen, sums[i], derivative, g)
         derivatives[i] = derivative
     np.testing.assert_allclose(derivatives[0], (sums[1, chosen] - sums[2, chosen]) / (2 * step), rtol=1e-7)
 

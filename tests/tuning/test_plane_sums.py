@@ -10,6 +10,7 @@ from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
 from adaptstft.kernels import cpu, plain
+from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
 from adaptstft.tuning.evaluator import Measure, SignalEvaluator
 from adaptstft.tuning.plane_evaluator import PlaneEvaluator
 from adaptstft.tuning.tables.plane_sums import PlaneCells, PlaneSums, plane_lengths
@@ -89,12 +90,13 @@ def test_cells_hold_every_frame_once(frames, together):
 def test_kernels_of_both_backends_agree(rng):
     spectra = (rng.standard_normal((6, 11)) + 1j * rng.standard_normal((6, 11))).astype(np.complex64)
     spectra[:, 4] = 0.0
-    exponents, logs = np.array([1.0, 1.0, 3.0, 0.7]), np.array([False, True, False, True])
+    exponents, kinds = np.array([1.0, 1.0, 3.0, 0.7, 1.0]), np.array([POWER, POWER_LOG, POWER, POWER_LOG, LOG1P])
     cell = np.array([0, 0, 1, 1, 1, 2])
-    sums = np.zeros((2, 4, 3, 6))
-    for out, module in zip(sums, (cpu, plain), strict=True):
-        module.add_cell_sums(spectra, 2, exponents, logs, cell, out)
-    assert_allclose(sums[0], sums[1], rtol=1e-6, atol=1e-12)
+    for units in (np.ones((1, 1)), rng.uniform(0.5, 2.0, (6, 1)), rng.uniform(0.5, 2.0, (6, 11))):
+        sums = np.zeros((2, 5, 3, 6))
+        for out, module in zip(sums, (cpu, plain), strict=True):
+            module.add_cell_sums(spectra, 2, exponents, kinds, units, cell, out)
+        assert_allclose(sums[0], sums[1], rtol=1e-6, atol=1e-12)
     values = rng.standard_normal((3, 4, 5, 8)).astype(np.float32)
     values[0, 1, 2] = -60.0
     place, references = rng.uniform(-0.5, 8.0, (4, 5)), np.array([-1, 0, -1])

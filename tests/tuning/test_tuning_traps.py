@@ -28,6 +28,8 @@ def l1_over_l2(P):
 @pytest.mark.parametrize("scope", ["global", "frame", "local"])
 @pytest.mark.parametrize("name", criteria.names())
 def test_every_criterion_in_every_scope_and_mode(name, scope, modes):
+    if (name, scope) == ("description-length", "frame"):
+        pytest.skip("it has no such scope")
     x = CHIRP[:600]
     res = adaptstft.optimize(x, FS, criterion=name, scope=scope, options={"maxiter": 2}, starts=1, **modes)
     assert res.criterion.scope == scope

@@ -24,6 +24,8 @@ _SHIFT = np.uint64(0x3FF0000000000000 - 0x3FE6A09E00000000)
 #: An integer below 2**52 is converted by putting its bits in the fraction of 2**52, which every CPU vectorises.
 _TWO_52 = np.uint64(0x4330000000000000)
 _BIAS = 2.0**52 + 1023.0
+#: Below it five terms of the series of ``log(1 + x)`` would differ by less than rounding.
+_SMALL = 1e-4
 _SMALLEST_NORMAL = 2.0**-1022
 _TO_NORMAL, _TO_NORMAL_LOG2 = 2.0**54, 54.0
 #: log 2 in two parts; integer multiples of the first part are exact.
@@ -60,3 +62,12 @@ def logs_or_zero(x, out):  # type: ignore[no-untyped-def]
     """Write ``log x`` where ``x > 0``, and 0 elsewhere."""
     for i in range(x.size):
         out[i] = _log(x[i] if x[i] > 0 else 1.0)
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+def logs_of_one_plus(x, out):  # type: ignore[no-untyped-def]
+    """Write ``log(1 + x)`` for ``x >= 0``; a series keeps the relative accuracy of small values."""
+    for i in range(x.size):
+        v = x[i]
+        series = v * (1.0 - v * (0.5 - v * (1.0 / 3.0 - v * 0.25)))
+        out[i] = series if v < _SMALL else _log(1.0 + v)

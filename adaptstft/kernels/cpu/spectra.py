@@ -7,25 +7,27 @@ import math
 import numpy as np
 
 from adaptstft.kernels.cpu.jit import kernel
-from adaptstft.kernels.cpu.logarithm import logs_or_zero
+from adaptstft.kernels.cpu.logarithm import logs_of_one_plus, logs_or_zero
+from adaptstft.kernels.terms import LOG1P, POWER_LOG
 
 
 @kernel
-def statistics(spectra, gain, mirrored, even, exponents, logs, out):  # type: ignore[no-untyped-def]
-    """Add the sums of ``E**a`` or ``E**a log E`` over the bins, with ``E = gain * |S|**2``, to `out`.
+def statistics(spectra, gain, mirrored, even, exponents, kinds, units, out):  # type: ignore[no-untyped-def]
+    """Add the sums of `adaptstft.kernels.terms` over the bins to `out`, of shape (sums, frames).
 
-    Sum ``k`` has the exponent ``a = exponents[k]``, and the logarithm if ``logs[k]``. `out` has shape (sums, frames).
+    ``E = gain * |S|**2 / units[b]`` in frame ``b``; sum ``k`` has the exponent ``exponents[k]`` and the kind
+    ``kinds[k]``.
     """
     energy = np.empty(spectra.shape[1])
     log_energy = np.empty(spectra.shape[1])
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain, mirrored, even, logs, energy, log_energy)
+        _energies(spectra[b], gain / units[b], gain, mirrored, even, kinds, energy, log_energy)
         for k in range(exponents.size):
-            out[k, b] += _statistic(energy, log_energy, exponents[k], logs[k])
+            out[k, b] += _statistic(energy, log_energy, exponents[k], kinds[k])
 
 
 @kernel
-def cotangent(spectra, gain, mirrored, even, exponents, logs, weights, out):  # type: ignore[no-untyped-def]
+def cotangent(spectra, gain, mirrored, even, exponents, kinds, units, weights, out):  # type: ignore[no-untyped-def]
     """Write the cotangent of ``sum_k weights[k, b] * statistic_k`` to `out`, ready for the inverse FFT.
 
     A one-sided inverse FFT counts each mirrored bin twice, therefore the mirrored bins get half.
@@ -34,16 +36,16 @@ def cotangent(spectra, gain, mirrored, even, exponents, logs, weights, out):  # 
     log_energy = np.empty(spectra.shape[1])
     factor = np.empty(spectra.shape[1])
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain, mirrored, even, logs, energy, log_energy)
+        _energies(spectra[b], gain / units[b], gain, mirrored, even, kinds, energy, log_energy)
         factor[:] = 0.0
         for k in range(exponents.size):
-            _add_derivative(energy, log_energy, exponents[k], logs[k], weights[k, b], factor)
+            _add_derivative(energy, log_energy, exponents[k], kinds[k], weights[k, b] / units[b], factor)
         _apply_factor(spectra[b], factor, gain, mirrored, even, out[b])
 
 
 @kernel
 def statistics_and_cotangent(  # type: ignore[no-untyped-def]
-    spectra, gain, mirrored, even, exponents, logs, chosen, out, log_scale_derivative, adjoint
+    spectra, gain, mirrored, even, exponents, kinds, units, chosen, out, log_scale_derivative, adjoint
 ):
     """Add the sums of `statistics` to `out`, and write the cotangent of sum `chosen` to `adjoint`.
 
@@ -54,12 +56,12 @@ def statistics_and_cotangent(  # type: ignore[no-untyped-def]
     log_energy = np.empty(spectra.shape[1])
     factor = np.empty(spectra.shape[1])
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain, mirrored, even, logs, energy, log_energy)
+        _energies(spectra[b], gain / units[b], gain, mirrored, even, kinds, energy, log_energy)
         for k in range(exponents.size):
-            out[k, b] += _statistic(energy, log_energy, exponents[k], logs[k])
+            out[k, b] += _statistic(energy, log_energy, exponents[k], kinds[k])
         factor[:] = 0.0
-        _add_derivative(energy, log_energy, exponents[chosen], logs[chosen], 1.0, factor)
-        log_scale_derivative[b] = 2.0 * _dot(energy, factor)
+        _add_derivative(energy, log_energy, exponents[chosen], kinds[chosen], 1.0 / units[b], factor)
+        log_scale_derivative[b] = 2.0 * _dot(energy, factor) * units[b]
         _apply_factor(spectra[b], factor, gain, mirrored, even, adjoint[b])
 
 
@@ -71,27 +73,34 @@ def bin_cotangent(spectra, gain, mirrored, even, derivatives, out):  # type: ign
 
 
 @kernel
-def _energies(row, gain, mirrored, even, logs, energy, log_energy):  # type: ignore[no-untyped-def]
-    """Compute the energy of each bin, and its logarithm if any statistic has one."""
+def _energies(row, factor, gain, mirrored, even, kinds, energy, log_energy):  # type: ignore[no-untyped-def]
+    """Compute the energy of each bin, and ``log E`` or ``log(1 + E)`` if any sum needs it."""
     for q in range(row.size):
         re = float(row[q].real)
         im = float(row[q].imag)
-        energy[q] = (re * re + im * im) * gain
+        energy[q] = (re * re + im * im) * factor
     if mirrored:  # the bins at zero and Nyquist frequency have no mirror image, and therefore no gain
         energy[0] /= gain
         if even:
             energy[row.size - 1] /= gain
-    for k in range(logs.size):
-        if logs[k]:
+    for k in range(kinds.size):
+        if kinds[k] == POWER_LOG:
             logs_or_zero(energy, log_energy)
+            break
+        if kinds[k] == LOG1P:
+            logs_of_one_plus(energy, log_energy)
             break
 
 
 @kernel
-def _statistic(energy, log_energy, a, log):  # type: ignore[no-untyped-def]
-    """Return the sum of ``E**a`` or ``E**a log E``; common exponents need no power function."""
+def _statistic(energy, log_energy, a, kind):  # type: ignore[no-untyped-def]
+    """Return the sum of the terms of a kind; common exponents need no power function."""
     total = 0.0
-    if log and a == 1.0:
+    log = kind == POWER_LOG
+    if kind == LOG1P:
+        for q in range(energy.size):
+            total += log_energy[q]
+    elif log and a == 1.0:
         for q in range(energy.size):
             total += energy[q] * log_energy[q]
     elif log:
@@ -118,9 +127,13 @@ def _statistic(energy, log_energy, a, log):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _add_derivative(energy, log_energy, a, log, c, factor):  # type: ignore[no-untyped-def]
-    """Add ``c`` times the derivative of the terms of `_statistic` in ``E``, which is 0 where ``E`` is 0."""
-    if log and a == 1.0:
+def _add_derivative(energy, log_energy, a, kind, c, factor):  # type: ignore[no-untyped-def]
+    """Add ``c`` times the derivative of the terms of `_statistic` in ``E``; that of powers is 0 where ``E`` is 0."""
+    log = kind == POWER_LOG
+    if kind == LOG1P:
+        for q in range(energy.size):
+            factor[q] += c / (1.0 + energy[q])
+    elif log and a == 1.0:
         for q in range(energy.size):
             factor[q] += c * (log_energy[q] + 1.0) if energy[q] > 0 else 0.0
     elif log:

@@ -5,30 +5,35 @@ from __future__ import annotations
 import math
 
 from adaptstft.kernels.cpu.jit import kernel
+from adaptstft.kernels.terms import LOG1P, POWER_LOG
 
 
 @kernel
-def add_cell_sums(spectra, stride, exponents, logs, cell, out):  # type: ignore[no-untyped-def]
-    """Add ``E**a`` or ``E**a log E`` of every `stride`-th bin, with ``E = |S|**2``, to the cell of each frame in `out`.
+def add_cell_sums(spectra, stride, exponents, kinds, units, cell, out):  # type: ignore[no-untyped-def]
+    """Add the terms of every `stride`-th bin, with ``E = |S|**2 / units``, to the cell of each frame in `out`.
 
-    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin).
+    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin); `units` has the shape of `spectra`
+    or length one along an axis.
     """
     for b in range(spectra.shape[0]):
+        unit = units[min(b, units.shape[0] - 1)]
         for j in range(out.shape[2]):
             value = spectra[b, j * stride]
-            energy = float(value.real) ** 2 + float(value.imag) ** 2
+            energy = (float(value.real) ** 2 + float(value.imag) ** 2) / unit[min(j * stride, unit.size - 1)]
             if energy <= 0.0:
                 continue
             log_energy = math.log(energy)
             for k in range(exponents.size):
                 a = exponents[k]
-                if a == 1.0:
+                if kinds[k] == LOG1P:
+                    term = math.log1p(energy)
+                elif a == 1.0:
                     term = energy
                 elif a == 3.0:
                     term = energy * energy * energy
                 else:
                     term = math.exp(a * log_energy)
-                if logs[k]:
+                if kinds[k] == POWER_LOG:
                     term *= log_energy
                 out[k, cell[b], j] += term
 

@@ -10,37 +10,49 @@ from numba import cuda, float64
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.kernels.cuda.arrays import over_elements, over_rows, upload
 from adaptstft.kernels.cuda.jit import block_sum, device_function, kernel
+from adaptstft.kernels.terms import LOG1P, POWER_LOG
 
 
 def statistics(
-    spectra: Any, gain: float, mirrored: bool, even: bool, exponents: Float64Array, logs: AnyArray, out: Any
+    spectra: Any,
+    gain: float,
+    mirrored: bool,
+    even: bool,
+    exponents: Float64Array,
+    kinds: AnyArray,
+    units: Float64Array,
+    out: Any,
 ) -> None:
-    """Add the sums of ``E**a`` or ``E**a log E`` over the bins, with ``E = gain * |S|**2``, to `out`.
+    """Add the sums of `adaptstft.kernels.terms` over the bins to `out`, of shape (sums, frames).
 
-    Sum ``k`` has the exponent ``a = exponents[k]``, and the logarithm if ``logs[k]``. `out` has shape (sums, frames).
+    ``E = gain * |S|**2 / units[b]`` in frame ``b``; sum ``k`` has the exponent ``exponents[k]`` and the kind
+    ``kinds[k]``.
     """
-    exponents, logs = upload(exponents, logs)
-    over_rows(_statistics, (len(spectra), exponents.size), out, spectra, gain, mirrored, even, exponents, logs)
+    exponents, kinds, units = upload(exponents, kinds, units)
+    over_rows(_statistics, (len(spectra), exponents.size), out, spectra, gain, mirrored, even, exponents, kinds, units)
 
 
 @kernel
-def _statistics(spectra, gain, mirrored, even, exponents, logs, out):  # type: ignore[no-untyped-def]
+def _statistics(spectra, gain, mirrored, even, exponents, kinds, units, out):  # type: ignore[no-untyped-def]
     shared = cuda.shared.array(0, float64)
     bins = spectra.shape[1]
     k = cuda.blockIdx.y
     for b in range(cuda.blockIdx.x, spectra.shape[0], cuda.gridDim.x):
         total = 0.0
         for q in range(cuda.threadIdx.x, bins, cuda.blockDim.x):
-            total += _term(_energy(spectra[b, q], q, bins, gain, mirrored, even), exponents[k], logs[k])
+            energy = _energy(spectra[b, q], q, bins, gain, mirrored, even) / units[b]
+            total += _term(energy, exponents[k], kinds[k])
         total = block_sum(total, shared)
         if cuda.threadIdx.x == 0:
             out[k, b] = total
 
 
 @device_function
-def _term(energy, a, log):  # type: ignore[no-untyped-def]
-    """Return ``E**a`` or ``E**a log E``."""
-    if log:
+def _term(energy, a, kind):  # type: ignore[no-untyped-def]
+    """Return the term of a kind."""
+    if kind == LOG1P:
+        return math.log1p(energy)
+    if kind == POWER_LOG:
         return _power(energy, a) * math.log(energy) if energy > 0 else 0.0
     return _power(energy, a)
 
@@ -65,7 +77,8 @@ def cotangent(
     mirrored: bool,
     even: bool,
     exponents: Float64Array,
-    logs: AnyArray,
+    kinds: AnyArray,
+    units: Float64Array,
     weights: Float64Array,
     out: Any,
 ) -> None:
@@ -73,25 +86,28 @@ def cotangent(
 
     A one-sided inverse FFT counts each mirrored bin twice, therefore the mirrored bins get half.
     """
-    exponents, logs, weights = upload(exponents, logs, weights)
-    over_elements(_cotangent, *spectra.shape, spectra, gain, mirrored, even, exponents, logs, weights, out)
+    layout, sums = (gain, mirrored, even), upload(exponents, kinds, units, weights)
+    over_elements(_cotangent, *spectra.shape, spectra, *layout, *sums, out)
 
 
 @kernel
-def _cotangent(spectra, gain, mirrored, even, exponents, logs, weights, out):  # type: ignore[no-untyped-def]
+def _cotangent(spectra, gain, mirrored, even, exponents, kinds, units, weights, out):  # type: ignore[no-untyped-def]
     bins, sums = spectra.shape[1], exponents.size
     for b in range(cuda.blockIdx.y, spectra.shape[0], cuda.gridDim.y):
         for q in range(cuda.grid(1), bins, cuda.gridsize(1)):
-            energy = _energy(spectra[b, q], q, bins, gain, mirrored, even)
+            energy = _energy(spectra[b, q], q, bins, gain, mirrored, even) / units[b]
             derivative = 0.0
             for k in range(sums):
-                derivative += weights[k, b] * _term_derivative(energy, exponents[k], logs[k])
+                derivative += weights[k, b] / units[b] * _term_derivative(energy, exponents[k], kinds[k])
             out[b, q] = spectra[b, q] * (derivative * _factor(q, bins, gain, mirrored, even))
 
 
 @device_function
-def _term_derivative(energy, a, log):  # type: ignore[no-untyped-def]
+def _term_derivative(energy, a, kind):  # type: ignore[no-untyped-def]
     """Return the derivative of `_term` in ``E``."""
+    if kind == LOG1P:
+        return 1.0 / (1.0 + energy)
+    log = kind == POWER_LOG
     if a == 1.0 and not log:
         return 1.0
     if not energy > 0:  # the cotangent of a bin is 0 where S is 0

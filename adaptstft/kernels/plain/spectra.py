@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
+from adaptstft.kernels.terms import terms
 
 
 def statistics(
@@ -13,19 +14,18 @@ def statistics(
     mirrored: bool,
     even: bool,
     exponents: Float64Array,
-    logs: AnyArray,
+    kinds: IntArray,
+    units: Float64Array,
     out: Float64Array,
 ) -> None:
-    """Add the sums of ``E**a`` or ``E**a log E`` over the bins, with ``E = gain * |S|**2``, to `out`.
+    """Add the sums of `adaptstft.kernels.terms` over the bins to `out`, of shape (sums, frames).
 
-    Sum ``k`` has the exponent ``a = exponents[k]``, and the logarithm if ``logs[k]``. `out` has shape (sums, frames).
+    ``E = gain * |S|**2 / units[b]`` in frame ``b``; sum ``k`` has the exponent ``exponents[k]`` and the kind
+    ``kinds[k]``.
     """
-    energy = _energies(spectra, gain, mirrored, even)
-    for k, (a, log) in enumerate(zip(exponents, logs, strict=True)):
-        terms = energy**a
-        if log:
-            terms *= np.log(np.where(energy > 0, energy, 1.0))
-        out[k] += terms.sum(axis=1)
+    energy = _energies(spectra, gain, mirrored, even) / units[:, None]
+    for k, (a, kind) in enumerate(zip(exponents, kinds, strict=True)):
+        out[k] += terms(energy, float(a), int(kind))[0].sum(axis=1)
 
 
 def cotangent(
@@ -34,7 +34,8 @@ def cotangent(
     mirrored: bool,
     even: bool,
     exponents: Float64Array,
-    logs: AnyArray,
+    kinds: IntArray,
+    units: Float64Array,
     weights: Float64Array,
     out: AnyArray,
 ) -> None:
@@ -42,12 +43,10 @@ def cotangent(
 
     A one-sided inverse FFT counts each mirrored bin twice, therefore the mirrored bins get half.
     """
-    energy = _energies(spectra, gain, mirrored, even)
-    safe = np.where(energy > 0, energy, 1.0)
+    energy = _energies(spectra, gain, mirrored, even) / units[:, None]
     derivatives = np.zeros_like(energy)
-    for a, log, weight in zip(exponents, logs, weights, strict=True):
-        derivative = safe ** (a - 1) * (a * np.log(safe) + 1) if log else a * safe ** (a - 1)
-        derivatives += weight[:, None] * derivative
+    for a, kind, weight in zip(exponents, kinds, weights, strict=True):
+        derivatives += (weight / units)[:, None] * terms(energy, float(a), int(kind))[1]
     bin_cotangent(spectra, gain, mirrored, even, np.where(energy > 0, derivatives, 0.0), out)
 
 

@@ -5,20 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.kernels.terms import terms
 
 
 def add_cell_sums(
-    spectra: AnyArray, stride: int, exponents: Float64Array, logs: AnyArray, cell: AnyArray, out: AnyArray
+    spectra: AnyArray,
+    stride: int,
+    exponents: Float64Array,
+    kinds: AnyArray,
+    units: AnyArray,
+    cell: AnyArray,
+    out: AnyArray,
 ) -> None:
-    """Add ``E**a`` or ``E**a log E`` of every `stride`-th bin, with ``E = |S|**2``, to the cell of each frame in `out`.
+    """Add the terms of every `stride`-th bin, with ``E = |S|**2 / units``, to the cell of each frame in `out`.
 
-    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin).
+    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin); `units` has the shape of `spectra`
+    or length one along an axis.
     """
     thinned = spectra[:, ::stride]
-    energy = thinned.real.astype(float) ** 2 + thinned.imag.astype(float) ** 2
-    log_energy = np.log(np.where(energy > 0, energy, 1.0))
-    for k, (a, log) in enumerate(zip(exponents, logs, strict=True)):
-        np.add.at(out[k], cell, energy**a * (log_energy if log else 1.0))
+    energy = (thinned.real.astype(float) ** 2 + thinned.imag.astype(float) ** 2) / units[:, ::stride]
+    for k, (a, kind) in enumerate(zip(exponents, kinds, strict=True)):
+        np.add.at(out[k], cell, terms(energy, float(a), int(kind))[0])
 
 
 def interpolate_cells(

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from adaptstft.common.precision import single_precision
-from adaptstft.criteria import Additive, Criterion, Renyi
+from adaptstft.criteria import Criterion, Renyi
 from adaptstft.criteria.evaluate import comparable_view, value_of
-from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, white_noise
+from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, has_moments, white_noise
 from adaptstft.engine.frames import durations
 from adaptstft.tuning.log import Confidence
 from adaptstft.tuning.request import Request
@@ -66,10 +66,10 @@ def confidence_of(request: Request, curve: Survey | None, rule: FramingRule, sta
 def noise_depth(request: Request, length: float, framing: Framing) -> float:
     """Return how many standard deviations a criterion of global scope is below its value for white noise.
 
-    For criteria without a theory (user losses, and criteria that sort), the default criterion is used.
+    For criteria without a theory, `Renyi` is used.
     """
     x, plan = request.x, request.plan(framing.mfft)
-    criterion = request.criterion if isinstance(request.criterion, Additive) else Renyi()
+    criterion = request.criterion if has_moments(request.criterion) else Renyi()
     frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
     view = comparable_view(criterion, positions, durations(positions, x.shape[1]), framing.mfft, None)
     whole = replace(criterion, scope="global", width=None, bands=None)

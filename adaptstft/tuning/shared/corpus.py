@@ -20,6 +20,7 @@ from adaptstft.common.detrend import remove_trend
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_signal, check_positive, show
+from adaptstft.criteria.distortion import LevelPart, SignalLevel, join_levels
 from adaptstft.recordings import Recording, read_at
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
 from adaptstft.tuning.shared.signals import SharedSignals
@@ -275,6 +276,11 @@ def signal_sums(source: Source, treatment: Treatment, weight: float, queries: Se
     return partial_sums(Stretch(x, x.shape[1], weight=weight), queries)
 
 
+def signal_level(source: Source, treatment: Treatment) -> LevelPart:
+    """Load a signal and measure its energy and noise floor."""
+    return LevelPart.of_channels(treatment.apply(source.channels()))
+
+
 class CorpusSignals(SharedSignals):
     """Sums over the signals of a corpus."""
 
@@ -302,6 +308,11 @@ class CorpusSignals(SharedSignals):
         if self.n < 2:
             raise ValueError("no signal of the corpus has more than one sample")
         self.treatment = Treatment(detrend, peak, bool(np.issubdtype(self.dtype, np.complexfloating)))
+
+    def level(self, floor: float | None) -> SignalLevel:
+        """Load every signal once more."""
+        parts: list[LevelPart] = list(self._each(signal_level, [(s, self.treatment) for s in self.sources]))
+        return join_levels(parts, None if floor is None else floor / self.treatment.peak**2)
 
     def threads(self, workers: int | None) -> int:
         """Return all threads without an executor; with one, one thread for each signal unless `workers` is given."""

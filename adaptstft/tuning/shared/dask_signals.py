@@ -14,8 +14,9 @@ from adaptstft.common.optional import require
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_axis, as_index, as_inexact, check_finite_stretch, check_real
+from adaptstft.criteria.distortion import SignalLevel, join_levels
 from adaptstft.criteria.neighbourhoods import EnergyCells, Neighbourhoods
-from adaptstft.tuning.shared.frame_jobs import CellJob, Job
+from adaptstft.tuning.shared.frame_jobs import CellJob, Job, LevelJob
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
 from adaptstft.tuning.shared.signals import SharedSignals, add_up
 
@@ -185,6 +186,11 @@ class DaskSignals(SharedSignals):
         if self.peak <= rounding:
             without = "" if detrend is None else f" once its trend is removed ({detrend=})"
             raise ValueError(f"x is silent{without}: no window is better than another")
+
+    def level(self, floor: float | None) -> SignalLevel:
+        """Measure every stretch."""
+        parts = self.run([LevelJob()] * len(self.stretches))
+        return join_levels(parts, None if floor is None else floor / self.peak**2)
 
     def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
         """Add the sums over all stretches, on the workers that computed them."""

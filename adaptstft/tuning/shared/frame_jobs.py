@@ -17,6 +17,7 @@ import numpy as np
 
 from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.criteria.distortion import LevelPart
 from adaptstft.criteria.neighbourhoods import EnergyCells, EnergySums, Neighbourhoods
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
@@ -39,6 +40,20 @@ class Job(ABC):
     @abstractmethod
     def run(self, stretch: Stretch) -> Any:
         """Return the result for a stretch."""
+
+
+@dataclass(frozen=True)
+class LevelJob(Job):
+    """Measures the energy and the noise floor of a stretch."""
+
+    @property
+    def reach(self) -> float:
+        """No sample beyond the stretch is needed."""
+        return 0.0
+
+    def run(self, stretch: Stretch) -> LevelPart:
+        """Return the level of the samples with their margins, which are few."""
+        return LevelPart.of_channels(stretch.channels)
 
 
 @dataclass(frozen=True)

@@ -287,8 +287,8 @@ def _bin_sums(query: Query, x: AnyArray, first: int, view: FrameView) -> Partial
     # combinations of transforms with few lengths are faster only if the transforms are stored between queries
     spectra = bin_forward(plan, x, frames, gradient=query.gradient, centre=False, shape=query.shape)
     energy = to_host(energies(spectra.S))
-    terms = [stats.terms(k, energy) for k in range(len(stats))]
-    totals = np.array([values.sum(axis=(0, 2)) for values, _ in terms])
+    terms = list(stats.of_energies(plan, positions, energy))
+    totals = np.array([values.sum(axis=(0, 2)) for values, _, _ in terms])
     rows = sum_frames(query.criterion, totals, np.full(positions.size, float(plan.f_pts * len(x))), view)
     if not query.gradient:
         return _add_up(query, view, rows, len(x))
@@ -296,7 +296,8 @@ def _bin_sums(query: Query, x: AnyArray, first: int, view: FrameView) -> Partial
     d_win_length, d_shape = zero.win_length.copy(), zero.shape.copy()
     for j, gradients in enumerate(rows.gradients):
         if gradients.any():
-            rate = sum(weight[:, np.newaxis] * gradient for weight, (_, gradient) in zip(gradients, terms, strict=True))
+            rates = (by_energy for _, by_energy, _ in terms)
+            rate = sum(weight[:, np.newaxis] * one for weight, one in zip(gradients, rates, strict=True))
             found = bin_gradients(plan, spectra, plan.kernels.asarray(2 * rate) * spectra.S, phase=False)
             d_win_length[j] = found.win_length.sum(axis=0)
             d_shape[j] = found.shape if query.shape else d_shape[j]

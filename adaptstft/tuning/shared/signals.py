@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
+from adaptstft.criteria.distortion import SignalLevel
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query
@@ -75,6 +76,10 @@ class SharedSignals(ABC):
         ValueError
             For NaN or infinite samples, or if all signals are silent without their trend.
         """
+
+    @abstractmethod
+    def level(self, floor: float | None) -> SignalLevel:
+        """Return power and noise floor of the treated signals; a `floor` in their own units replaces the estimate."""
 
     @abstractmethod
     def threads(self, workers: int | None) -> int:

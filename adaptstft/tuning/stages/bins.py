@@ -181,11 +181,12 @@ def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple
         return None
     lengths = problem.with_enough_overlap(length_grid(*bounds))
     log.nfev += lengths.size
-    bands = request.criterion.bands or _BANDS
     log.bar.begin("tiles")
-    return survey_tiles(
-        plan, request.x, request.criterion, lengths, problem.rule, layout.neighbourhoods(), bands, log.searching
-    )
+    tiles = _tiles(layout, plan)
+    assert isinstance(tiles, Tiles)
+    criterion = problem.with_scope("local", tiles)
+    assert isinstance(criterion, Additive)
+    return survey_tiles(plan, request.x, criterion, lengths, problem.rule, tiles, log.searching)
 
 
 def _hop(problem: Problem, first: Run, plan: FramePlan, survey: TileSurvey | None) -> float:

@@ -183,6 +183,7 @@ def _cell_sums(
     spectra = forward(plan, x, make_frames(np.full(at.size, length), at, mfft=plan.mfft))
     cell = np.repeat(np.arange(stop - part.start), cells.sizes[part])
     sums = np.zeros((len(stats), stop - part.start, -(-plan.f_pts // cells.stride)))
+    units = np.ones((1, 1)) if stats.units is None else np.ascontiguousarray(stats.units.of_bins(plan, at)[0])
     for channel in spectra:
-        plan.kernels.add_cell_sums(channel, cells.stride, stats.exponents, stats.logs, cell, sums)
+        plan.kernels.add_cell_sums(channel, cells.stride, stats.exponents, stats.kinds, units, cell, sums)
     return sums

@@ -12,9 +12,9 @@ from adaptstft.common.precision import single_precision
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.criteria.bands import band_weights, make_tiles
+from adaptstft.criteria.bands import band_weights
 from adaptstft.criteria.evaluate import comparable_view
-from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+from adaptstft.criteria.neighbourhoods import Tiles
 from adaptstft.criteria.scopes import neighbourhood_values
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import durations, make_frames
@@ -75,8 +75,7 @@ def survey_tiles(
     criterion: Additive,
     lengths: Float64Array,
     rule: FramingRule,
-    neighbourhoods: Neighbourhoods,
-    bands: int,
+    tiles: Tiles,
     report: Callable[[float], None] = lambda part: None,
 ) -> TileSurvey:
     """Evaluate a criterion in every tile at every length of a grid, with the hop and the FFT length for this length.
@@ -93,10 +92,8 @@ def survey_tiles(
         Window lengths in samples.
     rule : FramingRule
         Hop and FFT length for a window length.
-    neighbourhoods : Neighbourhoods
-        Extent of the tiles in time.
-    bands : int
-        Number of frequency bands.
+    tiles : Tiles
+        The tiles, with the bands for the plan.
     report : callable, optional
         Called with the part of the work that is done, after each length.
 
@@ -106,13 +103,12 @@ def survey_tiles(
         The values.
     """
     x = single_precision(x)
-    tiles = make_tiles(plan, x, neighbourhoods, bands)
     values = np.empty((lengths.size, tiles.energy.size))
 
     def survey(i: int) -> None:
         framing = rule.tied(float(lengths[i]), SURVEY_HOP)
         at = replace(plan.single(), mfft=framing.mfft)
-        own = replace(tiles, bands=band_weights(at, bands))
+        own = replace(tiles, bands=band_weights(at, len(tiles.bands)))
         values[i] = _tile_values(at, x, criterion, float(lengths[i]), framing.hop, own)
 
     def merge(i: int, _: None) -> None:
@@ -139,8 +135,8 @@ def _tile_values(
         at = positions[part]
         frames = make_frames(np.full(at.size, length), at, mfft=plan.mfft)
         energy = energies(forward(plan, x, frames))
-        for k in range(len(stats)):
-            totals[k, :, part] = to_host(weights @ stats.terms(k, energy)[0].sum(axis=0).T)
+        for k, (terms, _, _) in enumerate(stats.of_energies(plan, at, energy)):
+            totals[k, :, part] = to_host(weights @ terms.sum(axis=0).T)
     counts = np.repeat(bands.sum(axis=1) * len(x), positions.size)
     flat = totals.reshape(len(stats), -1)
     return neighbourhood_values(criterion.combine, flat, counts, wide, spread=criterion.spread)[0]

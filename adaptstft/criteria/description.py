@@ -1,0 +1,121 @@
+"""The description length of a signal by its time-frequency transform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.validation import as_real
+from adaptstft.criteria.base import Additive
+from adaptstft.criteria.distortion import Distortion, SignalLevel
+from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+from adaptstft.criteria.scopes import FrameView, Reduction, Sums, reduce_sums
+from adaptstft.engine.statistics import EnergyUnits, Statistics
+from adaptstft.kernels.terms import LOG1P
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescriptionLength(Additive):
+    r"""Mean description length of a bin in nats, ``mean(log(1 + P / D))`` with ``P = |S|**2``.
+
+    This is what it takes to describe the transform with a mean square error ``D``, the distortion [1]_: bins below it
+    cost nothing, and each bin above it costs the logarithm of the ratio. A real signal has half as many independent
+    values as bins, so that half of the mean is the number of nats for each of its samples.
+
+    ``P`` is that of windows of unit energy, ``scale_to="psd"``. ``D`` is the larger of a share of the power of the
+    signal and of its noise floor. It is computed from the signal once, and does not depend on the windows. In scope
+    ``"local"`` the power is that of a neighbourhood in time (and of a band, where window lengths vary with the
+    frequency), so that quiet passages count.
+
+    Parameters
+    ----------
+    distortion : float, optional
+        Share of the power, from 0 to 1.
+    floor : float, optional
+        Variance of white noise at the level of the floor, in the units of ``x**2``; None estimates it.
+    scope : {"global", "local"}, optional
+        Extent of the mean power.
+    width, bands
+        As in `Criterion`.
+
+    Notes
+    -----
+    The derivative with respect to the signal needs a `distortion` of 0 and a `floor`, because otherwise ``D`` depends
+    on the signal.
+
+    References
+    ----------
+    .. [1] T. M. Cover, J. A. Thomas, "Elements of Information Theory", 2nd ed., Wiley, 2006, section 10.3.
+
+    Examples
+    --------
+    >>> from adaptstft import criteria
+    >>> criteria.DescriptionLength(distortion=0.001).name
+    'description-length'
+    """
+
+    distortion: float = 0.01
+    floor: float | None = None
+    units: EnergyUnits | None = field(default=None, repr=False, compare=False)
+    name: ClassVar[str] = "description-length"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= as_real("distortion", self.distortion) <= 1:
+            raise ValueError(f"distortion={self.distortion!r} must be a share of the power, from 0 to 1")
+        if self.floor is not None and not 0 <= as_real("floor", self.floor) < np.inf:
+            raise ValueError(f"floor={self.floor!r} must be a variance of at least 0, or None")
+        if self.distortion == 0 and self.floor == 0:
+            raise ValueError("distortion=0 and floor=0: one of them must be positive")
+
+    @property
+    def statistics(self) -> Statistics:
+        return replace(Statistics.of((1.0, LOG1P)), units=self.units)
+
+    def measured(
+        self,
+        level: SignalLevel,
+        places: Neighbourhoods | Tiles | None,
+        n: int,
+        *,
+        offset: float = 0.0,
+    ) -> DescriptionLength:
+        """Return the criterion with its distortion, for a signal of `n` samples with a level."""
+        return replace(self, units=Distortion.of_level(level, self.distortion, places, n, offset))
+
+    def floor_of(self, scale: float) -> float | None:
+        """Return the given floor for a signal that is divided by `scale`."""
+        return None if self.floor is None else self.floor / scale**2
+
+    def level(self, x: AnyArray, scale: float = 1.0) -> SignalLevel:
+        """Return the level of channels `x`, which are those of the signal divided by `scale`."""
+        return SignalLevel.of_signal(x, self.floor_of(scale))
+
+    def check_scaling(self, scale_to: str | None) -> None:
+        """Require windows of equal energy, and a scope in which the distortion does not depend on the window."""
+        if scale_to != "psd":
+            raise ValueError(f"criterion={self.name!r} needs windows of equal energy, scale_to='psd', got {scale_to=}")
+        if self.scope == "frame":
+            raise ValueError(f"criterion={self.name!r} has scope 'global' or 'local', got scope={self.scope!r}")
+
+    def check_constant(self) -> None:
+        """Require a distortion that does not depend on the signal."""
+        if self.distortion > 0 or self.floor is None:
+            raise ValueError(
+                f"{self!r} has no derivative in x, because its distortion depends on the signal: leave 'x' out of wrt, "
+                "or give the distortion as DescriptionLength(distortion=0, floor=...)"
+            )
+
+    def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
+        mean = sums.totals[0] / sums.count
+        return mean, 1 / sums.count[np.newaxis], -mean / sums.count
+
+    def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
+        """Return the mean over all frames: the distortion has the extent of the scope, and the terms need none."""
+        return reduce_sums(self.combine, "global", totals, counts, view)
+
+    def settings(self) -> dict[str, Any]:
+        return {name: value for name, value in super().settings().items() if name != "units"}

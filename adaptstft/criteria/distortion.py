@@ -1,0 +1,153 @@
+"""The distortion at which a signal is described: a share of its power, or its noise floor, fixed before tuning.
+
+With windows of unit energy the mean of ``|S|**2`` is the power of the signal, and that of white noise is its variance,
+whatever the window. So the distortion can be computed once, and does not depend on the windows that it compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adaptstft.common.device import to_host
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.criteria.bands import band_weights
+from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+from adaptstft.engine.plan import FFTPlan
+
+#: Quantile of the energies that are taken for noise, and the quantile of the energies of noise itself at this level.
+_QUANTILE = 0.2
+_OF_NOISE = float(-np.log1p(-_QUANTILE))
+#: Window of the estimate in samples, at most an eighth of the signal, and the largest number of windows.
+_LENGTH, _MOST_FRAMES = 512, 4096
+
+
+@dataclass(frozen=True)
+class SignalLevel:
+    """Power of a signal and its noise floor.
+
+    Attributes
+    ----------
+    power : float
+        Mean of ``|x|**2`` over samples and channels.
+    floor : float
+        Variance of the white noise whose spectrum is the floor of the signal's.
+    """
+
+    power: float
+    floor: float
+
+    @classmethod
+    def of_signal(cls, x: AnyArray, floor: float | None = None) -> SignalLevel:
+        """Measure channels ``x``, shape (channels, n); a `floor` that is given is not estimated."""
+        x = to_host(x)
+        power = float(np.mean(x.real.astype(float) ** 2 + x.imag.astype(float) ** 2))
+        return cls(power, noise_floor(x) if floor is None else floor)
+
+
+@dataclass(frozen=True)
+class LevelPart:
+    """Energy, number of values and noise floor of one signal of several, or of a stretch of a long one."""
+
+    energy: float
+    count: int
+    floor: float
+
+    @classmethod
+    def of_channels(cls, x: AnyArray) -> LevelPart:
+        """Measure channels ``x``, shape (channels, n)."""
+        level = SignalLevel.of_signal(x)
+        return cls(level.power * x.size, x.size, level.floor)
+
+
+def join_levels(parts: Sequence[LevelPart], floor: float | None) -> SignalLevel:
+    """Return the level of several signals: their mean power, and the median of their floors unless it is given."""
+    count = sum(part.count for part in parts)
+    power = sum(part.energy for part in parts) / max(count, 1)
+    return SignalLevel(power, float(np.median([part.floor for part in parts])) if floor is None else floor)
+
+
+def noise_floor(x: AnyArray) -> float:
+    """Estimate the variance of white noise in channels ``x``, shape (channels, n), from the lowest energies.
+
+    It is the quantile of the energies of a spectrogram with Hann windows below which a fifth of them lies, divided by
+    this quantile for white noise of variance one.
+    """
+    n = x.shape[-1]
+    length = max(2, min(_LENGTH, n // 8))
+    window = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
+    window /= np.sqrt(np.sum(window**2))
+    count = min(_MOST_FRAMES, max(1, 2 * n // length - 1))
+    starts = np.unique(np.linspace(0, n - length, count).astype(np.int64)) if n >= length else np.zeros(1, np.int64)
+    frames = np.lib.stride_tricks.sliding_window_view(x, min(length, n), axis=-1)[:, starts] * window[: min(length, n)]
+    spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
+    if spectra.size == 0:
+        return 0.0
+    return float(np.quantile(np.abs(spectra) ** 2, _QUANTILE)) / _OF_NOISE
+
+
+@dataclass(frozen=True, eq=False)
+class Distortion:
+    """The distortion at every place of the time-frequency plane, as units of energy.
+
+    Attributes
+    ----------
+    values : ndarray, shape (groups,), (bands, groups) or (1,)
+        The distortion in each neighbourhood or tile, or everywhere.
+    places : Neighbourhoods, Tiles or None
+        The neighbourhoods or tiles; None for one value.
+    offset : float
+        Number added to positions of frames to get those of the neighbourhoods.
+    """
+
+    values: Float64Array
+    places: Neighbourhoods | Tiles | None = None
+    offset: float = 0.0
+
+    @classmethod
+    def of_level(
+        cls, level: SignalLevel, share: float, places: Neighbourhoods | Tiles | None, n: int, offset: float = 0.0
+    ) -> Distortion:
+        """Return the larger of a share of the power, in each place, and the floor, for `n` samples."""
+        relative = np.ones(1) if places is None else places.energy.reshape(-1) / places.areas(n)
+        power = level.power * (relative.reshape(len(places.bands), -1) if isinstance(places, Tiles) else relative)
+        return cls(np.maximum(share * power, max(level.floor, np.finfo(float).tiny)), places, offset)
+
+    def of_frames(self, positions: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return the distortion at each frame, and the derivative of its logarithm in the position."""
+        if self.places is None:
+            return np.full(positions.size, self.values[0]), np.zeros(positions.size)
+        in_time = self.places.in_time if isinstance(self.places, Tiles) else self.places
+        values = self.values.mean(axis=0) if self.values.ndim == 2 else self.values
+        value, slope = _averages(in_time, positions + self.offset, values[np.newaxis])
+        return value[0], slope[0] / value[0]
+
+    def of_bins(self, plan: FFTPlan, positions: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return the distortion of each bin and the derivative of its logarithm, (frames, f_pts) or (frames, 1)."""
+        if not isinstance(self.places, Tiles):
+            value, slope = self.of_frames(positions)
+            return value[:, np.newaxis], slope[:, np.newaxis]
+        bands = self.places.bands
+        if bands.shape[1] != plan.f_pts:
+            bands = band_weights(plan, len(bands))
+        bands = bands / bands.sum(axis=0)
+        value, slope = _averages(self.places.in_time, positions + self.offset, self.values)
+        of_bins = value.T @ bands
+        return of_bins, (slope.T @ bands) / of_bins
+
+
+def _averages(
+    in_time: Neighbourhoods, positions: Float64Array, values: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Return smooth averages of values of neighbourhoods, shape (rows, groups), at positions, and their derivatives.
+
+    Beyond the outermost centres they are constant.
+    """
+    low, high = in_time.centres[0], in_time.centres[-1]
+    member, gradient = in_time.weights(np.clip(positions, low, high))
+    total, change = (np.asarray(part.sum(axis=0)) for part in (member, gradient))
+    value = np.asarray((member.T @ values.T).T) / total
+    slope = (np.asarray((gradient.T @ values.T).T) - value * change) / total
+    return value, np.where((positions < low) | (positions > high), 0.0, slope)

@@ -1,0 +1,28 @@
+"""Terms of the sums over the bins of a frame, of which criteria are made; all backends number their kinds alike.
+
+With an exponent ``a`` the terms of a sum are ``E**a`` (`POWER`), ``E**a log E`` (`POWER_LOG`), or ``log(1 + E)``
+(`LOG1P`), which has no exponent and is not mixed with logarithms of powers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from adaptstft.common.typing import AnyArray
+
+POWER, POWER_LOG, LOG1P = 0, 1, 2
+
+
+def terms(energy: AnyArray, a: float, kind: int) -> tuple[AnyArray, AnyArray]:
+    """Return the terms of a sum and their derivatives in ``E``, zero where a derivative is infinite at ``E = 0``."""
+    if kind == LOG1P:
+        return np.log1p(energy), 1 / (1 + energy)
+    if kind == POWER and a in (1.0, 2.0, 3.0):
+        return energy ** int(a), a * energy ** int(a - 1)
+    alive = energy > 0
+    safe = np.where(alive, energy, 1.0)
+    power = np.where(alive, safe ** (a - 1), 0.0)
+    if kind == POWER:
+        return power * energy, a * power
+    logarithm = np.log(safe)
+    return power * energy * logarithm, power * (a * logarithm + 1)

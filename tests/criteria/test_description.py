@@ -1,0 +1,170 @@
+"""The description length: its values and gradients, its distortion, and the estimate of the noise floor."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from adaptstft import AdaptiveShortTimeFFT, criteria, optimize
+from adaptstft.criteria.distortion import Distortion, LevelPart, SignalLevel, join_levels, noise_floor
+from adaptstft.criteria.neighbourhoods import Neighbourhoods
+
+N = 500
+POSITIONS = np.arange(26) * 19.7 + 0.3
+CALLABLE_WINDOW = lambda u: np.cos(np.pi * u) ** 2  # noqa: E731
+
+
+def signal(rng, dtype=float):
+    x = np.cos(0.4 * np.arange(N)) * np.linspace(0.1, 3, N) + 0.05 * rng.standard_normal(N)
+    return (x * np.exp(0.2j * np.arange(N)) if np.dtype(dtype).kind == "c" else x).astype(dtype)
+
+
+def transform(win_length, positions=POSITIONS, window="hann", mode="onesided", **options):
+    options = {"mfft": 128, "scale_to": "psd", "fft_mode": mode} | options
+    return AdaptiveShortTimeFFT(window, win_length, None, 1.0, positions=positions, **options)
+
+
+def naive(x, win_length, positions, distortion, floor, mfft=128):
+    """The definition, bin by bin."""
+    terms, n = [], np.arange(x.size)
+    for theta, t in zip(np.broadcast_to(win_length, positions.shape), positions, strict=True):
+        u = (n - t) / theta
+        w = np.where((u >= -0.5) & (u < 0.5), np.cos(np.pi * u) ** 2, 0.0)
+        own = np.arange(np.ceil(-theta / 2), np.ceil(theta / 2))  # the scale is that of a frame at an integer position
+        scale = np.sum(np.cos(np.pi * own / theta) ** 4)
+        for q in range(mfft // 2 + 1):
+            energy = abs(np.sum(x * w * np.exp(-2j * np.pi * q * n / mfft))) ** 2 / scale
+            terms.append(np.log(1 + energy / max(distortion * np.mean(abs(x) ** 2), floor)))
+    return np.mean(terms)
+
+
+@pytest.mark.parametrize(("distortion", "floor"), [(0.01, 1e-6), (0.001, 0.5), (0, 0.2)])
+def test_the_value_is_the_mean_of_its_terms(distortion, floor, backend, rng):
+    x, lengths = signal(rng), np.linspace(30, 60, 26)
+    criterion = criteria.DescriptionLength(distortion=distortion, floor=floor)
+    value, _ = transform(lengths, backend=backend).value_and_grad(x, criterion, wrt=())
+    assert_allclose(value, naive(x, lengths, POSITIONS, distortion, floor), rtol=1e-10)
+
+
+@pytest.mark.parametrize("scope", [{}, {"width": 100.0}], ids=["global", "local"])
+@pytest.mark.parametrize("per_bin", [False, True])
+@pytest.mark.parametrize("window", ["hann", CALLABLE_WINDOW], ids=["series", "callable"])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_gradients_are_those_of_the_value(dtype, window, per_bin, scope, backend, rng):
+    """In scope local the distortion changes with the positions, too."""
+    x, mode = signal(rng, dtype), "centered" if dtype is complex else "onesided2X"
+    criterion = criteria.DescriptionLength(floor=1e-9, **scope)
+    bins = 128 if dtype is complex else 65
+    lengths = rng.uniform(30, 60, (bins, 1)) if per_bin else rng.uniform(30, 60, 26)
+    options = {"window": window, "mode": mode, "backend": backend}
+    _, gradient = transform(lengths, **options).value_and_grad(x, criterion, wrt=("win_length", "positions"))
+
+    def value(win_length, positions):
+        return transform(win_length, positions, **options).value_and_grad(x, criterion, wrt=())[0]
+
+    h, d, e = 1e-5, rng.standard_normal(lengths.shape), rng.standard_normal(26)
+    by_lengths = (value(lengths + h * d, POSITIONS) - value(lengths - h * d, POSITIONS)) / (2 * h)
+    by_positions = (value(lengths, POSITIONS + h * e) - value(lengths, POSITIONS - h * e)) / (2 * h)
+    assert_allclose(np.sum(gradient.win_length * d), by_lengths, rtol=2e-5)
+    assert_allclose(np.sum(gradient.positions * e), by_positions, rtol=2e-5)
+
+
+def test_the_derivative_in_the_signal_needs_a_distortion_that_does_not_depend_on_it(rng):
+    x, d, h = signal(rng), rng.standard_normal(N), 1e-6
+    sft, criterion = transform(40.3), criteria.DescriptionLength(distortion=0, floor=0.1)
+    _, gradient = sft.value_and_grad(x, criterion)
+    change = sft.value_and_grad(x + h * d, criterion, wrt=())[0] - sft.value_and_grad(x - h * d, criterion, wrt=())[0]
+    assert_allclose(gradient.x @ d, change / (2 * h), rtol=1e-6)
+    for depends in (criteria.DescriptionLength(), criteria.DescriptionLength(distortion=0)):
+        with pytest.raises(ValueError, match="no derivative in x, because its distortion depends on the signal"):
+            sft.value_and_grad(x, depends)
+
+
+@pytest.mark.parametrize("mode", ["onesided2X", "twosided"])
+def test_the_value_does_not_depend_on_gains_of_bins(mode, rng):
+    x, criterion = signal(rng), criteria.DescriptionLength()
+    expected, _ = transform(40.3).value_and_grad(x, criterion, wrt=())
+    found, _ = transform(40.3, mode=mode).value_and_grad(x, criterion, wrt=())
+    assert_allclose(found, expected, rtol=1e-12 if mode == "onesided2X" else 0.02)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_the_scale_of_the_signal_changes_nothing(scale, rng):
+    x, sft = signal(rng), transform(40.3)
+    for criterion, scaled in [
+        (criteria.DescriptionLength(width=80.0), criteria.DescriptionLength(width=80.0)),
+        (criteria.DescriptionLength(floor=0.3), criteria.DescriptionLength(floor=0.3 * scale**2)),
+    ]:
+        value, found = sft.value_and_grad(x, criterion, wrt=())[0], sft.value_and_grad(scale * x, scaled, wrt=())[0]
+        assert_allclose(found, value, rtol=1e-10)
+    one, other = (optimize(y, 1.0, criterion="description-length") for y in (x, scale * x))
+    assert_allclose(other.win_length, one.win_length, rtol=1e-6)
+    one = optimize(x, 1.0, criterion=criteria.DescriptionLength(floor=0.3))
+    other = optimize(scale * x, 1.0, criterion=criteria.DescriptionLength(floor=0.3 * scale**2))
+    assert_allclose(other.win_length, one.win_length, rtol=1e-6)
+
+
+def test_the_floor_of_white_noise_is_its_variance(rng):
+    for x in (rng.standard_normal((2, 20000)), rng.standard_normal((1, 20000)) + 1j * rng.standard_normal(20000)):
+        assert_allclose(noise_floor(3 * x), 9 * np.mean(abs(x) ** 2), rtol=0.05)
+    x = 3 * rng.standard_normal((1, 20000))
+    x[0, 5000:9000] += 100 * np.cos(0.3 * np.arange(4000))  # a tone does not change it
+    assert_allclose(noise_floor(x), 9, rtol=0.1)
+    assert noise_floor(np.ones((1, 1))) == 0.0
+
+
+def test_the_local_distortion_is_that_of_the_power_around(rng):
+    n = 4000
+    x = rng.standard_normal((1, n)) * np.where(np.arange(n) < n // 2, 1.0, 0.01)
+    hood = Neighbourhoods.of_signal(x, 400.0)
+    distortion = Distortion.of_level(SignalLevel(float(np.mean(x**2)), 0.0), 0.01, hood, n)
+    values, slopes = distortion.of_frames(np.array([-900.0, -600.0, 1000.0, 3000.0, 4600.0, 4900.0]))
+    assert_allclose(values, 0.01 * np.array([1, 1, 1, 1e-4, 1e-4, 1e-4]), rtol=0.4)
+    assert values[0] == values[1] and values[-1] == values[-2] and slopes[0] == slopes[-1] == 0
+    at, h = np.array([1900.0, 2033.0, 2171.0]), 1e-4
+    (up, slopes), (down, _) = (distortion.of_frames(at + s * h) for s in (1, -1))
+    assert_allclose(slopes, np.log(up / down) / (2 * h), rtol=1e-4)
+
+
+def test_levels_of_several_signals_are_joined(rng):
+    parts = [LevelPart.of_channels(s * rng.standard_normal((1, 4000))) for s in (1.0, 2.0, 3.0)]
+    level = join_levels(parts, None)
+    assert_allclose([level.power, level.floor], [14 / 3, 4], rtol=0.1)
+    assert join_levels(parts, 0.5).floor == 0.5
+
+
+@pytest.mark.parametrize("mode", ["constant", "time", "frequency", "time-frequency"])
+def test_every_mode_is_tuned(mode, rng):
+    t = np.arange(2000)
+    x = np.cos(0.4 * t + 3e-4 * t**2) + 0.1 * rng.standard_normal(2000)
+    result = optimize(x, 1000.0, window_mode=mode, criterion="description-length")
+    S = abs(result.sft.stft(x)) ** 2
+    lengths = np.broadcast_to(result.win_length, S.shape)
+    assert 150 < np.exp(np.sum(S * np.log(lengths)) / S.sum()) < 250  # 204 in theory
+    assert "units" not in result.criterion.settings()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"distortion": -0.1}, "share of the power, from 0 to 1"),
+        ({"distortion": 2}, "share of the power, from 0 to 1"),
+        ({"floor": -1.0}, "variance of at least 0"),
+        ({"floor": np.inf}, "floor"),
+        ({"distortion": 0, "floor": 0}, "one of them must be positive"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        criteria.DescriptionLength(**arguments)
+
+
+def test_windows_of_other_energies_and_single_frames_are_refused(rng):
+    x = signal(rng)
+    with pytest.raises(ValueError, match="scale_to='psd', got scale_to=None"):
+        optimize(x, 1.0, criterion="description-length", scale_to=None)
+    with pytest.raises(ValueError, match="got scope='frame'"):
+        optimize(x, 1.0, criterion="description-length", scope="frame")
+    with pytest.raises(ValueError, match="scale_to='psd', got scale_to='magnitude'"):
+        transform(40.3, scale_to="magnitude").value_and_grad(x, "description-length", wrt=())
+    with pytest.raises(ValueError, match="cannot be combined: its terms are relative to a distortion"):
+        criteria.Combined(["lp", "description-length"])
