@@ -558,8 +558,8 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "kernels/cpu/paths.py",
-        "through = total[i] + weight[b] * abs(change) + tilt[b] * change",
-        "through = total[i] + weight[b] * abs(change) - tilt[b] * change",
+        "through = total[i] + weight[b] * abs(change)",
+        "through = total[i] + weight[b] * change",
         "sign of the penalty at the ends",
         "tuning/test_length_path.py",
     ),

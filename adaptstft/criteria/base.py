@@ -71,6 +71,14 @@ class Criterion:
         """Return the same criterion with another scope."""
         return replace(self, scope=scope, width=width, bands=bands)
 
+    def within(self, margin: float) -> Criterion:
+        """Return the criterion with a margin in seconds, if it has one and none is given."""
+        return self
+
+    def frame_weights(self, positions: Float64Array, n: float, T: float) -> Float64Array:
+        """Return the weight of frames at positions within a signal of `n` samples, with a sampling interval `T`."""
+        return np.ones(positions.size)
+
     def settings(self) -> dict[str, Any]:
         """Return the name and the fields, from which the same criterion can be made again."""
         return {"name": self.name, **{field.name: getattr(self, field.name) for field in fields(self)}}

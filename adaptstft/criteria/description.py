@@ -16,6 +16,9 @@ from adaptstft.criteria.scopes import FrameView, Reduction, Sums, reduce_sums
 from adaptstft.engine.statistics import EnergyUnits, Statistics
 from adaptstft.kernels.terms import LOG1P
 
+#: Weight of frames in the margins: with a coarse hop there may be no others.
+_OUTSIDE = 1e-6
+
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptionLength(Additive):
@@ -36,6 +39,10 @@ class DescriptionLength(Additive):
         Share of the power, from 0 to 1.
     floor : float, optional
         Variance of white noise at the level of the floor, in the units of ``x**2``; None estimates it.
+    margin : float, optional
+        Time in seconds at both ends of the signal in which frames do not count, because their windows would reach over
+        the end and see a jump to zero. At most a quarter of the signal is left out at each end. By default,
+        `adaptstft.optimize` takes half of the window length, and everything else 0.
     scope : {"global", "local"}, optional
         Extent of the mean power.
     width, bands
@@ -59,6 +66,7 @@ class DescriptionLength(Additive):
 
     distortion: float = 0.01
     floor: float | None = None
+    margin: float | None = None
     units: EnergyUnits | None = field(default=None, repr=False, compare=False)
     name: ClassVar[str] = "description-length"
 
@@ -68,6 +76,8 @@ class DescriptionLength(Additive):
             raise ValueError(f"distortion={self.distortion!r} must be a share of the power, from 0 to 1")
         if self.floor is not None and not 0 <= as_real("floor", self.floor) < np.inf:
             raise ValueError(f"floor={self.floor!r} must be a variance of at least 0, or None")
+        if self.margin is not None and not 0 <= as_real("margin", self.margin) < np.inf:
+            raise ValueError(f"margin={self.margin!r} must be a time in s of at least 0, or None")
         if self.distortion == 0 and self.floor == 0:
             raise ValueError("distortion=0 and floor=0: one of them must be positive")
 
@@ -108,6 +118,14 @@ class DescriptionLength(Additive):
                 f"{self!r} has no derivative in x, because its distortion depends on the signal: leave 'x' out of wrt, "
                 "or give the distortion as DescriptionLength(distortion=0, floor=...)"
             )
+
+    def within(self, margin: float) -> DescriptionLength:
+        return replace(self, margin=margin) if self.margin is None else self
+
+    def frame_weights(self, positions: Float64Array, n: float, T: float) -> Float64Array:
+        margin = min((self.margin or 0.0) / T, n / 4)
+        inside = (positions >= margin) & (positions <= n - 1 - margin)
+        return np.where(inside, 1.0, _OUTSIDE) if margin > 0 else np.ones(positions.size)
 
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         mean = sums.totals[0] / sums.count

@@ -233,7 +233,8 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         n = len(layout.frames)
         # only neighbourhoods need the centres of the frames
         centres = np.broadcast_to(0.0, n) if neighbourhoods is None else layout.frames.centre
-        return FrameView(centres, np.broadcast_to(1.0, n), 1.0, neighbourhoods)
+        weights = criterion.frame_weights(layout.frames.centre - layout.before, layout.n, self.T)
+        return FrameView(centres, weights, 1.0, neighbourhoods)
 
     @classmethod
     def from_scipy(

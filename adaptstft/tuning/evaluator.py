@@ -71,9 +71,10 @@ class Measure:
         With `comparable` every frame counts for its duration and every bin for its bandwidth, so that values can be
         compared between framings of `n` samples.
         """
+        counted = self.criterion.frame_weights(state.positions, n, self.plan.T)
         if not comparable:
-            return FrameView(state.positions, state.weights, 1.0, self.neighbourhoods)
-        spans = durations(state.positions, n)
+            return FrameView(state.positions, state.weights * counted, 1.0, self.neighbourhoods)
+        spans = durations(state.positions, n) * counted
         return comparable_view(self.criterion, state.positions, spans, self.plan.mfft, self.neighbourhoods)
 
 
@@ -170,22 +171,28 @@ class SignalEvaluator:
                     found, _ = statistics(at, single_precision(self.x), frames, stats)
                     self.sums[key] = (positions, found)
                 positions, totals = self.sums[key]
-                view = self._view(criterion, positions, framing.mfft, neighbourhoods)
+                view = self._view(plan, criterion.within(length / 2 * plan.T), positions, framing.mfft, neighbourhoods)
                 counts = np.full(positions.size, float(at.f_pts * self.x.shape[0]))
                 values[i] = criterion.reduce(totals, counts, view).value
                 if local is not None:
                     local[:, i] = _local_values(criterion, totals, counts, view)
             else:
                 frames, positions = regular_frames(at, self.x.shape[1], float(length), framing.hop)
-                view = self._view(criterion, positions, framing.mfft, neighbourhoods)
+                view = self._view(plan, criterion.within(length / 2 * plan.T), positions, framing.mfft, neighbourhoods)
                 values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
             report(float(work[i] / work[-1]))
         return Survey(lengths, values, local)
 
     def _view(
-        self, criterion: Criterion, positions: Float64Array, mfft: int, neighbourhoods: Neighbourhoods | None
+        self,
+        plan: FramePlan,
+        criterion: Criterion,
+        positions: Float64Array,
+        mfft: int,
+        neighbourhoods: Neighbourhoods | None,
     ) -> FrameView:
-        spans = durations(positions, self.x.shape[1])
+        n = self.x.shape[1]
+        spans = durations(positions, n) * criterion.frame_weights(positions, n, plan.T)
         return comparable_view(criterion, positions, spans, mfft, neighbourhoods)
 
     def energy_shares(

@@ -43,7 +43,8 @@ class PlaneEvaluator(SignalEvaluator):
         view = measure.view(state, self.x.shape[1], comparable=False)
         if comparable:
             criterion, hood = measure.criterion, measure.neighbourhoods
-            view = comparable_view(criterion, state.positions, self.spans, measure.plan.mfft, hood)
+            counted = criterion.frame_weights(state.positions, self.x.shape[1], measure.plan.T)
+            view = comparable_view(criterion, state.positions, self.spans * counted, measure.plan.mfft, hood)
         return self._loss(measure, state, view).value
 
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:

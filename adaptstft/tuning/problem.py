@@ -96,12 +96,20 @@ class Problem:
         rule = replace(self.rule, hop=hop)
         return replace(rule, mfft=self.request.mfft or rule.tied(high / 2).mfft)
 
-    def with_scope(self, scope: Scope, neighbourhoods: Neighbourhoods | Tiles | None = None) -> Criterion:
-        """Return the criterion with a scope, and with the width in seconds of the neighbourhoods."""
+    def with_scope(
+        self, scope: Scope, neighbourhoods: Neighbourhoods | Tiles | None = None, length: float | None = None
+    ) -> Criterion:
+        """Return the criterion with a scope, and with the width in seconds of the neighbourhoods.
+
+        If it leaves out frames at the ends, these are the ones that windows of a typical `length` in samples reach
+        over.
+        """
         criterion, level = self.request.criterion, self.request.level
         if self.user_loss:
             return criterion
         scoped = criterion.with_scope(scope, neighbourhoods.width / self.request.fs if neighbourhoods else None)
+        if length is not None:
+            scoped = scoped.within(length / 2 / self.request.fs)
         if isinstance(scoped, DescriptionLength) and level is not None:
             return scoped.measured(level, neighbourhoods if scope == "local" else None, self.request.n)
         return scoped

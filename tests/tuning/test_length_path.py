@@ -113,7 +113,7 @@ def test_silent_frames_do_not_make_the_cubic_overshoot():
 # ---------------------------------------------------------------- the dynamic programme
 
 
-def cheapest_of_all(cost, places, log, reach, weight, tilt):
+def cheapest_of_all(cost, places, log, reach, weight):
     frames, states = cost.shape
 
     def total(path):
@@ -123,7 +123,7 @@ def cheapest_of_all(cost, places, log, reach, weight, tilt):
             if abs(now - before) > reach[p - 1]:
                 return np.inf
             change = log[now] - log[before]
-            value += weight[p - 1] * abs(change) + tilt[p - 1] * change
+            value += weight[p - 1] * abs(change)
         return value
 
     return min(map(total, itertools.product(range(states), repeat=frames)))
@@ -141,10 +141,10 @@ def test_advance_paths_finds_the_cheapest_path(seed, limited, module):
         rng.standard_normal((frames, states)),
         rng.integers(2, 12, frames - 1) if limited else np.full(frames - 1, 19),
     )
-    weight, tilt = rng.uniform(0, 1, frames - 1), rng.uniform(-0.5, 0.5, frames - 1)
+    weight = rng.uniform(0, 1, frames - 1)
     total, previous = cost[0].copy(), np.empty((frames - 1, states), np.int16)
-    module.advance_paths(cost[1:].copy(), places, log, reach, weight, tilt, total, previous)
-    expected = cheapest_of_all(cost, places, log, reach, weight, tilt)
+    module.advance_paths(cost[1:].copy(), places, log, reach, weight, total, previous)
+    expected = cheapest_of_all(cost, places, log, reach, weight)
     if np.isinf(expected):
         assert np.isinf(total.min())
     else:

@@ -13,7 +13,6 @@ def advance_paths(
     log: Float64Array,
     reach: AnyArray,
     weight: Float64Array,
-    tilt: Float64Array,
     total: Float64Array,
     previous: AnyArray,
 ) -> None:
@@ -21,13 +20,13 @@ def advance_paths(
 
     State ``j`` of frame ``b`` is entry ``places[b + 1, j]`` of a grid of lengths with the logarithms `log`, and
     costs ``cost[b, j]``; ``places[0]`` are those of the frame before the block, whose cheapest paths cost `total`.
-    The places of a frame increase. A move by ``d`` in the log length costs ``weight[b] * abs(d) + tilt[b] * d``;
+    The places of a frame increase. A move by ``d`` in the log length costs ``weight[b] * abs(d)``;
     moves by more than ``reach[b]`` entries do not exist. ``previous[b, j]`` is the state that the cheapest path
     to state ``j`` comes from, or -1. Of equally cheap ones it is the first.
     """
     for b in range(len(cost)):
         change = log[places[b + 1]][:, None] - log[places[b]]
-        through = total + weight[b] * np.abs(change) + tilt[b] * change
+        through = total + weight[b] * np.abs(change)
         through[np.abs(places[b + 1][:, None] - places[b]) > reach[b]] = np.inf
         choice = through.argmin(axis=1)
         best = through[np.arange(choice.size), choice]

@@ -85,7 +85,7 @@ def survey_queries(
     for length in lengths:
         framing = rule.tied(float(length), fraction)
         at = replace(plan, mfft=framing.mfft)
-        requested = cast(Additive, criterion)
+        requested = cast(Additive, criterion.within(float(length) / 2 * plan.T))
         # single precision is enough to compare lengths: the signals are of order one
         queries.append(Query(at, np.array([length]), framing.hop, requested, comparable=True, single=True))
     return queries

@@ -147,13 +147,14 @@ class Query(Portable):
 
         Where weights are to be divided by their mean, they are not yet.
         """
+        counted = self.criterion.frame_weights(np.arange(low, high) * self.hop, n, self.plan.T)
         if not self.comparable:
-            return FrameView(np.arange(low, high) * self.hop, np.ones(high - low), self.cell)
+            return FrameView(np.arange(low, high) * self.hop, counted, self.cell)
         # the duration of a frame depends on its neighbours
         first = max(low - 1, 0)
         wide = np.arange(first, min(high + 1, frame_count(n, self.hop))) * self.hop
         part = slice(low - first, high - first)
-        return FrameView(wide[part], durations(wide, n)[part], self.cell)
+        return FrameView(wide[part], durations(wide, n)[part] * counted, self.cell)
 
 
 @dataclass(frozen=True)

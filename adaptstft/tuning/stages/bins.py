@@ -184,7 +184,7 @@ def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple
     log.bar.begin("tiles")
     tiles = _tiles(layout, plan)
     assert isinstance(tiles, Tiles)
-    criterion = problem.with_scope("local", tiles)
+    criterion = problem.with_scope("local", tiles, layout.typical)
     assert isinstance(criterion, Additive)
     return survey_tiles(plan, request.x, criterion, lengths, problem.rule, tiles, log.searching)
 
@@ -232,7 +232,7 @@ def _tiles(layout: Layout, plan: FramePlan) -> Neighbourhoods | Tiles | None:
 def _table(plane: _Plane, log: Log) -> PlaneSums:
     """Return the table of sums, for cells and bins as fine as the control points and its size allow."""
     request, frames = plane.problem.request, plane.positions.size
-    criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles)
+    criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles, plane.layout.typical)
     assert isinstance(criterion, Additive)
     lengths = plane_lengths(plane.bounds, float(request.accuracy or 0.0))
     entries = len(criterion.statistics) * plane.plan.f_pts * lengths.size  # of one frame
@@ -323,7 +323,7 @@ def _descend(
 
 
 def _objective(plane: _Plane, table: PlaneSums | None) -> Objective:
-    criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles)
+    criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles, plane.layout.typical)
     if isinstance(plane.tiles, Tiles):
         criterion = replace(criterion, bands=len(plane.tiles.bands))
     evaluator = None

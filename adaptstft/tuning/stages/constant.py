@@ -184,7 +184,7 @@ def _prepare(
         shape_of(problem, tuned=request.tune_shape and not problem.varying),
         safe,
     )
-    criterion = problem.with_scope(problem.scope, neighbourhoods)
+    criterion = problem.with_scope(problem.scope, neighbourhoods, float(np.median(win_length)))
     return problem.objective(request.plan(framing.mfft), criterion, neighbourhoods), variables
 
 

@@ -10,14 +10,15 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import Additive
+from adaptstft.criteria import Additive, DescriptionLength
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED, Outcome, safe_point, stay
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Interpolated, Log, Run
-from adaptstft.tuning.penalties.weights import RATIO_SHARE
 from adaptstft.tuning.problem import Layout
+from adaptstft.tuning.request import Request
+from adaptstft.tuning.tables.end_sums import SumsWithEnds
 from adaptstft.tuning.tables.frame_sums import FrameSums
 from adaptstft.tuning.tables.frame_surface import surface_of_sums, surface_width
 from adaptstft.tuning.tables.framing import Framing
@@ -25,6 +26,8 @@ from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathS
 from adaptstft.tuning.tables.survey import Surface
 from adaptstft.tuning.variables.variables import Variables
 
+#: What it takes to describe a change of the length, in nats per factor e.
+NATS_PER_CHANGE = 6.0
 #: Penalty on a factor e in length between neighbours at the ends of the signal, in nats times the share of a frame: if
 #: the window nearer to the end is the longer one, and if it is the shorter one.
 _LONGER, _SHORTER = 0.6, 0.3
@@ -41,6 +44,8 @@ class FramePath:
     ----------
     path : LengthPath
         Lengths and values on the table.
+    criterion : float
+        The criterion, from the table.
     framing : Framing
         Hop and FFT length.
     lengths : int
@@ -52,6 +57,7 @@ class FramePath:
     """
 
     path: LengthPath
+    criterion: float
     framing: Framing
     lengths: int
     paths: list[float]
@@ -72,7 +78,7 @@ def find_path(
     if low >= high:
         return None
     neighbourhoods = layout.neighbourhoods() if problem.scope == "local" else None
-    criterion = cast(Additive, problem.with_scope(problem.scope, neighbourhoods))
+    criterion = cast(Additive, problem.with_scope(problem.scope, neighbourhoods, layout.typical))
     framing = layout.framing(hop, float(base.max()))
     plan = request.plan(framing.mfft)
     log.bar.begin("table")
@@ -80,7 +86,8 @@ def find_path(
     sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
     count = float(plan.f_pts * request.channels)
-    search = PathSearch(sums, criterion, view, count, (low, high), penalty, plan.kernels)
+    with_ends = SumsWithEnds.of(sums, criterion.statistics, positions, request.n)
+    search = PathSearch(with_ends, criterion, view, count, (low, high), penalty, plan.kernels)
     values: list[float] = []
     log.bar.begin("path")
 
@@ -95,7 +102,10 @@ def find_path(
         return log.stopped
 
     path = search.solve(np.clip(np.broadcast_to(base, positions.shape), low, high), report)
-    return FramePath(path, framing, sums.log_lengths.size, values, _surface(layout, plan, sums, criterion, positions))
+    counted = replace(view, weights=criterion.frame_weights(positions, request.n, plan.T))
+    value = criterion.reduce(path.sums, search.counts, counted).value
+    surface = _surface(layout, plan, sums, criterion, positions)
+    return FramePath(path, value, framing, sums.log_lengths.size, values, surface)
 
 
 def _surface(layout: Layout, plan: FramePlan, sums: FrameSums, criterion: Additive, positions: Float64Array) -> Surface:
@@ -112,17 +122,23 @@ def _surface(layout: Layout, plan: FramePlan, sums: FrameSums, criterion: Additi
 
 
 def change_penalty(layout: Layout, positions: Float64Array) -> ChangePenalty:
-    """Return the penalty on changes of the length: smoothness, the ends, and edges that never move backwards."""
-    problem, request = layout.problem, layout.problem.request
+    """Return the penalty on changes of the length, and their limit: edges of windows never move backwards."""
+    request = layout.problem.request
     changes = max(positions.size - 1, 0)
     weight = np.full(changes, request.smoothness / max(changes, 1))
-    tilt: Float64Array = np.zeros(changes)
-    if problem.scope == "local" and changes:
-        unit = 1.0 if request.criterion.in_nats else RATIO_SHARE
-        ends, tilt = (unit * part for part in end_penalties(positions, request.n, layout.typical))
-        weight = weight + ends
+    if isinstance(request.criterion, DescriptionLength):
+        weight = weight + NATS_PER_CHANGE * nat(request)
     free = request.min_overlap is None  # no guarantees are asked for
-    return ChangePenalty(weight, tilt, np.full(changes, np.inf) if free else 2 * np.diff(positions))
+    return ChangePenalty(weight, np.full(changes, np.inf) if free else 2 * np.diff(positions))
+
+
+def nat(request: Request, samples: float | None = None) -> float:
+    """Return one nat for a stretch of the signal, by default all of it, in units of the mean description length.
+
+    A real signal has half as many independent values as bins.
+    """
+    per_sample = 1.0 if np.iscomplexobj(request.x) else 0.5
+    return 1 / (per_sample * request.channels * (request.n if samples is None else samples))
 
 
 def end_penalties(positions: Float64Array, n: int, width: float) -> tuple[Float64Array, Float64Array]:
@@ -146,7 +162,7 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     """
     ended = STOPPED if log.stopped else _DONE
     start, outcome = stay(objective, base, ended), stay(objective, variables, ended)
-    summary = {"lengths": found.lengths, "difference": outcome.value - outcome.penalties - found.path.criterion}
+    summary = {"lengths": found.lengths, "difference": outcome.value - outcome.penalties - found.criterion}
     if not objective.keeps_ratio(outcome.state):
         outcome = _within_ratio(objective, variables, outcome, ended)
     if outcome.value > start.value and objective.keeps_ratio(start.state):

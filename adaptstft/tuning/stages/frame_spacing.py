@@ -15,12 +15,13 @@ from __future__ import annotations
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
+from adaptstft.criteria import DescriptionLength
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import finds_path
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
-from adaptstft.tuning.stages.frame_path import FramePath, find_path
+from adaptstft.tuning.stages.frame_path import NATS_PER_CHANGE, FramePath, find_path, nat
 from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE
 
 #: Ratio of successive widths of neighbourhoods, and of a width to the longest window that is short in it.
@@ -37,6 +38,8 @@ def neighbourhood_width(layout: Layout, log: Log) -> float:
     It is that of `layout`, divided by four as long as a length for each neighbourhood improves the criterion.
     """
     problem, widest = layout.problem, layout.width
+    if isinstance(problem.request.criterion, DescriptionLength):
+        return widest  # the terms of the frames do not depend on it, and it levels the loudness
     low = problem.request.win_bounds[0]
     longest = WIDEST_RATIO * layout.typical
     width, before = widest, None
@@ -70,13 +73,32 @@ def shortest_useful(layout: Layout, log: Log) -> float:
     while width / _SCALE >= low:
         lengths = problem.lengths_up_to(width)
         hood = problem.neighbourhoods(width)
-        values, share = _local_values(problem, log, lengths, hood), hood.energy
+        values, least = _local_values(problem, log, lengths, hood), _least_gain(problem, hood)
         shortest = lengths[values.argmin(axis=1)]
         gain = values[:, -1] - values.min(axis=1)
-        best.append(np.where((shortest <= width / _SCALE) & (gain >= _LEAST_GAIN), shortest, np.inf))
-        shares.append(share)
+        best.append(np.where((shortest <= width / _SCALE) & (gain >= least), shortest, np.inf))
+        shares.append(_shares(problem, hood))
         width /= _SCALE
     return min(_quantile(length, share) for length, share in zip(best, shares, strict=True))
+
+
+def _least_gain(problem: Problem, hood: Neighbourhoods) -> Float64Array | float:
+    """Return the smallest significant gain in each neighbourhood.
+
+    A description length falls by more than two changes of the length cost, to the short windows and back.
+    """
+    request = problem.request
+    if not isinstance(request.criterion, DescriptionLength):
+        return _LEAST_GAIN
+    samples = hood.areas(request.n) * hood.centres.size * hood.width / 2
+    return 2 * float(np.log(_SCALE)) * NATS_PER_CHANGE * nat(request) * request.n / samples
+
+
+def _shares(problem: Problem, hood: Neighbourhoods) -> Float64Array:
+    """Return the weight of each neighbourhood: its energy, or for a description length its duration as well."""
+    if not isinstance(problem.request.criterion, DescriptionLength):
+        return hood.energy
+    return np.asarray((hood.energy + hood.areas(problem.request.n)) / 2)
 
 
 def _quantile(lengths: Float64Array, shares: Float64Array) -> float:
@@ -107,6 +129,6 @@ def frame_spacing(layout: Layout, log: Log, base: Float64Array, hop: float) -> t
     if found is None or log.stopped:
         return finest, found
     hood = layout.neighbourhoods()
-    share = np.asarray(hood.weights(positions)[0].T @ hood.energy)
+    share = np.asarray(hood.weights(positions)[0].T @ _shares(problem, hood))
     used = float(np.clip(round(_quantile(found.path.win_length, share / share.sum()) * ratio), finest, hop))
     return used, found if used == finest else None

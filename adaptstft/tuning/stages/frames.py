@@ -130,7 +130,7 @@ def _frame_problem(
     neighbourhoods = None
     if problem.scope == "local" and not problem.user_loss:
         neighbourhoods = layout.neighbourhoods()
-    criterion = problem.with_scope(problem.scope, neighbourhoods)
+    criterion = problem.with_scope(problem.scope, neighbourhoods, layout.typical)
     high = min(request.win_bounds[1], float(framing.mfft))
     if mode == "time" and not request.bounds_given:
         high = min(high, max(WIDEST_RATIO * layout.typical, float(win_length.max())))

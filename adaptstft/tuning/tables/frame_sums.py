@@ -139,6 +139,16 @@ class FrameSums:
         """Number of frames."""
         return int(self.values.shape[1])
 
+    def with_values(self, values: AnyArray) -> FrameSums:
+        """Return the table with the values of other frames."""
+        return replace(self, values=values, slopes=_slopes(values) if values.shape[1] else values)
+
+    def logs(self, stats: Statistics, totals: Float64Array) -> Float64Array:
+        """Return what the table holds for sums of shape (statistics,)."""
+        logs = logs_of_sums(stats, totals[:, np.newaxis])
+        floor = np.where(self.references < 0, self.silent - 1.0, -np.inf)
+        return np.asarray(np.maximum(logs[:, 0], floor))
+
     def at(self, log_lengths: Float64Array, part: slice | None = None) -> Float64Array:
         """Return the statistics of frames at logarithms of lengths.
 

@@ -2,7 +2,7 @@ r"""The best window length of every frame, by dynamic programming over a table o
 
 A path of lengths :math:`\theta_p` minimises the criterion plus a penalty on changes,
 
-.. math:: J(s(\theta)) + \sum_p w_p\, |\log\theta_{p+1} - \log\theta_p| + c_p (\log\theta_{p+1} - \log\theta_p) ,
+.. math:: J(s(\theta)) + \sum_p w_p\, |\log\theta_{p+1} - \log\theta_p| ,
 
 where :math:`s_p(\theta_p)` are the sums over frame :math:`p` (`adaptstft.tuning.tables.frame_sums`), under the
 constraint that **window edges never move backwards**: neither :math:`t_p - \theta_p/2` nor :math:`t_p + \theta_p/2`
@@ -32,8 +32,8 @@ from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import Float64Array, IntArray
 from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
+from adaptstft.tuning.tables.end_sums import SumsWithEnds
 from adaptstft.tuning.tables.frame_lengths import frame_terms
-from adaptstft.tuning.tables.frame_sums import FrameSums
 
 #: Steps of the fine grid in one hop (in the shortest window if that is less), and in one step of the coarse grid. A
 #: change by two hops, the largest allowed, is two steps of the coarse grid; one if there are more than `_MOST_ENTRIES`
@@ -65,20 +65,18 @@ class ChangePenalty:
 
     Attributes
     ----------
-    weight, tilt : ndarray, shape (frames - 1,)
-        Weights of the absolute change and of the change.
+    weight : ndarray, shape (frames - 1,)
+        Weights of the changes.
     most : ndarray, shape (frames - 1,)
         Largest change of the length in samples; infinite without a limit.
     """
 
     weight: Float64Array
-    tilt: Float64Array
     most: Float64Array
 
     def value(self, log: Float64Array) -> float:
         """Return the penalty on a path of log lengths."""
-        change = np.diff(log)
-        return float(self.weight @ np.abs(change) + self.tilt @ change)
+        return float(self.weight @ np.abs(np.diff(log)))
 
 
 @dataclass(frozen=True)
@@ -89,13 +87,15 @@ class LengthPath:
     ----------
     win_length : ndarray, shape (frames,)
         Window length of each frame in samples.
-    value, criterion : float
-        The objective, and its part that is the criterion.
+    value : float
+        The objective.
+    sums : ndarray, shape (statistics, frames)
+        The sums of the frames in the table, without those that replace them at the ends.
     """
 
     win_length: Float64Array
     value: float
-    criterion: float
+    sums: Float64Array
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class PathSearch:
 
     Parameters
     ----------
-    sums : FrameSums
+    sums : SumsWithEnds
         The table.
     criterion : Additive
         The criterion to minimise.
@@ -190,7 +190,7 @@ class PathSearch:
 
     def __init__(
         self,
-        sums: FrameSums,
+        sums: SumsWithEnds,
         criterion: Additive,
         view: FrameView,
         count: float,
@@ -215,8 +215,8 @@ class PathSearch:
         """Return the best path found; the search ends early if ``report(value, win_length)`` returns True."""
         best, stopped = self._search(self._start(start), report)
         best = best if stopped else self._improve(best, report)
-        penalty = self.penalty.value(self.log[best.places])
-        return LengthPath(self.lengths[best.places], best.value, best.value - penalty)
+        log = self.log[best.places]
+        return LengthPath(self.lengths[best.places], best.value, self.sums.table.at(log[:, None])[..., 0])
 
     def _search(self, start: _Point, report: Report) -> tuple[_Point, bool]:
         """Return the best path on the coarse grid, and whether to stop."""
@@ -359,7 +359,6 @@ class PathSearch:
             self.log,
             self.reach[moves],
             self.penalty.weight[moves],
-            self.penalty.tilt[moves],
             total,
             previous[begin - part.start :],
         )

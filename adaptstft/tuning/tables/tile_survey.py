@@ -124,7 +124,8 @@ def _tile_values(
 ) -> Float64Array:
     """Return the criterion in every tile with one length, comparable between lengths; tiles in one row."""
     positions = regular_frames(plan, x.shape[1], length, hop)[1]
-    spans = durations(positions, x.shape[1])
+    n = x.shape[1]
+    spans = durations(positions, n) * criterion.frame_weights(positions, n, plan.T)
     wide, bands = comparable_view(criterion, positions, spans, plan.mfft, tiles).banded()
     assert bands is not None
     stats, size = criterion.statistics, max(1, _BLOCK // plan.mfft)
