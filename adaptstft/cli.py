@@ -266,7 +266,9 @@ def _add_tuning_options(group: Any) -> None:
         help="one given window length, one tuned length (the default), or one per frame, frequency or bin",
     )
     group.add_argument("--hop-mode", choices=get_args(HopMode), default="fixed", help="likewise for the hop")
-    group.add_argument("--criterion", default="renyi", metavar="NAME", help="criterion to minimise (default: renyi)")
+    group.add_argument(
+        "--criterion", default="description-length", metavar="NAME", help="criterion to minimise (default: %(default)s)"
+    )
     group.add_argument("--scope", choices=get_args(Scope), help="part of the plane that the criterion normalises by")
     group.add_argument(
         "--smoothness",

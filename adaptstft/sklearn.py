@@ -247,7 +247,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         hop: float | None = None,
         min_overlap: float | None = 0.5,
         mfft: int | None = None,
-        criterion: Any = "renyi",
+        criterion: Any = "description-length",
         pooling: Any = None,
         log_floor: float | None = 1e-6,
         control_points: Any = None,

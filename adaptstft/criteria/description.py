@@ -28,8 +28,8 @@ class DescriptionLength(Additive):
     cost nothing, and each bin above it costs the logarithm of the ratio. A real signal has half as many independent
     values as bins, so that half of the mean is the number of nats for each of its samples.
 
-    ``P`` is that of windows of unit energy, ``scale_to="psd"``. ``D`` is the larger of a share of the power of the
-    signal and of its noise floor. It is computed from the signal once, and does not depend on the windows. In scope
+    ``P`` is that of windows of unit energy, whatever ``scale_to`` is. ``D`` is the larger of a share of the power of
+    the signal and of its noise floor. It is computed from the signal once, and does not depend on the windows. In scope
     ``"local"`` the power is that of a neighbourhood in time (and of a band, where window lengths vary with the
     frequency), so that quiet passages count.
 
@@ -104,10 +104,8 @@ class DescriptionLength(Additive):
         """Return the level of channels `x`, which are those of the signal divided by `scale`."""
         return SignalLevel.of_signal(x, self.floor_of(scale))
 
-    def check_scaling(self, scale_to: str | None) -> None:
-        """Require windows of equal energy, and a scope in which the distortion does not depend on the window."""
-        if scale_to != "psd":
-            raise ValueError(f"criterion={self.name!r} needs windows of equal energy, scale_to='psd', got {scale_to=}")
+    def check_scope(self) -> None:
+        """Require a scope in which the distortion does not depend on the window."""
         if self.scope == "frame":
             raise ValueError(f"criterion={self.name!r} has scope 'global' or 'local', got scope={self.scope!r}")
 

@@ -192,10 +192,10 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
             raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
         plan = layout.plan if is_user_loss else objective.scale_free(layout.plan, peak)
         if isinstance(loss, criteria.DescriptionLength):
-            loss.check_scaling(self._scaling)
+            loss.check_scope()
             if "x" in chosen:
                 loss.check_constant()
-            plan, loss = self._at_distortion(plan, layout, loss, view, peak)
+            plan, loss = self._at_distortion(layout, loss, view, peak)
         if not chosen:
             return objective.value_of(plan, layout.channels, layout.frames, loss, view, layout.lead), Gradient()
         result = objective.evaluate(
@@ -210,15 +210,17 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         return result.value, self._signal_gradient(layout, chosen, result.gradients)
 
     def _at_distortion(
-        self, plan: FramePlan, layout: SignalLayout, loss: criteria.DescriptionLength, view: FrameView, peak: float
+        self, layout: SignalLayout, loss: criteria.DescriptionLength, view: FrameView, peak: float
     ) -> tuple[FramePlan, criteria.DescriptionLength]:
-        """Return a plan whose bins have no gains, and the criterion with the distortion of the signal."""
+        """Return a plan with windows of unit energy and bins without gains, and the criterion with its distortion."""
+        plan = layout.plan
         signal = layout.channels[:, layout.before : layout.before + layout.n] / peak
         frames, offset = layout.frames, 0.0
         if isinstance(frames, Frames) and len(frames):
             offset = float(frames.centre[0] - frames.positions[0])
         measured = loss.measured(loss.level(signal, peak), view.neighbourhoods, layout.n, offset=offset)
-        return (replace(plan, fft_mode="onesided") if plan.onesided else plan), measured
+        mode: FFTMode = "onesided" if plan.onesided else "twosided" if plan.fft_mode == "twosided" else "centered"
+        return objective.scale_free(replace(plan, fft_mode=mode, scaling="psd"), peak), measured
 
     def _frame_view(self, layout: SignalLayout, criterion: criteria.Criterion) -> FrameView:
         """Return the frames as a criterion needs them, with neighbourhoods for a local scope."""

@@ -35,7 +35,7 @@ def optimize(
     hop_bounds: tuple[float, float] | None = None,
     min_overlap: float | None = 0.5,
     mfft: int | None = None,
-    criterion: Any = "renyi",
+    criterion: Any = "description-length",
     scope: Scope | None = None,
     smoothness: float | None = None,
     evenness: float | None = None,
@@ -107,7 +107,7 @@ def optimize(
     tune_shape : bool, optional
         Tune the shape parameters of the window as well.
     scale_to : {"psd", "magnitude"} or None, optional
-        Scaling of the windows. With ``"psd"`` all have the same energy.
+        Scaling of the windows. With ``"psd"`` all have the same energy, as the description length always takes them.
     detrend : {"constant", "linear"} or None, optional
         Trend removed from the whole signal before tuning. The transform that is returned does not detrend.
     starts : int, optional

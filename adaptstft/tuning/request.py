@@ -208,11 +208,13 @@ class Request:
         """Return a plan whose windows have amplitudes of order one, unless the criterion is a user function."""
         _, module = kernels.resolve(self.backend)
         free = isinstance(self.criterion, criteria.UserLoss)
-        unit = self.fs**-0.5 if self.scale_to == "psd" and not free else 1.0
+        # the description length compares windows of unit energy
+        scaling = "psd" if isinstance(self.criterion, criteria.DescriptionLength) else self.scale_to
+        unit = self.fs**-0.5 if scaling == "psd" and not free else 1.0
         return FramePlan(
             mfft,
             self.fft_mode,
-            self.scale_to,
+            scaling,
             module,
             count_workers(self.workers) if self.shared is None else self.shared.threads(self.workers),
             window or self.window,
@@ -228,7 +230,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     _check_choices(a)
     criterion = criteria.resolve(a.criterion, a.scope)
     if isinstance(criterion, criteria.DescriptionLength):
-        criterion.check_scaling(a.scale_to)
+        criterion.check_scope()
     compared = _check_windows(a, criterion)
     check_overlap(a.min_overlap)
     ratio = frame_ratio_limit(a.max_frame_ratio, a.min_overlap, a.win_length, a.window_mode)

@@ -158,13 +158,24 @@ def test_bad_arguments_are_named(arguments, message):
         criteria.DescriptionLength(**arguments)
 
 
-def test_windows_of_other_energies_and_single_frames_are_refused(rng):
+@pytest.mark.parametrize("scale_to", [None, "magnitude"])
+def test_windows_have_unit_energy_whatever_their_scale(scale_to, rng):
+    x, lengths = signal(rng), rng.uniform(30, 60, 26)
+    criterion = criteria.DescriptionLength(distortion=0, floor=0.1)
+    expected = transform(lengths).value_and_grad(x, criterion)
+    found = transform(lengths, scale_to=scale_to).value_and_grad(x, criterion)
+    assert_allclose(found[0], expected[0], rtol=1e-12)
+    assert_allclose(found[1].win_length, expected[1].win_length, rtol=1e-9, atol=1e-12)
+    assert_allclose(found[1].x, expected[1].x, rtol=1e-9, atol=1e-12)
+    one, other = (optimize(x, 1.0, criterion="description-length", scale_to=s) for s in ("psd", scale_to))
+    assert other.win_length == one.win_length and other.sft.scaling == scale_to
+
+
+def test_single_frames_and_combinations_are_refused(rng):
     x = signal(rng)
-    with pytest.raises(ValueError, match="scale_to='psd', got scale_to=None"):
-        optimize(x, 1.0, criterion="description-length", scale_to=None)
     with pytest.raises(ValueError, match="got scope='frame'"):
         optimize(x, 1.0, criterion="description-length", scope="frame")
-    with pytest.raises(ValueError, match="scale_to='psd', got scale_to='magnitude'"):
-        transform(40.3, scale_to="magnitude").value_and_grad(x, "description-length", wrt=())
+    with pytest.raises(ValueError, match="got scope='frame'"):
+        transform(40.3).value_and_grad(x, criteria.DescriptionLength(scope="frame"), wrt=())
     with pytest.raises(ValueError, match="cannot be combined: its terms are relative to a distortion"):
         criteria.Combined(["lp", "description-length"])
