@@ -316,6 +316,21 @@ def neighbourhood_values(
     return group_values(combine, groups.raw, groups.scales(), groups.share), groups.share
 
 
+def table_values(
+    combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool = False
+) -> tuple[Float64Array, Float64Array]:
+    """Return `neighbourhood_values` for many statistics of the same frames at once.
+
+    `totals` has the shape (statistics, frames, tables), and the values have the shape (groups, tables).
+    """
+    stats, frames, tables = totals.shape
+    groups = GroupedSums.of(totals.swapaxes(1, 2).reshape(-1, frames), counts, view, spread=spread)
+    raw = groups.raw[:-1].reshape(stats, -1)
+    scales, share, count = (np.tile(one, tables) for one in (groups.scales(), groups.share, groups.raw[-1]))
+    values = group_values(combine, np.vstack([raw, count]), scales, share)
+    return values.reshape(tables, -1).T, groups.share
+
+
 def group_values(combine: Combine, raw: Float64Array, scales: Float64Array, share: Float64Array) -> Float64Array:
     """Return the value of each group, zero without energy, from sums and their factors as in `GroupedSums`."""
     counted = (raw[0] > 0) & (share > 0)
