@@ -163,8 +163,7 @@ class SignalEvaluator:
         work = np.cumsum([framing.mfft / framing.hop for framing in framings])
         sums = []
         if isinstance(criterion, Additive):
-            done = work / work[-1]
-            sums = self._sums(plan, criterion.statistics, lengths, framings, lambda i: report(float(done[i])))
+            sums = self._sums(plan, criterion.statistics, lengths, framings, report)
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             at = replace(plan, mfft=framing.mfft)
             if isinstance(criterion, Additive):
@@ -187,20 +186,20 @@ class SignalEvaluator:
         stats: Statistics,
         lengths: Float64Array,
         framings: Sequence[Framing],
-        report: Callable[[int], None],
+        report: Callable[[float], None],
     ) -> list[tuple[Float64Array, Float64Array]]:
-        """Return positions and sums of regular frames with each length and framing; report those that are computed."""
+        """Return positions and sums of regular frames with each length and framing."""
         at = zip(lengths, framings, strict=True)
         keys = [(framing.mfft, plan.window, float(length), framing.hop, *stats.pairs) for length, framing in at]
         new = [i for i, key in enumerate(keys) if key not in self.sums]
         positions = [regular_positions(self.x.shape[1], framings[i].hop) for i in new]
         mffts = np.array([framings[i].mfft for i in new])
         x = single_precision(self.x)  # the signal is of order one: single precision is enough
-        for part, totals in sums_for_lengths(plan, x, stats, lengths[new], positions, mffts):
+        for part, totals, done in sums_for_lengths(plan, x, stats, lengths[new], positions, mffts):
             ends = np.cumsum([one.size for one in positions[part]])
             for i, own, found in zip(new[part], positions[part], np.split(totals, ends[:-1], axis=1), strict=True):
                 self.sums[keys[i]] = (own, found)
-            report(new[part.stop - 1])
+            report(done)
         return [self.sums[key] for key in keys]
 
     def _view(

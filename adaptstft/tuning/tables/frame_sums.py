@@ -18,7 +18,7 @@ from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
-from adaptstft.tuning.tables.length_sums import fft_lengths, sums_for_lengths
+from adaptstft.tuning.tables.length_sums import sums_for_lengths
 
 #: Ratio of neighbouring lengths of the grid.
 SUMS_RATIO = 2 ** (1 / 8)
@@ -61,13 +61,12 @@ class SumLogs:
         x = single_precision(x)
         values = np.empty((len(stats), positions.size, lengths.size), np.float32)
         largest = np.full(len(stats), -np.inf)
-        longest = np.full(lengths.size, plan.mfft)
-        work = np.cumsum(fft_lengths(longest, stats, lengths), dtype=float)
-        for part, totals in sums_for_lengths(plan, x, stats, lengths, [positions] * lengths.size, longest, first):
+        asked = [positions] * lengths.size, np.full(lengths.size, plan.mfft)
+        for part, totals, done in sums_for_lengths(plan, x, stats, lengths, *asked, first):
             logs = logs_of_sums(stats, totals)
             values[..., part] = logs.reshape(len(stats), -1, positions.size).swapaxes(1, 2)
             largest = np.maximum(largest, logs.max(axis=1))
-            report(float(work[part.stop - 1] / work[-1]))
+            report(done)
         return cls(values, largest)
 
 

@@ -1,6 +1,7 @@
-"""Sums over frames for many window lengths, which are transformed together where they share an FFT length.
+"""Sums over frames for many window lengths; the frames of several lengths are transformed together if they are few.
 
-A frame with a short window needs no long FFT, see `adaptstft.engine.statistics.sums_of_longer_fft`.
+A frame with a short window needs no long FFT, see `adaptstft.engine.statistics.sums_of_longer_fft`. It gets a longer
+one than it needs together with frames of longer windows: for few frames this takes less time than another transform.
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from adaptstft.engine.statistics import Statistics, sums_of_longer_fft
 #: FFT length relative to the window, at least, for sums that are not of integer powers. Sums of ``E**a`` are exact from
 #: ``a`` points for each sample of the window on.
 _OVERSAMPLING = 4.0
-#: Ratio of successive FFT lengths.
-_FFT_RATIO = 2**0.5
 
 
 def sums_for_lengths(
@@ -31,7 +30,7 @@ def sums_for_lengths(
     positions: Sequence[Float64Array],
     mffts: IntArray,
     first: int = 0,
-) -> Iterator[tuple[slice, Float64Array]]:
+) -> Iterator[tuple[slice, Float64Array, float]]:
     """Compute the statistics of frames with each of some window lengths.
 
     Parameters
@@ -43,7 +42,7 @@ def sums_for_lengths(
     stats : Statistics
         The statistics.
     lengths : ndarray, shape (lengths,)
-        Window lengths in samples.
+        Window lengths in samples, in ascending order.
     positions : sequence of ndarray
         Positions of the frames with each length.
     mffts : ndarray of int, shape (lengths,)
@@ -53,30 +52,37 @@ def sums_for_lengths(
 
     Yields
     ------
-    part, sums : slice, ndarray of shape (len(stats), frames)
-        A range of the lengths, and the sums of their frames, length after length.
+    part, sums, done : slice, ndarray of shape (len(stats), frames), float
+        A range of the lengths, the sums of their frames, length after length, and the share of the work that is done.
     """
-    short = fft_lengths(mffts, stats, lengths)
-    begin = 0
-    while begin < lengths.size:
-        end, most, frames = begin + 1, plan.kernels.BLOCK_ELEMENTS // int(short[begin]), positions[begin].size
-        same = (short == short[begin]) & (mffts == mffts[begin])
-        while end < lengths.size and same[end] and frames + positions[end].size <= most:
-            frames += positions[end].size
-            end += 1
-        part, begin = slice(begin, end), end
-        if frames:
-            win_length = np.repeat(lengths[part], [one.size for one in positions[part]])
-            at = replace(plan, mfft=int(short[part.start]))
-            placed = make_frames(win_length, np.concatenate(positions[part]), mfft=at.mfft).moved(-first)
-            yield part, sums_of_longer_fft(at, x, placed, stats, int(mffts[part.start]))
+    sizes = np.array([one.size for one in positions], dtype=int)
+    parts = list(_parts(_least_ffts(mffts, stats, lengths), mffts, sizes, plan.kernels.BLOCK_ELEMENTS))
+    work = np.cumsum([mfft * sizes[part].sum() for part, mfft in parts], dtype=float)
+    for (part, mfft), done in zip(parts, work, strict=True):
+        win_length = np.repeat(lengths[part], sizes[part])
+        frames = make_frames(win_length, np.concatenate(positions[part]), mfft=mfft).moved(-first)
+        sums = sums_of_longer_fft(replace(plan, mfft=mfft), x, frames, stats, int(mffts[part.start]))
+        yield part, sums, float(done / work[-1])
 
 
-def fft_lengths(mffts: IntArray, stats: Statistics, lengths: Float64Array) -> IntArray:
-    """Return an FFT length that is enough for each window: that in `mffts`, or a shorter even one, of which are few."""
+def _parts(short: IntArray, mffts: IntArray, sizes: IntArray, elements: int) -> Iterator[tuple[slice, int]]:
+    """Return ranges of lengths with their FFT length: of one length, or of several whose frames make at most one block.
+
+    A range begins at its longest window.
+    """
+    end = sizes.size
+    while end > 0:
+        begin, mfft = end - 1, int(short[end - 1])
+        while begin > 0 and mffts[begin - 1] == mffts[end - 1] and mfft * sizes[begin - 1 : end].sum() <= elements:
+            begin -= 1
+        if sizes[begin:end].any():
+            yield slice(begin, end), mfft
+        end = begin
+
+
+def _least_ffts(mffts: IntArray, stats: Statistics, lengths: Float64Array) -> IntArray:
+    """Return an FFT length that is enough for each window: that in `mffts`, or a shorter even one."""
     powers = not stats.logs.any() and bool(np.all(stats.exponents == np.rint(stats.exponents)))
     least = (float(stats.exponents.max()) if powers else _OVERSAMPLING) * lengths
-    steps = np.maximum(np.floor(np.log(mffts / least) / np.log(_FFT_RATIO)), 0.0)
-    halves = np.ceil(mffts / _FFT_RATIO**steps / 2).astype(int)
-    short = np.array([2 * fft_lib.next_fast_len(int(half), real=True) for half in halves])
-    return np.where(steps > 0, np.minimum(mffts, short), mffts)
+    halves = [fft_lib.next_fast_len(int(half), real=True) for half in np.ceil(least / 2)]
+    return np.asarray(np.minimum(mffts, 2 * np.array(halves, dtype=int)))
