@@ -170,7 +170,7 @@ class SignalEvaluator:
                 positions, totals = sums[i]
                 view = self._view(criterion, positions, framing.mfft, neighbourhoods)
                 counts = np.full(positions.size, float(at.f_pts * self.x.shape[0]))
-                values[i] = criterion.reduce(totals, counts, view).value
+                values[i] = criterion.value(totals, counts, view)
                 if local is not None:
                     local[:, i] = _local_values(criterion, totals, counts, view)
             else:

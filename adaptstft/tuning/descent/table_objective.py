@@ -46,7 +46,7 @@ class TableObjective(Objective):
             return super().comparable_value(state)
         view = self.measure.view(state, self.n, comparable=True)
         totals = self.sums.at(log[:, None])[..., 0]
-        return criterion.reduce(totals, np.full(log.size, self.count), view).value
+        return criterion.value(totals, np.full(log.size, self.count), view)
 
     def _holds(self, state: State, log: Float64Array) -> bool:
         low, high = self.sums.log_lengths[[0, -1]] + (-1e-9, 1e-9)
