@@ -168,7 +168,8 @@ class SignalEvaluator:
             at = replace(plan, mfft=framing.mfft)
             if isinstance(criterion, Additive):
                 positions, totals = sums[i]
-                view = self._view(criterion, positions, framing.mfft, neighbourhoods)
+                if i == 0 or framing != framings[i - 1]:
+                    view = self._view(criterion, positions, framing.mfft, neighbourhoods)
                 counts = np.full(positions.size, float(at.f_pts * self.x.shape[0]))
                 values[i] = criterion.value(totals, counts, view)
                 if local is not None:
