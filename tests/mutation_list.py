@@ -383,8 +383,8 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "tuning/tables/frame_surface.py",
-        "frame_terms(alone, totals * view.cell,",
-        "frame_terms(alone, totals,",
+        "frame_terms(alone, flat * view.cell,",
+        "frame_terms(alone, flat,",
         "values of frames that are comparable between framings",
         "tuning/test_surfaces.py",
     ),

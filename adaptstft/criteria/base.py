@@ -10,7 +10,7 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array, Scope
 from adaptstft.common.validation import as_index, check_option, check_positive
-from adaptstft.criteria.scopes import FrameView, Reduction, Sums, reduce_sums
+from adaptstft.criteria.scopes import FrameView, Reduction, Sums, mean_value, reduce_sums
 from adaptstft.engine.statistics import Statistics
 
 
@@ -127,6 +127,12 @@ class Additive(Criterion, ABC):
             mean = reduce_sums(self.each_frame, "frame", totals, counts, view)
             return mean.scaled(*self.of_mean(mean.value))
         return reduce_sums(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
+
+    def value(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> float:
+        """Return the value of `reduce`, which has the same arguments, without its derivatives."""
+        if self.scope == "frame":
+            return self.of_mean(mean_value(self.each_frame, "frame", totals, counts, view))[0]
+        return mean_value(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
 
     def each_frame(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return the values whose mean is taken in scope ``"frame"``, and their derivatives as in `combine`."""

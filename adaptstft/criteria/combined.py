@@ -137,6 +137,10 @@ class Combined(Additive):
             )
         return total
 
+    def value(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> float:
+        each = zip(self._weights, self.scoped(), strict=True)
+        return float(sum(weight * part.value(totals[self._rows(part)], counts, view) for weight, part in each))
+
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"name": "combined", "parts": [part.settings() for part in self.parts]}
 

@@ -133,7 +133,7 @@ def values_in_views(
         totals[..., part] = [to_host(on_device @ values.sum(axis=0).T) for values, _, _ in found]
     counts = np.repeat(bands.sum(axis=1) * len(x), len(frames))
     flat = totals.reshape(len(stats), -1)
-    return [criterion.reduce(flat, counts, view.banded()[0]).value for view in views]
+    return [criterion.value(flat, counts, view.banded()[0]) for view in views]
 
 
 def bin_weights(criterion: Additive, bands: Float64Array | None, f_pts: int) -> Float64Array:
@@ -156,7 +156,7 @@ def value_of(
     """Return the value of a criterion; with one window for each frame it costs one FFT per frame."""
     if isinstance(criterion, Additive) and isinstance(frames, Frames) and not isinstance(view.neighbourhoods, Tiles):
         totals, _ = statistics(plan, x, frames, criterion.statistics)
-        return criterion.reduce(totals, _counts(plan, x, frames), view).value
+        return criterion.value(totals, _counts(plan, x, frames), view)
     if isinstance(criterion, Additive) and isinstance(frames, BinFrames):
         return values_in_views(plan, x, frames, criterion, [view])[0]
     energy = energies(analyse(plan, x, frames))

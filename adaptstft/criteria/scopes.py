@@ -279,6 +279,31 @@ def reduce_sums(
     return Reduction(float(values @ weight), *groups.adjoint(np.vstack([by_totals, by_count]) * weight))
 
 
+def mean_value(
+    combine: Combine,
+    scope: str,
+    totals: Float64Array,
+    counts: Float64Array,
+    view: FrameView,
+    *,
+    spread: bool = False,
+) -> float:
+    """Return the value of `reduce_sums`, which has the same arguments, without its derivatives."""
+    weight: Float64Array
+    if scope == "global":
+        sums = Sums((totals @ view.weights)[:, np.newaxis] * view.cell, np.array([counts @ view.weights * view.cell]))
+        weight, counted = np.ones(1), sums.totals[0] > 0
+    elif scope == "frame":
+        counted = (totals[0] > 0) & (view.weights > 0)
+        sums, weight = Sums(totals[:, counted] * view.cell, counts[counted] * view.cell), view.weights[counted]
+    else:
+        groups = GroupedSums.of(totals, counts, view, spread=spread)
+        counted = groups.counted
+        sums, weight = groups.sums(), groups.share[counted]
+    check_any_counted(counted)
+    return float(combine(sums)[0] @ weight / weight.sum())
+
+
 def _reduce_all(combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
     """Reduce in scope ``"global"``; frames may be many, so few arrays of the size of `totals` are made."""
     frames = view.weights.size
@@ -314,6 +339,21 @@ def neighbourhood_values(
     """Return the value of each neighbourhood, zero without energy, and its weight in the average."""
     groups = GroupedSums.of(totals, counts, view, spread=spread)
     return group_values(combine, groups.raw, groups.scales(), groups.share), groups.share
+
+
+def table_values(
+    combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool = False
+) -> tuple[Float64Array, Float64Array]:
+    """Return `neighbourhood_values` for many statistics of the same frames at once.
+
+    `totals` has the shape (statistics, frames, tables), and the values have the shape (groups, tables).
+    """
+    stats, frames, tables = totals.shape
+    groups = GroupedSums.of(totals.swapaxes(1, 2).reshape(-1, frames), counts, view, spread=spread)
+    raw = groups.raw[:-1].reshape(stats, -1)
+    scales, share, count = (np.tile(one, tables) for one in (groups.scales(), groups.share, groups.raw[-1]))
+    values = group_values(combine, np.vstack([raw, count]), scales, share)
+    return values.reshape(tables, -1).T, groups.share
 
 
 def group_values(combine: Combine, raw: Float64Array, scales: Float64Array, share: Float64Array) -> Float64Array:

@@ -92,15 +92,21 @@ class FrameBlocks(Blocks[PlacedFrames]):
 
 
 class WindowedBlocks(FrameBlocks):
-    """Blocks of frames with sampled windows; a window that all frames share is sampled once."""
+    """Blocks of frames with sampled windows; one that the frames of successive blocks share is sampled once."""
 
     def __init__(
         self, plan: FramePlan, frames: Frames, dtype: Any, *, gradient: bool = False, shape: bool = False
     ) -> None:
         super().__init__(plan, frames, dtype)
         self._sample = partial(sample_windows, plan, dtype=dtype, gradient=gradient, shape=shape)
-        self._shared = self._sample(frames[:1]) if frames.share_window else None
+        #: Length and first sample of the last window that a block shared, and its samples.
+        self._latest: tuple[tuple[float, float], WindowRows] | None = None
 
     def windows(self, frames: PlacedFrames) -> WindowRows:
         """Sample the windows of a block, with the derivatives that the constructor was given."""
-        return self._shared or self._sample(frames)
+        if not len(frames) or not frames.share_window:
+            return self._sample(frames)
+        key, latest = (float(frames.win_length[0]), float(frames.lead[0])), self._latest
+        if latest is None or latest[0] != key:
+            self._latest = latest = (key, self._sample(frames[:1]))
+        return latest[1]

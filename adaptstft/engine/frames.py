@@ -62,6 +62,11 @@ class PlacedFrames:
         """First sample, number of samples and column of each frame: arguments of the kernels."""
         return self.start, self.count, self.offset
 
+    @property
+    def share_window(self) -> bool:
+        """True if all frames have the same window samples."""
+        return bool((self.win_length == self.win_length[:1]).all() and (self.lead == self.lead[:1]).all())
+
     def covered(self) -> tuple[int, int]:
         """Range of samples from the first to one past the last of all frames."""
         return int(self.start.min()), int((self.start + self.count).max())
@@ -140,14 +145,6 @@ class Frames:
     def phase_lag(self) -> Float64Array:
         """Distance from the origin of the phase to the centre of the window: shape (1,)."""
         return np.full(1, self.window_offset - self.phase_shift)
-
-    @property
-    def share_window(self) -> bool:
-        """True if all frames have the same window samples."""
-        if not len(self) or not np.all(self.win_length == self.win_length[0]):
-            return False
-        first = self[:1].lead
-        return all(bool(np.all(piece.lead == first)) for piece in self._pieces())
 
     def covered(self) -> tuple[int, int]:
         """Range of samples from the first to one past the last of all frames."""

@@ -10,7 +10,7 @@ same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -34,8 +34,9 @@ from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames, durations, make_frames
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import statistics
-from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule, regular_frames
+from adaptstft.engine.statistics import Statistics
+from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames, regular_positions
+from adaptstft.tuning.tables.length_sums import sums_for_lengths
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
 
@@ -161,27 +162,48 @@ class SignalEvaluator:
         local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
         framings = [rule.tied(float(length), fraction) for length in lengths]
         work = np.cumsum([framing.mfft / framing.hop for framing in framings])
+        sums = []
+        if isinstance(criterion, Additive):
+            sums = self._sums(plan, criterion.statistics, lengths, framings, report)
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             at = replace(plan, mfft=framing.mfft)
             if isinstance(criterion, Additive):
-                stats = criterion.statistics
-                key = (at.mfft, at.window, float(length), framing.hop, stats.units, *stats.pairs)
-                if key not in self.sums:  # the signal is of order one: single precision is enough
-                    frames, positions = regular_frames(at, self.x.shape[1], float(length), framing.hop)
-                    found, _ = statistics(at, single_precision(self.x), frames, stats)
-                    self.sums[key] = (positions, found)
-                positions, totals = self.sums[key]
+                positions, totals = sums[i]
                 view = self._view(plan, criterion.within(length / 2 * plan.T), positions, framing.mfft, neighbourhoods)
                 counts = np.full(positions.size, float(at.f_pts * self.x.shape[0]))
-                values[i] = criterion.reduce(totals, counts, view).value
+                values[i] = criterion.value(totals, counts, view)
                 if local is not None:
                     local[:, i] = _local_values(criterion, totals, counts, view)
             else:
                 frames, positions = regular_frames(at, self.x.shape[1], float(length), framing.hop)
                 view = self._view(plan, criterion.within(length / 2 * plan.T), positions, framing.mfft, neighbourhoods)
                 values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
-            report(float(work[i] / work[-1]))
+                report(float(work[i] / work[-1]))
         return Survey(lengths, values, local)
+
+    def _sums(
+        self,
+        plan: FramePlan,
+        stats: Statistics,
+        lengths: Float64Array,
+        framings: Sequence[Framing],
+        report: Callable[[float], None],
+    ) -> list[tuple[Float64Array, Float64Array]]:
+        """Return positions and sums of regular frames with each length and framing."""
+        at = zip(lengths, framings, strict=True)
+        keys = [
+            (framing.mfft, plan.window, float(length), framing.hop, stats.units, *stats.pairs) for length, framing in at
+        ]
+        new = [i for i, key in enumerate(keys) if key not in self.sums]
+        positions = [regular_positions(self.x.shape[1], framings[i].hop) for i in new]
+        mffts = np.array([framings[i].mfft for i in new])
+        x = single_precision(self.x)  # the signal is of order one: single precision is enough
+        for part, totals, done in sums_for_lengths(plan, x, stats, lengths[new], positions, mffts):
+            ends = np.cumsum([one.size for one in positions[part]])
+            for i, own, found in zip(new[part], positions[part], np.split(totals, ends[:-1], axis=1), strict=True):
+                self.sums[keys[i]] = (own, found)
+            report(done)
+        return [self.sums[key] for key in keys]
 
     def _view(
         self,

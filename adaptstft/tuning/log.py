@@ -45,7 +45,7 @@ class Interpolated:
     summary : dict
         ``TuningResult.approximation``.
     objective : Objective
-        The objective, on the table where a descent used it.
+        The objective on the table.
     comparable : float
         Its comparable value.
     state : State

@@ -28,7 +28,7 @@ def tune(request: Request, bar: Progress) -> TuningResult:
     stage = first(problem, log)
     if stage.survey is not None:  # before the search of lengths that vary, which white noise does not need
         state = stage.best.outcome.state
-        log.confidence = confidence_of(request, stage.survey, problem.search_rule, state)
+        log.confidence = confidence_of(problem, stage.survey, state)
     if problem.varying:
         log.runs = []
         second = search_frames if searched else tune_bins if problem.per_bin else tune_frames

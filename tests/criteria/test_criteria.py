@@ -11,6 +11,7 @@ from scipy.special import xlogy
 
 from adaptstft import AdaptiveShortTimeFFT, criteria
 from adaptstft.criteria.neighbourhoods import EnergyCells, Neighbourhoods
+from adaptstft.criteria.scopes import FrameView
 
 # Values are logarithms of sums of a few hundred powers: rounding errors depend on the order of summation.
 TOL = 1000 * np.finfo(float).eps
@@ -81,6 +82,25 @@ def test_values_with_a_length_for_each_position(name, scope, backend, rng):
     g, e = naive.neighbourhoods(x, positions, WIDTH * 4.0)
     expected = naive.criterion(name, S, scope, g=g, e=e)
     assert value(transform, x, name, scope) == pytest.approx(expected, rel=TOL, abs=TOL)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("name", [*CLASSES, "combined"])
+def test_values_of_sums_do_not_need_derivatives(name, scope, rng):
+    width = {"width": WIDTH} if scope == "local" else {}
+    if name == "combined":
+        criterion = criteria.Combined([criteria.Renyi(), criteria.Kurtosis()], [1.0, 0.5], scope=scope, **width)
+    else:
+        criterion = CLASSES[name](scope=scope, **width)
+    if not isinstance(criterion, criteria.Additive):
+        return
+    positions = np.arange(12) * 4.0
+    hood = Neighbourhoods.of_signal(rng.standard_normal((1, 50)), WIDTH * 4.0)
+    view = FrameView(positions, rng.uniform(1, 2, 12), 0.25, hood)
+    totals, counts = rng.uniform(1, 2, (len(criterion.statistics), 12)), np.full(12, 9.0)
+    totals[:, 3] = 0.0  # a silent frame
+    reduced = criterion.reduce(totals, counts, view)
+    assert criterion.value(totals, counts, view) == pytest.approx(reduced.value, rel=1e-13)
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -8,11 +8,13 @@ import time
 import numpy as np
 import pytest
 
-from adaptstft import AdaptiveShortTimeFFT
+from adaptstft import AdaptiveShortTimeFFT, kernels, windows
 from adaptstft.common.threads import block_ranges, count_workers, run_blocks
 from adaptstft.engine import blocks as engine_blocks
 from adaptstft.engine import frames as engine_frames
+from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import make_frames
+from adaptstft.engine.plan import FramePlan
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
@@ -101,12 +103,30 @@ def small_pieces(monkeypatch):
 def test_properties_of_all_frames_are_computed_piece_by_piece(small_pieces):
     positions = np.arange(11) * 4.0
     frames = make_frames(np.float64(9.5), positions, mfft=16).moved(2)
-    assert frames.share_window
-    assert not make_frames(np.float64(9.5), positions + 0.1 * (positions > 39), mfft=16).share_window
-    assert not make_frames(np.where(positions > 39, 9.0, 9.5), positions, mfft=16).share_window
     placed = frames[:]
     assert frames.covered() == (placed.start.min(), (placed.start + placed.count).max()) == (-2, 47)
     np.testing.assert_array_equal(frames.centre, positions + 2)
+
+
+def test_blocks_know_whether_their_frames_share_a_window():
+    positions = np.arange(11) * 4.0
+    assert make_frames(np.float64(9.5), positions, mfft=16)[:].share_window
+    assert not make_frames(np.float64(9.5), positions + 0.1 * (positions > 39), mfft=16)[:].share_window
+    mixed = make_frames(np.where(positions > 39, 9.0, 9.5), positions, mfft=16)
+    assert not mixed[:].share_window
+    assert mixed[:10].share_window
+
+
+def test_blocks_that_share_different_windows_are_sampled_in_turn(monkeypatch):
+    """In blocks of three frames there are shared windows, others, and shared ones again."""
+    plan = FramePlan(16, "onesided", None, kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)
+    x = np.random.default_rng(0).standard_normal((1, 60))
+    lengths = np.array([9.5, 9.5, 9.5, 9.5, 8.0, 8.0, 8.0, 8.0, 8.0, 9.5, 9.5, 9.5])
+    frames = make_frames(lengths, np.arange(12) * 4.0, mfft=16)
+    monkeypatch.setattr(engine_blocks, "block_ranges", lambda n, *_: [(k, min(k + 3, n)) for k in range(0, n, 3)])
+    in_turn = forward(plan, x, frames)
+    alone = [forward(plan, x, make_frames(lengths[p : p + 1], frames.positions[p : p + 1], mfft=16)) for p in range(12)]
+    np.testing.assert_allclose(in_turn, np.concatenate(alone, axis=1))
 
 
 def test_frames_are_the_same_laid_out_block_by_block(monkeypatch):

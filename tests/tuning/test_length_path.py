@@ -13,7 +13,7 @@ from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 from adaptstft.kernels import cpu, plain
-from adaptstft.tuning.tables import frame_sums
+from adaptstft.tuning.tables import length_sums
 from adaptstft.tuning.tables.frame_sums import FrameSums, _slopes
 from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
 
@@ -43,13 +43,13 @@ def speech(dtype):
 
 def test_the_table_reports_frames_times_fft_lengths(monkeypatch):
     done, reported = [0.0], []
-    compute = frame_sums.sums_of_longer_fft
+    compute = length_sums.sums_of_longer_fft
 
     def work(plan, x, frames, *rest):
         done.append(done[-1] + plan.mfft * frames.positions.size)
         return compute(plan, x, frames, *rest)
 
-    monkeypatch.setattr(frame_sums, "sums_of_longer_fft", work)
+    monkeypatch.setattr(length_sums, "sums_of_longer_fft", work)
     stats = criteria.Renyi().statistics
     FrameSums.of(plan_of(512), speech("float64"), stats, (8.0, 500.0), np.arange(20) * 50.0, reported.append)
     np.testing.assert_allclose(reported, np.array(done[1:]) / done[-1])

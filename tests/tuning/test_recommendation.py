@@ -53,7 +53,7 @@ def test_a_length_for_each_frame():
     assert recommended.hop == 20
     assert abs(recommended.loss) < 1e-2
     loss = evaluated(recommended.win_length, 20, criterion=res.criterion, mfft=res.sft.mfft) - res.area_fun
-    assert recommended.loss == pytest.approx(loss, abs=1e-9)
+    assert recommended.loss == pytest.approx(loss, abs=1e-6)  # it is read from the table
 
 
 def test_tuned_positions_become_integer_hops():

@@ -150,7 +150,13 @@ def test_places_in_silence_have_no_value():
 
 @pytest.mark.parametrize(
     "modes",
-    [{}, {"hop_mode": "time"}, {"scope": "local"}, {"window_mode": "time", "win_length": 40, "starts": 1}],
+    [
+        {},
+        {"hop_mode": "time"},
+        {"scope": "local"},
+        {"window_mode": "time", "win_length": 40, "starts": 1},
+        {"window_mode": "time", "hop_mode": "time", "scope": "frame", "min_overlap": None},
+    ],
     ids=str,
 )
 def test_without_a_table_over_places_there_is_a_curve(modes):

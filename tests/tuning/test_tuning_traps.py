@@ -160,7 +160,7 @@ def test_stopping_in_any_stage_gives_a_result_in_form(stage):
         if intermediate_result.stage == stage:
             raise StopIteration
 
-    res = adaptstft.optimize(CHIRP, FS, window_mode="time", hop=16, callback=stop)
+    res = adaptstft.optimize(CHIRP, FS, window_mode="time", callback=stop)
     assert {stage: size for stage, size in stages}["constant"] == 1
     assert res.x.shape == res.jac.shape == res.win_length.shape == res.positions.shape
     assert res.status == 99

@@ -12,9 +12,9 @@ from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, has_moments, white_noise
 from adaptstft.engine.frames import durations
 from adaptstft.tuning.log import Confidence
-from adaptstft.tuning.request import Request
+from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.result.diagnosis import equally_good
-from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames
+from adaptstft.tuning.tables.framing import SURVEY_HOP, regular_frames
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
 
@@ -23,19 +23,17 @@ _FLAT = 5.0
 _FLAT_RANGE = 4.0
 
 
-def confidence_of(request: Request, curve: Survey | None, rule: FramingRule, state: State) -> Confidence:
+def confidence_of(problem: Problem, curve: Survey | None, state: State) -> Confidence:
     """Return notes if no window length is better than another, or if the signal cannot be told from noise.
 
     Many signals are not compared with noise, as they are not in memory.
 
     Parameters
     ----------
-    request : Request
-        The checked arguments of `optimize`.
+    problem : Problem
+        The problem.
     curve : Survey or None
         The criterion against the length, if there was a search.
-    rule : FramingRule
-        Hop and FFT length for a window length.
     state : State
         The optimum, or the best single length.
 
@@ -44,6 +42,7 @@ def confidence_of(request: Request, curve: Survey | None, rule: FramingRule, sta
     Confidence
         The notes, and whether the signal cannot be told from noise.
     """
+    request = problem.request
     texts = [] if curve is None else flat_notes(curve, request.criterion)
     if request.shared is not None:
         return Confidence(texts, white_noise=False)
@@ -52,7 +51,7 @@ def confidence_of(request: Request, curve: Survey | None, rule: FramingRule, sta
         return Confidence([], white_noise=False)
     typical = float(np.exp(np.mean(np.log(state.win_length))))
     length = typical if curve is None else float(curve.lengths[np.argmin(curve.values)])
-    depth = noise_depth(request, length, rule.tied(length, SURVEY_HOP))
+    depth = noise_depth(problem, length)
     white_noise = depth < MOST_DEVIATIONS
     if white_noise:
         texts.append(
@@ -63,20 +62,24 @@ def confidence_of(request: Request, curve: Survey | None, rule: FramingRule, sta
     return Confidence(texts, white_noise)
 
 
-def noise_depth(request: Request, length: float, framing: Framing) -> float:
+def noise_depth(problem: Problem, length: float) -> float:
     """Return how many standard deviations a criterion of global scope is below its value for white noise.
 
     For criteria without a theory, `Renyi` is used.
     """
-    x, plan = request.x, request.plan(framing.mfft)
+    request, rule = problem.request, problem.search_rule
+    framing = rule.tied(length, SURVEY_HOP)
+    x, plan = single_precision(request.x), request.plan(framing.mfft)
     criterion = request.criterion if has_moments(request.criterion) else Renyi()
-    frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
-    view = comparable_view(criterion, positions, durations(positions, x.shape[1]), framing.mfft, None)
     whole = replace(criterion, scope="global", width=None, bands=None)
-    if criterion is not request.criterion:  # signals for user losses are not scaled
-        x = x / abs(x).max()
-    x = single_precision(x)
-    return white_noise(plan, x, whole, length, view).depth(value_of(plan, x, frames, whole, view))
+    frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
+    view = comparable_view(whole, positions, durations(positions, x.shape[1]), framing.mfft, None)
+    if criterion is request.criterion:  # the survey has computed the sums
+        value = float(problem.evaluator.table(plan, whole, np.array([length]), rule, None, lambda _: None).values[0])
+    else:  # signals for user losses are not scaled
+        x = single_precision(request.x / abs(request.x).max())
+        value = value_of(plan, x, frames, whole, view)
+    return white_noise(plan, x, whole, length, view).depth(value)
 
 
 def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:

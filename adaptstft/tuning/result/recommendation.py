@@ -71,7 +71,7 @@ def recommend(
     one : bool
         True if there is one length. Both even numbers next to it are then tried.
     table : Interpolated, optional
-        The end of the search on a table, which tells the loss of other lengths of bins at the same positions.
+        The end of the search on a table, which tells the loss of other lengths at the same positions.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def recommend(
             for win_length, step in product(lengths, _hops(hop))
             if step <= hop or step <= request.overlap.longest_hop(float(win_length.min()))
         ]
-    if table is not None and state.win_length.ndim == 2 and len(tried) == 1:
+    if table is not None and len(tried) == 1 and np.array_equal(tried[0].positions, state.positions):
         rounded = np.clip(2 * np.rint(table.state.win_length / 2), *evens)
         losses = [table.objective.comparable_value(replace(table.state, win_length=rounded)) - table.comparable]
     else:

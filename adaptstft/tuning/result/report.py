@@ -79,7 +79,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
             *_shape_notes(request),
             *log.notes,
             *notes(best.variables, distinct, found, _bound_reason(request, best)),
-            *(log.confidence or confidence_of(request, stage.survey, problem.search_rule, state)).notes,
+            *(log.confidence or confidence_of(problem, stage.survey, state)).notes,
             *_limit_notes(outcome.status),
         ],
         approximation=None if table is None else table.summary,

@@ -50,7 +50,7 @@ class FrameEvaluator(SharedEvaluator):
         criterion = cast(Additive, measure.criterion)
         totals, _ = self._statistics(measure, state, gradient=False)
         view = measure.view(state, self.shared.n, comparable=comparable)
-        return criterion.reduce(totals, self._counts(measure, state), view).value
+        return criterion.value(totals, self._counts(measure, state), view)
 
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
         """Return the value and its gradient in the lengths; positions and shape of a long signal are not tuned."""

@@ -11,10 +11,11 @@ import numpy as np
 from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.engine.frames import frame_count
-from adaptstft.tuning.descent.descend import descend, stay
+from adaptstft.tuning.descent.descend import Outcome, descend, stay
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.hop_ratio import LEAST_HOP_RATIO
 from adaptstft.tuning.log import Log, Run
+from adaptstft.tuning.options import finds_path
 from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.survey import Survey
@@ -58,6 +59,8 @@ def tune_constant(problem: Problem, log: Log) -> Stage:
         log.bar.begin("first length")
         return Stage(_descend_tied(problem, log, ("given", float(request.win_length))), None)
     survey = survey_lengths(problem, log)
+    if request.hop is not None and finds_path(request.criterion, request):
+        return Stage(_least(problem, log, survey), survey)
     starts = _starting_lengths(problem, survey)
     log.bar.begin("first length")
     runs = log.each(starts, partial(_descend_tied, problem), problem.threads(len(starts)))
@@ -71,6 +74,18 @@ def survey_lengths(problem: Problem, log: Log) -> Survey:
     if problem.user_loss:
         high = min(high, float(problem.search_rule.mfft or high))
     return problem.table(log, length_grid(low, high))
+
+
+def _least(problem: Problem, log: Log, survey: Survey) -> Run:
+    """Return the best length of a survey, without an evaluation: at a given hop a path over a table begins there."""
+    (length,), value = survey.minima(1), float(survey.values.min())
+    framing = problem.search_rule.tied(length)
+    objective, variables = constant_problem(problem, log, np.asarray(length), framing)
+    y = variables.start()
+    unknown = np.full(y.size, np.nan)
+    ended: dict[str, Any] = {"success": True, "status": 0, "message": "the best length of a grid"}
+    at = Outcome(variables.state(y), y, variables.natural(y), unknown, value, value, 0.0, [value], 0, 0, **ended)
+    return log.add(Run("grid 1", objective, variables, at, framing.hop, value), stopped=False)
 
 
 def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float]]:

@@ -15,6 +15,7 @@ from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED, Outcome, safe_point, stay
 from adaptstft.tuning.descent.objective import Objective
+from adaptstft.tuning.descent.table_objective import TableObjective
 from adaptstft.tuning.log import Interpolated, Log, Run
 from adaptstft.tuning.problem import Layout
 from adaptstft.tuning.request import Request
@@ -48,8 +49,10 @@ class FramePath:
         The criterion, from the table.
     framing : Framing
         Hop and FFT length.
-    lengths : int
-        Number of lengths in the table.
+    sums : FrameSums
+        The table.
+    count : float
+        Number of bins of a frame.
     paths : list of float
         The objective on the table after each path that the search took.
     surface : Surface
@@ -59,7 +62,8 @@ class FramePath:
     path: LengthPath
     criterion: float
     framing: Framing
-    lengths: int
+    sums: FrameSums
+    count: float
     paths: list[float]
     surface: Surface
 
@@ -103,9 +107,9 @@ def find_path(
 
     path = search.solve(np.clip(np.broadcast_to(base, positions.shape), low, high), report)
     counted = replace(view, weights=criterion.frame_weights(positions, request.n, plan.T))
-    value = criterion.reduce(path.sums, search.counts, counted).value
+    value = criterion.value(path.sums, search.counts, counted)
     surface = _surface(layout, plan, sums, criterion, positions)
-    return FramePath(path, value, framing, sums.log_lengths.size, values, surface)
+    return FramePath(path, value, framing, sums, count, values, surface)
 
 
 def _surface(layout: Layout, plan: FramePlan, sums: FrameSums, criterion: Additive, positions: Float64Array) -> Surface:
@@ -162,7 +166,8 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     """
     ended = STOPPED if log.stopped else _DONE
     start, outcome = stay(objective, base, ended), stay(objective, variables, ended)
-    summary = {"lengths": found.lengths, "difference": outcome.value - outcome.penalties - found.criterion}
+    difference = outcome.value - outcome.penalties - found.criterion
+    summary = {"lengths": found.sums.log_lengths.size, "difference": difference}
     if not objective.keeps_ratio(outcome.state):
         outcome = _within_ratio(objective, variables, outcome, ended)
     if outcome.value > start.value and objective.keeps_ratio(start.state):
@@ -170,7 +175,8 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     history = [start.value, *(value for value in found.paths if outcome.value <= value < start.value), outcome.value]
     outcome = replace(outcome, first=start.value, history=history, nit=len(found.paths), nfev=2)
     comparable = objective.comparable_value(outcome.state)
-    interpolated = Interpolated(summary, objective, comparable, outcome.state)
+    table = TableObjective.of(objective, found.sums, outcome.state.positions, found.count)
+    interpolated = Interpolated(summary, table, table.comparable_value(outcome.state), outcome.state)
     return log.add(Run("path", objective, base, outcome, found.framing.hop, comparable, interpolated), stopped=False)
 
 

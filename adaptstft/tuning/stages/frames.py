@@ -43,14 +43,17 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
         positions = request.regular_positions(hop)
         base = np.full(positions.size, base[0])
     start = ("given" if given else "constant", base, positions)
-    if found is None and finds_path(request.criterion, request) and not log.stopped:
+    placed = None if alone or log.stopped else place_frames(layout, log, base, hop, positions)
+    # without guarantees the grid of positions has the best arrangement, with lengths
+    free = placed is not None and request.min_overlap is None
+    if found is None and finds_path(request.criterion, request) and not free and not log.stopped:
         found = find_path(layout, log, hop, positions, base[:1], request.callback)
     if found is not None and not descends(request.criterion, request):
         settle(log, found, *_path_problem(layout, found, start))
     elif log.stopped:  # return what there is in the form of this stage
         run_frames(layout, log, start, layout.framing(hop, float(base.max())), base, ended=STOPPED)
     else:
-        _descend_frames(layout, log, start, hop, found)
+        _descend_frames(layout, log, start, hop, [placed] if placed and free else _starts(start, found, placed))
     if survey is not None and found is not None:
         survey = replace(survey, surface=found.surface)
     return Stage(min(log.runs, key=lambda run: run.outcome.value), survey)
@@ -64,24 +67,21 @@ def _path_problem(layout: Layout, found: FramePath, start: Start) -> tuple[Objec
     return objective, variables, replace(variables, lengths=variables.lengths.starting_at(np.clip(base, low, high)))
 
 
-def _descend_frames(layout: Layout, log: Log, start: Start, hop: float, found: FramePath | None) -> None:
-    """Descend in lengths and positions from the first stage's result, from the path, and from the best placement."""
-    problem, (label, base, positions) = layout.problem, start
-    request = problem.request
-    starts = [start]
-    if not (label == "given" and request.starts == 1):
-        placed = place_frames(layout, log, base, hop, positions)
-        if placed is not None and request.min_overlap is None:  # the grid of positions has the best arrangement
-            starts = [placed]
-        else:
-            path = [] if found is None else [("path", found.path.win_length, positions)]
-            placed_starts = [] if placed is None else [placed]
-            starts = [start, *path, *placed_starts] if label == "given" else [*path, *placed_starts, start]
-    starts = starts[: request.starts or 3]
+def _starts(start: Start, found: FramePath | None, placed: Start | None) -> list[Start]:
+    """Return the first stage's result, the path, and the best placement, in the order in which they are tried."""
+    path = [] if found is None else [("path", found.path.win_length, start[2])]
+    searched = [*path, *([] if placed is None else [placed])]
+    return [start, *searched] if start[0] == "given" else [*searched, start]
+
+
+def _descend_frames(layout: Layout, log: Log, start: Start, hop: float, starts: list[Start]) -> None:
+    """Descend in lengths and positions from `starts`; the lengths of `start` keep the limit of the frame bounds."""
+    problem = layout.problem
+    starts = starts[: problem.request.starts or 3]
     framing = layout.framing(hop, max(float(win_length.max()) for _, win_length, _ in starts))
     threads = problem.threads(len(starts))
     log.bar.begin("descents")
-    log.each(starts, lambda branch, one: run_frames(layout, branch, one, framing, base), threads)
+    log.each(starts, lambda branch, one: run_frames(layout, branch, one, framing, start[1]), threads)
 
 
 def typical_length(

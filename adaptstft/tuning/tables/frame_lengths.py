@@ -6,17 +6,8 @@ import numpy as np
 
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import statistics
-
-
-def frame_sums(
-    plan: FramePlan, x: AnyArray, criterion: Additive, length: float, positions: Float64Array
-) -> Float64Array:
-    """Return the sums of a criterion over each frame, all with one window length, shape (statistics, frames)."""
-    frames = make_frames(np.full(positions.size, length), positions, mfft=plan.mfft)
-    return statistics(plan, x, frames, criterion.statistics)[0]
+from adaptstft.tuning.tables.length_sums import sums_for_lengths
 
 
 def frame_terms(criterion: Additive, totals: Float64Array, count: float) -> Float64Array:
@@ -56,7 +47,7 @@ def best_frame_lengths(
     criterion : Additive
         The criterion, of scope ``"frame"``.
     lengths : ndarray, shape (grid,)
-        Window lengths in samples.
+        Window lengths in samples, in ascending order.
     positions : ndarray, shape (frames,)
         Positions of the frames in samples.
     silent : float
@@ -65,10 +56,12 @@ def best_frame_lengths(
     Returns
     -------
     win_length, terms : ndarray, shape (frames,)
-        The best length of each frame, the first one of equally good ones, and the term of the frame with it.
+        The best length of each frame, the shortest of equally good ones, and the term of the frame with it.
     """
     best, win_length = np.full(positions.size, np.inf), np.full(positions.size, silent)
-    for length in lengths:
-        terms = frame_terms(criterion, frame_sums(plan, x, criterion, length, positions), float(plan.f_pts * len(x)))
-        win_length, best = np.where(terms < best, length, win_length), np.minimum(terms, best)
+    asked = [positions] * lengths.size, np.full(lengths.size, plan.mfft)
+    for part, sums, _ in sums_for_lengths(plan, x, criterion.statistics, lengths, *asked):
+        terms = frame_terms(criterion, sums, float(plan.f_pts * len(x))).reshape(-1, positions.size)
+        for length, row in zip(lengths[part][::-1], terms[::-1], strict=True):  # equally good ones that are shorter win
+            win_length, best = np.where((row <= best) & np.isfinite(row), length, win_length), np.minimum(row, best)
     return win_length, best

@@ -4,8 +4,6 @@ With fixed positions the statistics of a frame are smooth functions of one numbe
 :math:`\theta_p`. The signal is transformed once with each length of a geometric grid, and between the lengths of the
 grid a cubic in :math:`\log\theta` with the values and slopes at both ends gives the sums at any length, without a
 transform. Powers are interpolated as logarithms. Sums ``E**a log E`` are interpolated relative to the sum ``E**a``.
-
-A frame with a short window needs no long FFT, see `adaptstft.engine.statistics.sums_of_longer_fft`.
 """
 
 from __future__ import annotations
@@ -14,19 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import fft as fft_lib
 
 from adaptstft.common.grids import length_grid
 from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
-from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
-from adaptstft.engine.statistics import Statistics, sums_of_longer_fft
+from adaptstft.engine.statistics import Statistics
+from adaptstft.tuning.tables.length_sums import sums_for_lengths
 
 #: Ratio of neighbouring lengths of the grid.
 SUMS_RATIO = 2 ** (1 / 8)
-#: FFT length of the table relative to the window, at least; as long as the result's FFT for longer windows.
-_OVERSAMPLING = 4.0
 #: Change of a logarithm between two lengths of the grid from which on the cubic may not overshoot.
 _STEEP = 1.0
 #: Number of frames whose slopes are computed at once.
@@ -66,16 +61,12 @@ class SumLogs:
         x = single_precision(x)
         values = np.empty((len(stats), positions.size, lengths.size), np.float32)
         largest = np.full(len(stats), -np.inf)
-        halves = [fft_lib.next_fast_len(int(np.ceil(_OVERSAMPLING * length / 2)), real=True) for length in lengths]
-        mffts = np.minimum(plan.mfft, 2 * np.array(halves))
-        work = np.cumsum(mffts) / mffts.sum()
-        for i, length in enumerate(lengths if positions.size else ()):
-            at = replace(plan, mfft=int(mffts[i]))
-            frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft).moved(-first)
-            totals = sums_of_longer_fft(at, x, frames, stats, plan.mfft)
+        asked = [positions] * lengths.size, np.full(lengths.size, plan.mfft)
+        for part, totals, done in sums_for_lengths(plan, x, stats, lengths, *asked, first):
             logs = logs_of_sums(stats, totals)
-            values[..., i], largest = logs, np.maximum(largest, logs.max(axis=1))
-            report(float(work[i]))
+            values[..., part] = logs.reshape(len(stats), -1, positions.size).swapaxes(1, 2)
+            largest = np.maximum(largest, logs.max(axis=1))
+            report(done)
         return cls(values, largest)
 
 
@@ -208,7 +199,10 @@ def ratio_scales(stats: Statistics) -> Float64Array:
 
 def logs_of_sums(stats: Statistics, totals: Float64Array) -> Float64Array:
     """Return what a table interpolates in place of sums: logarithms, or ratios to other sums, see `ratio_scales`."""
-    logs, references, scales = np.log(np.maximum(totals, _TINY)), find_references(stats), ratio_scales(stats)
+    logs = np.log(np.maximum(totals, _TINY))
+    if not stats.logs.any():
+        return np.asarray(logs)
+    references, scales = find_references(stats), ratio_scales(stats)
     for k in np.flatnonzero(references >= 0):
         other = references[k]
         ratio = totals[k] / np.maximum(totals[other], _TINY) - scales[k] * logs[other]

@@ -10,7 +10,7 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.evaluate import comparable_view
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.criteria.scopes import neighbourhood_values
+from adaptstft.criteria.scopes import table_values
 from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.frame_lengths import frame_terms
@@ -19,6 +19,8 @@ from adaptstft.tuning.tables.survey import Surface
 
 #: Number of widths of neighbourhoods in a signal, at least, and smallest width in hops.
 _WIDTHS, _HOPS = 16, 8
+#: Number of frames times lengths that are summed at once.
+_ENTRIES = 1 << 16
 
 
 def surface_width(n: int, hop: float, widest: float) -> float:
@@ -61,18 +63,20 @@ def surface_of_sums(
         The criterion, over times in samples.
     """
     places = positions if neighbourhoods is None else neighbourhoods.centres
-    values, energy = np.empty((places.size, sums.log_lengths.size)), np.zeros(places.size)
+    size, count = sums.log_lengths.size, float(plan.f_pts * channels)
+    values, energy = np.empty((places.size, size)), np.zeros_like(places)
     alone = replace(criterion, scope="frame", width=None)
     view = comparable_view(alone, positions, durations(positions, n), plan.mfft, neighbourhoods)
-    count = float(plan.f_pts * channels)
-    for i in range(sums.log_lengths.size):
-        totals = sums.at(sums.log_lengths[i : i + 1])[..., 0]
+    step = max(1, _ENTRIES // positions.size)
+    for part in (slice(first, min(first + step, size)) for first in range(0, size, step)):
+        totals = sums.at(sums.log_lengths[part])
         if neighbourhoods is None:
-            values[:, i], share = frame_terms(alone, totals * view.cell, count * view.cell), totals[0]
+            flat = totals.reshape(len(totals), -1)
+            values[:, part] = frame_terms(alone, flat * view.cell, count * view.cell).reshape(places.size, -1)
+            energy = energy + totals[0].sum(axis=1)
         else:
             counts = np.full(positions.size, count)
-            values[:, i], share = neighbourhood_values(alone.combine, totals, counts, view, spread=alone.spread)
-        energy += share
+            values[:, part], energy = table_values(alone.combine, totals, counts, view, spread=alone.spread)
     # a frame that is silent with one length has no values to compare
     energy[~np.isfinite(values).all(axis=1)] = 0.0
     return Surface.of_places("time", places, np.exp(sums.log_lengths), values, energy)

@@ -75,7 +75,12 @@ class FramingRule:
         return hop <= (_RATIO_SLACK if self.hop_ratio is not None else _TIED_SLACK) and mfft <= _TIED_SLACK
 
 
+def regular_positions(n: int, hop: float) -> Float64Array:
+    """Positions ``p * hop`` that span `n` samples."""
+    return np.arange(frame_count(n, hop)) * hop
+
+
 def regular_frames(plan: FramePlan, n: int, length: float, hop: float) -> tuple[Frames, Float64Array]:
     """Frames of one window length at ``p * hop`` that span `n` samples, and their positions."""
-    positions = np.arange(frame_count(n, hop)) * hop
+    positions = regular_positions(n, hop)
     return make_frames(np.full(positions.size, length), positions, mfft=plan.mfft), positions

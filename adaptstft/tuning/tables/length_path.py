@@ -257,7 +257,7 @@ class PathSearch:
         return _Point(chosen, sums, self._criterion(sums) + self.penalty.value(self.log[chosen]))
 
     def _criterion(self, sums: Float64Array) -> float:
-        return self.criterion.reduce(sums, self.counts, self.view).value
+        return self.criterion.value(sums, self.counts, self.view)
 
     def _frank_wolfe(self, start: _Point, report: Report) -> tuple[_Point, bool]:
         """Return the best path that linear costs lead to, from sums that approach their optimum, and if to stop."""
