@@ -22,11 +22,12 @@ _OUTSIDE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class DescriptionLength(Additive):
-    r"""Mean description length of a bin in nats, ``mean(log(1 + P / D))`` with ``P = |S|**2``.
+    r"""Mean description length of a bin in nats, ``mean(log(1 + (P / D)**s) / s)`` with ``P = |S|**2``.
 
-    This is what it takes to describe the transform with a mean square error ``D``, the distortion [1]_: bins below it
-    cost nothing, and each bin above it costs the logarithm of the ratio. A real signal has half as many independent
-    values as bins, so that half of the mean is the number of nats for each of its samples.
+    This is what it takes to describe the transform with a mean square error ``D``, the distortion: bins below it
+    cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between them.
+    A real signal has half as many independent values as bins, so that half of the mean is the number of nats for each
+    of its samples.
 
     ``P`` is that of windows of unit energy, whatever ``scale_to`` is. ``D`` is the larger of a share of the power of
     the signal and of its noise floor. It is computed from the signal once, and does not depend on the windows. In scope
@@ -37,6 +38,8 @@ class DescriptionLength(Additive):
     ----------
     distortion : float, optional
         Share of the power, from 0 to 1.
+    sharpness : float, optional
+        Exponent ``s``, at least 1. With more sharpness, noise near the distortion counts less.
     floor : float, optional
         Variance of white noise at the level of the floor, in the units of ``x**2``; None estimates it.
     margin : float, optional
@@ -64,7 +67,8 @@ class DescriptionLength(Additive):
     'description-length'
     """
 
-    distortion: float = 0.01
+    distortion: float = 0.005
+    sharpness: float = 2.0
     floor: float | None = None
     margin: float | None = None
     units: EnergyUnits | None = field(default=None, repr=False, compare=False)
@@ -74,6 +78,8 @@ class DescriptionLength(Additive):
         super().__post_init__()
         if not 0 <= as_real("distortion", self.distortion) <= 1:
             raise ValueError(f"distortion={self.distortion!r} must be a share of the power, from 0 to 1")
+        if not 1 <= as_real("sharpness", self.sharpness) <= 100:
+            raise ValueError(f"sharpness={self.sharpness!r} must be from 1 to 100")
         if self.floor is not None and not 0 <= as_real("floor", self.floor) < np.inf:
             raise ValueError(f"floor={self.floor!r} must be a variance of at least 0, or None")
         if self.margin is not None and not 0 <= as_real("margin", self.margin) < np.inf:
@@ -83,7 +89,7 @@ class DescriptionLength(Additive):
 
     @property
     def statistics(self) -> Statistics:
-        return replace(Statistics.of((1.0, LOG1P)), units=self.units)
+        return replace(Statistics.of((float(self.sharpness), LOG1P)), units=self.units)
 
     def measured(
         self,

@@ -20,8 +20,11 @@ from adaptstft.engine.plan import FFTPlan
 #: Quantile of the energies that are taken for noise, and the quantile of the energies of noise itself at this level.
 _QUANTILE = 0.2
 _OF_NOISE = float(-np.log1p(-_QUANTILE))
-#: Window of the estimate in samples, at most an eighth of the signal, and the largest number of windows.
-_LENGTH, _MOST_FRAMES = 512, 4096
+#: Shortest and longest of the windows between which that of the estimate is in the middle, and the largest number of
+#: frames.
+_SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
+#: Smallest distortion relative to the power.
+_LEAST = 1e-30
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,12 @@ def noise_floor(x: AnyArray) -> float:
     this quantile for white noise of variance one.
     """
     n = x.shape[-1]
-    length = max(2, min(_LENGTH, n // 8))
+    length = min(n, max(2, int(np.sqrt(_SHORTEST * min(_LONGEST, max(n // 2, 1))))))
     window = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
     window /= np.sqrt(np.sum(window**2))
-    count = min(_MOST_FRAMES, max(1, 2 * n // length - 1))
-    starts = np.unique(np.linspace(0, n - length, count).astype(np.int64)) if n >= length else np.zeros(1, np.int64)
-    frames = np.lib.stride_tricks.sliding_window_view(x, min(length, n), axis=-1)[:, starts] * window[: min(length, n)]
+    count = min(_MOST_FRAMES, max(1, 4 * (n - length) // length))
+    starts = np.unique(np.linspace(0, n - length, count).astype(np.int64))
+    frames = np.lib.stride_tricks.sliding_window_view(x, length, axis=-1)[:, starts] * window
     spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
     if spectra.size == 0:
         return 0.0
@@ -113,7 +116,8 @@ class Distortion:
         """Return the larger of a share of the power, in each place, and the floor, for `n` samples."""
         relative = np.ones(1) if places is None else places.energy.reshape(-1) / places.areas(n)
         power = level.power * (relative.reshape(len(places.bands), -1) if isinstance(places, Tiles) else relative)
-        return cls(np.maximum(share * power, max(level.floor, np.finfo(float).tiny)), places, offset)
+        least = max(level.floor, _LEAST * level.power, float(np.finfo(float).tiny))
+        return cls(np.maximum(share * power, least), places, offset)
 
     def of_frames(self, positions: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Return the distortion at each frame, and the derivative of its logarithm in the position."""

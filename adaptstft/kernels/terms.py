@@ -1,7 +1,7 @@
 """Terms of the sums over the bins of a frame, of which criteria are made; all backends number their kinds alike.
 
-With an exponent ``a`` the terms of a sum are ``E**a`` (`POWER`), ``E**a log E`` (`POWER_LOG`), or ``log(1 + E)``
-(`LOG1P`), which has no exponent and is not mixed with logarithms of powers.
+With an exponent ``a`` the terms of a sum are ``E**a`` (`POWER`), ``E**a log E`` (`POWER_LOG`), or
+``log(1 + E**a) / a`` with ``a >= 1`` (`LOG1P`), which is not mixed with logarithms of powers or other exponents.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ POWER, POWER_LOG, LOG1P = 0, 1, 2
 def terms(energy: AnyArray, a: float, kind: int) -> tuple[AnyArray, AnyArray]:
     """Return the terms of a sum and their derivatives in ``E``, zero where a derivative is infinite at ``E = 0``."""
     if kind == LOG1P:
-        return np.log1p(energy), 1 / (1 + energy)
+        power = energy ** (a - 1)
+        return np.log1p(power * energy) / a, power / (1 + power * energy)
     if kind == POWER and a in (1.0, 2.0, 3.0):
         return energy ** int(a), a * energy ** int(a - 1)
     alive = energy > 0

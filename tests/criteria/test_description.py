@@ -23,7 +23,7 @@ def transform(win_length, positions=POSITIONS, window="hann", mode="onesided", *
     return AdaptiveShortTimeFFT(window, win_length, None, 1.0, positions=positions, **options)
 
 
-def naive(x, win_length, positions, distortion, floor, mfft=128):
+def naive(x, win_length, positions, distortion, sharpness, floor, mfft=128):
     """The definition, bin by bin."""
     terms, n = [], np.arange(x.size)
     for theta, t in zip(np.broadcast_to(win_length, positions.shape), positions, strict=True):
@@ -33,16 +33,16 @@ def naive(x, win_length, positions, distortion, floor, mfft=128):
         scale = np.sum(np.cos(np.pi * own / theta) ** 4)
         for q in range(mfft // 2 + 1):
             energy = abs(np.sum(x * w * np.exp(-2j * np.pi * q * n / mfft))) ** 2 / scale
-            terms.append(np.log(1 + energy / max(distortion * np.mean(abs(x) ** 2), floor)))
+            terms.append(np.log(1 + (energy / max(distortion * np.mean(abs(x) ** 2), floor)) ** sharpness) / sharpness)
     return np.mean(terms)
 
 
-@pytest.mark.parametrize(("distortion", "floor"), [(0.01, 1e-6), (0.001, 0.5), (0, 0.2)])
-def test_the_value_is_the_mean_of_its_terms(distortion, floor, backend, rng):
+@pytest.mark.parametrize(("distortion", "sharpness", "floor"), [(0.01, 1, 1e-6), (0.001, 2, 0.5), (0, 1.5, 0.2)])
+def test_the_value_is_the_mean_of_its_terms(distortion, sharpness, floor, backend, rng):
     x, lengths = signal(rng), np.linspace(30, 60, 26)
-    criterion = criteria.DescriptionLength(distortion=distortion, floor=floor)
+    criterion = criteria.DescriptionLength(distortion=distortion, sharpness=sharpness, floor=floor)
     value, _ = transform(lengths, backend=backend).value_and_grad(x, criterion, wrt=())
-    assert_allclose(value, naive(x, lengths, POSITIONS, distortion, floor), rtol=1e-10)
+    assert_allclose(value, naive(x, lengths, POSITIONS, distortion, sharpness, floor), rtol=1e-10)
 
 
 @pytest.mark.parametrize("scope", [{}, {"width": 100.0}], ids=["global", "local"])
@@ -148,6 +148,7 @@ def test_every_mode_is_tuned(mode, rng):
     [
         ({"distortion": -0.1}, "share of the power, from 0 to 1"),
         ({"distortion": 2}, "share of the power, from 0 to 1"),
+        ({"sharpness": 0.5}, "sharpness=0.5 must be from 1 to 100"),
         ({"floor": -1.0}, "variance of at least 0"),
         ({"floor": np.inf}, "floor"),
         ({"distortion": 0, "floor": 0}, "one of them must be positive"),

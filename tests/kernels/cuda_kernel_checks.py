@@ -131,7 +131,7 @@ def test_sums_may_be_on_the_host(cuda, rng):
 def test_bins(bins, mirrored, even, real, cuda, rng):
     spectra = numbers(rng, np.result_type(real, np.complex64), 5, bins)
     spectra[1:3, :4] = 0
-    exponents = np.array([1.0, 2.0, 3.0, 0.5, 1.5, 0.7, 1.0, 1.3, 2.0, 1.0])
+    exponents = np.array([1.0, 2.0, 3.0, 0.5, 1.5, 0.7, 1.0, 1.3, 2.0, 2.0])
     kinds = np.array([POWER] * 6 + [POWER_LOG] * 3 + [LOG1P])
     units = np.array([1.0, 0.5, 2.0, 3.0, 0.1])
     layout = (2.0 if mirrored else 1.0, mirrored, even)

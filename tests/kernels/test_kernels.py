@@ -63,7 +63,7 @@ MIXED = (
     np.array([1.0, 1.0, 0.5, 2.0, 3.0, 1.7, 0.7]),
     np.array([POWER, POWER_LOG, POWER, POWER, POWER, POWER, POWER_LOG]),
 )
-DESCRIPTION = (np.array([1.0, 0.5]), np.array([LOG1P, POWER]))
+DESCRIPTIONS = [(np.array([a, 0.5]), np.array([LOG1P, POWER])) for a in (1.0, 2.0, 1.7)]
 UNITS = np.array([1.0, 2.5, 0.3, 7.0])
 
 
@@ -79,7 +79,9 @@ def silent_bins(dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
-@pytest.mark.parametrize(("exponents", "kinds"), [SHANNON, MIXED, DESCRIPTION], ids=["shannon", "mixed", "description"])
+@pytest.mark.parametrize(
+    ("exponents", "kinds"), [SHANNON, MIXED, *DESCRIPTIONS], ids=["shannon", "mixed", "log1p", "log1p 2", "log1p 1.7"]
+)
 def test_backends_agree_on_silent_bins(exponents, kinds, dtype):
     spectra, layout = silent_bins(dtype), (2.0, True, True)
     results = []

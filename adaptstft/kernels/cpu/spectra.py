@@ -21,7 +21,7 @@ def statistics(spectra, gain, mirrored, even, exponents, kinds, units, out):  # 
     energy = np.empty(spectra.shape[1])
     log_energy = np.empty(spectra.shape[1])
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain / units[b], gain, mirrored, even, kinds, energy, log_energy)
+        _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
         for k in range(exponents.size):
             out[k, b] += _statistic(energy, log_energy, exponents[k], kinds[k])
 
@@ -36,7 +36,7 @@ def cotangent(spectra, gain, mirrored, even, exponents, kinds, units, weights, o
     log_energy = np.empty(spectra.shape[1])
     factor = np.empty(spectra.shape[1])
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain / units[b], gain, mirrored, even, kinds, energy, log_energy)
+        _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
         factor[:] = 0.0
         for k in range(exponents.size):
             _add_derivative(energy, log_energy, exponents[k], kinds[k], weights[k, b] / units[b], factor)
@@ -56,7 +56,7 @@ def statistics_and_cotangent(  # type: ignore[no-untyped-def]
     log_energy = np.empty(spectra.shape[1])
     factor = np.empty(spectra.shape[1])
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain / units[b], gain, mirrored, even, kinds, energy, log_energy)
+        _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
         for k in range(exponents.size):
             out[k, b] += _statistic(energy, log_energy, exponents[k], kinds[k])
         factor[:] = 0.0
@@ -73,8 +73,8 @@ def bin_cotangent(spectra, gain, mirrored, even, derivatives, out):  # type: ign
 
 
 @kernel
-def _energies(row, factor, gain, mirrored, even, kinds, energy, log_energy):  # type: ignore[no-untyped-def]
-    """Compute the energy of each bin, and ``log E`` or ``log(1 + E)`` if any sum needs it."""
+def _energies(row, factor, gain, mirrored, even, exponents, kinds, energy, log_energy):  # type: ignore[no-untyped-def]
+    """Compute the energy of each bin, and ``log E`` or ``log(1 + E**a)`` if any sum needs it."""
     for q in range(row.size):
         re = float(row[q].real)
         im = float(row[q].imag)
@@ -88,8 +88,22 @@ def _energies(row, factor, gain, mirrored, even, kinds, energy, log_energy):  # 
             logs_or_zero(energy, log_energy)
             break
         if kinds[k] == LOG1P:
-            logs_of_one_plus(energy, log_energy)
+            _powers(energy, exponents[k], log_energy)
+            logs_of_one_plus(log_energy, log_energy)
             break
+
+
+@kernel
+def _powers(energy, a, out):  # type: ignore[no-untyped-def]
+    """Write ``E**a``; common exponents need no power function."""
+    if a == 2.0:
+        for q in range(energy.size):
+            out[q] = energy[q] * energy[q]
+    elif a == 1.0:
+        out[:] = energy
+    else:
+        for q in range(energy.size):
+            out[q] = energy[q] ** a
 
 
 @kernel
@@ -100,6 +114,7 @@ def _statistic(energy, log_energy, a, kind):  # type: ignore[no-untyped-def]
     if kind == LOG1P:
         for q in range(energy.size):
             total += log_energy[q]
+        total /= a
     elif log and a == 1.0:
         for q in range(energy.size):
             total += energy[q] * log_energy[q]
@@ -132,7 +147,8 @@ def _add_derivative(energy, log_energy, a, kind, c, factor):  # type: ignore[no-
     log = kind == POWER_LOG
     if kind == LOG1P:
         for q in range(energy.size):
-            factor[q] += c / (1.0 + energy[q])
+            power = energy[q] if a == 2.0 else 1.0 if a == 1.0 else energy[q] ** (a - 1.0)
+            factor[q] += c * power / (1.0 + power * energy[q])
     elif log and a == 1.0:
         for q in range(energy.size):
             factor[q] += c * (log_energy[q] + 1.0) if energy[q] > 0 else 0.0

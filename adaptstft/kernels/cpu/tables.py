@@ -26,7 +26,7 @@ def add_cell_sums(spectra, stride, exponents, kinds, units, cell, out):  # type:
             for k in range(exponents.size):
                 a = exponents[k]
                 if kinds[k] == LOG1P:
-                    term = math.log1p(energy)
+                    term = math.log1p(energy * energy if a == 2.0 else math.exp(a * log_energy)) / a
                 elif a == 1.0:
                     term = energy
                 elif a == 3.0:

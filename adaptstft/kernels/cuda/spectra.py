@@ -51,7 +51,7 @@ def _statistics(spectra, gain, mirrored, even, exponents, kinds, units, out):  #
 def _term(energy, a, kind):  # type: ignore[no-untyped-def]
     """Return the term of a kind."""
     if kind == LOG1P:
-        return math.log1p(energy)
+        return math.log1p(_power(energy, a)) / a
     if kind == POWER_LOG:
         return _power(energy, a) * math.log(energy) if energy > 0 else 0.0
     return _power(energy, a)
@@ -106,7 +106,8 @@ def _cotangent(spectra, gain, mirrored, even, exponents, kinds, units, weights, 
 def _term_derivative(energy, a, kind):  # type: ignore[no-untyped-def]
     """Return the derivative of `_term` in ``E``."""
     if kind == LOG1P:
-        return 1.0 / (1.0 + energy)
+        power = 1.0 if a == 1.0 else _power(energy, a - 1.0)
+        return power / (1.0 + power * energy)
     log = kind == POWER_LOG
     if a == 1.0 and not log:
         return 1.0
