@@ -46,6 +46,8 @@ class DescriptionLength(Additive):
         Time in seconds at both ends of the signal in which frames do not count, because their windows would reach over
         the end and see a jump to zero. At most a quarter of the signal is left out at each end. By default,
         `adaptstft.optimize` takes half of the window length, and everything else 0.
+    units : EnergyUnits, optional
+        The distortion at every place of the plane, which `adaptstft.optimize` sets.
     scope : {"global", "local"}, optional
         Extent of the mean power.
     width, bands
@@ -73,6 +75,11 @@ class DescriptionLength(Additive):
     margin: float | None = None
     units: EnergyUnits | None = field(default=None, repr=False, compare=False)
     name: ClassVar[str] = "description-length"
+
+    @property
+    def in_nats(self) -> bool:
+        """False: the value is in nats, but it is no logarithm, whose differences would be relative changes."""
+        return False
 
     def __post_init__(self) -> None:
         super().__post_init__()

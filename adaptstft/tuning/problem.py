@@ -83,7 +83,8 @@ class Problem:
     def compares_neighbourhoods(self) -> bool:
         """Whether lengths vary from frame to frame by a local criterion with comparable values in neighbourhoods."""
         criterion = self.request.criterion
-        local = self.scope == "local" and isinstance(criterion, Additive) and criterion.in_nats
+        comparable = criterion.in_nats or isinstance(criterion, DescriptionLength)
+        local = self.scope == "local" and isinstance(criterion, Additive) and comparable
         return local and self.request.window_mode == "time"
 
     @property

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft.common.text import count_things, describe_hops, describe_lengths, describe_span, describe_window
+from adaptstft.criteria import DescriptionLength
 
 
 def summary_rows(result: OptimizeResult) -> list[tuple[str, str]]:
@@ -20,7 +21,7 @@ def summary_rows(result: OptimizeResult) -> list[tuple[str, str]]:
     rows.append(("hop", describe_hops(result.positions, result.hop, fs)))
     rows.append(("mfft", f"{sft.mfft}, bins {sft.delta_f:.4g} Hz apart"))
     scope = f", scope {criterion.scope}" if criterion.scope else ""
-    rows.append((criterion.name, f"{result.fun:.6g}{scope}; {_gain(result)}"))
+    rows.append((criterion.name, f"{result.fun:.6g}{_bits(result)}{scope}; {_gain(result)}"))
     if result.approximation is not None:
         lengths = result.approximation.get("lengths") or result.approximation["rank"]
         difference = abs(result.approximation["difference"])
@@ -36,6 +37,14 @@ def summary_rows(result: OptimizeResult) -> list[tuple[str, str]]:
     return rows
 
 
+def _bits(result: OptimizeResult) -> str:
+    """Return the unit of a description length; a real sample has half as many independent values as bins."""
+    if not isinstance(result.criterion, DescriptionLength):
+        return ""
+    per_sample = result.fun / np.log(2) / (2 if result.sft.onesided_fft else 1)
+    return f" nat per bin = {per_sample:.3g} bits per sample"
+
+
 def _gain(result: OptimizeResult) -> str:
     """Difference to the transform before tuning."""
     lengths = np.atleast_1d(result.initial.win_length)
@@ -43,6 +52,8 @@ def _gain(result: OptimizeResult) -> str:
     gain = result.initial_area_fun - result.area_fun
     if result.criterion.in_nats:
         return f"{abs(gain):.3g} nat {'better' if gain >= 0 else 'worse'} than {before}"
+    if isinstance(result.criterion, DescriptionLength) and result.initial_area_fun > 0:
+        return f"{abs(gain) / result.initial_area_fun:.2%} {'shorter' if gain >= 0 else 'longer'} than with {before}"
     return f"{result.area_fun:.6g} as an integral, against {result.initial_area_fun:.6g} for {before}"
 
 
