@@ -134,6 +134,7 @@ class Combined(Additive):
                 by_totals,
                 total.weights + weight * reduced.weights,
                 total.positions + weight * reduced.positions,
+                total.shares + weight * reduced.shares,
             )
         return total
 
