@@ -44,7 +44,11 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     area_fun : float
         The criterion as an integral over time and frequency, comparable between hops
         and FFT lengths. For entropies of global scope ``exp(area_fun)`` is the
-        time-frequency area of the signal, in cells of s Hz.
+        time-frequency area of the signal, in cells of s Hz. A criterion of local scope
+        also depends on its neighbourhoods, and a description length on its margin, which
+        follow from the signal and the window mode. To compare two results, give the
+        `criterion` of one to the call for the other; see the guide, "How optimize
+        searches".
     x, jac : ndarray
         The tuned parameters in their own units (lengths, then positions or hop, then
         shape), and the partial derivative of the objective in each of them. There are no
@@ -53,7 +57,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     success, status, message, nit, nfev
         As in SciPy, for the best start; `nfev` is the sum over all starts.
     criterion : Criterion
-        The criterion, with its scope.
+        The criterion, with its scope, and with the width, bands and margin that were used.
     history : ndarray
         The objective after each iteration of the best start. For a path over a table: with
         one length, then on the table after each path, and the exact value at the end.
