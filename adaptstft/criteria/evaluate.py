@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,9 +34,13 @@ class FrameLoss(ValueAndGradients):
     ----------
     weights : ndarray, shape (frames,)
         Derivative with respect to the weights of the frames.
+    shares : ndarray, shape (groups,) or (1,)
+        Derivative with respect to the share of the signal's energy in each neighbourhood, which is not contained in
+        that with respect to the signal, see `adaptstft.criteria.energy_shares`; one zero without neighbourhoods.
     """
 
     weights: Float64Array
+    shares: Float64Array = field(default_factory=lambda: np.zeros(1))
 
 
 def scale_free(plan: FramePlan, peak: float) -> FramePlan:
@@ -168,7 +172,7 @@ def _chain(loss: EnergyGradients, vjp: Callable[[AnyArray], Gradients]) -> Frame
     gradients = vjp(loss.energy)
     if gradients.positions.size:
         gradients = replace(gradients, positions=gradients.positions + loss.positions)
-    return FrameLoss(loss.value, gradients, loss.weights)
+    return FrameLoss(loss.value, gradients, loss.weights, loss.shares)
 
 
 def _evaluate_sums(
@@ -197,7 +201,7 @@ def _evaluate_sums(
             np.array([_sum_statistics(reduced.totals, row).sum() for row in d.shape]),
         )
     gradients = replace(gradients, positions=gradients.positions + reduced.positions)
-    return FrameLoss(reduced.value, gradients, reduced.weights)
+    return FrameLoss(reduced.value, gradients, reduced.weights, reduced.shares)
 
 
 def _counts(plan: FramePlan, x: AnyArray, frames: Frames) -> Float64Array:
@@ -257,4 +261,5 @@ def _additive_gradients(plan: FFTPlan, criterion: Additive, energy: AnyArray, vi
         by_energy += rate * weights
         if by_unit.ndim:
             by_positions = by_positions + to_host((by_unit * weights).sum(axis=(0, 2)))
-    return EnergyGradients(reduced.value, by_energy, reduced.weights.reshape(by_frame).sum(axis=0), by_positions)
+    by_weights = reduced.weights.reshape(by_frame).sum(axis=0)
+    return EnergyGradients(reduced.value, by_energy, by_weights, by_positions, reduced.shares)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 
 #: Number of neighbourhoods in one width. With this many, the raised cosines add up to a constant.
 _PER_WIDTH = 4
@@ -129,13 +129,22 @@ class EnergyCells:
         steps = int(np.ceil((self.n - 1) / step))
         return step, steps, self.first + (self.n - 1) / 2 - steps / 2 * step
 
+    def _places(self, low: int, count: int) -> tuple[IntArray, Float64Array]:
+        """Return the cell of each of `count` samples from `low` on, and its place in a neighbourhood as an angle."""
+        step, steps, centre = self._layout
+        number = self.first + np.arange(low, low + count) - centre
+        cell = np.minimum((number / step).astype(np.int64), steps) + _PER_WIDTH // 2
+        return cell, 2 * np.pi / self.width * number
+
+    @property
+    def _own(self) -> Float64Array:
+        """The angle of the centre of each neighbourhood."""
+        return np.asarray(2 * np.pi / _PER_WIDTH * np.arange(self._layout[1] + 1))
+
     def sums(self, x: AnyArray, low: int = 0, *, unit: float = 1.0) -> EnergySums:
         """Return the sums over channels ``x``, shape (channels, samples), from sample `low` on, divided by `unit`."""
-        step, steps, centre = self._layout
-        power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
-        number = self.first + np.arange(low, low + x.shape[-1]) - centre
-        cell = np.minimum((number / step).astype(np.int64), steps) + _PER_WIDTH // 2
-        phase, begin = 2 * np.pi / self.width * number, int(cell[0])
+        cell, phase = self._places(low, x.shape[-1])
+        power, begin = sample_power(x, unit), int(cell[0])
         cell -= begin
         return EnergySums(
             begin, np.array([np.bincount(cell, power * factor) for factor in (1.0, np.cos(phase), np.sin(phase))])
@@ -148,11 +157,26 @@ class EnergyCells:
         for part in parts:
             total[:, part.first : part.first + part.sums.shape[1]] += part.sums
         whole, cosine, sine = (np.convolve(row, np.ones(_PER_WIDTH), "valid") for row in total)
-        own = 2 * np.pi / _PER_WIDTH * np.arange(steps + 1)
-        energy = np.maximum(whole + np.cos(own) * cosine + np.sin(own) * sine, 0.0) / 2
+        energy = np.maximum(whole + np.cos(self._own) * cosine + np.sin(self._own) * sine, 0.0) / 2
         return Neighbourhoods(
             centre + np.arange(steps + 1) * step, self.width, energy / max(energy.sum(), np.finfo(float).tiny)
         )
+
+    def adjoint(self, by_energy: Float64Array) -> Float64Array:
+        """Return the derivative in the power of every sample, given that in the energy of each neighbourhood.
+
+        It is the sum of the raised cosines, with these factors.
+        """
+        cell, phase = self._places(0, self.n)
+        half, ones = by_energy / 2, np.ones(_PER_WIDTH)
+        factors = (half, half * np.cos(self._own), half * np.sin(self._own))
+        whole, cosine, sine = (np.convolve(row, ones)[cell] for row in factors)
+        return np.asarray(whole + cosine * np.cos(phase) + sine * np.sin(phase))
+
+
+def sample_power(x: AnyArray, unit: float) -> Float64Array:
+    """Return the power of every sample of channels ``x``, shape (channels, n), in units of ``unit**2``."""
+    return np.asarray(np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ weights and positions of the frames are returned with the value.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -46,16 +46,21 @@ class Reduction:
         Derivative with respect to the statistics of each frame.
     weights, positions : ndarray, shape (frames,)
         Derivatives with respect to the weights and positions of the frames.
+    shares : ndarray, shape (groups,) or (1,)
+        Derivative with respect to the share of the signal's energy in each neighbourhood; one zero without
+        neighbourhoods.
     """
 
     value: float
     totals: Float64Array
     weights: Float64Array
     positions: Float64Array
+    shares: Float64Array = field(default_factory=lambda: np.zeros(1))
 
     def scaled(self, value: float, gradient: float) -> Reduction:
         """Apply an outer function with the given value and derivative."""
-        return Reduction(value, self.totals * gradient, self.weights * gradient, self.positions * gradient)
+        parts = (self.totals, self.weights, self.positions, self.shares)
+        return Reduction(value, *(part * gradient for part in parts))
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,15 @@ class EnergyGradients:
         The criterion.
     energy : ndarray, shape (channels, frames, f_pts)
         Derivative with respect to ``|S|**2`` of every bin, on the device if that is where it was computed.
-    weights, positions : ndarray, shape (frames,)
-        Derivatives with respect to the weights and positions of the frames.
+    weights, positions, shares
+        As in `Reduction`.
     """
 
     value: float
     energy: AnyArray
     weights: Float64Array
     positions: Float64Array
+    shares: Float64Array = field(default_factory=lambda: np.zeros(1))
 
 
 @dataclass(frozen=True)
@@ -275,8 +281,11 @@ def reduce_sums(
     groups = GroupedSums.of(totals, counts, view, spread=spread)
     check_any_counted(groups.counted)
     values, by_totals, by_count = combine(groups.sums())
-    weight = groups.share[groups.counted] / groups.share[groups.counted].sum()
-    return Reduction(float(values @ weight), *groups.adjoint(np.vstack([by_totals, by_count]) * weight))
+    total = groups.share[groups.counted].sum()
+    weight = groups.share[groups.counted] / total
+    value, by_share = float(values @ weight), np.zeros(groups.share.size)
+    by_share[groups.counted] = (values - value) / total
+    return Reduction(value, *groups.adjoint(np.vstack([by_totals, by_count]) * weight), by_share)
 
 
 def mean_value(

@@ -74,7 +74,8 @@ def optimize(
     window_mode : {"constant", "time", "frequency", "time-frequency", "fixed"}, optional
         Tune one window length, one for each frame, frequency or time-frequency bin, or none.
     hop_mode : {"fixed", "constant", "time"}, optional
-        Keep the hop, tune one hop, or tune the position of each frame.
+        Keep the hop, tune one hop, or tune the position of each frame. The frames stay evenly spaced unless the
+        criterion gains by their positions; a note says so.
     win_length : float or array_like, optional
         Window length in samples to start from, or in mode ``"fixed"`` to keep. With a given `hop` (and `mfft`)
         also one for each frame, or of shape (f_pts, 1) or (f_pts, p_num).

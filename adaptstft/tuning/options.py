@@ -89,10 +89,13 @@ def finds_path(criterion: Criterion, arguments: Any) -> bool:
     return tuned and isinstance(criterion, Additive) and (a.win_length is None or a.starts != 1)
 
 
-def descends(criterion: Criterion, arguments: Any) -> bool:
-    """Return whether a descent tunes lengths or positions of frames, where they vary; see `finds_path`."""
+def descends(criterion: Criterion, arguments: Any, *, positions: bool = True) -> bool:
+    """Return whether a descent tunes lengths or positions of frames, where they vary; see `finds_path`.
+
+    With ``positions=False``, whether it tunes something else than positions.
+    """
     together = isinstance(criterion, Combined) and criterion.rule != "weighted"
-    more = arguments.hop_mode == "time" or arguments.tune_shape or together
+    more = (positions and arguments.hop_mode == "time") or arguments.tune_shape or together
     return more or not finds_path(criterion, arguments)
 
 

@@ -129,6 +129,19 @@ class Problem:
         width = self.request.criterion.width
         return self.neighbourhoods(self.request.n / 8 if width is None else width * self.request.fs)
 
+    def with_width(self, typical: float) -> Problem:
+        """Return the problem of one length with the neighbourhoods that lengths around `typical` would have.
+
+        The values are then comparable between window modes. Only a description length has them: the neighbourhoods of
+        other criteria are for a search.
+        """
+        request, criterion = self.request, self.request.criterion
+        local = isinstance(criterion, DescriptionLength) and self.scope == "local" and criterion.width is None
+        if not local or self.varying:
+            return self
+        width = Layout.around(self, typical).width / request.fs
+        return replace(self, request=replace(request, criterion=replace(criterion, scope="local", width=width)))
+
     def evenness(self, hop: float, longest: float) -> Evenness:
         """Return the energy in cells of time, for the penalty on windows that count the signal unevenly."""
         return Evenness.of_signal(to_host(self.request.x), hop, longest)

@@ -351,8 +351,12 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
             f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': the table for {window_mode=} has a fixed "
             "accuracy"
         )
-    if criterion.bands is not None and window_mode not in PER_BIN:
-        raise ValueError(f"bands={criterion.bands} in the criterion needs window_mode 'frequency' or 'time-frequency'")
+    given = window_mode == "fixed" and np.ndim(a.win_length) == 2
+    if criterion.bands is not None and window_mode not in PER_BIN and not given:
+        raise ValueError(
+            f"bands={criterion.bands} in the criterion needs window_mode 'frequency' or 'time-frequency', or 'fixed' "
+            "with a win_length of shape (f_pts, 1) or (f_pts, p_num)"
+        )
     if callback is not None and not callable(callback):
         raise TypeError(f"{callback=} must be callable")
     return points

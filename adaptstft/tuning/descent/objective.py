@@ -17,7 +17,7 @@ from adaptstft.tuning.evaluator import Evaluator, Measure
 from adaptstft.tuning.penalties.coverage import coverage
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import log_ratio, smooth_log_ratio
-from adaptstft.tuning.penalties.variation import total_variation
+from adaptstft.tuning.penalties.variation import sum_of_changes, total_variation
 from adaptstft.tuning.variables.state import State
 from adaptstft.tuning.variables.variables import Variables
 
@@ -65,6 +65,8 @@ class Objective:
         Computes the penalty on windows that count the signal unevenly.
     evenness_weight : float
         Weight of that penalty.
+    change_cost : float
+        Cost of a change of a hop or a length by a factor e from one frame to the next.
     most_ratio : float or None
         Largest ratio of the frame bounds that a result with one window per frame may have.
     """
@@ -76,6 +78,7 @@ class Objective:
     coverage: float = 0.0
     evenness: Evenness | None = None
     evenness_weight: float = 0.0
+    change_cost: float = 0.0
     most_ratio: float | None = None
 
     @property
@@ -118,6 +121,10 @@ class Objective:
             value = value + self.coverage * (1 - covered)
             d_win_length = d_win_length - self.coverage * by_win_length
             d_positions = d_positions - self.coverage * by_positions
+        if self.change_cost and state.positions.size > 1:
+            changes, by_win_length, by_positions = sum_of_changes(state.win_length, state.positions)
+            value, d_win_length = value + self.change_cost * changes, d_win_length + self.change_cost * by_win_length
+            d_positions = d_positions + self.change_cost * by_positions
         if self.evenness is not None:
             weight = self.evenness_weight
             penalty = self.evenness.evaluate(state.window, state.win_length, state.positions, shape=shape)

@@ -25,6 +25,7 @@ from adaptstft.tuning.plane_evaluator import PlaneEvaluator
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO, Request
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
+from adaptstft.tuning.stages.even_grid import better_grid, change_cost, compares_even_grid
 from adaptstft.tuning.stages.frames import position_variables, typical_length
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.plane_sums import MOST_ENTRIES, PlaneCells, PlaneSums, plane_lengths
@@ -79,6 +80,9 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
         log.bar.begin("descents")
         log.each(starts, lambda branch, start: _descend(plane, branch, start, share, table), threads)
     best = min(log.runs, key=lambda run: run.outcome.value)
+    if compares_even_grid(problem) and best.variables.positions_vary and not log.stopped:
+        start = next(start for start in starts if start[0] == best.label)
+        best = better_grid(problem, log, best, _descend(plane, log, ("even", start[1]), share, table, even=True))
     log.bar.begin("exact")
     log.bar.update(0.0, "computing the exact sums")
     if table is not None:
@@ -294,9 +298,13 @@ def _descend(
     share: Float64Array,
     table: PlaneSums | None,
     *,
+    even: bool = False,
     ended: dict[str, Any] | None = None,
 ) -> Run:
-    """Descend from a label and control points; with `ended`, only evaluate these."""
+    """Descend from a label and control points; with `ended`, only evaluate these.
+
+    With `even` the positions are not tuned.
+    """
     request, problem, (label, points) = plane.problem.request, plane.problem, start
     grid, positions, hop = plane.grid, plane.positions, plane.framing.hop
     if table is not None:
@@ -317,7 +325,8 @@ def _descend(
         value = abs(plane.first.outcome.value)
         unit = 1.0 if request.criterion.in_nats else max(value, np.finfo(float).tiny)
         lengths = SurfaceLengths(grid, points, plane.bounds, scale, _CARRY * unit)
-    placed = position_variables(problem, positions, hop) if table is None else FixedPositions(positions)
+    moved = table is None and not even
+    placed = position_variables(problem, positions, hop) if moved else FixedPositions(positions)
     variables = Variables(lengths, placed, shape_of(problem, tuned=request.tune_shape))
     return run_descent(problem, log, label, _objective(plane, table), variables, hop, ended)
 
@@ -330,7 +339,8 @@ def _objective(plane: _Plane, table: PlaneSums | None) -> Objective:
     if table is not None:
         spans = np.asarray(table.cells.mean(durations(plane.positions, plane.problem.request.n)))
         evaluator = PlaneEvaluator.of(_signal(plane), table, spans)
-    return plane.problem.objective(plane.plan, criterion, plane.tiles, evaluator)
+    objective = plane.problem.objective(plane.plan, criterion, plane.tiles, evaluator)
+    return replace(objective, change_cost=change_cost(plane.problem))
 
 
 def _signal(plane: _Plane) -> SignalEvaluator:
