@@ -116,9 +116,9 @@ def evaluate(
 
 
 def values_in_views(
-    plan: FramePlan, x: AnyArray, frames: BinFrames, criterion: Additive, views: Sequence[FrameView]
+    plan: FramePlan, x: AnyArray, frames: Frames | BinFrames, criterion: Additive, views: Sequence[FrameView]
 ) -> list[float]:
-    """Return the values of a criterion in several views of one transform with a window for each bin.
+    """Return the values of a criterion in several views of one transform.
 
     The plane is not kept: its sums are taken from blocks of frames.
     """
@@ -128,8 +128,7 @@ def values_in_views(
     totals = np.empty((len(stats), len(bands), len(frames)))
     for first in range(0, len(frames), size):
         part = slice(first, first + size)
-        energy = energies(analyse(plan, x, frames[part]))
-        totals[..., part] = _band_totals(stats, energy, plan.kernels.asarray(bands))
+        totals[..., part] = band_totals(plan, analyse(plan, x, frames.part(part)), stats, bands)
     counts = np.repeat(bands.sum(axis=1) * len(x), len(frames))
     flat = totals.reshape(len(stats), -1)
     return [criterion.reduce(flat, counts, view.banded()[0]).value for view in views]
@@ -144,10 +143,16 @@ def bin_weights(criterion: Additive, bands: Float64Array | None, f_pts: int) -> 
     return bands
 
 
-def _band_totals(stats: Statistics, energy: AnyArray, bands: AnyArray) -> Float64Array:
-    """Return the statistics of each band and frame, shape (statistics, bands, frames)."""
-    terms = (stats.terms(k, energy)[0] for k in range(len(stats)))
-    return np.array([to_host(bands @ values.sum(axis=0).T) for values in terms])
+def band_totals(plan: FramePlan, S: AnyArray, stats: Statistics, bands: Float64Array) -> Float64Array:
+    """Return the statistics of each band and frame of a transform, shape (statistics, bands, frames)."""
+    if plan.kernels.xp is not np:  # the energies stay on the device
+        energy, weights = energies(S), plan.kernels.asarray(bands)
+        terms = (stats.terms(k, energy)[0] for k in range(len(stats)))
+        return np.array([to_host(weights @ values.sum(axis=0).T) for values in terms])
+    sums = np.zeros((len(stats), *S.shape[1:]))
+    for channel in S:  # each frame is a cell of its own
+        plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.logs, np.arange(S.shape[1]), sums)
+    return np.swapaxes(sums @ bands.T, 1, 2)
 
 
 def value_of(
@@ -162,7 +167,7 @@ def value_of(
     if isinstance(criterion, Additive) and isinstance(frames, Frames) and not isinstance(view.neighbourhoods, Tiles):
         totals, _ = statistics(plan, x, frames, criterion.statistics)
         return criterion.reduce(totals, _counts(plan, x, frames), view).value
-    if isinstance(criterion, Additive) and isinstance(frames, BinFrames):
+    if isinstance(criterion, Additive):
         return values_in_views(plan, x, frames, criterion, [view])[0]
     energy = energies(analyse(plan, x, frames))
     return energy_gradients(criterion, energy, view, lead_shape, asarray=plan.kernels.asarray).value

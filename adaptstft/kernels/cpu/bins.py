@@ -82,14 +82,14 @@ def _counts(theta, lead):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _add_scale_sums(rows, n_rows, first, last, out):  # type: ignore[no-untyped-def]
-    """Add the sums of `scale_sums` over the samples from `first` to `last` of one half."""
+def _add_scale_sums(rows, n_rows, first, last, factor, out):  # type: ignore[no-untyped-def]
+    """Add the sums of `scale_sums` over the samples from `first` to `last` of one half, times a factor."""
     for m in range(n_rows):
         if m != 2:
             place = 0 if m == 0 else 1 if m == 1 else 2 * m - 2
             s, s_w = _sum_and_product(rows[m, first:last], rows[0, first:last])
-            out[place] += s
-            out[place + (2 if m < 2 else 1)] += s_w
+            out[place] += factor * s
+            out[place + (2 if m < 2 else 1)] += factor * s_w
 
 
 @kernel
@@ -125,7 +125,7 @@ def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-d
             if half == 0 or leads[1] != leads[0]:
                 _half_rows(theta[b], leads[half], up_to, plateau, value, derivative, shapes, n_rows, y, rows)
             first = 1 if half == 1 and leads[0] == 0.0 else 0
-            _add_scale_sums(rows, n_rows, first, up_to if half == 1 else below, out[b])
+            _add_scale_sums(rows, n_rows, first, up_to if half == 1 else below, 1.0, out[b])
 
 
 @kernel
@@ -186,9 +186,11 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                     if folded and not fresh:
                         scale_sums[p, q] = scale_sums[p - 1, q]
                     else:
-                        _add_scale_sums(rows, n_rows, 0, count if half == 1 else below, scale_sums[p, q])
-                        if folded:
-                            _add_scale_sums(rows, n_rows, 1, up_to, scale_sums[p, q])
+                        twice = 2.0 if folded else 1.0
+                        _add_scale_sums(rows, n_rows, 0, count if half == 1 else below, twice, scale_sums[p, q])
+                        if folded:  # both halves have the sample at the centre, and one may have one more at its end
+                            _add_scale_sums(rows, n_rows, 0, 1, -1.0, scale_sums[p, q])
+                            _add_scale_sums(rows, n_rows, below, up_to, 1.0, scale_sums[p, q])
                 turn = _turn(k, bases[half, p], mfft)
                 for m in range(n_rows):
                     row = rows[m]
