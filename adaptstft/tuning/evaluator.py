@@ -39,7 +39,6 @@ from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule, regular_fra
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
 
-
 #: Number of bins that are transformed at once.
 _BLOCK = 1 << 20
 

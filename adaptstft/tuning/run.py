@@ -7,7 +7,7 @@ from dataclasses import replace
 from adaptstft.common.progress import Pieces, Progress, Stages
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.log import Log
-from adaptstft.tuning.options import BASELINES, descends, finds_path
+from adaptstft.tuning.options import BASELINES, MOST_EXACT, descends, finds_path
 from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.confidence import confidence_of
@@ -35,9 +35,23 @@ def tune(request: Request, bar: Progress) -> TuningResult:
         log.runs = []
         second = search_frames if searched else tune_bins if problem.per_bin else tune_frames
         stage = second(problem, log, stage)
+    log.notes += _cost_notes(problem, log)
     log.bar.begin("result")
     log.bar.update(0.0, "computing the flatness of the optimum")
     return make_result(problem, log, stage)
+
+
+def _cost_notes(problem: Problem, log: Log) -> list[str]:
+    """Return a note on what a criterion costs that cannot use a table."""
+    if not (problem.varying and problem.needs_plane):
+        return []
+    evaluations = sum(run.outcome.nfev for run in log.runs)
+    limit = problem.request.options.get("maxfun", MOST_EXACT)
+    each = f", {limit} a descent at most (options={{'maxfun': ...}})" if problem.request.method == "L-BFGS-B" else ""
+    return [
+        f"criterion={problem.request.criterion.name!r} is no function of sums, so there is no table: the search took "
+        f"{evaluations} exact evaluations of the whole signal{each}; with criteria of sums it takes one table"
+    ]
 
 
 def tune_families(request: Request, bar: Progress) -> TuningResult:

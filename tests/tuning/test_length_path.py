@@ -264,6 +264,27 @@ def test_time_reversal_mirrors_the_lengths(criterion):
     np.testing.assert_allclose(back.win_length[::-1], res.win_length, rtol=0.01)
 
 
+def test_with_a_small_hop_the_path_has_every_few_frames(monkeypatch):
+    t = np.arange(900) / FS
+    x = np.cos(2 * np.pi * (50 * t + 150 * t**2))
+    tables = []
+    make = FrameSums.of.__func__
+
+    def record(cls, plan, x, stats, bounds, positions, report):
+        tables.append(positions)
+        return make(cls, plan, x, stats, bounds, positions, report)
+
+    monkeypatch.setattr(FrameSums, "of", classmethod(record))
+    seen = []
+    settings = {"window_mode": "time", "win_bounds": (32, 200), "callback": lambda part: seen.append(part.x.size)}
+    fine, usual = (adaptstft.optimize(x, FS, hop=hop, **settings) for hop in (1, 8))
+    assert tables[0].size == 114 and tables[0][-1] == 899  # every eighth frame, and the last
+    assert fine.win_length.size == 900 and seen[-1] == usual.win_length.size and seen.count(900) > 0
+    assert np.abs(np.diff(fine.win_length)).max() <= 2 * (1 + 1e-9)  # edges stay in order
+    np.testing.assert_allclose(fine.win_length[::8], usual.win_length[: fine.win_length[::8].size], rtol=0.1)
+    assert abs(fine.approximation["difference"]) < 1e-2
+
+
 @pytest.mark.parametrize("share", [0.75, 0.99])
 def test_a_ratio_of_the_frame_bounds_is_kept(tuned, share):
     x, settings, res = tuned

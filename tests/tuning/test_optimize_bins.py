@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 import adaptstft
 from adaptstft import criteria, datasets, optimize
-from adaptstft.tuning import run
+from adaptstft.tuning import problem, run
 from adaptstft.tuning.stages import plane_table
 
 FAST = {"options": {"maxiter": 4}, "win_bounds": (24, 120), "hop": 12}
@@ -231,6 +231,12 @@ def test_callback_stops_with_what_is_reached(x):
         ({"control_points": (4, 4), "window_mode": "time"}, "needs window_mode 'frequency' or 'time-frequency'"),
         ({"accuracy": 0.5}, "accuracy=0.5 must be a relative accuracy from 1e-8 to 0.1"),
         ({"accuracy": 1e-4, "window_mode": "time"}, "accuracy=0.0001 needs window_mode 'frequency' or"),
+        ({"accuracy": None, "window_mode": "time"}, "accuracy=None needs window_mode 'frequency' or"),
+        (
+            {"accuracy": 1e-4, "criterion": "gini"},
+            "accuracy=0.0001 is that of a table of sums, and for criterion='gini'",
+        ),
+        ({"accuracy": 1e-4, "hop_mode": "time"}, "and with hop_mode='time', tune_shape=False there is no table"),
         ({"win_length": np.ones((3, 1)) * 50}, "a length for each frequency or bin: that needs"),
         ({"win_length": np.ones((3, 1)) * 50, "hop": 10, "mfft": 128}, r"needs \[\(65, 1\), \(65, 61\)\]"),
         ({"win_length": np.ones((65, 61)) * 50, "hop": 10, "mfft": 128, "window_mode": "frequency"}, r"\[\(65, 1\)\]"),
@@ -242,6 +248,19 @@ def test_callback_stops_with_what_is_reached(x):
 def test_bad_arguments(x, options, match):
     with pytest.raises(ValueError, match=match):
         optimize(x, 1000.0, **({"window_mode": "time-frequency"} | options))
+
+
+@pytest.mark.parametrize("mode", ["time", "time-frequency"])
+def test_a_note_says_what_a_criterion_without_a_table_costs(x, mode, monkeypatch):
+    monkeypatch.setattr(problem, "MOST_EXACT", 3)
+    monkeypatch.setattr(run, "MOST_EXACT", 3)
+    res = optimize(x[:300], 1000.0, window_mode=mode, criterion="gini", hop=24, win_bounds=(48, 120))
+    assert all(start["nfev"] <= 4 for start in res.starts)
+    (note,) = [note for note in res.notes if "no table" in note]
+    assert f"{sum(start['nfev'] for start in res.starts)} exact evaluations of the whole signal, 3 a descent" in note
+    more = optimize(x[:300], 1000.0, window_mode=mode, criterion="gini", hop=24, options={"maxfun": 6}, starts=1)
+    assert 4 < more.starts[0]["nfev"] <= 7
+    assert not any("no table" in note for note in optimize(x[:300], 1000.0, criterion="gini").notes)
 
 
 def test_the_gini_index_has_no_bands():

@@ -15,7 +15,7 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.kernels import cpu, plain
 from adaptstft.tuning.evaluator import Measure, SignalEvaluator
 from adaptstft.tuning.plane_evaluator import PlaneEvaluator
-from adaptstft.tuning.tables.plane_sums import PlaneCells, PlaneSums, strided_bins, plane_lengths
+from adaptstft.tuning.tables.plane_sums import PlaneCells, PlaneSums, plane_lengths, strided_bins
 from adaptstft.tuning.variables.state import State
 
 POSITIONS = np.arange(40) * 12.0

@@ -17,7 +17,7 @@ from adaptstft.engine.frames import durations
 from adaptstft.engine.operator import frame_bounds
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED
-from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit
+from adaptstft.tuning.descent.multipliers import largest_step
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.evaluator import SignalEvaluator
 from adaptstft.tuning.log import Interpolated, Log, Run
@@ -48,8 +48,6 @@ _EMPTY = 1e-3
 #: Largest number of bins times samples of the longest window that a hop for the shortest windows may lead to, unless
 #: the hop of the constant optimum leads to more: this is the cost of the exact sums.
 _MOST_WORK = 1 << 30
-#: Bisections on the way back to frame bounds within their limit.
-_HALVINGS = 8
 
 
 def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
@@ -350,30 +348,33 @@ def _made_exact(plane: _Plane, best: Run, table: PlaneSums) -> Run:
 def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
     """Bring a result back towards one length for all bins until the ratio of its frame bounds is within its limit.
 
-    The bounds come from Lanczos iterations, which are too expensive for a descent.
+    The bounds come from Lanczos iterations, each with a transform of the whole signal and its adjoint, and are too
+    expensive for a descent.
     """
     objective, variables, n = best.objective, best.variables, plane.problem.request.n
 
-    def excess(y: Float64Array) -> Excess:
-        plan, frames = objective.measure.frames(variables.state(y))
-        low, high = frame_bounds(plan, frames, n)
-        beyond = np.log(high / low / most) if low > 0 else np.inf
-        return Excess(float(beyond), 0.0, np.zeros(0))
+    def excess(y: Float64Array) -> float:
+        state = variables.state(y)
+        if np.ptp(state.win_length) == 0:  # then the bounds are those of one window for each frame, without iterations
+            state = replace(state, win_length=state.win_length[:, 0])
+        low, high = frame_bounds(*objective.measure.frames(state), n)
+        return float(np.log(high / low / most)) if low > 0 else np.inf
 
     outcome, lengths = best.outcome, variables.lengths
-    if excess(outcome.y).exact <= 0:
+    beyond = excess(outcome.y)
+    if beyond <= 0:
         return best
     safe = outcome.y
     if isinstance(lengths, SurfaceLengths):
         safe = replace(variables, lengths=replace(lengths, points=plane.one_length)).start()
     at = excess(safe)
-    if at.exact > 0:
+    if at > 0:
         base = float(plane.first.outcome.state.win_length[0])
         raise ValueError(
             f"max_frame_ratio={most:g} cannot be kept: one window of {base:.4g} samples for all bins and "
-            f"hop={plane.framing.hop:g} already have a ratio of {most * np.exp(at.exact):.4g}"
+            f"hop={plane.framing.hop:g} already have a ratio of {most * np.exp(at):.4g}"
         )
-    y = bisect_to_limit(excess, outcome.y, safe, _HALVINGS)
+    y = safe + largest_step(lambda step: excess(safe + step * (outcome.y - safe)), at, beyond) * (outcome.y - safe)
     evaluation, state = objective.evaluate(variables, y), variables.state(y)
     message = "BROUGHT BACK TOWARDS ONE LENGTH UNTIL THE FRAME BOUNDS KEPT THEIR RATIO"
     outcome = replace(

@@ -76,6 +76,8 @@ def find_path(
     framing = layout.framing(hop, float(base.max()))
     plan = request.plan(framing.mfft)
     log.bar.begin("table")
+    every = positions
+    positions = _enough(positions, hop, low * request.overlap.spacing_ratio)
     view = FrameView(positions, np.ones(positions.size), 1.0, neighbourhoods)
     sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
@@ -89,13 +91,26 @@ def find_path(
         log.bar.update(1 - np.exp(-len(values) / 5), f"path {len(values)}, {criterion.name} {value:.6g}")
         if callback is not None:
             try:
-                callback(OptimizeResult(x=win_length, fun=value, stage="varying"))
+                callback(OptimizeResult(x=np.interp(every, positions, win_length), fun=value, stage="varying"))
             except StopIteration:
                 log.stopped = True
         return log.stopped
 
     path = search.solve(np.clip(np.broadcast_to(base, positions.shape), low, high), report)
+    path = replace(path, win_length=np.interp(every, positions, path.win_length))
     return FramePath(path, framing, sums.log_lengths.size, values, _surface(layout, plan, sums, criterion, positions))
+
+
+def _enough(positions: Float64Array, hop: float, spacing: float) -> Float64Array:
+    """Return every few of regular positions, and the last, if the hop is smaller than the shortest window needs.
+
+    Lengths between them are interpolated, which keeps edges of windows in order.
+    """
+    together = int(spacing / hop)
+    if together < 2:
+        return positions
+    kept = positions[::together]
+    return kept if kept[-1] == positions[-1] else np.append(kept, positions[-1])
 
 
 def _surface(layout: Layout, plan: FramePlan, sums: FrameSums, criterion: Additive, positions: Float64Array) -> Surface:

@@ -77,9 +77,7 @@ def _check_size(request: Request, frames: int, f_pts: int, lengths: int, at_leas
         )
 
 
-def table_cells(
-    problem: Problem, plan: FramePlan, frames: int, lengths: int, hop: float, span: float
-) -> PlaneCells:
+def table_cells(problem: Problem, plan: FramePlan, frames: int, lengths: int, hop: float, span: float) -> PlaneCells:
     """Return cells as fine as the surface of lengths and the size of the table allow.
 
     Parameters
