@@ -103,7 +103,8 @@ def optimize(
     control_points : int, (int, int) or "free", optional
         Numbers of control points of lengths per frequency or bin, in frequency and time.
     accuracy : float or None, optional
-        Relative accuracy of the table for lengths per frequency or bin; None takes exact sums in every iteration.
+        Relative accuracy of the table for lengths per frequency or bin; None takes exact sums in every iteration. An
+        error where there is no such table.
     tune_shape : bool, optional
         Tune the shape parameters of the window as well.
     scale_to : {"psd", "magnitude"} or None, optional
@@ -116,7 +117,8 @@ def optimize(
     method : {"L-BFGS-B", "adam", "grid", "local-concentration", "chirp-rate"}, optional
         Optimiser, or a baseline to compare with, see :doc:`/guide/methods`.
     options : dict, optional
-        Options of the method, for the descents of L-BFGS-B as in `scipy.optimize.minimize`.
+        Options of the method, for the descents of L-BFGS-B as in `scipy.optimize.minimize`. Criteria that are no
+        functions of sums have ``maxfun`` 150 where lengths vary.
     callback : callable, optional
         ``callback(intermediate_result)`` after each iteration, or each path over a table, with fields `x`, `fun` and
         `stage` (``"constant"`` or ``"varying"``). Raising ``StopIteration`` stops and keeps the best so far.

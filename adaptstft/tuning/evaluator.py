@@ -196,11 +196,11 @@ class SignalEvaluator:
         self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
     ) -> Float64Array:
         """Return the share of the energy in every bin for one window length, shape (frames, f_pts)."""
-        energy, x = np.empty((positions.size, plan.f_pts)), single_precision(self.x)
+        energy = np.empty((positions.size, plan.f_pts))
         for first in range(0, positions.size, max(1, _BLOCK // plan.f_pts)):
             at = positions[first : first + max(1, _BLOCK // plan.f_pts)]
             frames = make_frames(np.full(at.size, length), at, mfft=plan.mfft)
-            energy[first : first + at.size] = np.asarray(to_host(energies(forward(plan, x, frames)))).sum(axis=0)
+            energy[first : first + at.size] = np.asarray(to_host(energies(forward(plan, self.x, frames)))).sum(axis=0)
         energy /= max(float(energy.sum()), np.finfo(float).tiny)
         return energy
 

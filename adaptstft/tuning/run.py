@@ -16,6 +16,7 @@ from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.stages.baselines import search_constant, search_frames
 from adaptstft.tuning.stages.bins import tune_bins
 from adaptstft.tuning.stages.constant import tune_constant
+from adaptstft.tuning.stages.frame_path import check_path
 from adaptstft.tuning.stages.frames import tune_frames
 from adaptstft.tuning.stages.plane_table import check_table, tunes_bins_exactly
 
@@ -23,6 +24,7 @@ from adaptstft.tuning.stages.plane_table import check_table, tunes_bins_exactly
 def tune(request: Request, bar: Progress) -> TuningResult:
     """Tune one window family: first one length, then what varies."""
     problem = Problem.of(request)
+    check_path(problem)
     check_table(problem)
     log = Log(Stages(bar, _expected_work(problem)))
     searched = request.method in BASELINES

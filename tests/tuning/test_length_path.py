@@ -13,6 +13,8 @@ from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 from adaptstft.kernels import cpu, plain
+from adaptstft.tuning import run
+from adaptstft.tuning.stages import frame_path
 from adaptstft.tuning.tables import frame_sums
 from adaptstft.tuning.tables.frame_sums import FrameSums, _slopes
 from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
@@ -283,6 +285,16 @@ def test_with_a_small_hop_the_path_has_every_few_frames(monkeypatch):
     assert np.abs(np.diff(fine.win_length)).max() <= 2 * (1 + 1e-9)  # edges stay in order
     np.testing.assert_allclose(fine.win_length[::8], usual.win_length[: fine.win_length[::8].size], rtol=0.1)
     assert abs(fine.approximation["difference"]) < 1e-2
+
+
+@pytest.mark.parametrize("bounds", [(16, 400), None])
+def test_a_table_that_is_too_large_is_refused_before_any_work(monkeypatch, bounds):
+    monkeypatch.setattr(frame_path, "_MOST_GIB", 1e-5)
+    monkeypatch.setattr(run, "tune_constant", None)
+    lengths = "39 lengths" if bounds else "at least 17 lengths"
+    match = rf"251 frames and {lengths} would take 0.0 GiB, more than 1e-05: use a larger hop \(hop=4 was given\)"
+    with pytest.raises(ValueError, match=match):
+        adaptstft.optimize(np.cos(np.arange(1000.0)), FS, window_mode="time", hop=4, win_bounds=bounds)
 
 
 @pytest.mark.parametrize("share", [0.75, 0.99])

@@ -12,13 +12,16 @@ from scipy.optimize import OptimizeResult
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.frames import durations, frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED, Outcome, safe_point, stay
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Interpolated, Log, Run
+from adaptstft.tuning.options import finds_path
 from adaptstft.tuning.penalties.weights import RATIO_SHARE
-from adaptstft.tuning.problem import Layout
-from adaptstft.tuning.tables.frame_sums import FrameSums
+from adaptstft.tuning.problem import Layout, Problem
+from adaptstft.tuning.request import WIDEST_RATIO, Request
+from adaptstft.tuning.tables.frame_sums import FrameSums, table_lengths
 from adaptstft.tuning.tables.frame_surface import surface_of_sums, surface_width
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
@@ -30,6 +33,8 @@ from adaptstft.tuning.variables.variables import Variables
 _LONGER, _SHORTER = 0.6, 0.3
 #: Bisections on the way back to frame bounds within their limit.
 _HALVINGS = 20
+#: Largest table of sums in GiB.
+_MOST_GIB = 4.0
 _DONE = {"success": True, "status": 0, "message": "CONVERGENCE: THE BEST PATH OF LENGTHS ON THE TABLE"}
 
 
@@ -58,6 +63,30 @@ class FramePath:
     surface: Surface
 
 
+def check_path(problem: Problem) -> None:
+    """Refuse a table of frames that is too large for a given hop, whatever the best single length is."""
+    request = problem.request
+    if request.window_mode != "time" or request.hop is None or not finds_path(request.criterion, request):
+        return
+    low, high = request.win_bounds
+    high = high if request.bounds_given else min(high, WIDEST_RATIO * low)
+    low = min(problem.shortest(request.hop), high)
+    spacing = max(request.hop, int(low * request.overlap.spacing_ratio / request.hop) * request.hop)
+    if low < high:
+        _check_size(request, frame_count(request.n, spacing), table_lengths((low, high)).size)
+
+
+def _check_size(request: Request, frames: int, lengths: int) -> None:
+    size = frames * lengths * len(cast(Additive, request.criterion).statistics) * 8 / 2**30
+    if size > _MOST_GIB:
+        least = "" if request.bounds_given else "at least "
+        raise ValueError(
+            f"the table for {frames} frames and {least}{lengths} lengths would take {size:.1f} GiB, more than "
+            f"{_MOST_GIB:g}: use a larger hop (hop={request.hop or 0:g} was given), a narrower range of win_bounds, or "
+            "a part of the signal"
+        )
+
+
 def find_path(
     layout: Layout,
     log: Log,
@@ -78,7 +107,9 @@ def find_path(
     log.bar.begin("table")
     every = positions
     positions = _enough(positions, hop, low * request.overlap.spacing_ratio)
-    view = FrameView(positions, np.ones(positions.size), 1.0, neighbourhoods)
+    # the criterion then is that of all frames
+    weights = durations(positions, int(positions[-1]) + 1) / hop if positions.size < every.size else np.ones(every.size)
+    view = FrameView(positions, weights, 1.0, neighbourhoods)
     sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
     count = float(plan.f_pts * request.channels)

@@ -29,7 +29,6 @@ from typing import ClassVar
 import numpy as np
 
 from adaptstft.common.grids import length_grid
-from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
@@ -46,8 +45,8 @@ _BAND = 40
 #: Number of states times frames whose costs are computed at once, and up to which the origins of all paths are kept.
 #: Beyond it they are kept for one block at a time, and computed twice.
 _BLOCK, _MOST_KEPT = 1 << 20, 1 << 26
-#: Number of sums of all frames at the coarse grid up to which they are kept, in single precision like the table.
-_MOST_SUMS = 1 << 25
+#: Number of sums of all frames at the coarse grid up to which they are kept.
+_MOST_SUMS = 24 << 20
 #: Number of frames up to which the search also starts from constant lengths.
 _FEW = 100
 #: Number of frames times coarse lengths up to which frames are also switched one by one.
@@ -354,7 +353,7 @@ class PathSearch:
         if found is None:
             found = self.sums.at(self.log[grid.rows(part)], part)
             if self.sums.frames * grid.states * len(found) <= _MOST_SUMS:
-                self._kept[place] = single_precision(found)
+                self._kept[place] = found
         return found
 
     def _advance(
