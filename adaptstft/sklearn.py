@@ -251,7 +251,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         pooling: Any = None,
         log_floor: float | None = 1e-6,
         control_points: Any = None,
-        detrend: str | None = "constant",
+        detrend: str | None = "linear",
         starts: int | None = None,
         workers: int | None = None,
     ) -> None:

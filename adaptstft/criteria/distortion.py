@@ -23,6 +23,8 @@ _OF_NOISE = float(-np.log1p(-_QUANTILE))
 #: Shortest and longest of the windows between which that of the estimate is in the middle, and the largest number of
 #: frames.
 _SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
+#: Energy relative to the power below which a bin is empty.
+_UNHEARD = 1e-5
 #: Smallest distortion relative to the power.
 _LEAST = 1e-30
 
@@ -76,7 +78,8 @@ def noise_floor(x: AnyArray) -> float:
     """Estimate the variance of white noise in channels ``x``, shape (channels, n), from the lowest energies.
 
     It is the quantile of the energies of a spectrogram with Hann windows below which a fifth of them lies, divided by
-    this quantile for white noise of variance one.
+    this quantile for white noise of variance one. Bins that are nearly empty do not count: those of digital silence,
+    and beyond the band of a recording that was resampled.
     """
     n = x.shape[-1]
     length = min(n, max(2, int(np.sqrt(_SHORTEST * min(_LONGEST, max(n // 2, 1))))))
@@ -86,9 +89,9 @@ def noise_floor(x: AnyArray) -> float:
     starts = np.unique(np.linspace(0, n - length, count).astype(np.int64))
     frames = np.lib.stride_tricks.sliding_window_view(x, length, axis=-1)[:, starts] * window
     spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
-    if spectra.size == 0:
-        return 0.0
-    return float(np.quantile(np.abs(spectra) ** 2, _QUANTILE)) / _OF_NOISE
+    energy = spectra.real**2 + spectra.imag**2
+    heard = energy[energy > _UNHEARD * np.mean(np.abs(x) ** 2)]
+    return float(np.quantile(heard, _QUANTILE)) / _OF_NOISE if heard.size else 0.0
 
 
 @dataclass(frozen=True, eq=False)

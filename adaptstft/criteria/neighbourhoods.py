@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,8 @@ from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 
 #: Number of neighbourhoods in one width. With this many, the raised cosines add up to a constant.
 _PER_WIDTH = 4
+#: Number of samples whose energies are in memory.
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,33 @@ class Neighbourhoods:
         part = slice(first, int(np.searchsorted(self.centres, high + self.width / 2)) + 1)
         return first, Neighbourhoods(self.centres[part], self.width, self.energy[part])
 
+    def member(self, positions: Float64Array) -> sparse.csr_array:
+        """Return the weight of each position in each neighbourhood, shape (groups, positions)."""
+        return self._sparse(positions, lambda distance: np.cos(np.pi * distance) ** 2)[0]
+
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
         """Return the weight of each position in each neighbourhood, shape (groups, positions), and its derivative."""
+        member, moved = self._sparse(
+            positions,
+            lambda distance: np.cos(np.pi * distance) ** 2,
+            lambda distance: -np.pi / self.width * np.sin(2 * np.pi * distance),
+        )
+        return member, moved
+
+    def _sparse(
+        self, positions: Float64Array, *functions: Callable[[Float64Array], Float64Array]
+    ) -> list[sparse.csr_array]:
+        """Return functions of the distance from the centres in widths, where it is within a neighbourhood."""
         step = self.width / _PER_WIDTH
         first = np.ceil((positions - self.width / 2 - self.centres[0]) / step).astype(np.int64)
         index = first + np.arange(_PER_WIDTH + 1)[:, None]
         distance = (positions - self.centres[0] - index * step) / self.width
         inside = (index >= 0) & (index < self.centres.size) & (np.abs(distance) < 0.5)
-        value = np.cos(np.pi * distance) ** 2
-        gradient = -np.pi / self.width * np.sin(2 * np.pi * distance)
         # column by column, in which the rows are in order: nothing is sorted
         chosen, starts = inside.T, np.append(0, np.cumsum(inside.sum(axis=0)))
         rows, shape = index.T[chosen], (self.centres.size, positions.size)
-        member, moved = (
-            sparse.csc_array((part.T[chosen], rows, starts), shape=shape).tocsr() for part in (value, gradient)
-        )
-        return member, moved
+        near = distance.T[chosen]
+        return [sparse.csc_array((function(near), rows, starts), shape=shape).tocsr() for function in functions]
 
     def areas(self, n: int) -> Float64Array:
         """Return the share of each neighbourhood in the duration of a signal of `n` samples; positive."""
@@ -143,12 +156,14 @@ class EnergyCells:
 
     def sums(self, x: AnyArray, low: int = 0, *, unit: float = 1.0) -> EnergySums:
         """Return the sums over channels ``x``, shape (channels, samples), from sample `low` on, divided by `unit`."""
-        cell, phase = self._places(low, x.shape[-1])
-        power, begin = sample_power(x, unit), int(cell[0])
-        cell -= begin
-        return EnergySums(
-            begin, np.array([np.bincount(cell, power * factor) for factor in (1.0, np.cos(phase), np.sin(phase))])
-        )
+        begin, end = (int(self._places(sample, 1)[0][0]) for sample in (low, low + x.shape[-1] - 1))
+        sums = np.zeros((3, end - begin + 1))
+        for first in range(0, x.shape[-1], _PIECE):
+            piece = x[:, first : first + _PIECE]
+            power, (cell, phase) = sample_power(piece, unit), self._places(low + first, piece.shape[-1])
+            for row, weight in zip(sums, (power, power * np.cos(phase), power * np.sin(phase)), strict=True):
+                row += np.bincount(cell - begin, weight, row.size)
+        return EnergySums(begin, sums)
 
     def neighbourhoods(self, parts: Sequence[EnergySums]) -> Neighbourhoods:
         """Return the neighbourhoods with their shares of the energy, from the sums over all stretches."""

@@ -45,7 +45,7 @@ def optimize(
     accuracy: float | None = DEFAULT_ACCURACY,
     tune_shape: bool = False,
     scale_to: Scaling | None = "psd",
-    detrend: str | None = "constant",
+    detrend: str | None = "linear",
     starts: int | None = None,
     method: Method = "L-BFGS-B",
     options: dict[str, Any] | None = None,
@@ -104,20 +104,23 @@ def optimize(
     control_points : int, (int, int) or "free", optional
         Numbers of control points of lengths per frequency or bin, in frequency and time.
     accuracy : float or None, optional
-        Relative accuracy of the table for lengths per frequency or bin; None takes exact sums in every iteration.
+        Relative accuracy of the table for lengths per frequency or bin; None takes exact sums in every iteration. An
+        error where there is no such table.
     tune_shape : bool, optional
         Tune the shape parameters of the window as well.
     scale_to : {"psd", "magnitude"} or None, optional
         Scaling of the windows. With ``"psd"`` all have the same energy, as the description length always takes them.
     detrend : {"constant", "linear"} or None, optional
-        Trend removed from the whole signal before tuning. The transform that is returned does not detrend.
+        Trend removed from the whole signal before tuning. A drift would lengthen the windows. The transform that is
+        returned does not detrend.
     starts : int, optional
         Largest number of starting points of descents; up to three by default. With a `win_length` and ``starts=1``
         there is one descent from it. A path over a table needs none.
     method : {"L-BFGS-B", "adam", "grid", "local-concentration", "chirp-rate"}, optional
         Optimiser, or a baseline to compare with, see :doc:`/guide/methods`.
     options : dict, optional
-        Options of the method, for the descents of L-BFGS-B as in `scipy.optimize.minimize`.
+        Options of the method, for the descents of L-BFGS-B as in `scipy.optimize.minimize`. Criteria that are no
+        functions of sums have ``maxfun`` 150 where lengths vary.
     callback : callable, optional
         ``callback(intermediate_result)`` after each iteration, or each path over a table, with fields `x`, `fun` and
         `stage` (``"constant"`` or ``"varying"``). Raising ``StopIteration`` stops and keeps the best so far.

@@ -64,6 +64,10 @@ _OPTIONS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
     "chirp-rate": {},
 }
 
+#: Limit of evaluations of a descent in many lengths by a criterion that cannot use a table, where each evaluation is a
+#: transform of the whole signal and its gradient.
+MOST_EXACT = 150
+
 
 def check_options(method: Method, options: Any) -> dict[str, Any]:
     """Check the options of a method and return them."""

@@ -346,11 +346,14 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
     points = check_control_points(a.control_points, window_mode)
     if accuracy is not None and not 1e-8 <= as_real("accuracy", accuracy) <= 0.1:
         raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
-    if window_mode not in PER_BIN and accuracy not in (None, DEFAULT_ACCURACY):
+    if window_mode not in PER_BIN and accuracy != DEFAULT_ACCURACY:
         raise ValueError(
             f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': the table for {window_mode=} has a fixed "
             "accuracy"
         )
+    reason = _reason_for_exact_sums(a, criterion)
+    if accuracy not in (None, DEFAULT_ACCURACY) and reason:
+        raise ValueError(f"{accuracy=} is that of a table of sums, and {reason} there is no table: leave it out")
     given = window_mode == "fixed" and np.ndim(a.win_length) == 2
     if criterion.bands is not None and window_mode not in PER_BIN and not given:
         raise ValueError(
@@ -360,6 +363,15 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
     if callback is not None and not callable(callback):
         raise TypeError(f"{callback=} must be callable")
     return points
+
+
+def _reason_for_exact_sums(a: SimpleNamespace, criterion: criteria.Criterion) -> str:
+    """Return why lengths of bins are tuned without a table of one signal; an empty text if they are not."""
+    if not isinstance(criterion, criteria.Additive):
+        return f"for criterion={criterion.name!r}"
+    if a.tune_shape or a.hop_mode == "time":
+        return f"with hop_mode={a.hop_mode!r}, tune_shape={a.tune_shape!r}"
+    return ""
 
 
 def _check_method(a: SimpleNamespace, criterion: criteria.Criterion) -> tuple[dict[str, Any], int | None]:
@@ -446,6 +458,8 @@ def check_shared(criterion: criteria.Criterion, signals: SharedSignals, a: Simpl
         raise ValueError(f"{hop_mode=} needs one signal in memory; for {many} it must be 'fixed' or 'constant'")
     if window_mode == "time":
         return _check_path(criterion, signals, a)
+    if a.accuracy not in (None, DEFAULT_ACCURACY):
+        raise ValueError(f"accuracy={a.accuracy!r} is that of a table of sums, and for {many} there is no table")
     if criterion.scope == "local":
         raise ValueError(
             f"scope={criterion.scope!r} needs one signal in memory, or a Dask array with window_mode='time'; otherwise "

@@ -110,6 +110,12 @@ def test_without_a_search_there_is_no_curve(tmp_path):
         res.plot_criterion()
 
 
+def test_where_one_length_is_allowed_the_reason_for_no_curve_is_named():
+    res = adaptstft.optimize(CHIRP[:33], FS)
+    with pytest.raises(ValueError, match="only one length is allowed, as for up to 33 samples"):
+        res.plot_criterion()
+
+
 def test_the_command_line_reports_it(capsys, tmp_path):
     np.save(tmp_path / "chirp.npy", CHIRP)
     arguments = [str(tmp_path / "chirp.npy"), "--fs", "1000"]

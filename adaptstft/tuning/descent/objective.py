@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -32,17 +34,22 @@ class Evaluation:
         The objective.
     y, gradient : ndarray
         The optimiser's variables, and the gradient with respect to them.
-    natural : ndarray
-        Gradient with respect to the parameters in their own units.
     penalties : float
         Part of the objective that is not the criterion.
+    to_natural : callable
+        Returns `natural`, which only the last point of a descent needs.
     """
 
     value: float
     y: Float64Array
     gradient: Float64Array
-    natural: Float64Array
     penalties: float
+    to_natural: Callable[[], Float64Array]
+
+    @property
+    def natural(self) -> Float64Array:
+        """Gradient with respect to the parameters in their own units."""
+        return self.to_natural()
 
 
 @dataclass(frozen=True)
@@ -132,8 +139,9 @@ class Objective:
             d_positions = d_positions + weight * penalty.gradients.positions
             d_shape = d_shape + weight * penalty.gradients.shape if shape else d_shape
         d_y = variables.adjoint(y, state, d_win_length, d_positions, loss.weights, d_shape)
-        natural = variables.natural_gradient(y, d_win_length, d_positions, d_shape)
-        return Evaluation(value, y.copy(), d_y, natural, value - loss.value)
+        at = y.copy()
+        natural = partial(variables.natural_gradient, at, d_win_length, d_positions, d_shape)
+        return Evaluation(value, at, d_y, value - loss.value, natural)
 
     def parts(self) -> list[Objective]:
         """For rule ``"min-norm"``, return one objective per criterion; otherwise this one alone."""

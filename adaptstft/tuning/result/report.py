@@ -179,4 +179,5 @@ def _bound_reason(request: Request, best: Run) -> str:
 def _limit_notes(status: int) -> list[str]:
     if status != 1:
         return []
-    return ["the optimiser stopped at its limit of iterations; options={'maxiter': ...} sets another"]
+    more = "options={'maxiter': ...} or {'maxfun': ...} sets another"
+    return [f"the optimiser stopped at its limit of iterations or evaluations; {more}"]

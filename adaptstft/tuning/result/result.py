@@ -37,7 +37,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         the lengths of frames vary: frames are then at the multiples of `hop` in every
         signal.
     fun : float
-        The objective: the criterion (with weights if positions were tuned) plus `prices`.
+        The objective: the criterion (with weights if positions were tuned) plus `prices`, by the
+        exact sums; in single precision for lengths per bin from a table with several bins in a
+        cell.
     prices : float
         The penalties in `fun`, with their weights: smoothness, evenness and coverage, and
         for a description length with tuned positions the cost of changes of lengths and hops.

@@ -153,7 +153,7 @@ class DaskSignals(SharedSignals):
         self._kept: tuple[int, list[Any]] = (-1, [])
         self._groups: dict[float, Neighbourhoods] = {}
         if self.n < 2:
-            raise ValueError("x has only one sample")
+            raise ValueError("x has one sample; a Dask array must have at least two: pass x.compute() for a single one")
 
     def threads(self, workers: int | None) -> int:
         """Return one thread for each Dask task, unless `workers` is given."""

@@ -77,7 +77,7 @@ def shortest_useful(layout: Layout, log: Log) -> float:
         shortest = lengths[values.argmin(axis=1)]
         gain = values[:, -1] - values.min(axis=1)
         best.append(np.where((shortest <= width / _SCALE) & (gain >= least), shortest, np.inf))
-        shares.append(_shares(problem, hood))
+        shares.append(hood.energy)
         width /= _SCALE
     return min(_quantile(length, share) for length, share in zip(best, shares, strict=True))
 
@@ -92,13 +92,6 @@ def _least_gain(problem: Problem, hood: Neighbourhoods) -> Float64Array | float:
         return _LEAST_GAIN
     samples = hood.areas(request.n) * hood.centres.size * hood.width / 2
     return 2 * float(np.log(_SCALE)) * NATS_PER_CHANGE * nat(request) * request.n / samples
-
-
-def _shares(problem: Problem, hood: Neighbourhoods) -> Float64Array:
-    """Return the weight of each neighbourhood: its energy, or for a description length its duration as well."""
-    if not isinstance(problem.request.criterion, DescriptionLength):
-        return hood.energy
-    return np.asarray((hood.energy + hood.areas(problem.request.n)) / 2)
 
 
 def _quantile(lengths: Float64Array, shares: Float64Array) -> float:
@@ -129,6 +122,6 @@ def frame_spacing(layout: Layout, log: Log, base: Float64Array, hop: float) -> t
     if found is None or log.stopped:
         return finest, found
     hood = layout.neighbourhoods()
-    share = np.asarray(hood.weights(positions)[0].T @ _shares(problem, hood))
+    share = np.asarray(hood.weights(positions)[0].T @ hood.energy)
     used = float(np.clip(round(_quantile(found.path.win_length, share / share.sum()) * ratio), finest, hop))
     return used, found if used == finest else None

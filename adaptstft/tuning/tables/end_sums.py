@@ -16,6 +16,9 @@ from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.engine.statistics import Statistics
 from adaptstft.tuning.tables.frame_sums import FrameSums
 
+#: Largest distance from the end, in window lengths, of the frames whose sums are averaged.
+_STRETCH = 1.5
+
 
 @dataclass(frozen=True)
 class SumsWithEnds:
@@ -79,7 +82,7 @@ def _mirrored_end(
         over = int(np.searchsorted(distances[:count], length / 2))
         if not over:
             continue
-        near = np.flatnonzero((distances >= length / 2) & (distances <= 1.5 * length))
+        near = np.flatnonzero((distances >= length / 2) & (distances <= _STRETCH * length))
         near = near if near.size else np.array([min(over, table.frames - 1)])
         low, high = int(near[0]), int(near[-1]) + 1
         part = slice(table.frames - high, table.frames - low) if backwards else slice(low, high)
