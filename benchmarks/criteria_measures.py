@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -161,7 +162,7 @@ class Levels:
     def of(cls, x: Any) -> Levels:
         """Estimate the levels of a signal."""
         edges = np.arange(PARTS + 1) * x.size // PARTS
-        parts = [np.mean(x[a:b] ** 2) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        parts = [np.mean(x[a:b] ** 2) for a, b in pairwise(edges)]
         return cls(noise_floor(x), np.array(parts))
 
 
@@ -206,9 +207,7 @@ def gini(d: Distribution) -> float:
 Criterion = Callable[[Distribution, Levels], float]
 
 
-def description(
-    sharpness: float, share: float = SHARE, *, floor: float = 1.0, local: bool = False
-) -> Criterion:
+def description(sharpness: float, share: float = SHARE, *, floor: float = 1.0, local: bool = False) -> Criterion:
     """Make a description length, ``sum log(1 + (P / D)**sharpness) / sharpness`` in nats of a real signal.
 
     Parameters
@@ -248,9 +247,7 @@ CRITERIA: Mapping[str, Criterion] = {
 }
 
 
-def curves(
-    x: Any, criteria: Mapping[str, Criterion] = CRITERIA, lengths: Any = None
-) -> tuple[Any, dict[str, Any]]:
+def curves(x: Any, criteria: Mapping[str, Criterion] = CRITERIA, lengths: Any = None) -> tuple[Any, dict[str, Any]]:
     """Return the lengths and the values of all criteria."""
     lengths = grid(x.size) if lengths is None else lengths
     x = x / np.sqrt(np.mean(x**2))

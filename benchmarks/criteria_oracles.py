@@ -60,9 +60,7 @@ def mdct(x: Any, half: int) -> Any:
     sine = np.sin(np.pi * (np.arange(2 * half) + 0.5) / (2 * half))
     early, late = blocks[:-1] * sine[:half], blocks[1:] * sine[half:]
     q = half // 2
-    folded = np.concatenate(
-        [-late[:, :q][:, ::-1] - late[:, q:], early[:, :q] - early[:, q:][:, ::-1]], axis=1
-    )
+    folded = np.concatenate([-late[:, :q][:, ::-1] - late[:, q:], early[:, :q] - early[:, q:][:, ::-1]], axis=1)
     return dct(folded, 4, axis=1, norm="ortho")
 
 
@@ -125,17 +123,17 @@ class Law:
 
 def laws() -> Iterator[Law]:
     """Yield the synthetic signals."""
-    for signal in (
-        datasets.linear_chirp(20.0),
-        datasets.linear_chirp(100.0),
-        datasets.chirps_in_sequence(),
-        datasets.chirps_in_parallel(),
-        datasets.sinusoidal_fm(),
-        datasets.run_up(),
-        datasets.sine_modulated_chirp_and_tone(noise_std=0.0),
-        datasets.piecewise_tones(),
+    for name, signal in (
+        ("slow linear chirp", datasets.linear_chirp(20.0)),
+        ("fast linear chirp", datasets.linear_chirp(100.0)),
+        ("chirps in sequence", datasets.chirps_in_sequence()),
+        ("chirps in parallel", datasets.chirps_in_parallel()),
+        ("sinusoidal modulation", datasets.sinusoidal_fm()),
+        ("run-up", datasets.run_up()),
+        ("modulated chirp and tone", datasets.sine_modulated_chirp_and_tone(noise_std=0.0)),
+        ("tones in sequence", datasets.piecewise_tones()),
     ):
-        yield Law(signal.name, signal.clean, signal.frequency / signal.fs)
+        yield Law(name, signal.clean, signal.frequency / signal.fs)
     t = np.arange(3000) / 1000
     yield _from_laws("hyperbolic chirp", 60 / (1.2 - 0.36 * t))
     yield _from_laws("quadratic chirp", 60 + 30 * t**2)
@@ -180,16 +178,14 @@ def _peaks(power: Any, frequencies: Any, law: Any, gate: Any) -> Any:
 
 
 def onset_signal(kind: str, seed: int, fs: float = 8000.0) -> tuple[Any, Any]:
-    """Return clicks (``"clicks"``) or struck notes (``"notes"``) within 3 s at 8 kHz, and their times in samples."""
+    """Return short pulses (``"pulses"``) or struck notes (``"notes"``) within 4 s, and their times in samples."""
     rng = np.random.default_rng(seed)
-    times = np.round(fs * (0.15 + 0.2 * np.arange(14) + 0.08 * rng.random(14))).astype(int)
-    x, t = np.zeros(round(3 * fs)), np.arange(round(3 * fs)) / fs
+    times = np.round(fs * (0.15 + 0.18 * np.arange(20) + 0.08 * rng.random(20))).astype(int)
+    x, t = np.zeros(round(4 * fs)), np.arange(round(4 * fs)) / fs
     for time in times:
-        if kind == "clicks":
-            x[time] += 1.0
-        else:
-            after = t[: x.size - time]
-            x[time:] += np.exp(-after / 0.05) * np.sin(2 * np.pi * rng.uniform(300, 2000) * after)
+        after = t[: x.size - time]
+        decay, frequency = (0.001, 2000.0) if kind == "pulses" else (0.05, rng.uniform(300, 2000))
+        x[time:] += np.exp(-after / decay) * np.sin(2 * np.pi * frequency * after)
     return x, times
 
 
