@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.signal import detrend
 
 from benchmarks import criteria_oracles as oracles
 from benchmarks import criteria_report as report
 from benchmarks import recordings
-from benchmarks.criteria_measures import choices, grid
+from benchmarks.criteria_measures import CRITERIA, VARIANTS, choices, grid
 from benchmarks.criteria_recordings import RECORDINGS, Recording
 from benchmarks.criteria_report import Measurement, Results
 
@@ -35,6 +36,9 @@ COARSE, COARSEST = 4, 2
 LONGEST_FOR_ONSETS = 2048
 #: Longest recording for the effect of a drift, in samples.
 MOST_FOR_DRIFT = 1 << 14
+_ALL = {**CRITERIA, **VARIANTS}
+#: Tables with long texts, whose cells wrap.
+_OF_WORDS = ("worse", "practice", "recordings")
 
 
 def at(lengths: Any, losses: Any, length: float) -> float:
@@ -44,7 +48,7 @@ def at(lengths: Any, losses: Any, length: float) -> float:
 
 def practice(recording: Recording, x: Any, fs: float) -> Iterator[Measurement]:
     """Compare with the practice of the field, and with the rate of a coder, on the recording as it is."""
-    picked = choices(x)
+    picked = choices(x, _ALL)
     for name, length in picked.items():
         octaves = recording.practice.distance(length / fs)
         yield Measurement("practice", recording.name, name, octaves, seconds=length / fs)
@@ -62,17 +66,19 @@ def denoising(case: str, x: Any, seeds: int, levels: Sequence[int]) -> Iterator[
         for seed in range(seeds):
             y, variance = oracles.noisy(x, db, seed)
             loss = oracles.denoising_loss(x, y, variance, lengths)
-            for name, length in choices(y, lengths=lengths).items():
+            for name, length in choices(y, _ALL, lengths).items():
                 yield Measurement(f"denoising {db}", case, name, at(lengths, loss, length) - loss.min(), seed)
 
 
 def drift(case: str, x: Any) -> Iterator[Measurement]:
-    """Add a linear drift from -5 to 5 standard deviations, and remove the mean only."""
+    """Add a linear drift from -5 to 5 standard deviations and remove the mean only; remove a line without a drift."""
     lengths = grid(x.size, COARSE)
     before = choices(x, lengths=lengths)
     drifting = choices(x + np.linspace(-5, 5, x.size), lengths=lengths)
+    straight = choices(detrend(x), lengths=lengths)
     for name, length in before.items():
         yield Measurement("drift", case, name, drifting[name] / length)
+        yield Measurement("line", case, name, straight[name] / length)
 
 
 def ridges(law: oracles.Law, seeds: int) -> Iterator[Measurement]:
@@ -131,6 +137,7 @@ def tables(results: Results) -> dict[str, list[tuple[str, ...]]]:
     return {
         "summary": report.summary(results),
         "worse": report.worse(results),
+        "variants": report.variants(results),
         "targets": report.targets(results),
         "lengths": report.lengths(results),
         "drift": report.drifts(results),
@@ -145,7 +152,10 @@ def write(results: Results, folder: Path, pictures: Path) -> None:
     markdown = "\n".join(f"## {name}\n\n{report.markdown(table)}" for name, table in made.items())
     (folder / "criteria.md").write_text(markdown, encoding="utf-8")
     # the documentation includes each table by these comments
-    parts = [f".. begin {name}\n\n{report.rst(table)}\n.. end {name}\n" for name, table in made.items()]
+    parts = [
+        f".. begin {name}\n\n{report.rst(table, measured=name not in _OF_WORDS)}\n.. end {name}\n"
+        for name, table in made.items()
+    ]
     (folder / "criteria.rst").write_text("\n".join(parts), encoding="utf-8")
     for picture in report.draw(results, pictures):
         print(picture)

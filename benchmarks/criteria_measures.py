@@ -170,19 +170,25 @@ class Levels:
 SHARE = 0.005
 #: Quantile of the power that estimates the noise level.
 FLOOR_SHARE = 0.2
+#: Cells with less power than this, relative to the mean, are empty. A noise level that matters is far above it: it is
+#: larger than the share of the mean power.
+EMPTY = 1e-5
 
 
 def noise_floor(x: Any, share: float = FLOOR_SHARE) -> float:
     """Estimate the level of white noise from a quantile of a spectrogram with a window of middle length.
 
-    Only frames within the signal count, since frames that reach over its ends contain less noise. The power of white
-    noise has an exponential distribution, whose quantile is ``-log(1 - share)`` times its mean.
+    Only frames within the signal count, since frames that reach over its ends contain less noise, and only cells that
+    are not empty: zeros, and frequencies that a low-pass filter has removed, say nothing of the noise elsewhere. The
+    power of white noise has an exponential distribution, whose quantile is ``-log(1 - share)`` times its mean.
     """
     lengths = grid(x.size)
     middle = plane(x, float(np.sqrt(lengths[0] * lengths[-1])))
     reach = middle.length / 2
     inside = (middle.centres >= reach) & (middle.centres <= x.size - reach)
-    return float(np.quantile(middle.power[inside, 1:-1], share) / -np.log1p(-share))
+    power = middle.power[inside, 1:-1]
+    heard = power[power > EMPTY * np.mean(x**2)]
+    return float(np.quantile(heard, share) / -np.log1p(-share)) if heard.size else 0.0
 
 
 def renyi(d: Distribution, alpha: float) -> float:
@@ -244,6 +250,18 @@ CRITERIA: Mapping[str, Criterion] = {
     "description length, no floor": description(1.0, 0.01, floor=0.0),
     "description length, sharpness 1": description(1.0, 0.01),
     "description length": description(2.0),
+}
+
+#: Variants of the default, to show which of its numbers matter.
+VARIANTS: Mapping[str, Criterion] = {
+    "sharpness 1.5": description(1.5),
+    "sharpness 3": description(3.0),
+    "twice the floor": description(2.0, floor=2.0),
+    "share 0.1 %": description(2.0, 0.001),
+    "share 0.2 %": description(2.0, 0.002),
+    "share 1 %": description(2.0, 0.01),
+    "share 2 %": description(2.0, 0.02),
+    "share of each sixteenth": description(2.0, local=True),
 }
 
 

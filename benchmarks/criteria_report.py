@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.criteria_measures import CRITERIA, VARIANTS
 from benchmarks.criteria_recordings import RECORDINGS, Recording
 from benchmarks.peers import require
 
@@ -29,7 +30,8 @@ class Measurement:
     oracle : str
         ``"practice"`` (octaves outside the range, with sign), ``"denoising 5"`` (dB above the best length),
         ``"coding 15"`` (excess of bits, relative), ``"ridge 10"`` (error over that of the best length), ``"onset 30"``
-        (ms) or ``"drift"`` (length with a drift over that without, after removing the mean).
+        (ms), ``"drift"`` (length with a drift over that without, after removing the mean) or ``"line"`` (length after
+        removing a line over that after removing the mean).
     case : str
         Recording or signal.
     criterion : str
@@ -78,7 +80,8 @@ class Results:
     @property
     def criteria(self) -> list[str]:
         """Names of the criteria in their order."""
-        return list(dict.fromkeys(item.criterion for item in self.items if item.criterion != "best"))
+        present = {item.criterion for item in self.items}
+        return [name for name in CRITERIA if name in present]
 
     def values(self, oracle: str, criterion: str) -> Any:
         """Return the losses of a criterion, shape (cases, seeds)."""
@@ -104,27 +107,44 @@ def _share(values: Any, worst: Any = np.max) -> str:
 
 def summary(results: Results) -> list[tuple[str, ...]]:
     """Return the main table: a line for each criterion, a column for each oracle."""
-    header = ["criterion", "practice"]
-    header += [f"denoising, {db} dB" for db in DENOISING] + [f"coding, {db} dB" for db in CODING]
-    header += [f"ridges, {db} dB" for db in RIDGES] + [f"onsets, {db} dB" for db in ONSETS]
-    lines = [tuple(header)]
+    header = (*_HEADER, *(f"ridges, {db} dB" for db in RIDGES), *(f"onsets, {db} dB" for db in ONSETS))
+    lines = [header]
     for name in results.criteria:
-        octaves = results.values("practice", name)
-        cells = [name, f"{int(np.sum(np.abs(octaves) <= TOLERANCE))} of {octaves.size}" if octaves.size else ""]
-        cells += [_share(results.values(f"denoising {db}", name)) for db in DENOISING]
-        for db in CODING:
-            excess = 100 * results.values(f"coding {db}", name)
-            cells.append(f"{excess.mean():.1f} ({excess.max():.0f})" if excess.size else "")
+        cells = _recordings(results, name)
         for db in RIDGES:
             ratio = results.values(f"ridge {db}", name)
             cells.append(f"{np.exp(np.log(ratio).mean()):.2f} ({ratio.max():.1f})" if ratio.size else "")
         for db in ONSETS:
             error = results.values(f"onset {db}", name)
             cells.append(f"{error.mean():.2f}" if error.size else "")
-        lines.append(tuple(cells))
+        lines.append((*cells,))
     best = [results.values(f"onset {db}", "best") for db in ONSETS]
     lines.append(("best length", *[""] * (len(header) - 3), *[f"{b.mean():.2f}" if b.size else "" for b in best]))
     return lines
+
+
+_HEADER = (
+    "criterion",
+    "practice",
+    *(f"denoising, {db} dB" for db in DENOISING),
+    *(f"coding, {db} dB" for db in CODING),
+)
+
+
+def _recordings(results: Results, name: str) -> list[str]:
+    """Return the cells of a criterion that the real recordings give."""
+    octaves = results.values("practice", name)
+    cells = [name, f"{int(np.sum(np.abs(octaves) <= TOLERANCE))} of {octaves.size}" if octaves.size else ""]
+    cells += [_share(results.values(f"denoising {db}", name)) for db in DENOISING]
+    for db in CODING:
+        excess = 100 * results.values(f"coding {db}", name)
+        cells.append(f"{excess.mean():.1f} ({excess.max():.0f})" if excess.size else "")
+    return cells
+
+
+def variants(results: Results) -> list[tuple[str, ...]]:
+    """Return the table of the variants of the default."""
+    return [_HEADER, *((*_recordings(results, name),) for name in ("description length", *VARIANTS))]
 
 
 def _time(seconds: float) -> str:
@@ -164,12 +184,22 @@ def practices() -> list[tuple[str, ...]]:
 
 
 def drifts(results: Results) -> list[tuple[str, ...]]:
-    """Return the table of the effect of a drift."""
-    lines = [("criterion", "median", "largest", "smallest")]
+    """Return the table of the effect of a drift, and of removing a line where there is none."""
+    lines = [
+        (
+            "criterion",
+            "drift, mean removed: median",
+            "smallest",
+            "largest",
+            "no drift, line removed: smallest",
+            "largest",
+        )
+    ]
     for name in results.criteria:
-        ratio = results.values("drift", name)
+        ratio, line = results.values("drift", name), results.values("line", name)
         if ratio.size:
-            lines.append((name, *(f"{f(ratio):.2f}" for f in (np.median, np.max, np.min))))
+            numbers = (np.median(ratio), ratio.min(), ratio.max(), line.min(), line.max())
+            lines.append((name, *(f"{number:.2f}" for number in numbers)))
     return lines
 
 
@@ -232,10 +262,11 @@ def markdown(lines: Sequence[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
 
-def rst(lines: Sequence[tuple[str, ...]]) -> str:
-    """Return a reStructuredText table."""
+def rst(lines: Sequence[tuple[str, ...]], *, measured: bool) -> str:
+    """Return a reStructuredText table; the cells of a measured one do not wrap."""
     items = [f"   {'* -' if i == 0 else '  -'} {cell}".rstrip() for row in lines for i, cell in enumerate(row)]
-    return "\n".join([".. list-table::", "   :header-rows: 1", "   :class: measured", "", *items, ""])
+    options = ["   :header-rows: 1", *(["   :class: measured"] if measured else [])]
+    return "\n".join([".. list-table::", *options, "", *items, ""])
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
@@ -275,6 +306,7 @@ def _practice(ax: Any, results: Results) -> None:
                 ax.plot(octave, i, shape, color=colour, ms=5, mec="white", mew=0.5, label=label)
     ax.set_yticks(range(len(shown)), [f"{r.name} ({r.practice.field})" for r in shown])
     ax.invert_yaxis()
+    ax.margins(y=0.01)
     ax.set_xlabel("window length relative to the middle of the field's range, in octaves")
     ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=2, frameon=False)
 
