@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import resample
 
 from adaptstft import criteria
 
@@ -46,6 +47,16 @@ def test_the_floor_is_the_level_of_white_noise_below_a_tone(study):
     for amplitude in (0.0, 5.0):
         x = noise + amplitude * np.cos(0.3 * np.arange(8000))
         assert study("criteria_measures").noise_floor(x) == pytest.approx(0.09, rel=0.1)
+
+
+def test_the_floor_does_not_depend_on_empty_parts_of_the_plane(study):
+    measures = study("criteria_measures")
+    noise = np.random.default_rng(6).standard_normal(8000)
+    zeros = np.zeros(4000)
+    padded = measures.noise_floor(np.concatenate([zeros, noise, zeros]))
+    assert padded == pytest.approx(1.0, rel=0.2)  # some frames reach over the ends of the noise
+    # twice the sampling rate: half of the plane is empty, and the power of the rest has twice the density
+    assert measures.noise_floor(resample(noise, 16000)) == pytest.approx(2.0, rel=0.1)
 
 
 def test_the_minimum_of_a_parabola_is_found_between_the_lengths(study):
