@@ -219,7 +219,7 @@ def targets(results: Results, name: str = "description length") -> list[tuple[st
     lines = [("target", "result", "bound", "met")]
     for what, value, bound, unit in rows:
         met = value >= bound if unit == "%" else value <= bound
-        lines.append((what, f"{value:.3g} {unit}", f"{bound:g} {unit}", "yes" if met else "no"))
+        lines.append((what, f"{value:.4g} {unit}", f"{bound:g} {unit}", "yes" if met else "no"))
     return lines
 
 
