@@ -1,4 +1,7 @@
-"""Notes on criteria that are flat over the grid of lengths, and on signals that cannot be told from white noise."""
+"""Notes on criteria that are flat over the grid of lengths, and on signals that cannot be told from noise.
+
+Noise is white, or has a smooth spectrum: the signal is compared with white noise once its spectrum is flat.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from adaptstft.common.device import to_host
 from adaptstft.common.precision import single_precision
+from adaptstft.common.typing import AnyArray
 from adaptstft.criteria import Criterion, Renyi
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, has_moments, white_noise
+from adaptstft.criteria.whitening import whiten
 from adaptstft.engine.frames import durations
 from adaptstft.tuning.log import Confidence
 from adaptstft.tuning.request import Request
@@ -46,37 +52,42 @@ def confidence_of(request: Request, curve: Survey | None, rule: FramingRule, sta
     """
     texts = [] if curve is None else flat_notes(curve, request.criterion)
     if request.shared is not None:
-        return Confidence(texts, white_noise=False)
+        return Confidence(texts, noise=False)
     low, high = request.win_bounds
     if (request.window_mode == "fixed" or low == high) and request.hop_mode == "fixed":
-        return Confidence([], white_noise=False)
+        return Confidence([], noise=False)
     typical = float(np.exp(np.mean(np.log(state.win_length))))
     length = typical if curve is None else float(curve.lengths[np.argmin(curve.values)])
     depth = noise_depth(request, length, rule.tied(length, SURVEY_HOP))
-    white_noise = depth < MOST_DEVIATIONS
-    if white_noise:
+    noise = depth < MOST_DEVIATIONS
+    if noise:
         texts.append(
-            f"the signal cannot be told from white noise: its value is {abs(depth):.1f} standard deviations "
-            f"{'below' if depth > 0 else 'above'} that of noise of the same length, where {MOST_DEVIATIONS:g} below "
-            "would be a sign of structure; the window length means little"
+            "the signal cannot be told from noise with a smooth spectrum: once its spectrum is flat, its value is "
+            f"{abs(depth):.1f} standard deviations {'below' if depth > 0 else 'above'} that of white noise of the same "
+            f"length, where {MOST_DEVIATIONS:g} below would be a sign of structure; the window length means little"
         )
-    return Confidence(texts, white_noise)
+    return Confidence(texts, noise)
 
 
 def noise_depth(request: Request, length: float, framing: Framing) -> float:
-    """Return how many standard deviations a criterion of global scope is below its value for white noise.
+    """Return how many standard deviations a signal with a flat spectrum is below white noise in a criterion.
 
-    For criteria without a theory, `Renyi` is used.
+    The criterion has global scope. For criteria without a theory, `Renyi` is used.
     """
-    x, plan = request.x, request.plan(framing.mfft)
+    plan = request.plan(framing.mfft)
+    x = plan.kernels.asarray(_flattened(request))
     criterion = request.criterion if has_moments(request.criterion) else Renyi()
     frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
     view = comparable_view(criterion, positions, durations(positions, x.shape[1]), framing.mfft, None)
     whole = replace(criterion, scope="global", width=None, bands=None)
-    if criterion is not request.criterion:  # signals for user losses are not scaled
-        x = x / abs(x).max()
-    x = single_precision(x)
     return white_noise(plan, x, whole, length, view).depth(value_of(plan, x, frames, whole, view))
+
+
+def _flattened(request: Request) -> AnyArray:
+    """Return the signal with a flat spectrum, in single precision and of order one."""
+    x = whiten(to_host(request.x))
+    largest = float(np.abs(x).max())
+    return np.asarray(single_precision(x / largest if largest > 0 else x))
 
 
 def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:
