@@ -33,6 +33,7 @@ def optimize(
     hop: float | None = None,
     win_bounds: tuple[float, float] | None = None,
     hop_bounds: tuple[float, float] | None = None,
+    f_bounds: tuple[float | None, float | None] | None = None,
     min_overlap: float | None = 0.5,
     mfft: int | None = None,
     criterion: Any = "description-length",
@@ -84,6 +85,9 @@ def optimize(
     win_bounds, hop_bounds : (float, float), optional
         Ranges in samples; by default lengths from 16 to ``min(n // 2, 16384)``, where they vary at most four times
         the best single length, and tuned hops from a quarter to four times the hop.
+    f_bounds : (float, float), optional
+        Range of frequencies in Hz that the criterion sees, with edges of a tenth of it; None for one of them is the end
+        of the spectrum. The transform and its inverse have all frequencies. Not for Dask arrays.
     min_overlap : float or None, optional
         Least overlap of neighbouring windows as a fraction of the shorter one, from 0.05 to less than 1. It makes
         every result invertible; None switches the guarantees off.

@@ -20,6 +20,7 @@ from adaptstft.engine.frames import durations
 from adaptstft.tuning.log import Confidence
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.diagnosis import equally_good
+from adaptstft.tuning.signal_input import unfiltered
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
@@ -27,6 +28,8 @@ from adaptstft.tuning.variables.state import State
 #: A criterion is flat if it changes by less than `_FLAT` tolerances over a grid that spans a factor of `_FLAT_RANGE`.
 _FLAT = 5.0
 _FLAT_RANGE = 4.0
+#: Shortest window for the test of a band, in samples of its own rate.
+_LEAST_IN_BAND = 8.0
 
 
 def confidence_of(request: Request, curve: Survey | None, rule: FramingRule, state: State) -> Confidence:
@@ -75,7 +78,15 @@ def noise_depth(request: Request, length: float, framing: Framing) -> float:
     The criterion has global scope. For criteria without a theory, `Renyi` is used.
     """
     plan = request.plan(framing.mfft)
-    x = plan.kernels.asarray(_flattened(request))
+    x = to_host(request.x)
+    if request.band is not None:  # the band as a signal of its own, which it fills
+        x = request.band.baseband(unfiltered(request.original, request.detrend))
+        length = max(length * x.shape[1] / request.n, _LEAST_IN_BAND)
+        framing = FramingRule(None, None).tied(length, SURVEY_HOP)
+        plan = replace(plan, mfft=framing.mfft, fft_mode="centered")
+    x = plan.kernels.asarray(_flattened(x))
+    if not x.any():  # a constant, which has no noise
+        return np.inf
     criterion = request.criterion if has_moments(request.criterion) else Renyi()
     frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
     view = comparable_view(criterion, positions, durations(positions, x.shape[1]), framing.mfft, None)
@@ -83,9 +94,9 @@ def noise_depth(request: Request, length: float, framing: Framing) -> float:
     return white_noise(plan, x, whole, length, view).depth(value_of(plan, x, frames, whole, view))
 
 
-def _flattened(request: Request) -> AnyArray:
-    """Return the signal with a flat spectrum, in single precision and of order one."""
-    x = whiten(to_host(request.x))
+def _flattened(x: AnyArray) -> AnyArray:
+    """Return channels with a flat spectrum, in single precision and of order one."""
+    x = whiten(x)
     largest = float(np.abs(x).max())
     return np.asarray(single_precision(x / largest if largest > 0 else x))
 
