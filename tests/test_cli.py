@@ -25,6 +25,7 @@ JSON_KEYS = {
     "hop_mode",
     "criterion",
     "scope",
+    "f_bounds",
     "fun",
     "area_fun",
     "win_length",
@@ -134,6 +135,14 @@ def test_fixed_mode_keeps_what_is_given(capsys, wav):
     assert_allclose(np.diff(report["positions"]), 20)
 
 
+def test_a_band_of_frequencies(capsys, wav):
+    (both,) = run_json(capsys, wav, "--fmin", "100", "--fmax", "450")
+    (low,) = run_json(capsys, wav, "--fmin", "100")
+    (high,) = run_json(capsys, wav, "--fmax", "450")
+    (none,) = run_json(capsys, wav)
+    assert [report["f_bounds"] for report in (both, low, high, none)] == [[100, 450], [100, 500], [0, 450], None]
+
+
 def test_bounds_criterion_and_options_between_files(capsys, wav, stereo):
     reports = run_json(capsys, wav, "--bounds", "20", "60", stereo, "--criterion", "shannon")
     assert [r["file"] for r in reports] == [wav, stereo]
@@ -213,6 +222,7 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
         (["--fs", "fast"], "argument --fs: invalid float value: 'fast'"),
         (["--fs", "0"], "fs=0.0 must be greater than 0"),
         (["--bounds", "500", "100"], r"win_bounds=(500.0, 100.0)"),
+        (["--fmin", "500", "--fmax", "100"], r"f_bounds=(500.0, 100.0)"),
         (["--criterion", "nosuch"], "criterion='nosuch'"),
         (["--window", "nosuch"], "nosuch"),
         (["--window", "boxcar"], "boxcar"),

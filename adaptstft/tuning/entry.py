@@ -14,7 +14,8 @@ from scipy.optimize import OptimizeResult
 
 from adaptstft.common.progress import Progress
 from adaptstft.common.typing import Backend, HopMode, Method, Scaling, Scope, WindowMode
-from adaptstft.tuning.request import DEFAULT_ACCURACY, check_request
+from adaptstft.tuning.options import DEFAULT_ACCURACY
+from adaptstft.tuning.request import check_request
 from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.run import tune, tune_families
 from adaptstft.tuning.shared.corpus import as_shared_signals
@@ -33,6 +34,7 @@ def optimize(
     hop: float | None = None,
     win_bounds: tuple[float, float] | None = None,
     hop_bounds: tuple[float, float] | None = None,
+    f_bounds: tuple[float | None, float | None] | None = None,
     min_overlap: float | None = 0.5,
     mfft: int | None = None,
     criterion: Any = "description-length",
@@ -85,6 +87,9 @@ def optimize(
     win_bounds, hop_bounds : (float, float), optional
         Ranges in samples; by default lengths from 16 to ``min(n // 2, 16384)``, where they vary at most four times
         the best single length, and tuned hops from a quarter to four times the hop.
+    f_bounds : (float, float), optional
+        Range of frequencies in Hz that the criterion sees, with edges of a tenth of it; None for one of them is the end
+        of the spectrum. The transform and its inverse have all frequencies. Not for Dask arrays.
     min_overlap : float or None, optional
         Least overlap of neighbouring windows as a fraction of the shorter one, from 0.05 to less than 1. It makes
         every result invertible; None switches the guarantees off.

@@ -12,6 +12,8 @@ from adaptstft.common.validation import as_index, as_real, check_option, check_p
 from adaptstft.criteria import Additive, Combined, Criterion
 from adaptstft.tuning.descent.common_direction import DEFAULTS as COMMON_DESCENT
 
+#: Default relative accuracy of the table of sums for lengths per bin.
+DEFAULT_ACCURACY = 1e-3
 #: Methods without a descent, which choose lengths directly, and their window modes.
 BASELINES: dict[str, tuple[str, ...]] = {
     "grid": ("constant", "time"),

@@ -30,7 +30,7 @@ def tune(request: Request, bar: Progress) -> TuningResult:
     searched = request.method in BASELINES
     first = search_constant if searched and not problem.varying else tune_constant
     stage = first(problem, log)
-    if stage.survey is not None:  # before the search of lengths that vary, which white noise does not need
+    if stage.survey is not None:  # before the search of lengths that vary, which noise does not need
         state = stage.best.outcome.state
         log.confidence = confidence_of(problem, stage.survey, state)
     if problem.varying:

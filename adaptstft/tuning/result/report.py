@@ -88,6 +88,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
         signals=1 if shared is None else shared.signals,
         samples=request.n if shared is None else shared.samples,
         detrend=request.detrend,
+        f_bounds=None if request.band is None else (request.band.low, request.band.high),
     )
 
 

@@ -87,6 +87,8 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     signals, samples : int
         Number of signals that share the parameters, and the sum of their lengths in
         samples (of one channel).
+    f_bounds : (float, float) or None
+        Range of frequencies in Hz that the criterion saw; None for all.
     detrend : str or None
         The trend that was removed from the signal before tuning. `plot` shows the
         signal with it.

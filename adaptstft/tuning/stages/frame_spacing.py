@@ -7,7 +7,7 @@ The distance of frames follows from the shortest windows that a part of the sign
 several widths, windows up to each width are compared, and the improvement by short ones counts for the energy of the
 neighbourhood.
 
-A signal that cannot be told from white noise has no parts that differ, and keeps the hop of the best single length.
+A signal that cannot be told from noise has no parts that differ, and keeps the hop of the best single length.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def frame_spacing(layout: Layout, log: Log, base: Float64Array, hop: float) -> t
     If the best path of lengths has been searched at the hop that is returned, it is returned too.
     """
     problem, request = layout.problem, layout.problem.request
-    if not problem.compares_neighbourhoods or request.hop is not None or log.white_noise:
+    if not problem.compares_neighbourhoods or request.hop is not None or log.noise:
         return hop, None
     ratio = request.overlap.spacing_ratio
     mfft = layout.framing(hop, layout.typical).mfft

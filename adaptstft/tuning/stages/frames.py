@@ -35,7 +35,7 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
     log.bar.begin("neighbourhoods")
     given = first.label == "given"
     alone = given and request.starts == 1
-    if request.criterion.width is None and problem.compares_neighbourhoods and not log.white_noise:
+    if request.criterion.width is None and problem.compares_neighbourhoods and not log.noise:
         layout = replace(layout, width=neighbourhood_width(layout, log))
     positions, hop = first.outcome.state.positions, first.hop
     found = None
