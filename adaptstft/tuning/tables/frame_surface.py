@@ -13,6 +13,7 @@ from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import table_values
 from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.tables.end_sums import SumsWithEnds
 from adaptstft.tuning.tables.frame_lengths import frame_terms
 from adaptstft.tuning.tables.frame_sums import FrameSums
 from adaptstft.tuning.tables.survey import Surface
@@ -33,7 +34,7 @@ def surface_width(n: int, hop: float, widest: float) -> float:
 
 def surface_of_sums(
     plan: FramePlan,
-    sums: FrameSums,
+    sums: FrameSums | SumsWithEnds,
     criterion: Additive,
     positions: Float64Array,
     channels: int,
@@ -46,7 +47,7 @@ def surface_of_sums(
     ----------
     plan : FramePlan
         The transform.
-    sums : FrameSums
+    sums : FrameSums or SumsWithEnds
         The table.
     criterion : Additive
         The criterion; its scope is replaced.
