@@ -7,12 +7,12 @@ whatever the window. So the distortion can be computed once, and does not depend
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from adaptstft.common.device import to_host
-from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.criteria.bands import band_weights
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.plan import FFTPlan
@@ -24,7 +24,7 @@ _OF_NOISE = float(-np.log1p(-_QUANTILE))
 #: frames.
 _SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
 #: Energy relative to the power below which a bin is empty.
-_UNHEARD = 1e-5
+_UNHEARD = 1e-8
 #: Smallest distortion relative to the power.
 _LEAST = 1e-30
 
@@ -48,17 +48,22 @@ class SignalLevel:
     def of_signal(cls, x: AnyArray, floor: float | None = None) -> SignalLevel:
         """Measure channels ``x``, shape (channels, n); a `floor` that is given is not estimated."""
         x = to_host(x)
-        power = float(np.mean(x.real.astype(float) ** 2 + x.imag.astype(float) ** 2))
-        return cls(power, noise_floor(x) if floor is None else floor)
+        return cls(energy_of(x) / x.size, noise_floor(x) if floor is None else floor)
+
+
+def energy_of(x: AnyArray) -> float:
+    """Return the sum of ``|x|**2`` over samples and channels."""
+    return float(np.sum(x.real.astype(float) ** 2 + x.imag.astype(float) ** 2))
 
 
 @dataclass(frozen=True)
 class LevelPart:
-    """Energy, number of values and noise floor of one signal of several, or of a stretch of a long one."""
+    """Energy, number of values and noise floor of one signal of several, and how often it counts."""
 
     energy: float
     count: int
     floor: float
+    weight: float = 1.0
 
     @classmethod
     def of_channels(cls, x: AnyArray) -> LevelPart:
@@ -66,12 +71,76 @@ class LevelPart:
         level = SignalLevel.of_signal(x)
         return cls(level.power * x.size, x.size, level.floor)
 
+    def counted(self, weight: float) -> LevelPart:
+        """Return the part with a weight."""
+        return replace(self, weight=weight)
+
 
 def join_levels(parts: Sequence[LevelPart], floor: float | None) -> SignalLevel:
     """Return the level of several signals: their mean power, and the median of their floors unless it is given."""
-    count = sum(part.count for part in parts)
-    power = sum(part.energy for part in parts) / max(count, 1)
-    return SignalLevel(power, float(np.median([part.floor for part in parts])) if floor is None else floor)
+    count = sum(part.weight * part.count for part in parts)
+    power = sum(part.weight * part.energy for part in parts) / max(count, 1)
+    return SignalLevel(power, _median(parts) if floor is None else floor)
+
+
+def _median(parts: Sequence[LevelPart]) -> float:
+    """Return the median of the floors; a signal with a weight of 2 counts like two signals."""
+    ordered = sorted(parts, key=lambda part: part.floor)
+    floors, below = np.array([part.floor for part in ordered]), np.cumsum([part.weight for part in ordered])
+    low, high = (int(np.searchsorted(below, below[-1] / 2, side=side)) for side in ("left", "right"))
+    return float((floors[low] + floors[high]) / 2)
+
+
+@dataclass(frozen=True)
+class StretchLevel:
+    """Energy of a stretch of a long signal, and the energies from which the noise floor is estimated."""
+
+    energy: float
+    energies: Float64Array
+
+
+def level_of_stretches(parts: Sequence[StretchLevel], size: int, floor: float | None) -> SignalLevel:
+    """Return the level of a signal of `size` values in all channels from its stretches, as `SignalLevel.of_signal`."""
+    power = sum(part.energy for part in parts) / size
+    energies = np.concatenate([part.energies for part in parts])
+    return SignalLevel(power, _floor(energies, power) if floor is None else floor)
+
+
+@dataclass(frozen=True)
+class FloorFrames:
+    """The frames with Hann windows from whose energies the noise floor is estimated.
+
+    Attributes
+    ----------
+    length : int
+        Length of the windows in samples.
+    starts : ndarray of int, shape (frames,)
+        First sample of each frame.
+    """
+
+    length: int
+    starts: IntArray
+
+    @classmethod
+    def of_size(cls, n: int) -> FloorFrames:
+        """Return the frames for a signal of `n` samples."""
+        length = min(n, max(2, int(np.sqrt(_SHORTEST * min(_LONGEST, max(n // 2, 1))))))
+        count = min(_MOST_FRAMES, max(1, 4 * (n - length) // length))
+        return cls(length, np.unique(np.linspace(0, n - length, count).astype(np.int64)))
+
+    def energies(self, x: AnyArray, first: int = 0, start: float = 0.0, stop: float = np.inf) -> Float64Array:
+        """Return the energies of all bins of the frames that begin from `start` to before `stop`.
+
+        ``x``, shape (channels, samples), has the samples from number `first` on.
+        """
+        starts = self.starts[(self.starts >= start) & (self.starts < stop)] - first
+        if not starts.size:
+            return np.zeros(0)
+        window = np.sin(np.pi * (np.arange(self.length) + 0.5) / self.length) ** 2
+        window /= np.sqrt(np.sum(window**2))
+        frames = np.lib.stride_tricks.sliding_window_view(x, self.length, axis=-1)[:, starts] * window
+        spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
+        return np.asarray(np.abs(spectra) ** 2, dtype=float).ravel()
 
 
 def noise_floor(x: AnyArray) -> float:
@@ -81,16 +150,11 @@ def noise_floor(x: AnyArray) -> float:
     this quantile for white noise of variance one. Bins that are nearly empty do not count: those of digital silence,
     and beyond the band of a recording that was resampled.
     """
-    n = x.shape[-1]
-    length = min(n, max(2, int(np.sqrt(_SHORTEST * min(_LONGEST, max(n // 2, 1))))))
-    window = np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 2
-    window /= np.sqrt(np.sum(window**2))
-    count = min(_MOST_FRAMES, max(1, 4 * (n - length) // length))
-    starts = np.unique(np.linspace(0, n - length, count).astype(np.int64))
-    frames = np.lib.stride_tricks.sliding_window_view(x, length, axis=-1)[:, starts] * window
-    spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
-    energy = spectra.real**2 + spectra.imag**2
-    heard = energy[energy > _UNHEARD * np.mean(np.abs(x) ** 2)]
+    return _floor(FloorFrames.of_size(x.shape[-1]).energies(x), energy_of(x) / x.size)
+
+
+def _floor(energies: Float64Array, power: float) -> float:
+    heard = energies[energies > _UNHEARD * power]
     return float(np.quantile(heard, _QUANTILE)) / _OF_NOISE if heard.size else 0.0
 
 

@@ -159,7 +159,7 @@ BOUNDED = {"win_bounds": (100, 800)}
 MODES = {
     "constant": {},
     "hop": {"hop_mode": "constant"},
-    "shape": {"window": ("gaussian", 6), "tune_shape": True},
+    "shape": {"window": ("gaussian", 6), "tune_shape": True, "criterion": "renyi"},
     "frame": {"criterion": "kurtosis", "scope": "frame"},
     "hoyer": {"criterion": "hoyer"},
     "linear": {"detrend": "linear"},
@@ -212,13 +212,14 @@ def test_result_of_a_dask_array():
 SINGLE = 1e-5
 FRAMES = {
     "local": {},
-    "frame": {"scope": "frame", "smoothness": 0.1},
+    "renyi": {"criterion": "renyi"},
+    "frame": {"criterion": "renyi", "scope": "frame", "smoothness": 0.1},
     "hoyer": {"criterion": "hoyer", "detrend": "linear"},
     "global": {"scope": "global", "hop": 24.5},
-    "width": {"criterion": criteria.Shannon(width=0.7), "hop_mode": "constant", "win_length": 200.0},
+    "width": {"criterion": criteria.Shannon(width=0.7), "hop_mode": "constant", "hop_bounds": (20, 30)},
     "no guarantees": {"min_overlap": None, "scope": "global", "window": "gaussian"},
     "each": {"hop": 40, "win_length": np.linspace(150, 300, 126), "scope": "global"},
-    "ratio": {"max_frame_ratio": 2.2, "hop": 60, "scope": "frame"},
+    "ratio": {"max_frame_ratio": 2.2, "hop": 60, "criterion": "renyi", "scope": "frame"},
 }
 
 
@@ -245,7 +246,7 @@ def same_frames(a, b):
 
 
 @pytest.mark.parametrize("chunks", [(2, (13, 2000, 2987)), pytest.param((1, 600), marks=pytest.mark.full)])
-@pytest.mark.parametrize("mode", [*FRAMES][:3] + [pytest.param(name, marks=pytest.mark.full) for name in [*FRAMES][3:]])
+@pytest.mark.parametrize("mode", [*FRAMES][:4] + [pytest.param(name, marks=pytest.mark.full) for name in [*FRAMES][4:]])
 @pytest.mark.slow
 def test_lengths_of_frames(mode, chunks):
     in_memory = lengths_in_memory(mode)
@@ -254,13 +255,15 @@ def test_lengths_of_frames(mode, chunks):
         da.from_array(changing(), chunks=chunks), 1000, window_mode="time", **BOUNDED | FRAMES[mode]
     )
     assert same_frames(in_memory, found)
-    assert np.allclose(found.jac, in_memory.jac, rtol=0, atol=SINGLE * np.abs(in_memory.jac).max())
+    # a length that differs by one step of the grid has another derivative
+    equal = np.allclose(found.win_length, in_memory.win_length, rtol=1e-9)
+    assert np.allclose(found.jac, in_memory.jac, rtol=0, atol=(SINGLE if equal else 0.01) * np.abs(in_memory.jac).max())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])
 def test_types_of_signals_with_lengths_of_frames(dtype):
     x = changing().astype(dtype)
-    settings = {"window_mode": "time", "scope": "frame", "hop": 50, "win_bounds": (100, 400)}
+    settings = {"window_mode": "time", "hop": 50, "win_bounds": (100, 400)}
     in_memory, found = (adaptstft.optimize(y, 1000, **settings) for y in (x, da.from_array(x, chunks=700)))
     assert same_frames(in_memory, found) and found.sft.fft_mode == in_memory.sft.fft_mode
 

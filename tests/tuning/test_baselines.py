@@ -129,7 +129,11 @@ def brute_force(x, lengths, **options):
     ]
 
 
-@pytest.mark.parametrize("options", [{}, {"hop": 8, "mfft": 512}, {"criterion": "hoyer"}, {"scope": "frame"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"hop": 8, "mfft": 512}, {"criterion": "hoyer"}, {"criterion": "renyi", "scope": "frame"}],
+    ids=str,
+)
 @pytest.mark.slow
 def test_grid_is_a_loop_over_all_lengths(options):
     x = chirp(60.0, T[:1200])
@@ -167,7 +171,7 @@ def test_descent_reaches_the_grid():
 
 def test_grid_of_frames_is_the_best_of_every_frame():
     x = two_chirps()[:2600]
-    options = {"hop": 50, "mfft": 1024, "scope": "frame", "win_bounds": (100, 900)}
+    options = {"hop": 50, "mfft": 1024, "criterion": "renyi", "scope": "frame", "win_bounds": (100, 900)}
     res = adaptstft.optimize(x, FS, window_mode="time", method="grid", options={"step": 50}, **options)
     lengths = np.arange(100, 901, 50)
     assert set(res.win_length) <= set(lengths)

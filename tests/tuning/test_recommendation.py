@@ -1,6 +1,7 @@
 """Recommended integer lengths and hops, the curve of the search, and where both are shown."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -125,7 +126,8 @@ def test_the_command_line_reports_it(capsys, tmp_path):
     expected = res.recommended
     assert report["recommended"] == {"win_length": expected.win_length, "hop": expected.hop, "loss": expected.loss}
     assert cli.main(arguments) == 0
-    assert f"recommended  {expected.win_length} samples, hop {expected.hop}" in capsys.readouterr().out
+    row = rf"recommended +{expected.win_length} samples, hop {expected.hop}:"
+    assert re.search(row, capsys.readouterr().out)
     assert cli.main([*arguments, "--json", "--method", "chirp-rate", "--window", "auto"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["method"] == "chirp-rate"

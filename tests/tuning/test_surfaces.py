@@ -71,7 +71,7 @@ def test_frames_have_the_values_of_windows_of_one_length(criterion):
 def test_a_global_criterion_is_shown_frame_by_frame():
     x = changing()
     whole, frame = (
-        adaptstft.optimize(x, FS, window_mode="time", scope=scope, hop=10).survey.surface
+        adaptstft.optimize(x, FS, window_mode="time", criterion="renyi", scope=scope, hop=10).survey.surface
         for scope in ("global", "frame")
     )
     assert_allclose(whole.values, frame.values)
@@ -155,7 +155,7 @@ def test_places_in_silence_have_no_value():
         {"hop_mode": "time"},
         {"scope": "local"},
         {"window_mode": "time", "win_length": 40, "starts": 1},
-        {"window_mode": "time", "hop_mode": "time", "scope": "frame", "min_overlap": None},
+        {"window_mode": "time", "hop_mode": "time", "criterion": "renyi", "scope": "frame", "min_overlap": None},
     ],
     ids=str,
 )

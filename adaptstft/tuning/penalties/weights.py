@@ -7,13 +7,21 @@ from types import SimpleNamespace
 import numpy as np
 
 from adaptstft.common.validation import as_real
-from adaptstft.criteria import Criterion, UserLoss
+from adaptstft.criteria import Criterion, DescriptionLength, UserLoss
 from adaptstft.tuning.options import BASELINES, descends
 
 #: Default weights in nats for a criterion of local scope, where one window per frame is tuned.
 _SMOOTHNESS, _EVENNESS = 0.1, 4.0
-#: Factor of the weights for criteria that are not logarithms: their values span a fraction of one.
-RATIO_SHARE = 0.2
+#: Factor of the weights for criteria that are not logarithms: their values span a fraction of one. A description length
+#: spans less, as most bins are below the distortion.
+RATIO_SHARE, DESCRIPTION_SHARE = 0.2, 0.05
+
+
+def _unit(criterion: Criterion) -> float:
+    """Return what a criterion changes by where an entropy changes by one nat."""
+    if isinstance(criterion, DescriptionLength):
+        return DESCRIPTION_SHARE
+    return 1.0 if criterion.in_nats else RATIO_SHARE
 
 
 def check_penalties(criterion: Criterion, arguments: SimpleNamespace) -> tuple[float, float, float]:
@@ -45,7 +53,7 @@ def check_penalties(criterion: Criterion, arguments: SimpleNamespace) -> tuple[f
     local = criterion.scope in (None, "local") and not isinstance(criterion, UserLoss)
     free = hop_mode == "time" and min_overlap is None  # positions without guarantees: no default penalties
     penalised = vary and local and not free and method not in BASELINES
-    unit = 0.0 if not penalised else 1.0 if criterion.in_nats else RATIO_SHARE
+    unit = _unit(criterion) if penalised else 0.0
     if smoothness is None:
         smoothness = unit * _SMOOTHNESS if window_mode == "time" else 0.0
     if evenness is None:

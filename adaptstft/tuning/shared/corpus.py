@@ -337,7 +337,8 @@ class CorpusSignals(SharedSignals):
 
     def level(self, floor: float | None) -> SignalLevel:
         """Load every signal once more."""
-        parts: list[LevelPart] = list(self._each(signal_level, [(s, self.treatment) for s in self.sources]))
+        found = self._each(signal_level, [(s, self.treatment) for s in self.sources])
+        parts = [part.counted(float(weight)) for part, weight in zip(found, self.corpus.weights, strict=True)]
         return join_levels(parts, None if floor is None else floor / self.treatment.peak**2)
 
     def threads(self, workers: int | None) -> int:

@@ -15,10 +15,10 @@ from typing import cast
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import Additive, Criterion
+from adaptstft.criteria import Additive, Criterion, DescriptionLength
 from adaptstft.criteria.evaluate import FrameLoss
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.criteria.scopes import check_any_counted, group_values
+from adaptstft.criteria.scopes import FrameView, check_any_counted, group_values
 from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
@@ -122,7 +122,8 @@ def _add_groups(parts: Sequence[GroupSums], groups: int) -> GroupSums:
     total = np.zeros((len(parts[0].sums), groups))
     for part in parts:
         total[:, part.first : part.first + part.sums.shape[1]] += part.sums
-    return GroupSums(0, total, sum(part.frames for part in parts), sum(part.time for part in parts))
+    whole = np.sum([part.whole for part in parts], axis=0)
+    return GroupSums(0, total, whole, sum(part.frames for part in parts), sum(part.time for part in parts))
 
 
 def _local_values(query: Query, total: GroupSums, channels: int, share: Float64Array) -> tuple[float, Float64Array]:
@@ -135,4 +136,8 @@ def _local_values(query: Query, total: GroupSums, channels: int, share: Float64A
     scales = s / np.where(q > 0, q, 1.0) if criterion.spread else np.ones_like(s)
     values, counted = group_values(criterion.combine, raw, scales, share), raw[0] > 0
     check_any_counted(counted & (share > 0))
-    return float(values @ share / share[counted].sum()), values * share * share.size
+    local = values * share * share.size
+    if isinstance(criterion, DescriptionLength):  # a mean over all frames in every scope
+        view = FrameView(np.zeros(1), np.ones(1), query.cell)
+        return criterion.value(total.whole[:, np.newaxis], np.array([count * total.time]), view), local
+    return float(values @ share / share[counted].sum()), local

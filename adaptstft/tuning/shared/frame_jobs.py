@@ -17,7 +17,7 @@ import numpy as np
 
 from adaptstft.common.precision import single_precision
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.criteria.distortion import LevelPart
+from adaptstft.criteria.distortion import FloorFrames, StretchLevel, energy_of
 from adaptstft.criteria.neighbourhoods import EnergyCells, EnergySums, Neighbourhoods
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
@@ -44,16 +44,28 @@ class Job(ABC):
 
 @dataclass(frozen=True)
 class LevelJob(Job):
-    """Measures the energy and the noise floor of a stretch."""
+    """Measures the energy of a stretch, and energies from which the noise floor of the signal is estimated.
+
+    Attributes
+    ----------
+    frames : FloorFrames or None
+        The frames of the whole signal for the noise floor; None if it is given.
+    """
+
+    frames: FloorFrames | None
 
     @property
     def reach(self) -> float:
-        """No sample beyond the stretch is needed."""
-        return 0.0
+        """Length of the windows, which begin in the stretch."""
+        return 0.0 if self.frames is None else float(self.frames.length)
 
-    def run(self, stretch: Stretch) -> LevelPart:
-        """Return the level of the samples with their margins, which are few."""
-        return LevelPart.of_channels(stretch.channels)
+    def run(self, stretch: Stretch) -> StretchLevel:
+        """Return the energy of the samples of the stretch, and the energies of the frames that begin in it."""
+        x, frames = stretch.channels, self.frames
+        energies: Float64Array = np.zeros(0)
+        if frames is not None:
+            energies = frames.energies(x, stretch.first, stretch.start, stretch.stop)
+        return StretchLevel(energy_of(stretch.own), energies)
 
 
 @dataclass(frozen=True)
@@ -69,9 +81,7 @@ class CellJob(Job):
 
     def run(self, stretch: Stretch) -> EnergySums:
         """Return the sums over the samples of the stretch, without its margins."""
-        last = min(stretch.stop, stretch.n)
-        own = slice(int(stretch.start) - stretch.first, int(last) - stretch.first)
-        return self.cells.sums(stretch.channels[:, own], int(stretch.start))
+        return self.cells.sums(stretch.own, int(stretch.start))
 
 
 @dataclass(frozen=True)
@@ -150,12 +160,15 @@ class GroupSums:
         Number of the first neighbourhood.
     sums : ndarray, shape (statistics + 2, groups)
         The statistics, the weights of the frames, and the squares of these weights.
+    whole : ndarray, shape (statistics,)
+        The statistics, summed over all frames.
     frames, time : float
         Number of frames, and the sum of their durations.
     """
 
     first: int
     sums: Float64Array
+    whole: Float64Array
     frames: float
     time: float
 
@@ -191,7 +204,7 @@ class GroupJob(Job):
     def _sums(self, stretch: Stretch, x: AnyArray, query: Query) -> GroupSums:
         low, high = stretch.frames(query.hop)
         total = np.zeros((len(query.criterion.statistics) + 2, self.groups.centres.size))
-        time = 0.0
+        whole, time = np.zeros(len(query.criterion.statistics)), 0.0
         for p in range(low, high, _BLOCK_FRAMES):
             view = query.view(p, min(p + _BLOCK_FRAMES, high), stretch.n)
             frames = constant_frames(query, stretch.first, view.positions)
@@ -199,5 +212,6 @@ class GroupJob(Job):
             member = self.groups.weights(view.positions)[0]
             total[:-1] += (member @ (np.vstack([totals, np.ones(len(frames))]) * view.weights).T).T
             total[-1] += member.multiply(member) @ view.weights**2
+            whole += totals @ view.weights
             time += float(view.weights.sum())
-        return GroupSums(self.first, total, float(high - low), time)
+        return GroupSums(self.first, total, whole, float(high - low), time)

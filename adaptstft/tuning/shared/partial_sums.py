@@ -65,6 +65,12 @@ class Stretch:
     stop: float = np.inf
     weight: float = 1.0
 
+    @property
+    def own(self) -> AnyArray:
+        """The samples in the range of positions, without the margins."""
+        last = int(min(self.stop, self.n))
+        return self.channels[:, int(self.start) - self.first : last - self.first]
+
     def frames(self, hop: float) -> tuple[int, int]:
         """Return the range of the indices of the frames in the range of positions."""
         count = frame_count(self.n, hop)

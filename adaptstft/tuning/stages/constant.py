@@ -31,6 +31,10 @@ SAME = 0.01
 _HOP_GRID = 24
 #: Largest number of framings that one descent goes through; the FFT length at least doubles from one to the next.
 _MOST_FRAMINGS = 20
+#: Largest number of framings for lengths that change with the hop.
+_MOST_HOPS = 6
+#: How a descent ends whose length changes with the hop.
+_CHANGING = {"success": True, "status": 0, "message": "CONVERGENCE: THE LENGTH CHANGES WITH THE HOP BY LITTLE"}
 #: A minimum of the grid this far above the best one, in nats, is not refined.
 _HOPELESS = 0.5
 
@@ -110,6 +114,7 @@ def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
     """Descend from a label and a length, again while hop and FFT length are not those for the length found."""
     (label, length), rule = start, problem.search_rule
     framing = rule.tied(length)
+    runs: list[Run] = []
     for attempt in range(_MOST_FRAMINGS):
         name = label if attempt == 0 else f"{label}, continued"
         objective, variables = constant_problem(problem, log, np.asarray(length), framing)
@@ -117,10 +122,17 @@ def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
         length = float(run.outcome.state.win_length[0])
         outgrown = length >= framing.mfft < problem.request.win_bounds[1]
         wanted = rule.tied(length)
+        runs.append(run)
         if log.stopped or wanted == framing or (not outgrown and rule.follows(framing, length)):
+            return run
+        if not outgrown and attempt >= _MOST_HOPS:
             break
         framing = wanted
-    return run
+    # the best of them in the framing for it
+    length = float(min(runs, key=lambda run: run.comparable).outcome.state.win_length[0])
+    framing = rule.tied(length)
+    objective, variables = constant_problem(problem, log, np.asarray(length), framing)
+    return run_descent(problem, log, name, objective, variables, framing.hop, _CHANGING)
 
 
 def constant_problem(

@@ -122,7 +122,7 @@ def find_path(
     sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
     count = float(plan.f_pts * request.channels)
-    with_ends = SumsWithEnds.of(sums, criterion.statistics, positions, request.n)
+    with_ends = SumsWithEnds.of(sums, positions, request.n)
     search = PathSearch(with_ends, criterion, view, count, (low, high), penalty, plan.kernels)
     values: list[float] = []
     log.bar.begin("path")
@@ -140,7 +140,9 @@ def find_path(
     path = search.solve(np.clip(np.broadcast_to(base, positions.shape), low, high), report)
     counted = replace(view, weights=criterion.frame_weights(positions, request.n, plan.T))
     value = criterion.value(path.sums, search.counts, counted)
-    surface = _surface(layout, plan, sums, criterion, positions)
+    # a description length has no values of windows that reach over an end
+    shown = with_ends if isinstance(criterion, DescriptionLength) else sums
+    surface = _surface(layout, plan, shown, criterion, positions)
     path = replace(path, win_length=np.interp(every, positions, path.win_length))
     return FramePath(path, value, framing, sums, count, values, surface)
 
@@ -157,7 +159,9 @@ def _enough(positions: Float64Array, hop: float, spacing: float) -> Float64Array
     return kept if kept[-1] == positions[-1] else np.append(kept, positions[-1])
 
 
-def _surface(layout: Layout, plan: FramePlan, sums: FrameSums, criterion: Additive, positions: Float64Array) -> Surface:
+def _surface(
+    layout: Layout, plan: FramePlan, sums: FrameSums | SumsWithEnds, criterion: Additive, positions: Float64Array
+) -> Surface:
     """Return the criterion over time in seconds and length."""
     problem, request = layout.problem, layout.problem.request
     places = None

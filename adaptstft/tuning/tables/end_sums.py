@@ -2,8 +2,9 @@
 
 Outside the signal there is nothing: a window that reaches over an end sees a jump to zero, and less of the signal than
 the others. Its sums tell nothing about the length that suits the signal: a tone that is cut off would look like an
-onset, and noise would look best to windows that see least of it. At these lengths a frame therefore has the mean sums
-of the frames next to it that are inside, over a stretch as long as the window.
+onset, and noise would look best to windows that see least of it. At these lengths a frame therefore has its sums at the
+longest length whose window is inside. So it prefers none of them, and its length follows from that of its neighbours,
+but a short window at an event next to the end is still an improvement.
 """
 
 from __future__ import annotations
@@ -12,12 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.engine.statistics import Statistics
+from adaptstft.common.typing import Float64Array
 from adaptstft.tuning.tables.frame_sums import FrameSums
-
-#: Largest distance from the end, in window lengths, of the frames whose sums are averaged.
-_STRETCH = 1.5
 
 
 @dataclass(frozen=True)
@@ -37,16 +34,21 @@ class SumsWithEnds:
     last: FrameSums
 
     @classmethod
-    def of(cls, table: FrameSums, stats: Statistics, positions: Float64Array, n: int) -> SumsWithEnds:
+    def of(cls, table: FrameSums, positions: Float64Array, n: int) -> SumsWithEnds:
         """Make the table for frames at positions in a signal of `n` samples."""
-        lengths = np.exp(table.log_lengths)
-        reach = float(lengths[-1]) / 2
+        reach = float(np.exp(table.log_lengths[-1])) / 2
         middle = positions.size // 2
         count = min(int(np.searchsorted(positions, reach)), middle)
-        first = _mirrored_end(table, stats, positions, lengths, count, backwards=False)
+        first = _kept_inside(table, slice(0, count), positions[:count])
         beyond = min(int(np.searchsorted((n - 1 - positions)[::-1], reach)), positions.size - middle)
-        last = _mirrored_end(table, stats, (n - 1 - positions)[::-1], lengths, beyond, backwards=True)
+        chosen = slice(positions.size - beyond, positions.size)
+        last = _kept_inside(table, chosen, n - 1 - positions[chosen])
         return cls(table, first, last)
+
+    @property
+    def log_lengths(self) -> Float64Array:
+        """Logarithms of the lengths of the grid."""
+        return self.table.log_lengths
 
     @property
     def frames(self) -> int:
@@ -66,27 +68,7 @@ class SumsWithEnds:
         return found
 
 
-def _mirrored_end(
-    table: FrameSums,
-    stats: Statistics,
-    distances: Float64Array,
-    lengths: Float64Array,
-    count: int,
-    *,
-    backwards: bool,
-) -> FrameSums:
-    """Return the table of the `count` frames next to an end, from ascending distances of all frames to it."""
-    chosen = slice(table.frames - count, table.frames) if backwards else slice(0, count)
-    values: AnyArray = table.values[:, chosen].copy()
-    for k, length in enumerate(lengths):
-        over = int(np.searchsorted(distances[:count], length / 2))
-        if not over:
-            continue
-        near = np.flatnonzero((distances >= length / 2) & (distances <= _STRETCH * length))
-        near = near if near.size else np.array([min(over, table.frames - 1)])
-        low, high = int(near[0]), int(near[-1]) + 1
-        part = slice(table.frames - high, table.frames - low) if backwards else slice(low, high)
-        mean = table.at(table.log_lengths[k : k + 1], part)[..., 0].mean(axis=1)
-        frames = slice(count - over, count) if backwards else slice(0, over)
-        values[:, frames, k] = table.logs(stats, mean)[:, np.newaxis]
-    return table.with_values(values)
+def _kept_inside(table: FrameSums, chosen: slice, distances: Float64Array) -> FrameSums:
+    """Return the table of frames next to an end, at their distances to it, with the sums of windows that are inside."""
+    longest = np.log(np.maximum(2 * distances, np.exp(table.log_lengths[0])))
+    return table.with_values(table.held(chosen, longest))

@@ -134,11 +134,15 @@ class FrameSums:
         """Return the table with the values of other frames."""
         return replace(self, values=values, slopes=_slopes(values) if values.shape[1] else values)
 
-    def logs(self, stats: Statistics, totals: Float64Array) -> Float64Array:
-        """Return what the table holds for sums of shape (statistics,)."""
-        logs = logs_of_sums(stats, totals[:, np.newaxis])
-        floor = np.where(self.references < 0, self.silent - 1.0, -np.inf)
-        return np.asarray(np.maximum(logs[:, 0], floor))
+    def held(self, part: slice, longest: Float64Array) -> AnyArray:
+        """Return the values of some frames, from the logarithm of a `longest` length of each on constant."""
+        values, places = self.values[:, part].copy(), np.arange(self.log_lengths.size)
+        step = (self.log_lengths[-1] - self.log_lengths[0]) / (self.log_lengths.size - 1)
+        place = (longest - self.log_lengths[0]) / step
+        left = np.minimum(place.astype(np.int64), self.log_lengths.size - 2)[np.newaxis, :, np.newaxis]
+        u = np.clip(place - left[0, :, 0], 0.0, 1.0)[np.newaxis, :, np.newaxis]
+        low, high = (np.take_along_axis(values, left + one, axis=2) for one in (0, 1))
+        return np.where(places > place[:, np.newaxis], (1 - u) * low + u * high, values)
 
     def at(self, log_lengths: Float64Array, part: slice | None = None) -> Float64Array:
         """Return the statistics of frames at logarithms of lengths.

@@ -13,6 +13,7 @@ from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import FrameView, LocalSums, local_values
 from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
+from adaptstft.tuning.tables.end_sums import SumsWithEnds
 from adaptstft.tuning.tables.frame_lengths import frame_terms
 from adaptstft.tuning.tables.frame_sums import FrameSums
 from adaptstft.tuning.tables.survey import Surface
@@ -33,7 +34,7 @@ def surface_width(n: int, hop: float, widest: float) -> float:
 
 def surface_of_sums(
     plan: FramePlan,
-    sums: FrameSums,
+    sums: FrameSums | SumsWithEnds,
     criterion: Additive,
     positions: Float64Array,
     channels: int,
@@ -46,7 +47,7 @@ def surface_of_sums(
     ----------
     plan : FramePlan
         The transform.
-    sums : FrameSums
+    sums : FrameSums or SumsWithEnds
         The table.
     criterion : Additive
         The criterion; its scope is replaced.
@@ -76,20 +77,22 @@ def surface_of_sums(
             values[part], energy[part] = terms.reshape(totals.shape[1:]), totals[0].sum(axis=1)
     else:
         energy += neighbourhoods.energy
-        for i, each in enumerate(_sums_over(neighbourhoods, sums, view)):
+        for i, each in enumerate(_sums_over(neighbourhoods, sums, len(criterion.statistics), view)):
             values[:, i] = local_values(alone.combine, each, count, view.cell, spread=alone.spread).values
     # a frame that is silent with one length has no values to compare
     energy[~np.isfinite(values).all(axis=1)] = 0.0
     return Surface.of_places("time", places, np.exp(sums.log_lengths), values, energy)
 
 
-def _sums_over(neighbourhoods: Neighbourhoods, sums: FrameSums, view: FrameView) -> list[LocalSums]:
+def _sums_over(
+    neighbourhoods: Neighbourhoods, sums: FrameSums | SumsWithEnds, stats: int, view: FrameView
+) -> list[LocalSums]:
     """Return the sums over neighbourhoods for each length of the table; the weights of frames are computed once."""
     lengths = sums.log_lengths.size
-    total = LocalSums.zero(neighbourhoods, len(sums.values) * lengths)
+    total = LocalSums.zero(neighbourhoods, stats * lengths)
     for first in range(0, sums.frames, _PIECE):
         part = slice(first, first + _PIECE)
         rows = sums.at(sums.log_lengths, part)
         total.add(view.positions[part], view.weights[part], rows.transpose(0, 2, 1).reshape(-1, rows.shape[1]))
-    each = total.raw.reshape(len(sums.values), lengths, -1)
+    each = total.raw.reshape(stats, lengths, -1)
     return [replace(total, raw=each[:, i]) for i in range(lengths)]
