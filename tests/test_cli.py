@@ -220,7 +220,7 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
         (["--win-length", "-5"], "win_length=-5.0"),
         (["--hop", "0"], "hop=0.0"),
         (["--channel", "1"], "--channel 1 must lie between 0 and 0"),
-        (["--key", "x"], "key='x' is for MAT files only"),
+        (["--key", "x"], "key='x' is for MAT and NPZ files only"),
         (["--nosuch"], "unrecognized arguments: --nosuch"),
         (["--plot", "out.xyz"], "--plot out.xyz: the suffix must be one of"),
         (["--plot", "no/such/folder/out.png"], "there is no folder no/such/folder"),

@@ -87,7 +87,7 @@ def _load(job: Job, source: Any) -> tuple[Any, float, int]:
     if isinstance(source, str | os.PathLike):
         source = recordings.read(source, fs=job.fs, key=job.key)
     elif job.key is not None:
-        raise ValueError(f"key={job.key!r} is for MAT files only")
+        raise ValueError(f"key={job.key!r} is for MAT and NPZ files only")
     if isinstance(source, Recording):
         return _select_channel(source, job.channel), source.fs if job.fs is None else job.fs, -1
     if job.channel is not None:

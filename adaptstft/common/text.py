@@ -10,6 +10,11 @@ import numpy as np
 from adaptstft.common.typing import Float64Array
 
 
+def printable(text: str) -> str:
+    """Return a text with escapes for control characters and for bytes that are no text."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
 def count_things(things: Sized, name: str) -> str:
     """Return a count with its noun in the singular or plural: ``"1 frame"``, ``"3 frames"``."""
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"

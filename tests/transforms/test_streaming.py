@@ -351,12 +351,12 @@ def test_all_chunks_must_fit_in_the_precision_of_the_first(rng):
         list(two_sided.stft_blocks([x[:20], x[20:].astype(np.complex64)]))
 
 
-def wav_bytes(width, channels, frames, rng):
+def wav_bytes(width, channels, frames, rng, rate=3):
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:
         file.setnchannels(channels)
         file.setsampwidth(width)
-        file.setframerate(8000)
+        file.setframerate(rate)
         file.writeframes(rng.bytes(width * channels * frames))
     return stream.getvalue()
 
@@ -377,6 +377,17 @@ def test_wav_files(width, channels, tmp_path, rng):
         assert_same(joined(transform.stft_blocks(file, axis=1)), transform.stft(x[:, 50:]))
         with pytest.raises(ValueError, match="no samples after its current position"):
             transform.stft_blocks(file)
+
+
+@pytest.mark.parametrize("name", ["fractional hop", "scipy"])
+def test_a_wav_file_of_another_rate_is_refused(name, rng):
+    """The frequencies of its transform would be wrong."""
+    transform = TRANSFORMS[name]
+    for rate in (2, 4, 8000):
+        with wave.open(io.BytesIO(wav_bytes(2, 1, 200, rng, rate))) as file:
+            message = f"source is a WAV file of {rate} Hz, the transform has fs=3: make the transform with the"
+            with pytest.raises(ValueError, match=message):
+                list(transform.stft_blocks(file))
 
 
 def test_damaged_wav_files(rng):
