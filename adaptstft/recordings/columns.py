@@ -20,8 +20,8 @@ from adaptstft.recordings.dates import add_hours
 _TIME_NAMES = frozenset(
     ("t", "time", "times", "timestamp", "timestamps", "time stamp", "timeline", "time axis", "clock", "date",
      "datetime", "date time", "epoch", "unix time", "unixtime", "elapsed", "elapsed time", "relative time",
-     "rel time", "utc", "utc time", "gps time", "local time", "sample time", "x axis", "x value", "zeit", "zeitstempel", "zeitachse",
-     "uhrzeit", "datum", "temps", "tiempo", "tempo")
+     "rel time", "utc", "utc time", "gps time", "local time", "sample time", "x axis", "x value", "zeit",
+     "zeitstempel", "zeitachse", "uhrzeit", "datum", "temps", "tiempo", "tempo")
 )  # fmt: skip
 #: Those of them for which a number without a unit is not in seconds.
 _DATE_NAMES = ("date", "datetime", "date time", "datum")

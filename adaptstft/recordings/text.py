@@ -33,7 +33,10 @@ codecs.register_error("adaptstft-latin-1", _as_latin_1)
 def text_lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
     """Yield the number of each line, from 1, and the line."""
     stream.seek(0)
-    encoding = _encoding(stream.read(_HEAD))
+    head = stream.read(_HEAD)
+    encoding = _encoding(head)
+    if encoding == "utf-8" and b"\0" in head:
+        raise ValueError(_not_text(head[: head.index(b"\0")].count(b"\n") + 1))
     stream.seek(0)
     errors = "adaptstft-latin-1" if encoding.startswith("utf-8") else "replace"
     reader = io.TextIOWrapper(stream, encoding=encoding, errors=errors)
@@ -44,10 +47,14 @@ def text_lines(stream: BinaryIO) -> Iterator[tuple[int, str]]:
             if len(line) == _LONGEST_LINE:
                 raise ValueError(f"line {number} has more than {_LONGEST_LINE:,} characters")
             if "\0" in line:
-                raise ValueError(f"not a table of numbers: line {number} holds bytes that are no text")
+                raise ValueError(_not_text(number))
             yield number, line.rstrip("\r\n")
     finally:
         reader.detach()
+
+
+def _not_text(line: int) -> str:
+    return f"not a table of numbers: line {line} holds bytes that are no text"
 
 
 def _encoding(head: bytes) -> str:
