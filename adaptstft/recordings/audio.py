@@ -15,7 +15,7 @@ from adaptstft.recordings.riff import check_aiff, check_au, check_w64, checked_w
 
 #: Endings that soundfile reads, besides ``.wav``.
 OTHER_ENDINGS = (
-    ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".bw64", ".caf", ".au"
+    ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".w64", ".rf64", ".bw64", ".au"
 )  # fmt: skip
 _RIFF_ENDINGS = (".wav", ".rf64", ".bw64")
 _CHECKS = {".aif": check_aiff, ".aiff": check_aiff, ".aifc": check_aiff, ".w64": check_w64, ".au": check_au}
@@ -56,7 +56,7 @@ def _read_soundfile(stream: BinaryIO) -> tuple[AnyArray, float]:
 
 
 #: Formats whose header has the exact number of samples.
-_EXACT = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC", "AU", "CAF")
+_EXACT = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "FLAC", "AU")
 
 
 def _joined(pieces: list[AnyArray]) -> AnyArray:

@@ -64,6 +64,7 @@ class ClockFit:
     fault: str = ""
 
 
+@np.errstate(all="ignore")  # numbers of a damaged file overflow
 def fit_clock(times: Float64Array, resolution: float) -> ClockFit:
     """Fit a straight line to times in seconds that begin at or near 0, written in steps of `resolution` seconds."""
     n = times.size
@@ -139,6 +140,7 @@ def _without_rounding(rate: float, n: int, resolution: float) -> float:
     return rate
 
 
+@np.errstate(all="ignore")
 def number_times(values: AnyArray, unit: float) -> tuple[Float64Array, float]:
     """Return numbers, in a unit given in seconds, as seconds after the first one, and the resolution in seconds."""
     exact = values.astype(float)

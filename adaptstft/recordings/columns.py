@@ -190,6 +190,7 @@ def _fitted(label: str, times: Float64Array, resolution: float, place: Callable[
     return Clock(None, times if increasing else None, f"{where}{label} {fit.fault}; {advice}")
 
 
+@np.errstate(all="ignore")  # numbers of a damaged file overflow
 def split_clock(table: Table) -> tuple[AnyArray, Clock, tuple[str, ...]]:
     """Separate the clock and the numbers of the rows from the channels.
 

@@ -56,12 +56,11 @@ def _is_numeric(dataset: Any) -> bool:
 
 
 def _load(dataset: Any) -> AnyArray:
-    needed = prod(dataset.shape) * dataset.dtype.itemsize
-    stored = dataset.id.get_storage_size()
-    if needed > DEFLATE_RATIO * stored + 1024:
-        fault = f"{dataset.name!r} claims {needed} bytes, it has {stored}"
-        raise ValueError(f"not a readable MATLAB 7.3 (HDF5) file ({fault})")
     try:
+        needed = prod(dataset.shape) * dataset.dtype.itemsize
+        stored = dataset.id.get_storage_size()
+        if needed > DEFLATE_RATIO * stored + 1024:
+            raise ValueError(f"{dataset.name!r} claims {needed} bytes, it has {stored}")
         values = np.asarray(dataset[()])
     except Exception as error:  # a damaged piece of the file
         raise ValueError(f"not a readable MATLAB 7.3 (HDF5) file ({error})") from error

@@ -51,7 +51,7 @@ def read(
         File; its ending decides the format:
 
         - ``.wav``: any WAV file with the extra ``files`` (libsndfile); PCM and floating point without it. FLAC, OGG,
-          Opus, MP3, AIFF, W64, RF64, CAF and AU need the extra;
+          Opus, MP3, AIFF, W64, RF64 and AU need the extra;
         - ``.csv``, ``.tsv``, ``.txt``, ``.dat``, ``.asc``, ``.lvm``: the first block of numeric rows, separated by
           commas, semicolons, tabs or blanks, with a decimal point or comma, in UTF-8, UTF-16 or Latin-1. Each column
           is a channel. A column that increases steadily is the clock, see Notes;

@@ -403,6 +403,20 @@ def test_damaged_wav_files(rng):
         transform.stft_blocks(file)
 
 
+@pytest.mark.parametrize("name", ["fractional hop", "scipy"])
+def test_blocks_without_slices_are_passed_over(name, rng):
+    transform = TRANSFORMS[name]
+    x = rng.standard_normal(200)
+    S = transform.stft(x)
+    blocks = [S[:, :0], S[:, :5], S[:, 5:5], S[:, 5:], S[:, :0]]
+    back = np.concatenate(list(transform.istft_blocks(blocks, k1=200)))
+    assert_same(back, transform.istft(S, k1=200))
+    with pytest.raises(ValueError, match="blocks is empty: at least one slice is needed"):
+        list(transform.istft_blocks([S[:, :0]], k1=200))
+    with pytest.raises(ValueError, match=r"S has shape \(5, 0\)"):
+        list(transform.istft_blocks([S[:5, :0]], k1=200))
+
+
 # ------------------------------------------------------------------ memory
 
 
