@@ -96,5 +96,5 @@ class _AdaptiveBlocks:
         overlap += to_host(device_overlap)
 
     def normalize(self, out: AnyArray, overlap: Float64Array, low: int, peak: float) -> None:
-        inverse.check_covered(overlap, low, peak)
+        inverse.check_covered(overlap, low, peak, out.dtype)
         inverse.normalize(out, overlap)
