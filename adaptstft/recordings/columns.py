@@ -208,6 +208,8 @@ def split_clock(table: Table) -> tuple[AnyArray, Clock, tuple[str, ...]]:
     ValueError
         If there is no channel, or if it is not clear which column is the clock.
     """
+    if not table.columns:
+        raise ValueError("the file holds no samples: no column has numbers")
     columns = _with_dates(table.columns)
     choice = _Choice(columns, table.place)
     named = [k for k, column in enumerate(columns) if column.is_time or is_time_name(column.name, column.unit)]

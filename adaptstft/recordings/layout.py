@@ -133,6 +133,8 @@ def _best_block(content: list[Line], separators: Sequence[str | None]) -> tuple[
     """Return the signs and rows of the reading with most rows of numbers, those with several columns first."""
     best: tuple[tuple[int, bool], Dialect, Run] | None = None
     for separator in separators:
+        if separator is not None and len(separators) > 1 and not any(separator in text for _, text in content):
+            continue
         dialect = Dialect(separator)
         runs = _runs(content, dialect)
         run = max(runs, key=lambda one: one.score)

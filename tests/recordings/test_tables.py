@@ -442,6 +442,11 @@ REFUSED = {
         1.0,
         "line 202, column 'd': 'yesterday' is not a time",
     ),
+    "versions of programs": (
+        "1.2.3\n4.5.6\n7.8.x\n",
+        1.0,
+        "the file holds no samples: no column has numbers|is not a number",
+    ),
     "nothing": ("\n\n# nothing\n", 1.0, "the file holds no samples"),
 }
 
