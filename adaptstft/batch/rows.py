@@ -11,13 +11,14 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+from adaptstft.common.files import new_file
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 
@@ -241,7 +242,7 @@ class RowFile:
     def _replace_lines(self) -> None:
         """Write all rows to a new file that then replaces the old one, so that no row is ever missing on disk."""
         new = self._lines.with_name(self._lines.name + ".new")
-        with _new_file(new, self.path) as stream:
+        with _replacement(new, self.path) as stream:
             stream.write((_HEADER + "".join(map(_format, self.rows.values()))).encode())
         old = self._stream
         if os.name == "nt":  # Windows cannot replace an open file
@@ -300,21 +301,14 @@ def check_path(path: Any) -> Path:
 
 
 @contextmanager
-def _new_file(new: Path, path: Path) -> Iterator[io.BufferedWriter]:
-    """Open a file that must not exist, and write it through to the disk; after an error it is removed."""
-    try:
-        stream = new.open("xb")
-    except FileExistsError:
-        raise ValueError(f"out={str(path)!r}: {new.name} exists already; move it away") from None
-    try:
-        with stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException:
-        with suppress(OSError):
-            new.unlink()
-        raise
+def _replacement(new: Path, path: Path) -> Iterator[io.BufferedWriter]:
+    """Open the new file that will replace the rows of `path`."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(new_file(new))
+        except FileExistsError:
+            raise ValueError(f"out={str(path)!r}: {new.name} exists already; move it away") from None
+        yield stream
 
 
 def _open_locked(path: Path) -> io.FileIO:
@@ -374,6 +368,6 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
     schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     table = pyarrow.Table.from_pylist([{name: row.get(name) for name in COLUMNS} for row in rows], schema=schema)
     new = path.with_name(path.name + ".new")
-    with _new_file(new, path) as stream:
+    with _replacement(new, path) as stream:
         require("pyarrow.parquet", extra="many").write_table(table, stream)
     os.replace(new, path)

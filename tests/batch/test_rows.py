@@ -224,7 +224,7 @@ def test_a_replacement_that_fails_leaves_the_rows(path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(rows.os, "fsync", full)
+    monkeypatch.setattr("adaptstft.common.files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"), RowFile(path):
         pass
     monkeypatch.undo()
