@@ -501,11 +501,11 @@ MUTATIONS: list[Mutation] = [
         "adapters/test_autograd.py",
     ),
     Mutation(
-        "recordings.py",
+        "recordings/recording.py",
         "return samples.T if samples.ndim == 2 and samples.shape[0] > samples.shape[1] else samples",
         "return samples",
         "axis of time in arrays from files",
-        "test_recordings.py",
+        "recordings/test_reading.py",
     ),
     Mutation(
         "batch/rows.py",
