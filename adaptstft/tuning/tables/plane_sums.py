@@ -11,7 +11,7 @@ derivatives, without a transform.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -62,6 +62,18 @@ class PlaneCells:
         """Put `together` frames, as evenly as possible, into each cell."""
         count = max(1, -(-frames // max(together, 1)))
         return cls(np.arange(count) * frames // count, frames, stride)
+
+    def divided(self, starts: IntArray) -> PlaneCells:
+        """Return these cells, divided at more frames."""
+        return replace(self, starts=np.union1d(self.starts, np.clip(starts, 0, self.frames - 1)))
+
+    def between(self, places: Float64Array) -> PlaneCells:
+        """Return these cells divided further: as many again, evenly many between neighbours of `places`.
+
+        The places are numbers of frames, not only whole ones, in order.
+        """
+        even = np.linspace(0, places.size - 1, self.starts.size, endpoint=False)
+        return self.divided(np.interp(even, np.arange(places.size), places).astype(np.int64))
 
     @property
     def sizes(self) -> IntArray:
