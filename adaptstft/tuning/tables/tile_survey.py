@@ -10,7 +10,7 @@ import numpy as np
 from adaptstft.common.device import to_host
 from adaptstft.common.precision import single_precision
 from adaptstft.common.threads import run_blocks
-from adaptstft.common.typing import AnyArray, Float64Array, IntArray
+from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, DescriptionLength
 from adaptstft.criteria.bands import band_weights
 from adaptstft.criteria.evaluate import comparable_view
@@ -131,8 +131,7 @@ def survey_tiles(
             values[i] = _tile_values(at, x, criterion, positions, totals, own)
         else:
             count = np.maximum(own.bands.sum(axis=1) * len(x), np.finfo(float).tiny)
-            within = _nearest_within(positions, float(lengths[i]), n)
-            values[i] = _cell_values(totals[0][:, within] / count[:, np.newaxis], positions, edges, n)
+            values[i] = _cell_values(totals[0] / count[:, np.newaxis], positions, edges, n)
 
     def merge(i: int, _: None) -> None:
         report((i + 1) / lengths.size)
@@ -142,6 +141,7 @@ def survey_tiles(
     if edges is None:
         return TileSurvey(lengths, values, energy, energy, tiles.in_time.centres)
     centres = (edges[1:] + edges[:-1]) / 2
+    _hold_at_ends(values, lengths, centres, n)
     member = tiles.in_time.weights(centres)[0]
     counted = criterion.frame_weights(centres, n, plan.T)
     band = tiles.bands.sum(axis=1) / tiles.bands.sum()
@@ -187,11 +187,14 @@ def _tile_values(
     return values.reshape(len(tiles.bands), -1)
 
 
-def _nearest_within(positions: Float64Array, length: float, n: int) -> IntArray:
-    """Return for each frame the nearest one whose window does not reach over an end of the signal."""
-    (inside,) = np.nonzero((positions >= length / 2) & (positions <= n - 1 - length / 2))
-    number = np.arange(positions.size)
-    return np.clip(number, inside[0], inside[-1]) if inside.size else number
+def _hold_at_ends(values: Float64Array, lengths: Float64Array, centres: Float64Array, n: int) -> None:
+    """Give windows that reach over an end of the signal the values of the longest one that does not, in place.
+
+    They contain less of the signal, or see its end as an event. With equal values the price of changes decides.
+    """
+    for i in range(1, lengths.size):
+        over = np.minimum(centres, n - 1 - centres) < lengths[i] / 2
+        values[i][:, over] = values[i - 1][:, over]
 
 
 def _cell_values(means: Float64Array, positions: Float64Array, edges: Float64Array, n: int) -> Float64Array:
