@@ -67,6 +67,6 @@ def test_knots_are_where_the_lengths_change():
 
 
 def test_cells_are_short_where_knots_are_dense():
-    cells = PlaneCells.of(100, 10, 1).between(np.array([0.0, 48, 50, 52, 99]))
+    cells = PlaneCells.of(100, 10, 1).between(np.array([0.0, 48, 50, 52, 99]), 3)
     assert cells.sizes.sum() == 100 and np.all(cells.sizes > 0)
     assert cells.sizes.max() <= 10 and cells.sizes[np.searchsorted(cells.starts, 49) - 1] < 5

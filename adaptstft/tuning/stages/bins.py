@@ -56,6 +56,8 @@ _MOST_WORK = 1 << 31
 _REACH = 0.35
 #: Number of cells of frames in a neighbourhood, and between control points in time.
 _CELLS_IN_SPAN = 8
+#: The same between places where the length has changed by about 30 %.
+_CELLS_BETWEEN_KNOTS = 4
 #: Number of cells times bins beyond which a table has every second bin only. Most windows are far shorter than the FFT,
 #: so that neighbouring bins are nearly equal.
 _MANY_POINTS = 1 << 17
@@ -283,15 +285,12 @@ def _table(plane: _Plane, log: Log) -> PlaneSums:
     assert isinstance(criterion, Additive)
     lengths = plane_lengths(plane.bounds, float(request.accuracy or 0.0))
     entries = len(criterion.statistics) * plane.plan.f_pts * lengths.size  # of one frame
-    together, stride = 1, 1
+    cells_of = PlaneCells.of(frames, 1, 1)
     if request.control_points != "free" and not request.smoothness and criterion.scope != "frame":
-        span = (frames - 1) * plane.framing.hop / max(plane.grid.shape[1] - 1, 1)
-        if plane.tiles is not None:
-            span = min(span, plane.tiles.width)
-        together = max(1, int(span / _CELLS_IN_SPAN / plane.framing.hop))
-        cells = -(-frames // together)
+        cells_of = _thinned(plane, criterion)
+        cells = cells_of.starts.size
         stride = 2 if cells * plane.plan.f_pts > _MANY_POINTS else 1
-        stride = max(stride, -(-cells * entries // MOST_ENTRIES))
+        cells_of = replace(cells_of, stride=max(stride, -(-cells * entries // MOST_ENTRIES)))
     elif frames * entries > MOST_ENTRIES:
         raise ValueError(
             f"the table for {frames} frames, {plane.plan.f_pts} bins and {lengths.size} lengths would take "
@@ -300,13 +299,20 @@ def _table(plane: _Plane, log: Log) -> PlaneSums:
         )
     log.nfev += lengths.size
     log.bar.begin("table")
-    cells_of = PlaneCells.of(frames, together, stride)
-    if together > 1:
-        counted = criterion.frame_weights(plane.positions, request.n, plane.plan.T)
-        cells_of = cells_of.divided(np.flatnonzero(np.diff(counted)) + 1)  # frames that do not count are apart
-    if together > 1 and plane.knots.size:
-        cells_of = cells_of.between(plane.knots / plane.framing.hop)
     return PlaneSums.of(plane.plan, request.x, criterion.statistics, lengths, plane.positions, cells_of, log.searching)
+
+
+def _thinned(plane: _Plane, criterion: Additive) -> PlaneCells:
+    """Return cells of as many frames as the control points allow; they are short where these are dense."""
+    frames, hop = plane.positions.size, plane.framing.hop
+    even = 1 if plane.knots.size else plane.grid.shape[1] - 1
+    span = (frames - 1) * hop / max(even, 1)
+    if plane.tiles is not None:
+        span = min(span, plane.tiles.width)
+    cells = PlaneCells.of(frames, max(1, int(span / _CELLS_IN_SPAN / hop)), 1)
+    counted = criterion.frame_weights(plane.positions, plane.problem.request.n, plane.plan.T)
+    cells = cells.divided(np.flatnonzero(np.diff(counted)) + 1)  # frames that do not count are apart
+    return cells.between(plane.knots / hop, _CELLS_BETWEEN_KNOTS) if plane.knots.size else cells
 
 
 def _starts(plane: _Plane) -> list[tuple[str, Float64Array]]:

@@ -67,12 +67,12 @@ class PlaneCells:
         """Return these cells, divided at more frames."""
         return replace(self, starts=np.union1d(self.starts, np.clip(starts, 0, self.frames - 1)))
 
-    def between(self, places: Float64Array) -> PlaneCells:
-        """Return these cells divided further: as many again, evenly many between neighbours of `places`.
+    def between(self, places: Float64Array, count: int) -> PlaneCells:
+        """Return these cells, divided at `count` frames between any two neighbours of `places`.
 
         The places are numbers of frames, not only whole ones, in order.
         """
-        even = np.linspace(0, places.size - 1, self.starts.size, endpoint=False)
+        even = np.arange((places.size - 1) * count) / count
         return self.divided(np.interp(even, np.arange(places.size), places).astype(np.int64))
 
     @property
