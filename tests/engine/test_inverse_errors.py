@@ -81,3 +81,13 @@ def test_poorly_covered_samples_count_as_much_as_others(dtype, rng):
     worst = np.argsort(np.abs(back - x))[-3:]
     if dtype == np.float32:
         assert set(worst % 20) <= {9, 10, 11}
+
+
+def test_rounding_is_part_of_the_error(rng):
+    """Nearly equal windows that overlap well: the iterations converge far below the precision of the transform."""
+    sft = AdaptiveShortTimeFFT("hann", np.linspace(24.0, 24.1, 17)[:, None], 5.0, 1.0, mfft=32)
+    x = rng.standard_normal(100).astype(np.float32)
+    back, info = sft.istft(sft.stft(x), k1=100, full_output=True, tol=1e-12)
+    error = relative(back, x)
+    assert info.residual < 1e-9
+    assert 0.1 * info.error < error < 10 * info.error
