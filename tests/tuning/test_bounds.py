@@ -81,7 +81,7 @@ def test_a_given_fft_or_hop_is_named_as_the_reason():
     x = np.zeros(3000)
     x[np.random.default_rng(0).choice(3000, 40, replace=False)] = 1.0
     assert bound_note(adaptstft.optimize(x, 1000.0, hop=20)).endswith(
-        "40 samples = 40 ms, from hop=20 and min_overlap=0.5: a smaller hop allows shorter ones"
+        "40 samples = 40 ms, from hop=20 and min_overlap=0.5: a smaller hop allows shorter windows"
     )
 
 

@@ -176,7 +176,9 @@ def _bound_reasons(request: Request, best: Run) -> tuple[str, str]:
     half = (request.n if request.shared is None else request.shared.shortest) // 2
     shorter = f"; win_bounds=({max(low / 2, 1):.6g}, {round(most)}) allows shorter ones" if low > 1 else ""
     if request.min_overlap is not None and np.isclose(low, request.overlap.shortest(best.hop)):
-        shorter = f", from hop={best.hop:g} and min_overlap={request.min_overlap:g}: a smaller hop allows shorter ones"
+        shorter = (
+            f", from hop={best.hop:g} and min_overlap={request.min_overlap:g}: a smaller hop allows shorter windows"
+        )
     longer = f"; win_bounds=({least:.6g}, {min(2 * round(high), half)}) allows longer ones"
     if high >= half:
         of = "the signal" if request.shared is None else "the shortest signal"
