@@ -51,6 +51,13 @@ def _header(stream: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
+def check_header(stream: Any, size: int) -> None:
+    """Require that the header of an array agrees with the bytes of its file."""
+    shape, dtype = _header(stream)
+    if _bytes_of(shape, dtype) > size - stream.tell():
+        raise ValueError(f"its header says {_bytes_of(shape, dtype)} bytes, there are {size - stream.tell()}")
+
+
 def _bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     return prod(map(int, shape)) * dtype.itemsize
 
