@@ -36,7 +36,8 @@ one set of parameters.
 
 --json prints one object per file and line, with the keys
   file, fs (Hz), channels, samples, window, window_mode, hop_mode, criterion,
-  scope, fun (the objective, smaller is better), area_fun (the same, comparable
+  scope, f_bounds (null, or the range in Hz that the criterion sees), fun (the
+  objective, smaller is better), area_fun (the same, comparable
   between hops), win_length (samples; a list in time mode, and for frequencies
   and bins a list of the lists of each frequency), win_duration (s, likewise),
   hop (samples; the mean if positions were tuned), positions (frame centres in
@@ -298,6 +299,8 @@ def _add_tuning_options(group: Any) -> None:
         metavar=("LOW", "HIGH"),
         help="range of window lengths in samples",
     )
+    group.add_argument("--fmin", type=float, metavar="HZ", help="lowest frequency that the criterion sees")
+    group.add_argument("--fmax", type=float, metavar="HZ", help="highest frequency that the criterion sees")
 
 
 def _window(text: str) -> str | tuple[str, float]:
@@ -353,6 +356,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
     options = {name: value for name, value in vars(args).items() if name in keywords}
     if options["win_bounds"] is not None:
         options["win_bounds"] = tuple(options["win_bounds"])
+    if args.fmin is not None or args.fmax is not None:
+        options["f_bounds"] = args.fmin, args.fmax
     return options
 
 
@@ -397,6 +402,7 @@ def _to_json(file: str | None, x: Any, recording: Recording, result: TuningResul
             "hop_mode": args.hop_mode,
             "criterion": args.criterion,
             "scope": result.criterion.scope,
+            "f_bounds": result.f_bounds,
             "fun": result.fun,
             "area_fun": result.area_fun,
             "win_length": result.win_length,

@@ -159,6 +159,9 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         Window length in samples: the length in mode ``"fixed"``, an additional starting point in the others.
     win_bounds : (float, float), optional
         Range of window lengths in samples; by default from 16 to half the length of the signals.
+    f_bounds : (float, float), optional
+        Range of frequencies in Hz that the criterion sees, as in `adaptstft.optimize`. The features have all
+        frequencies.
     hop : float, optional
         Time between frames in samples. None takes an eighth of the window length; for user functions
         and ``"separability"`` an eighth of the geometric mean of `win_bounds`.
@@ -244,6 +247,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         window_mode: _Mode = "constant",
         win_length: float | None = None,
         win_bounds: tuple[float, float] | None = None,
+        f_bounds: tuple[float | None, float | None] | None = None,
         hop: float | None = None,
         min_overlap: float | None = 0.5,
         mfft: int | None = None,
@@ -251,7 +255,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         pooling: Any = None,
         log_floor: float | None = 1e-6,
         control_points: Any = None,
-        detrend: str | None = "constant",
+        detrend: str | None = "linear",
         starts: int | None = None,
         workers: int | None = None,
     ) -> None:
@@ -260,6 +264,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         self.window_mode = window_mode
         self.win_length = win_length
         self.win_bounds = win_bounds
+        self.f_bounds = f_bounds
         self.hop = hop
         self.min_overlap = min_overlap
         self.mfft = mfft

@@ -18,7 +18,7 @@ _MFFT, _HOP = 1024, 256
 _MB = 1e6
 
 
-def _resident(field: str) -> int | None:
+def resident(field: str) -> int | None:
     """Return bytes of resident memory, now (``VmRSS``) or the peak (``VmHWM``); None if the system has no such file."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -27,7 +27,8 @@ def _resident(field: str) -> int | None:
         return None
 
 
-def _reset_peak() -> None:
+def reset_peak() -> None:
+    """Let the peak of the resident memory begin anew."""
     # otherwise the peak would be that of making the signal; the file exists only on Linux
     Path("/proc/self/clear_refs").write_text("5")
 
@@ -47,10 +48,10 @@ def measure(n: int, workers: int) -> dict[str, float]:
     problem = Problem.at_hop(_hour(n), _MFFT, _HOP, "time")
     step = problem.step(workers)
     peaks: dict[str, float] = {}
-    if (before := _resident("VmRSS")) is not None:
-        _reset_peak()
+    if (before := resident("VmRSS")) is not None:
+        reset_peak()
         step()
-        peaks["resident"] = float((_resident("VmHWM") or 0) - before)
+        peaks["resident"] = float((resident("VmHWM") or 0) - before)
     tracemalloc.start()
     step()
     peaks["traced"] = float(tracemalloc.get_traced_memory()[1])

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.signal
 
 import adaptstft
+from benchmarks.cases_memory import reset_peak, resident
 from benchmarks.harness import Case, Figure, Row, Settings, Target
 
 FS = 16_000.0
@@ -93,16 +94,22 @@ def _minute(settings: Settings) -> list[Row]:
 
 
 def _growth(settings: Settings) -> list[Row]:
-    """Fit the exponent of the processor time in the duration, in mode ``"time"``."""
+    """Fit the exponent of the processor time in the duration, in mode ``"time"``, and measure the memory."""
     durations = [1.0, 2.0] if settings.quick else [1.0, 10.0, 60.0, 600.0]
-    seconds = []
+    seconds, megabytes = [], []
     for duration in durations:
-        x = voice(duration)
-        each = [_timed(partial(_tune, x, "time", settings.workers))[0] for _ in range(3 if duration < 60 else 1)]
+        x, each = voice(duration), []
+        for _ in range(3 if duration < 60 else 1):
+            before = resident("VmRSS")
+            if before is not None:
+                reset_peak()
+            each.append(_timed(partial(_tune, x, "time", settings.workers))[0])
         seconds.append(statistics.median(each))
+        if before is not None:
+            megabytes.append(((resident("VmHWM") or 0) - before) / 1e6)
     exponent = float(np.polyfit(np.log(durations), np.log(seconds), 1)[0])
     work = f"exponent of processor time, window_mode='time', {durations[0]:g} s to {durations[-1]:g} s"
-    detail = {"durations": durations, "seconds": seconds}
+    detail = {"durations": durations, "seconds": seconds, "megabytes": megabytes}
     return [
         Row("tuning-growth", work, "", None, None, Figure(exponent, ""), Target(1.1, at_least=False), detail=detail)
     ]

@@ -37,6 +37,40 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         pyplot.close(figure)
 
 
+def draw_growth(rows: Sequence[Row], path: Path) -> bool:
+    """Draw time and memory of tuning against the duration, if a row of the run has them, and return whether it has.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        All rows of a run.
+    path : Path
+        File to write.
+    """
+    detail = next((row.detail for row in rows if "durations" in row.detail), None)
+    if detail is None:
+        return False
+    require("matplotlib").use("Agg")
+    from matplotlib import pyplot, rc_context
+
+    durations = detail["durations"]
+    pairs = [("seconds", "processor time in seconds"), ("megabytes", "memory beyond the signal in MB")]
+    with rc_context({"svg.hashsalt": "benchmarks", "font.size": 8, "svg.fonttype": "path"}):
+        figure, axes = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
+        for ax, (name, label), color in zip(axes, pairs, _LINE, strict=True):
+            ax.set_xlabel("duration in seconds, 16 kHz")
+            ax.set_ylabel(label)
+            if not (values := detail[name]):  # the system does not tell the memory
+                continue
+            ax.loglog(durations, values, "o-", color=color, label="window_mode='time'")
+            ends = [durations[0], durations[-1]]
+            ax.loglog(ends, [values[-1] * end / ends[-1] for end in ends], ":", color="0.5", label="proportional")
+            ax.legend()
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        pyplot.close(figure)
+    return True
+
+
 def _label(row: Row) -> str:
     return row.name if row.name != "scipy-stft" else row.work.partition(", float")[0].replace("samples, ", "")
 
@@ -76,7 +110,7 @@ def _curves(ax: Any, rows: Sequence[Row]) -> None:
 
 
 def _fft_lengths(ax: Any, rows: Sequence[Row]) -> None:
-    detail = next((row.detail for row in rows if "mfft" in row.detail), None)
+    detail = next((row.detail for row in rows if {"mfft", "seconds"} <= row.detail.keys()), None)
     ax.set_title("hop mfft/4, same signal")
     ax.set_xlabel("mfft")
     ax.set_ylabel("seconds")

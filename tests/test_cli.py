@@ -25,6 +25,7 @@ JSON_KEYS = {
     "hop_mode",
     "criterion",
     "scope",
+    "f_bounds",
     "fun",
     "area_fun",
     "win_length",
@@ -120,8 +121,7 @@ def test_smoothness_and_scope_reach_the_tuning(capsys, tmp_path):
     path, more = str(tmp_path / "chirps.npy"), ("--fs", "1000", "--hop", "50", "--scope", "global")
     np.save(path, adaptstft.datasets.chirps_in_sequence((15.0, 240.0), duration=1.0).x)
     rough, smooth = (
-        run_json(capsys, path, "--mode", "time", *more, "--smoothness", weight)[0]
-        for weight in ("0", "100")
+        run_json(capsys, path, "--mode", "time", *more, "--smoothness", weight)[0] for weight in ("0", "100")
     )
     assert rough["scope"] == smooth["scope"] == "global"
     assert np.ptp(rough["win_length"]) > 100
@@ -135,6 +135,14 @@ def test_fixed_mode_keeps_what_is_given(capsys, wav):
     assert report["win_length"] == 123.5 and report["hop"] == 20
     assert report["window"] == ["kaiser", 14.0]
     assert_allclose(np.diff(report["positions"]), 20)
+
+
+def test_a_band_of_frequencies(capsys, wav):
+    (both,) = run_json(capsys, wav, "--fmin", "100", "--fmax", "450")
+    (low,) = run_json(capsys, wav, "--fmin", "100")
+    (high,) = run_json(capsys, wav, "--fmax", "450")
+    (none,) = run_json(capsys, wav)
+    assert [report["f_bounds"] for report in (both, low, high, none)] == [[100, 450], [100, 500], [0, 450], None]
 
 
 def test_bounds_criterion_and_options_between_files(capsys, wav, stereo):
@@ -216,6 +224,7 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
         (["--fs", "fast"], "argument --fs: invalid float value: 'fast'"),
         (["--fs", "0"], "fs=0.0 must be greater than 0"),
         (["--bounds", "500", "100"], r"win_bounds=(500.0, 100.0)"),
+        (["--fmin", "500", "--fmax", "100"], r"f_bounds=(500.0, 100.0)"),
         (["--criterion", "nosuch"], "criterion='nosuch'"),
         (["--window", "nosuch"], "nosuch"),
         (["--window", "boxcar"], "boxcar"),

@@ -30,6 +30,7 @@ from adaptstft.batch.table import TuningTable
 from adaptstft.common.progress import Progress
 from adaptstft.common.validation import as_flag, as_flag_or_none, as_index, check_positive, show
 from adaptstft.tuning.entry import optimize
+from adaptstft.tuning.ranges import as_f_bounds
 from adaptstft.tuning.request import Request, check_request
 from adaptstft.tuning.result.result import TuningResult
 
@@ -235,6 +236,8 @@ def _check_options(options: dict[str, Any], fs: Any, *, local: bool) -> Request:
         arguments["backend"] = "auto"  # only the other machines know their devices
     if np.size(arguments["win_length"]) > 1:
         arguments["win_length"] = None  # the right number of lengths depends on the recording
+    as_f_bounds(arguments["f_bounds"])
+    arguments["f_bounds"] = None  # the range allowed depends on the recording
     probe = np.zeros(_probe_size(options))
     probe[probe.size // 2] = 1.0
     return check_request(probe, 1.0 if fs is None else fs, SimpleNamespace(**arguments))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.engine.bins import bin_numbers
 from adaptstft.engine.forward import forward
-from adaptstft.engine.frames import make_frames
-from adaptstft.engine.operator import energies
+from adaptstft.engine.frames import Frames, make_frames
+from adaptstft.engine.operator import energies, energies_and_vjp
 from adaptstft.engine.plan import FFTPlan, FramePlan
 from adaptstft.windows import resolve
 
@@ -61,13 +62,33 @@ def make_tiles(plan: FramePlan, x: AnyArray, in_time: Neighbourhoods, count: int
     be a constant while they are tuned.
     """
     bands = band_weights(plan, count)
+    hann, frames, member = _energy_frames(plan, x, in_time)
+    energy = plan.kernels.to_host(np.sum(energies(forward(hann, x, frames)), axis=0))
+    share = bands @ energy.T @ member.T
+    total = max(float(share.sum()), np.finfo(float).tiny)
+    return Tiles(in_time, bands, np.asarray(share / total).ravel())
+
+
+def tile_energy_gradient(plan: FramePlan, x: AnyArray, tiles: Tiles, by_share: Float64Array) -> AnyArray:
+    """Return the gradient in channels `x`, given that in the share of each tile of `make_tiles`, on the device."""
+    hann, frames, member = _energy_frames(plan, x, tiles.in_time)
+    wanted = {"want_x": True, "parameters": False, "positions": False, "shape": False}
+    energy, vjp = energies_and_vjp(hann, x, frames, **wanted)
+    energy = plan.kernels.to_host(np.sum(energy, axis=0))
+    total = max(float((tiles.bands @ energy.T @ member.T).sum()), np.finfo(float).tiny)
+    by_energy = (by_share - tiles.energy @ by_share) / total  # the shares are relative to the total
+    by_bin = tiles.bands.T @ by_energy.reshape(len(tiles.bands), -1) @ member
+    gradient = vjp(np.broadcast_to(by_bin.T, (len(x), *by_bin.T.shape))).data
+    assert gradient is not None
+    return gradient
+
+
+def _energy_frames(plan: FramePlan, x: AnyArray, in_time: Neighbourhoods) -> tuple[FramePlan, Frames, sparse.csr_array]:
+    """Return transform and frames for the energy of tiles, and the weights of the frames in neighbourhoods."""
     length = float(np.clip(in_time.width / _PER_WIDTH, 2.0, plan.mfft))
     centres = np.arange(int(np.ceil((x.shape[-1] - 1) / (length / 4))) + 1) * (length / 4)
     peak = float(np.abs(x).max()) or 1.0  # keeps the squares finite
     hann = replace(plan, window=resolve("hann"), scaling="psd", amplitude=1 / peak)
-    S = forward(hann, x, make_frames(np.full(centres.size, length), centres, mfft=plan.mfft))
-    energy = plan.kernels.to_host(np.sum(energies(S), axis=0))
+    frames = make_frames(np.full(centres.size, length), centres, mfft=plan.mfft)
     first = (in_time.centres[0] + in_time.centres[-1] - (x.shape[-1] - 1)) / 2
-    share = bands @ energy.T @ in_time.weights(first + centres)[0].T
-    total = max(float(share.sum()), np.finfo(float).tiny)
-    return Tiles(in_time, bands, np.asarray(share / total).ravel())
+    return hann, frames, in_time.weights(first + centres)[0]

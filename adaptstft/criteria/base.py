@@ -103,6 +103,8 @@ class Additive(Criterion, ABC):
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return the value for each group, and its derivatives with respect to the sums and the number of bins."""
 
+    #: Whether each neighbourhood has a normalisation of its own, and the value is the mean over them.
+    normalised: ClassVar[bool] = True
     #: Whether the value depends on the number of bins, see ``adaptstft.criteria.scopes.GroupedSums``.
     spread: ClassVar[bool] = False
 

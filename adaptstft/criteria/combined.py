@@ -13,6 +13,7 @@ from adaptstft.common.validation import as_positives, check_option
 from adaptstft.criteria.base import Additive, Criterion
 from adaptstft.criteria.description import DescriptionLength
 from adaptstft.criteria.registry import CRITERIA, resolve
+from adaptstft.criteria.same_measures import check_different
 from adaptstft.criteria.scopes import FrameView, Reduction, Sums
 from adaptstft.engine.statistics import Statistics
 
@@ -27,7 +28,7 @@ class Combined(Additive):
     ----------
     parts : sequence of Criterion or str
         Criteria whose scope is None. `Gini` and user functions are not possible, because
-        they are not functions of sums.
+        they are not functions of sums. No two parts may be the same measure, see Notes.
     weights : sequence of float, optional
         Positive weight of each part, 1 by default.
     rule : {"weighted", "min-norm"}, optional
@@ -38,6 +39,12 @@ class Combined(Additive):
         With both rules, the results of several starts are compared by the weighted sum.
     scope, width, bands
         As in `Criterion`, for all parts.
+
+    Notes
+    -----
+    Some criteria are the same measure under several names: `Kurtosis` (except in scope
+    ``"frame"``), `Stankovic` and `Lp` are Rényi entropies up to a factor. The sum of two
+    of these with the same order would only change the weight, and is an error.
 
     References
     ----------
@@ -73,6 +80,7 @@ class Combined(Additive):
                 f"parts={self.parts!r}: 'hoyer' cannot be combined with others, it depends on the number of bins"
             )
         object.__setattr__(self, "parts", tuple(parts))
+        check_different(self.scoped())
         object.__setattr__(self, "weights", as_positives("weights", self.weights, len(parts)))
 
     @property
@@ -134,6 +142,7 @@ class Combined(Additive):
                 by_totals,
                 total.weights + weight * reduced.weights,
                 total.positions + weight * reduced.positions,
+                total.shares + weight * reduced.shares,
             )
         return total
 

@@ -70,11 +70,12 @@ class DescriptionLength(Additive):
     """
 
     distortion: float = 0.005
-    sharpness: float = 2.0
+    sharpness: float = 1.5
     floor: float | None = None
     margin: float | None = None
     units: EnergyUnits | None = field(default=None, repr=False, compare=False)
     name: ClassVar[str] = "description-length"
+    normalised: ClassVar[bool] = False
 
     @property
     def in_nats(self) -> bool:

@@ -25,6 +25,8 @@ _OF_NOISE = float(-np.log1p(-_QUANTILE))
 _SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
 #: Frames that are transformed at once.
 _BLOCK_FRAMES = 128
+#: Energy relative to the power below which a bin is empty.
+_UNHEARD = 1e-5
 #: Smallest distortion relative to the power.
 _LEAST = 1e-30
 
@@ -93,18 +95,22 @@ def _median(parts: Sequence[LevelPart]) -> float:
 
 @dataclass(frozen=True)
 class StretchLevel:
-    """Energy of a stretch of a long signal, and the energies, shape (channels, bins), for the noise floor."""
+    """Energy of each channel in a stretch of a long signal, and the energies of bins for the noise floor.
 
-    energy: float
-    energies: Float64Array
+    `channels` has shape (channels,), `bins` (channels, bins).
+    """
+
+    channels: Float64Array
+    bins: Float64Array
 
 
-def level_of_stretches(parts: Sequence[StretchLevel], size: int, floor: float | None) -> SignalLevel:
-    """Return the level of a signal of `size` values in all channels from its stretches, as `SignalLevel.of_signal`."""
-    power = sum(part.energy for part in parts) / size
+def level_of_stretches(parts: Sequence[StretchLevel], n: int, floor: float | None) -> SignalLevel:
+    """Return the level of a signal of `n` samples from its stretches, as `SignalLevel.of_signal`."""
+    power = np.asarray(sum(part.channels for part in parts)) / n
     if floor is None:
-        floor = float(np.median(_floors(np.concatenate([part.energies for part in parts], axis=1))))
-    return SignalLevel(power, floor)
+        bins = np.concatenate([part.bins for part in parts], axis=1)
+        floor = float(np.median([_floor(own, one) for own, one in zip(bins, power.tolist(), strict=True)]))
+    return SignalLevel(float(power.mean()), floor)
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ class FloorFrames:
             at = starts[block : block + _BLOCK_FRAMES]
             frames = np.lib.stride_tricks.sliding_window_view(x, self.length, axis=-1)[:, at] * window
             spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
-            found.append((np.abs(spectra) ** 2).reshape(len(x), -1))
+            found.append((spectra.real**2 + spectra.imag**2).reshape(len(x), -1))
         return np.concatenate(found, axis=1)
 
 
@@ -150,7 +156,8 @@ def noise_floor(x: AnyArray) -> float:
     """Estimate the variance of white noise in channels ``x``, shape (channels, n), from the lowest energies.
 
     In each channel it is the quantile of the energies of a spectrogram with Hann windows below which a fifth of them
-    lies, divided by this quantile for white noise of variance one. The median of the channels is returned.
+    lies, divided by this quantile for white noise of variance one. Bins that are nearly empty do not count: those of
+    digital silence, and beyond the band of a recording that was resampled. The median of the channels is returned.
     """
     return float(np.median(channel_floors(x)))
 
@@ -158,14 +165,13 @@ def noise_floor(x: AnyArray) -> float:
 def channel_floors(x: AnyArray) -> Float64Array:
     """Return the noise floor of each channel, shape (channels,)."""
     frames = FloorFrames.of_size(x.shape[-1])
-    return np.concatenate([_floors(frames.energies(channel[np.newaxis])) for channel in x])
+    return np.array([_floor(frames.energies(one[np.newaxis])[0], energy_of(one) / one.size) for one in x])
 
 
-def _floors(energies: Float64Array) -> Float64Array:
-    """Return the noise floor of each channel from energies, shape (channels, bins)."""
-    if not energies.shape[1]:
-        return np.zeros(len(energies))
-    return np.asarray(np.quantile(energies, _QUANTILE, axis=1) / _OF_NOISE)
+def _floor(energies: Float64Array, power: float) -> float:
+    """Return the noise floor of one channel with a mean power."""
+    heard = energies[energies > _UNHEARD * power]
+    return float(np.quantile(heard, _QUANTILE)) / _OF_NOISE if heard.size else 0.0
 
 
 @dataclass(frozen=True, eq=False)

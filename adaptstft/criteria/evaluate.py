@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from adaptstft.engine.frames import Frames
 from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.engine.operator import analyse, energies, energies_and_vjp
 from adaptstft.engine.plan import FFTPlan, FramePlan
-from adaptstft.engine.statistics import statistics, statistics_cotangent
+from adaptstft.engine.statistics import Statistics, statistics, statistics_cotangent
 from adaptstft.engine.vjp import frame_vjp
 
 #: Bins with windows of their own that are transformed at once, if only their sums are needed.
@@ -34,9 +34,13 @@ class FrameLoss(ValueAndGradients):
     ----------
     weights : ndarray, shape (frames,)
         Derivative with respect to the weights of the frames.
+    shares : ndarray, shape (groups,) or (1,)
+        Derivative with respect to the share of the signal's energy in each neighbourhood, which is not contained in
+        that with respect to the signal, see `adaptstft.criteria.energy_shares`; one zero without neighbourhoods.
     """
 
     weights: Float64Array
+    shares: Float64Array = field(default_factory=lambda: np.zeros(1))
 
 
 def scale_free(plan: FramePlan, peak: float) -> FramePlan:
@@ -115,9 +119,9 @@ def evaluate(
 
 
 def values_in_views(
-    plan: FramePlan, x: AnyArray, frames: BinFrames, criterion: Additive, views: Sequence[FrameView]
+    plan: FramePlan, x: AnyArray, frames: Frames | BinFrames, criterion: Additive, views: Sequence[FrameView]
 ) -> list[float]:
-    """Return the values of a criterion in several views of one transform with a window for each bin.
+    """Return the values of a criterion in several views of one transform.
 
     The plane is not kept: its sums are taken from blocks of frames.
     """
@@ -127,10 +131,8 @@ def values_in_views(
     totals = np.empty((len(stats), len(bands), len(frames)))
     for first in range(0, len(frames), size):
         part = slice(first, first + size)
-        energy = energies(analyse(plan, x, frames[part]))
-        found = stats.of_energies(plan, frames.origin[part], energy)
-        on_device = plan.kernels.asarray(bands)
-        totals[..., part] = [to_host(on_device @ values.sum(axis=0).T) for values, _, _ in found]
+        at = views[0].positions[part]
+        totals[..., part] = band_totals(plan, analyse(plan, x, frames.part(part)), stats, at, bands)
     counts = np.repeat(bands.sum(axis=1) * len(x), len(frames))
     flat = totals.reshape(len(stats), -1)
     return [criterion.value(flat, counts, view.banded()[0]) for view in views]
@@ -145,6 +147,20 @@ def bin_weights(criterion: Additive, bands: Float64Array | None, f_pts: int) -> 
     return bands
 
 
+def band_totals(
+    plan: FramePlan, S: AnyArray, stats: Statistics, positions: Float64Array, bands: Float64Array
+) -> Float64Array:
+    """Return the statistics of each band and frame of a transform, shape (statistics, bands, frames)."""
+    if plan.kernels.xp is not np:  # the energies stay on the device
+        weights = plan.kernels.asarray(bands)
+        found = stats.of_energies(plan, positions, energies(S))
+        return np.array([to_host(weights @ values.sum(axis=0).T) for values, _, _ in found])
+    sums, units = np.zeros((len(stats), *S.shape[1:])), stats.bin_units(plan, positions)
+    for channel in S:  # each frame is a cell of its own
+        plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.kinds, units, np.arange(S.shape[1]), sums)
+    return np.swapaxes(sums @ bands.T, 1, 2)
+
+
 def value_of(
     plan: FramePlan,
     x: AnyArray,
@@ -157,7 +173,7 @@ def value_of(
     if isinstance(criterion, Additive) and isinstance(frames, Frames) and not isinstance(view.neighbourhoods, Tiles):
         totals, _ = statistics(plan, x, frames, criterion.statistics)
         return criterion.value(totals, _counts(plan, x, frames), view)
-    if isinstance(criterion, Additive) and isinstance(frames, BinFrames):
+    if isinstance(criterion, Additive):
         return values_in_views(plan, x, frames, criterion, [view])[0]
     energy = energies(analyse(plan, x, frames))
     return energy_gradients(plan, criterion, energy, view, lead_shape).value
@@ -168,7 +184,7 @@ def _chain(loss: EnergyGradients, vjp: Callable[[AnyArray], Gradients]) -> Frame
     gradients = vjp(loss.energy)
     if gradients.positions.size:
         gradients = replace(gradients, positions=gradients.positions + loss.positions)
-    return FrameLoss(loss.value, gradients, loss.weights)
+    return FrameLoss(loss.value, gradients, loss.weights, loss.shares)
 
 
 def _evaluate_sums(
@@ -197,7 +213,7 @@ def _evaluate_sums(
             np.array([_sum_statistics(reduced.totals, row).sum() for row in d.shape]),
         )
     gradients = replace(gradients, positions=gradients.positions + reduced.positions)
-    return FrameLoss(reduced.value, gradients, reduced.weights)
+    return FrameLoss(reduced.value, gradients, reduced.weights, reduced.shares)
 
 
 def _counts(plan: FramePlan, x: AnyArray, frames: Frames) -> Float64Array:
@@ -257,4 +273,5 @@ def _additive_gradients(plan: FFTPlan, criterion: Additive, energy: AnyArray, vi
         by_energy += rate * weights
         if by_unit.ndim:
             by_positions = by_positions + to_host((by_unit * weights).sum(axis=(0, 2)))
-    return EnergyGradients(reduced.value, by_energy, reduced.weights.reshape(by_frame).sum(axis=0), by_positions)
+    by_weights = reduced.weights.reshape(by_frame).sum(axis=0)
+    return EnergyGradients(reduced.value, by_energy, by_weights, by_positions, reduced.shares)

@@ -76,6 +76,7 @@ def _average_groups(
     share = np.where(silent, 0.0, view.weights) if share is None else share
     channels, _, bins = p.shape
     total, value = 0.0, 0.0
+    counted, values = np.zeros(share.size, dtype=bool), np.zeros(share.size)
     d_p, d_weights, d_positions = np.zeros_like(p), np.zeros(silent.size), np.zeros(silent.size)
     for group in np.flatnonzero(share):
         entries = slice(member.indptr[group], member.indptr[group + 1])
@@ -87,6 +88,7 @@ def _average_groups(
         group_value, by_p, by_weights = measure(p[:, frames].ravel(), of_bins.ravel())
         total += share[group]
         value += share[group] * group_value
+        counted[group], values[group] = True, group_value
         d_p[:, frames] += share[group] * by_p.reshape(of_bins.shape)
         d_inner = share[group] * by_weights.reshape(of_bins.shape).sum(axis=(0, 2))
         if scope == "frame":
@@ -99,7 +101,8 @@ def _average_groups(
     value /= total
     if scope == "frame":
         d_weights = np.where(share > 0, d_weights - value, 0.0)
-    return EnergyGradients(value, d_p / total, d_weights / total, d_positions / total)
+    by_share = np.where(counted, values - value, 0.0) / total if scope == "local" else np.zeros(1)
+    return EnergyGradients(value, d_p / total, d_weights / total, d_positions / total, by_share)
 
 
 def _gini(p: Float64Array, weights: Float64Array) -> tuple[float, Float64Array, Float64Array]:

@@ -62,6 +62,14 @@ class Renyi(Additive):
     scope, width, bands
         As in `Criterion`.
 
+    Notes
+    -----
+    The entropies of order `alpha` with `power`, and of order ``1 / alpha`` with
+    ``alpha * power``, are equal: both depend on ``sum |S|**power`` and
+    ``sum |S|**(alpha * power)`` in the same way. Other names of this measure are
+    `Kurtosis` (order 2), `Stankovic` (orders below 1) and `Lp` (orders below 1), up to a
+    factor.
+
     References
     ----------
     .. [1] R. G. Baraniuk, P. Flandrin, A. J. E. M. Janssen, O. J. J. Michel, "Measuring time-frequency
@@ -115,6 +123,11 @@ class Kurtosis(Additive):
         ``P = |S|**power``.
     scope, width, bands
         As in `Criterion`.
+
+    Notes
+    -----
+    In scopes ``"global"`` and ``"local"`` it is equal to `Renyi` of order 2 with the same
+    `power`.
 
     References
     ----------
@@ -171,6 +184,11 @@ class Stankovic(Additive):
     scope, width, bands
         As in `Criterion`.
 
+    Notes
+    -----
+    It is ``r - 1`` times `Renyi` of order ``1 / r`` with the same `power`, and so has the
+    same optimum.
+
     References
     ----------
     .. [1] L. Stanković, "A measure of some time-frequency distributions
@@ -215,6 +233,11 @@ class Lp(Additive):
     scope, width, bands
         As in `Criterion`.
 
+    Notes
+    -----
+    It is ``1 - k / 2`` times `Renyi` of order ``k / 2`` with the same `power`, and so has
+    the same optimum.
+
     Examples
     --------
     >>> from adaptstft import criteria
@@ -252,6 +275,12 @@ class Hoyer(Additive):
     ----------
     scope, width, bands
         As in `Criterion`.
+
+    Notes
+    -----
+    With the same number of bins, it increases with `Renyi` of order 1/2: it is
+    ``-(sqrt(M) - exp(H / 2)) / (sqrt(M) - 1)`` for the entropy ``H``. So both have the same
+    optimum for one framing in scope ``"global"``.
 
     References
     ----------

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 
 #: Number of neighbourhoods in one width. With this many, the raised cosines add up to a constant.
 _PER_WIDTH = 4
+#: Number of samples whose energies are in memory.
+_PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -49,22 +51,33 @@ class Neighbourhoods:
         part = slice(first, int(np.searchsorted(self.centres, high + self.width / 2)) + 1)
         return first, Neighbourhoods(self.centres[part], self.width, self.energy[part])
 
+    def member(self, positions: Float64Array) -> sparse.csr_array:
+        """Return the weight of each position in each neighbourhood, shape (groups, positions)."""
+        return self._sparse(positions, lambda distance: np.cos(np.pi * distance) ** 2)[0]
+
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
         """Return the weight of each position in each neighbourhood, shape (groups, positions), and its derivative."""
+        member, moved = self._sparse(
+            positions,
+            lambda distance: np.cos(np.pi * distance) ** 2,
+            lambda distance: -np.pi / self.width * np.sin(2 * np.pi * distance),
+        )
+        return member, moved
+
+    def _sparse(
+        self, positions: Float64Array, *functions: Callable[[Float64Array], Float64Array]
+    ) -> list[sparse.csr_array]:
+        """Return functions of the distance from the centres in widths, where it is within a neighbourhood."""
         step = self.width / _PER_WIDTH
         first = np.ceil((positions - self.width / 2 - self.centres[0]) / step).astype(np.int64)
         index = first + np.arange(_PER_WIDTH + 1)[:, None]
         distance = (positions - self.centres[0] - index * step) / self.width
         inside = (index >= 0) & (index < self.centres.size) & (np.abs(distance) < 0.5)
-        value = np.cos(np.pi * distance) ** 2
-        gradient = -np.pi / self.width * np.sin(2 * np.pi * distance)
         # column by column, in which the rows are in order: nothing is sorted
         chosen, starts = inside.T, np.append(0, np.cumsum(inside.sum(axis=0)))
         rows, shape = index.T[chosen], (self.centres.size, positions.size)
-        member, moved = (
-            sparse.csc_array((part.T[chosen], rows, starts), shape=shape).tocsr() for part in (value, gradient)
-        )
-        return member, moved
+        near = distance.T[chosen]
+        return [sparse.csc_array((function(near), rows, starts), shape=shape).tocsr() for function in functions]
 
     def areas(self, n: int) -> Float64Array:
         """Return the share of each neighbourhood in the duration of a signal of `n` samples; positive."""
@@ -129,17 +142,28 @@ class EnergyCells:
         steps = int(np.ceil((self.n - 1) / step))
         return step, steps, self.first + (self.n - 1) / 2 - steps / 2 * step
 
+    def _places(self, low: int, count: int) -> tuple[IntArray, Float64Array]:
+        """Return the cell of each of `count` samples from `low` on, and its place in a neighbourhood as an angle."""
+        step, steps, centre = self._layout
+        number = self.first + np.arange(low, low + count) - centre
+        cell = np.minimum((number / step).astype(np.int64), steps) + _PER_WIDTH // 2
+        return cell, 2 * np.pi / self.width * number
+
+    @property
+    def _own(self) -> Float64Array:
+        """The angle of the centre of each neighbourhood."""
+        return np.asarray(2 * np.pi / _PER_WIDTH * np.arange(self._layout[1] + 1))
+
     def sums(self, x: AnyArray, low: int = 0, *, unit: float = 1.0) -> EnergySums:
         """Return the sums over channels ``x``, shape (channels, samples), from sample `low` on, divided by `unit`."""
-        step, steps, centre = self._layout
-        power = np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0)
-        number = self.first + np.arange(low, low + x.shape[-1]) - centre
-        cell = np.minimum((number / step).astype(np.int64), steps) + _PER_WIDTH // 2
-        phase, begin = 2 * np.pi / self.width * number, int(cell[0])
-        cell -= begin
-        return EnergySums(
-            begin, np.array([np.bincount(cell, power * factor) for factor in (1.0, np.cos(phase), np.sin(phase))])
-        )
+        begin, end = (int(self._places(sample, 1)[0][0]) for sample in (low, low + x.shape[-1] - 1))
+        sums = np.zeros((3, end - begin + 1))
+        for first in range(0, x.shape[-1], _PIECE):
+            piece = x[:, first : first + _PIECE]
+            power, (cell, phase) = sample_power(piece, unit), self._places(low + first, piece.shape[-1])
+            for row, weight in zip(sums, (power, power * np.cos(phase), power * np.sin(phase)), strict=True):
+                row += np.bincount(cell - begin, weight, row.size)
+        return EnergySums(begin, sums)
 
     def neighbourhoods(self, parts: Sequence[EnergySums]) -> Neighbourhoods:
         """Return the neighbourhoods with their shares of the energy, from the sums over all stretches."""
@@ -148,11 +172,26 @@ class EnergyCells:
         for part in parts:
             total[:, part.first : part.first + part.sums.shape[1]] += part.sums
         whole, cosine, sine = (np.convolve(row, np.ones(_PER_WIDTH), "valid") for row in total)
-        own = 2 * np.pi / _PER_WIDTH * np.arange(steps + 1)
-        energy = np.maximum(whole + np.cos(own) * cosine + np.sin(own) * sine, 0.0) / 2
+        energy = np.maximum(whole + np.cos(self._own) * cosine + np.sin(self._own) * sine, 0.0) / 2
         return Neighbourhoods(
             centre + np.arange(steps + 1) * step, self.width, energy / max(energy.sum(), np.finfo(float).tiny)
         )
+
+    def adjoint(self, by_energy: Float64Array) -> Float64Array:
+        """Return the derivative in the power of every sample, given that in the energy of each neighbourhood.
+
+        It is the sum of the raised cosines, with these factors.
+        """
+        cell, phase = self._places(0, self.n)
+        half, ones = by_energy / 2, np.ones(_PER_WIDTH)
+        factors = (half, half * np.cos(self._own), half * np.sin(self._own))
+        whole, cosine, sine = (np.convolve(row, ones)[cell] for row in factors)
+        return np.asarray(whole + cosine * np.cos(phase) + sine * np.sin(phase))
+
+
+def sample_power(x: AnyArray, unit: float) -> Float64Array:
+    """Return the power of every sample of channels ``x``, shape (channels, n), in units of ``unit**2``."""
+    return np.asarray(np.sum((x.real / unit).astype(float) ** 2 + (x.imag / unit).astype(float) ** 2, axis=0))
 
 
 @dataclass(frozen=True)
@@ -184,7 +223,7 @@ class Tiles:
     def areas(self, n: int) -> Float64Array:
         """Return the share of each tile in the plane, for a signal of `n` samples; in one row, and positive."""
         band = self.bands.sum(axis=1) / self.bands.sum()
-        return np.outer(band, self.in_time.areas(n)).ravel()
+        return np.asarray(np.maximum(np.outer(band, self.in_time.areas(n)).ravel(), np.finfo(float).tiny))
 
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
         """Return weights and derivatives as `Neighbourhoods.weights`, for `positions` repeated for each band."""

@@ -8,7 +8,7 @@ weights and positions of the frames are returned with the value.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,9 @@ from scipy import sparse
 
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+
+#: Number of frames whose weights in neighbourhoods are in memory where values are computed without derivatives.
+_PIECE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -46,16 +49,21 @@ class Reduction:
         Derivative with respect to the statistics of each frame.
     weights, positions : ndarray, shape (frames,)
         Derivatives with respect to the weights and positions of the frames.
+    shares : ndarray, shape (groups,) or (1,)
+        Derivative with respect to the share of the signal's energy in each neighbourhood; one zero without
+        neighbourhoods.
     """
 
     value: float
     totals: Float64Array
     weights: Float64Array
     positions: Float64Array
+    shares: Float64Array = field(default_factory=lambda: np.zeros(1))
 
     def scaled(self, value: float, gradient: float) -> Reduction:
         """Apply an outer function with the given value and derivative."""
-        return Reduction(value, self.totals * gradient, self.weights * gradient, self.positions * gradient)
+        parts = (self.totals, self.weights, self.positions, self.shares)
+        return Reduction(value, *(part * gradient for part in parts))
 
 
 @dataclass(frozen=True)
@@ -68,14 +76,15 @@ class EnergyGradients:
         The criterion.
     energy : ndarray, shape (channels, frames, f_pts)
         Derivative with respect to ``|S|**2`` of every bin, on the device if that is where it was computed.
-    weights, positions : ndarray, shape (frames,)
-        Derivatives with respect to the weights and positions of the frames.
+    weights, positions, shares
+        As in `Reduction`.
     """
 
     value: float
     energy: AnyArray
     weights: Float64Array
     positions: Float64Array
+    shares: Float64Array = field(default_factory=lambda: np.zeros(1))
 
 
 @dataclass(frozen=True)
@@ -275,8 +284,11 @@ def reduce_sums(
     groups = GroupedSums.of(totals, counts, view, spread=spread)
     check_any_counted(groups.counted)
     values, by_totals, by_count = combine(groups.sums())
-    weight = groups.share[groups.counted] / groups.share[groups.counted].sum()
-    return Reduction(float(values @ weight), *groups.adjoint(np.vstack([by_totals, by_count]) * weight))
+    total = groups.share[groups.counted].sum()
+    weight = groups.share[groups.counted] / total
+    value, by_share = float(values @ weight), np.zeros(groups.share.size)
+    by_share[groups.counted] = (values - value) / total
+    return Reduction(value, *groups.adjoint(np.vstack([by_totals, by_count]) * weight), by_share)
 
 
 def mean_value(
@@ -333,12 +345,86 @@ def _reduce_frames(combine: Combine, totals: Float64Array, counts: Float64Array,
     return Reduction(value, d_totals, d_weights, np.zeros_like(view.weights))
 
 
+@dataclass
+class LocalSums:
+    """Sums of frames over neighbourhoods, some frames at a time, for values without derivatives.
+
+    Short windows make many frames, whose weights in neighbourhoods would take more memory than all else.
+
+    Attributes
+    ----------
+    neighbourhoods : Neighbourhoods
+        The neighbourhoods.
+    raw : ndarray, shape (rows, groups)
+        Weighted sums of what `add` is given.
+    weight, square : ndarray, shape (groups,)
+        Sums of the weights of the frames, and of their squares.
+    """
+
+    neighbourhoods: Neighbourhoods
+    raw: Float64Array
+    weight: Float64Array
+    square: Float64Array
+
+    @classmethod
+    def zero(cls, neighbourhoods: Neighbourhoods, rows: int) -> LocalSums:
+        """Return the sums over no frames."""
+        groups = neighbourhoods.centres.size
+        return cls(neighbourhoods, np.zeros((rows, groups)), np.zeros(groups), np.zeros(groups))
+
+    def add(self, positions: Float64Array, weights: Float64Array, rows: Float64Array) -> None:
+        """Add frames at `positions` with the weights of a `FrameView`; `rows` has the shape (rows, frames)."""
+        for first in range(0, positions.size, _PIECE):
+            part = slice(first, first + _PIECE)
+            member = self.neighbourhoods.member(positions[part])
+            self.raw += (member @ (rows[:, part] * weights[part]).T).T
+            self.weight += member @ weights[part]
+            self.square += member.multiply(member) @ weights[part] ** 2
+
+    def scales(self, *, spread: bool) -> Float64Array:
+        """Return the factor of the sums of each group, see `GroupedSums`."""
+        return self.weight / np.where(self.square > 0, self.square, 1.0) if spread else np.ones(self.weight.size)
+
+
+@dataclass(frozen=True)
+class LocalValues:
+    """The criterion in every neighbourhood, zero without energy, and its weight in the average.
+
+    Attributes
+    ----------
+    values, share : ndarray, shape (groups,)
+        Values and weights.
+    counted : ndarray of bool, shape (groups,)
+        Whether a neighbourhood is part of the average.
+    """
+
+    values: Float64Array
+    share: Float64Array
+    counted: AnyArray
+
+    @property
+    def mean(self) -> float:
+        """The criterion in scope ``"local"``."""
+        check_any_counted(self.counted)
+        return float(self.values @ self.share / self.share[self.counted].sum())
+
+
 def neighbourhood_values(
-    combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool = False
-) -> tuple[Float64Array, Float64Array]:
-    """Return the value of each neighbourhood, zero without energy, and its weight in the average."""
-    groups = GroupedSums.of(totals, counts, view, spread=spread)
-    return group_values(combine, groups.raw, groups.scales(), groups.share), groups.share
+    combine: Combine, totals: Float64Array, count: float, view: FrameView, *, spread: bool = False
+) -> LocalValues:
+    """Return the values of a criterion in neighbourhoods, from the statistics of frames with `count` bins each."""
+    assert isinstance(view.neighbourhoods, Neighbourhoods)
+    sums = LocalSums.zero(view.neighbourhoods, len(totals))
+    sums.add(view.positions, view.weights, totals)
+    return local_values(combine, sums, count, view.cell, spread=spread)
+
+
+def local_values(combine: Combine, sums: LocalSums, count: float, cell: float, *, spread: bool = False) -> LocalValues:
+    """Return the values of a criterion in neighbourhoods from sums over frames with `count` bins of size `cell`."""
+    raw = np.vstack([sums.raw, count * sums.weight]) * cell
+    share = sums.neighbourhoods.energy
+    values = group_values(combine, raw, sums.scales(spread=spread), share)
+    return LocalValues(values, share, (raw[0] > 0) & (share > 0))
 
 
 def table_values(

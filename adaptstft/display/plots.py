@@ -160,7 +160,11 @@ def plot_criterion(result: Result, ax: Any = None) -> Any:
     """Draw the criterion against window length, and time or frequency; see `TuningResult.plot_criterion`."""
     require("matplotlib", extra="plot")
     if result.survey is None:
-        raise ValueError("no window lengths were searched, so there is no curve: leave out win_length or starts=1")
+        raise ValueError(
+            "no window lengths were searched, so there is no curve: either only one length is allowed, as for up to 33 "
+            "samples without win_bounds, or the lengths are given (window_mode='fixed', win_length with starts=1, or "
+            "lengths of single frames or bins to start from)"
+        )
     if ax is None:
         pyplot = require("matplotlib.pyplot", extra="plot")
         _, ax = pyplot.subplots(figsize=(6.4, 4.2), layout="constrained")

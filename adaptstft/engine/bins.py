@@ -59,6 +59,10 @@ class BinFrames:
         uploaded = None if self.uploaded is None else self.uploaded[part]
         return BinFrames(self.win_length[part], self.centre[part], self.origin[part], uploaded)
 
+    def part(self, part: slice) -> BinFrames:
+        """Return some of the frames."""
+        return self[part]
+
     def lengths(self, plan: FFTPlan) -> Any:
         """Return `win_length` as an array of the backend."""
         return plan.kernels.asarray(self.win_length) if self.uploaded is None else self.uploaded

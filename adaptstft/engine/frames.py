@@ -124,6 +124,10 @@ class Frames:
         win_length, positions = self.win_length[part].copy(), self.positions[part].copy()
         return _lay_out(win_length, positions, self.mfft, self.window_offset, self.phase_shift, self.shift)
 
+    def part(self, part: slice) -> Frames:
+        """Return some of the frames."""
+        return replace(self, win_length=self.win_length[part], positions=self.positions[part])
+
     def _pieces(self) -> Iterator[PlacedFrames]:
         return (self[low : low + _PIECE] for low in range(0, len(self), _PIECE))
 

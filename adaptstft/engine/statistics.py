@@ -98,6 +98,10 @@ class Statistics:
             rate = rate / unit
             yield term, rate, -rate * energy * slope
 
+    def bin_units(self, plan: FFTPlan, positions: Float64Array) -> Float64Array:
+        """Return the unit of each bin for the kernels, with length one along an axis on which they do not depend."""
+        return np.ones((1, 1)) if self.units is None else np.ascontiguousarray(self.units.of_bins(plan, positions)[0])
+
     def is_energy(self, k: int) -> bool:
         """Return True if statistic `k` is the energy ``sum_q E_q``."""
         return bool(self.exponents[k] == 1 and self.kinds[k] == POWER)

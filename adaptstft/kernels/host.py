@@ -15,7 +15,7 @@ __all__ = ["BLOCK_ELEMENTS", "BLOCK_SAMPLES", "WORKERS", "asarray", "fft", "to_h
 xp = np
 #: Samples in the halves of one block of frames, for windows that differ from bin to bin: few enough to stay in a
 #: core's cache while the sums of all bins are computed.
-BLOCK_SAMPLES = 1 << 15
+BLOCK_SAMPLES = 1 << 17
 #: Number of threads: None for the number that the caller sets.
 WORKERS: int | None = None
 

@@ -9,13 +9,15 @@ import numpy as np
 
 from adaptstft import criteria
 from adaptstft.common.device import to_host
-from adaptstft.common.typing import Backend, FFTMode, Padding, Parameter, Scaling
+from adaptstft.common.typing import Backend, FFTMode, Float64Array, Padding, Parameter, Scaling
 from adaptstft.common.validation import check_not_silent
 from adaptstft.criteria import evaluate as objective
 from adaptstft.criteria.bands import make_tiles
+from adaptstft.criteria.energy_shares import share_gradient
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.frames import Frames
+from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.analysis import Analysis
 from adaptstft.transforms.axes import SignalLayout
@@ -207,14 +209,17 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
             **requested_derivatives(chosen),
             lead_shape=layout.lead,
         )
-        return result.value, self._signal_gradient(layout, chosen, result.gradients)
+        gradients = result.gradients
+        if "x" in chosen and np.any(result.shares):
+            gradients = _with_shares(layout, view, gradients, result.shares)
+        return result.value, self._signal_gradient(layout, chosen, gradients)
 
     def _at_distortion(
         self, layout: SignalLayout, loss: criteria.DescriptionLength, view: FrameView, peak: float
     ) -> tuple[FramePlan, criteria.DescriptionLength]:
         """Return a plan with windows of unit energy and bins without gains, and the criterion with its distortion."""
         plan = layout.plan
-        signal = layout.channels[:, layout.before : layout.before + layout.n] / peak
+        signal = layout.unpadded(layout.channels) / peak
         frames, offset = layout.frames, 0.0
         if isinstance(frames, Frames) and len(frames):
             offset = float(frames.centre[0] - frames.positions[0])
@@ -228,10 +233,10 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         if criterion.scope == "local":
             width = 2.0 * self._m_num if criterion.width is None else criterion.width * self._fs
             # without the padding, which does not belong to the energy of the signal
-            signal = layout.channels[:, layout.before : layout.before + layout.n]
+            signal = layout.unpadded(layout.channels)
             neighbourhoods = Neighbourhoods.of_signal(to_host(signal), width, first=float(layout.before))
             if criterion.bands is not None:
-                neighbourhoods = make_tiles(self._plan, signal, neighbourhoods, criterion.bands)
+                neighbourhoods = make_tiles(layout.plan, signal, neighbourhoods, criterion.bands)
         n = len(layout.frames)
         # only neighbourhoods need the centres of the frames
         centres = np.broadcast_to(0.0, n) if neighbourhoods is None else layout.frames.centre
@@ -333,3 +338,12 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
             scale_to=self._scaling,
             phase_shift=self._phase_shift,
         )
+
+
+def _with_shares(layout: SignalLayout, view: FrameView, gradients: Gradients, by_share: Float64Array) -> Gradients:
+    """Add the part of the gradient in the signal that comes from the weights of the neighbourhoods."""
+    data, places = gradients.data, view.neighbourhoods
+    assert data is not None and places is not None
+    signal = layout.unpadded(layout.channels)
+    layout.unpadded(data)[...] += share_gradient(layout.plan, signal, places, by_share, float(layout.before))
+    return gradients

@@ -83,6 +83,10 @@ class SignalLayout:
     padding: str
     first: int
 
+    def unpadded(self, channels: AnyArray) -> AnyArray:
+        """Return the samples of the signal in an array of the shape of `channels`, as a view."""
+        return channels[:, self.before : self.before + self.n]
+
     def to_public(self, spectra: AnyArray) -> AnyArray:
         """Return a transform of the engine with the axes of the user: frequency where time was, and time last."""
         spectra = _on_device_or_host(self.plan, spectra, self.on_device)

@@ -30,8 +30,8 @@ class Gradient:
         With respect to the shape parameters of the window; None if it has none.
     x : ndarray or None
         With respect to the signal, in its shape: real for a real signal, otherwise
-        ``dC/dRe x + 1j dC/dIm x``. A criterion of local scope computes weights from
-        the signal; they are constant in this derivative.
+        ``dC/dRe x + 1j dC/dIm x``. It contains that of the weights which a criterion
+        of local scope computes from the signal.
     S : ndarray or None
         With respect to the transform; only from `AdaptiveShortTimeFFT.istft_vjp`.
 

@@ -14,7 +14,8 @@ from scipy.optimize import OptimizeResult
 
 from adaptstft.common.progress import Progress
 from adaptstft.common.typing import Backend, HopMode, Method, Scaling, Scope, WindowMode
-from adaptstft.tuning.request import DEFAULT_ACCURACY, check_request
+from adaptstft.tuning.options import DEFAULT_ACCURACY
+from adaptstft.tuning.request import check_request
 from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.run import tune, tune_families
 from adaptstft.tuning.shared.corpus import as_shared_signals
@@ -33,6 +34,7 @@ def optimize(
     hop: float | None = None,
     win_bounds: tuple[float, float] | None = None,
     hop_bounds: tuple[float, float] | None = None,
+    f_bounds: tuple[float | None, float | None] | None = None,
     min_overlap: float | None = 0.5,
     mfft: int | None = None,
     criterion: Any = "description-length",
@@ -45,7 +47,7 @@ def optimize(
     accuracy: float | None = DEFAULT_ACCURACY,
     tune_shape: bool = False,
     scale_to: Scaling | None = "psd",
-    detrend: str | None = "constant",
+    detrend: str | None = "linear",
     starts: int | None = None,
     method: Method = "L-BFGS-B",
     options: dict[str, Any] | None = None,
@@ -74,7 +76,8 @@ def optimize(
     window_mode : {"constant", "time", "frequency", "time-frequency", "fixed"}, optional
         Tune one window length, one for each frame, frequency or time-frequency bin, or none.
     hop_mode : {"fixed", "constant", "time"}, optional
-        Keep the hop, tune one hop, or tune the position of each frame.
+        Keep the hop, tune one hop, or tune the position of each frame. The frames stay evenly spaced unless the
+        criterion gains by their positions; a note says so.
     win_length : float or array_like, optional
         Window length in samples to start from, or in mode ``"fixed"`` to keep. With a given `hop` (and `mfft`)
         also one for each frame, or of shape (f_pts, 1) or (f_pts, p_num).
@@ -84,6 +87,9 @@ def optimize(
     win_bounds, hop_bounds : (float, float), optional
         Ranges in samples; by default lengths from 16 to ``min(n // 2, 16384)``, where they vary at most four times
         the best single length, and tuned hops from a quarter to four times the hop.
+    f_bounds : (float, float), optional
+        Range of frequencies in Hz that the criterion sees, with edges of a tenth of it; None for one of them is the end
+        of the spectrum. The transform and its inverse have all frequencies. Not for Dask arrays.
     min_overlap : float or None, optional
         Least overlap of neighbouring windows as a fraction of the shorter one, from 0.05 to less than 1. It makes
         every result invertible; None switches the guarantees off.
@@ -103,20 +109,23 @@ def optimize(
     control_points : int, (int, int) or "free", optional
         Numbers of control points of lengths per frequency or bin, in frequency and time.
     accuracy : float or None, optional
-        Relative accuracy of the table for lengths per frequency or bin; None takes exact sums in every iteration.
+        Relative accuracy of the table for lengths per frequency or bin; None takes exact sums in every iteration. An
+        error where there is no such table.
     tune_shape : bool, optional
         Tune the shape parameters of the window as well.
     scale_to : {"psd", "magnitude"} or None, optional
         Scaling of the windows. With ``"psd"`` all have the same energy, as the description length always takes them.
     detrend : {"constant", "linear"} or None, optional
-        Trend removed from the whole signal before tuning. The transform that is returned does not detrend.
+        Trend removed from the whole signal before tuning. A drift would lengthen the windows. The transform that is
+        returned does not detrend.
     starts : int, optional
         Largest number of starting points of descents; up to three by default. With a `win_length` and ``starts=1``
         there is one descent from it. A path over a table needs none.
     method : {"L-BFGS-B", "adam", "grid", "local-concentration", "chirp-rate"}, optional
         Optimiser, or a baseline to compare with, see :doc:`/guide/methods`.
     options : dict, optional
-        Options of the method, for the descents of L-BFGS-B as in `scipy.optimize.minimize`.
+        Options of the method, for the descents of L-BFGS-B as in `scipy.optimize.minimize`. Criteria that are no
+        functions of sums have ``maxfun`` 150 where lengths vary.
     callback : callable, optional
         ``callback(intermediate_result)`` after each iteration, or each path over a table, with fields `x`, `fun` and
         `stage` (``"constant"`` or ``"varying"``). Raising ``StopIteration`` stops and keeps the best so far.

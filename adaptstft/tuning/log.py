@@ -22,18 +22,18 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Confidence:
-    """Whether the criterion distinguishes window lengths, and the signal from white noise.
+    """Whether the criterion distinguishes window lengths, and the signal from noise.
 
     Attributes
     ----------
     notes : list of str
         Notes for the user.
-    white_noise : bool
-        Whether the signal cannot be told from white noise.
+    noise : bool
+        Whether the signal cannot be told from noise with a smooth spectrum.
     """
 
     notes: list[str]
-    white_noise: bool
+    noise: bool
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ class Log:
         return run
 
     @property
-    def white_noise(self) -> bool:
-        """Whether the signal cannot be told from white noise, as far as that is known."""
-        return self.confidence is not None and self.confidence.white_noise
+    def noise(self) -> bool:
+        """Whether the signal cannot be told from noise with a smooth spectrum, as far as that is known."""
+        return self.confidence is not None and self.confidence.noise
 
     def searching(self, part: float) -> None:
         """Show how much of a search over a grid is done."""

@@ -12,6 +12,8 @@ from adaptstft.common.validation import as_index, as_real, check_option, check_p
 from adaptstft.criteria import Additive, Combined, Criterion
 from adaptstft.tuning.descent.common_direction import DEFAULTS as COMMON_DESCENT
 
+#: Default relative accuracy of the table of sums for lengths per bin.
+DEFAULT_ACCURACY = 1e-3
 #: Methods without a descent, which choose lengths directly, and their window modes.
 BASELINES: dict[str, tuple[str, ...]] = {
     "grid": ("constant", "time"),
@@ -64,6 +66,10 @@ _OPTIONS: dict[str, dict[str, Callable[[str, Any], Any]]] = {
     "chirp-rate": {},
 }
 
+#: Limit of evaluations of a descent in many lengths by a criterion that cannot use a table, where each evaluation is a
+#: transform of the whole signal and its gradient.
+MOST_EXACT = 150
+
 
 def check_options(method: Method, options: Any) -> dict[str, Any]:
     """Check the options of a method and return them."""
@@ -89,10 +95,13 @@ def finds_path(criterion: Criterion, arguments: Any) -> bool:
     return tuned and isinstance(criterion, Additive) and (a.win_length is None or a.starts != 1)
 
 
-def descends(criterion: Criterion, arguments: Any) -> bool:
-    """Return whether a descent tunes lengths or positions of frames, where they vary; see `finds_path`."""
+def descends(criterion: Criterion, arguments: Any, *, positions: bool = True) -> bool:
+    """Return whether a descent tunes lengths or positions of frames, where they vary; see `finds_path`.
+
+    With ``positions=False``, whether it tunes something else than positions.
+    """
     together = isinstance(criterion, Combined) and criterion.rule != "weighted"
-    more = arguments.hop_mode == "time" or arguments.tune_shape or together
+    more = (positions and arguments.hop_mode == "time") or arguments.tune_shape or together
     return more or not finds_path(criterion, arguments)
 
 

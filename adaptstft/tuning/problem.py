@@ -19,6 +19,7 @@ from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.evaluator import Evaluator, Measure, SignalEvaluator
 from adaptstft.tuning.hop_ratio import LEAST_HOP_RATIO, best_hop_ratio
 from adaptstft.tuning.log import Log
+from adaptstft.tuning.options import MOST_EXACT
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction
 from adaptstft.tuning.ranges import PER_BIN
@@ -62,6 +63,11 @@ class Problem:
     def user_loss(self) -> bool:
         """Whether the criterion is a user function."""
         return isinstance(self.request.criterion, UserLoss)
+
+    @property
+    def needs_plane(self) -> bool:
+        """Whether the criterion is no function of sums, so that no table can give its value."""
+        return not isinstance(self.request.criterion, Additive)
 
     @property
     def per_bin(self) -> bool:
@@ -128,6 +134,19 @@ class Problem:
         """
         width = self.request.criterion.width
         return self.neighbourhoods(self.request.n / 8 if width is None else width * self.request.fs)
+
+    def with_width(self, typical: float) -> Problem:
+        """Return the problem of one length with the neighbourhoods that lengths around `typical` would have.
+
+        The values are then comparable between window modes. Only a description length has them: the neighbourhoods of
+        other criteria are for a search.
+        """
+        request, criterion = self.request, self.request.criterion
+        local = isinstance(criterion, DescriptionLength) and self.scope == "local" and criterion.width is None
+        if not local or self.varying:
+            return self
+        width = Layout.around(self, typical).width / request.fs
+        return replace(self, request=replace(request, criterion=replace(criterion, scope="local", width=width)))
 
     def evenness(self, hop: float, longest: float) -> Evenness:
         """Return the energy in cells of time, for the penalty on windows that count the signal unevenly."""
@@ -219,7 +238,10 @@ class Problem:
                 stage = "varying" if varying else "constant"
                 request.callback(OptimizeResult(x=variables.natural(y), fun=value, stage=stage))
 
-        return Optimiser(request.descent_method, request.descent_options, report)
+        options = request.descent_options
+        if self.needs_plane and self.varying and request.descent_method == "L-BFGS-B":
+            options = {"maxfun": MOST_EXACT} | options
+        return Optimiser(request.descent_method, options, report)
 
     def threads(self, starts: int) -> int:
         """Return the number of threads for several starts.

@@ -1,4 +1,7 @@
-"""Ranges of window lengths and hops in tuning, from bounds, overlap, FFT length and the limit of the frame bounds."""
+"""Ranges of window lengths, hops and frequencies in tuning.
+
+Those of lengths and hops follow from bounds, overlap, FFT length and the limit of the frame bounds.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.band_pass import BandPass
 from adaptstft.common.typing import Float64Array
 from adaptstft.common.validation import as_bounds, as_index, as_real, as_win_length, show
 from adaptstft.engine.frames import frame_count
@@ -22,6 +26,10 @@ _SHORTEST, _LONGEST = 16, 16384
 _LEAST_OVERLAP = 0.05
 #: Largest ratio of the frame bounds, unless one is given.
 _MOST_RATIO = 100.0
+#: Largest magnitude of a band that is silent, relative to that of the signal: its continuation is not exact.
+_SILENT = 1e-9
+#: Width of the narrowest band, in cycles over the signal.
+_NARROWEST = 16.0
 
 
 def check_overlap(min_overlap: Any) -> None:
@@ -163,6 +171,49 @@ def within_ratio(
         if hop is not None and most < span[1] * (1 - 1e-12):
             low = max(low, min(hop / most, high))
     return low, high
+
+
+def as_f_bounds(f_bounds: Any) -> tuple[float | None, float | None] | None:
+    """Return a range of frequencies, each a number or None for the end of the spectrum; None if there is none."""
+    if f_bounds is None:
+        return None
+    try:
+        low, high = f_bounds
+    except (TypeError, ValueError):
+        raise ValueError(f"f_bounds={show(f_bounds)} must be a pair (low, high) in Hz") from None
+    low, high = (None if f is None else as_real(f"f_bounds[{i}]", f) for i, f in enumerate((low, high)))
+    if low is not None and high is not None and low >= high:
+        raise ValueError(f"{f_bounds=}: low must be less than high")
+    return low, high
+
+
+def find_band(f_bounds: Any, fs: float, n: int, *, is_complex: bool) -> BandPass | None:
+    """Return the band of frequencies that a criterion sees, for `n` samples; None if it sees all."""
+    given = as_f_bounds(f_bounds)
+    if given is None:
+        return None
+    lowest, highest = -fs / 2 if is_complex else 0.0, fs / 2
+    low, high = (end if f is None else f for f, end in zip(given, (lowest, highest), strict=True))
+    if not lowest <= low < high <= highest:
+        kind = "complex" if is_complex else "real"
+        raise ValueError(
+            f"{f_bounds=} must satisfy {lowest:g} <= low < high <= {highest:g} Hz for a {kind} signal with {fs=:g} Hz"
+        )
+    if (high - low) * n < _NARROWEST * fs:
+        raise ValueError(
+            f"{f_bounds=} is a band of {high - low:g} Hz: for {n} samples with {fs=:g} Hz it must have at least "
+            f"{_NARROWEST * fs / n:g} Hz"
+        )
+    return BandPass(low, high, fs)
+
+
+def check_band_not_silent(peak: float, whole: float, band: BandPass, dtype: Any) -> None:
+    """Require a largest magnitude in a band above the rounding errors of the whole signal, with its own."""
+    if peak <= max(4 * np.finfo(dtype).eps, _SILENT) * whole:
+        raise ValueError(
+            f"x is silent from {band.low:g} to {band.high:g} Hz, the range of f_bounds: no window is better than "
+            "another"
+        )
 
 
 def check_control_points(points: Any, window_mode: str) -> tuple[int, int] | str | None:

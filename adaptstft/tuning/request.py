@@ -14,8 +14,7 @@ from typing import Any, get_args
 import numpy as np
 
 from adaptstft import criteria, kernels, windows
-from adaptstft.common.detrend import remove_trend
-from adaptstft.common.device import to_host
+from adaptstft.common.band_pass import BandPass
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Backend, FFTMode, Float64Array, HopMode, Method, Scaling, WindowMode
 from adaptstft.common.validation import (
@@ -23,10 +22,7 @@ from adaptstft.common.validation import (
     as_flag_or_none,
     as_index,
     as_real,
-    as_signal,
-    as_win_length,
     as_workers,
-    check_not_silent,
     check_option,
     check_positive,
 )
@@ -34,7 +30,14 @@ from adaptstft.criteria.distortion import SignalLevel
 from adaptstft.engine.frames import frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.auto_window import families
-from adaptstft.tuning.options import BASELINES, check_baseline, check_options, check_rule, descends, integer_lengths
+from adaptstft.tuning.options import (
+    BASELINES,
+    DEFAULT_ACCURACY,
+    check_baseline,
+    check_options,
+    check_rule,
+    integer_lengths,
+)
 from adaptstft.tuning.overlap import Overlap
 from adaptstft.tuning.penalties.weights import check_penalties
 from adaptstft.tuning.ranges import (
@@ -47,14 +50,12 @@ from adaptstft.tuning.ranges import (
     start_lengths,
     within_ratio,
 )
-from adaptstft.tuning.shared.dask_signals import DaskSignals
 from adaptstft.tuning.shared.signals import SharedSignals
+from adaptstft.tuning.signal_input import TakenSignal, level_of, take_signal
 from adaptstft.windows import Window
 
 #: Longest window relative to the best single length where lengths vary, unless bounds are given: the FFT must hold it.
 WIDEST_RATIO = 4
-#: Default relative accuracy of the table of sums for lengths per bin.
-DEFAULT_ACCURACY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Request:
     original : ndarray
         The signal as given, time last.
     x : ndarray, shape (channels, n)
-        The signal without its trend, scaled to a largest magnitude of one unless the criterion is a user function; on
-        the device if the kernels run there.
+        The signal without its trend, in the band that the criterion sees, scaled to a largest magnitude of one unless
+        the criterion is a user function; on the device if the kernels run there.
     lead : tuple of int
         Leading dimensions of the signal.
     fs : float
@@ -124,6 +125,8 @@ class Request:
         The signals to sum over, if it is not one signal in memory; `original` and `x` then have no channels.
     level : SignalLevel or None
         Power and noise floor of `x`, for a criterion that is relative to them.
+    band : BandPass or None
+        The frequencies that the criterion sees, if these are not all.
     """
 
     original: AnyArray
@@ -161,6 +164,7 @@ class Request:
     start_lengths: Float64Array | None = None
     shared: SharedSignals | None = None
     level: SignalLevel | None = None
+    band: BandPass | None = None
 
     @property
     def n(self) -> int:
@@ -238,7 +242,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     options, starts = _check_method(a, criterion)
     smoothness, evenness, coverage = check_penalties(criterion, a)
     workers = as_workers(a.workers)
-    signal = _take_signal(x, a, criterion)
+    signal = take_signal(x, fs, a, criterion)
     criterion, n = signal.criterion, signal.n
     hop, mfft, bounds = _check_framing(a, signal, ratio, compared)
     if a.method == "grid":
@@ -282,21 +286,13 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
         backend=signal.backend,
         backend_asked=a.backend,
         families=compared,
-        level=_level(criterion, signal),
+        level=level_of(criterion, signal, a.detrend),
+        band=signal.band,
     )
 
 
-def _level(criterion: criteria.Criterion, signal: _Signal) -> SignalLevel | None:
-    """Return the power and the noise floor of the signal, if the criterion is relative to them."""
-    if not isinstance(criterion, criteria.DescriptionLength):
-        return None
-    if signal.shared is not None:
-        return signal.shared.level(criterion.floor)
-    return criterion.level(signal.channels, signal.scale)
-
-
 def _check_framing(
-    a: SimpleNamespace, signal: _Signal, ratio: float | None, compared: tuple[Window, ...]
+    a: SimpleNamespace, signal: TakenSignal, ratio: float | None, compared: tuple[Window, ...]
 ) -> tuple[float | None, int | None, tuple[float, float]]:
     """Return hop, FFT length and the range of window lengths that they allow."""
     hop = None if a.hop is None else check_positive("hop", a.hop, "samples")
@@ -346,16 +342,32 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
     points = check_control_points(a.control_points, window_mode)
     if accuracy is not None and not 1e-8 <= as_real("accuracy", accuracy) <= 0.1:
         raise ValueError(f"{accuracy=} must be a relative accuracy from 1e-8 to 0.1, or None for exact sums throughout")
-    if window_mode not in PER_BIN and accuracy not in (None, DEFAULT_ACCURACY):
+    if window_mode not in PER_BIN and accuracy != DEFAULT_ACCURACY:
         raise ValueError(
             f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': the table for {window_mode=} has a fixed "
             "accuracy"
         )
-    if criterion.bands is not None and window_mode not in PER_BIN:
-        raise ValueError(f"bands={criterion.bands} in the criterion needs window_mode 'frequency' or 'time-frequency'")
+    reason = _reason_for_exact_sums(a, criterion)
+    if accuracy not in (None, DEFAULT_ACCURACY) and reason:
+        raise ValueError(f"{accuracy=} is that of a table of sums, and {reason} there is no table: leave it out")
+    given = window_mode == "fixed" and np.ndim(a.win_length) == 2
+    if criterion.bands is not None and window_mode not in PER_BIN and not given:
+        raise ValueError(
+            f"bands={criterion.bands} in the criterion needs window_mode 'frequency' or 'time-frequency', or 'fixed' "
+            "with a win_length of shape (f_pts, 1) or (f_pts, p_num)"
+        )
     if callback is not None and not callable(callback):
         raise TypeError(f"{callback=} must be callable")
     return points
+
+
+def _reason_for_exact_sums(a: SimpleNamespace, criterion: criteria.Criterion) -> str:
+    """Return why lengths of bins are tuned without a table of one signal; an empty text if they are not."""
+    if not isinstance(criterion, criteria.Additive):
+        return f"for criterion={criterion.name!r}"
+    if a.tune_shape or a.hop_mode == "time":
+        return f"with hop_mode={a.hop_mode!r}, tune_shape={a.tune_shape!r}"
+    return ""
 
 
 def _check_method(a: SimpleNamespace, criterion: criteria.Criterion) -> tuple[dict[str, Any], int | None]:
@@ -374,106 +386,3 @@ def _check_method(a: SimpleNamespace, criterion: criteria.Criterion) -> tuple[di
         callback=a.callback,
     )
     return options, starts
-
-
-@dataclass(frozen=True)
-class _Signal:
-    """One signal, as given and without its trend, or many signals, with the criterion for them."""
-
-    original: AnyArray
-    channels: AnyArray
-    n: int
-    shortest: int
-    backend: str
-    criterion: criteria.Criterion
-    shared: SharedSignals | None = None
-    scale: float = 1.0
-
-
-def _take_signal(x: Any, a: SimpleNamespace, criterion: criteria.Criterion) -> _Signal:
-    if isinstance(x, SharedSignals):
-        backend, _ = kernels.resolve(a.backend)
-        criterion = check_shared(criterion, x, a)
-        x.measure(a.detrend)
-        none = np.zeros((0, x.n), x.dtype)
-        return _Signal(none, none, x.n, x.shortest, backend, criterion, x)
-    backend, module = kernels.resolve_for(a.backend, "x", x)
-    original, channels, scale = _take_channels(x, a.axis, criterion, a.detrend)
-    n = original.shape[-1]
-    return _Signal(original, module.asarray(channels), n, n, backend, criterion, scale=scale)
-
-
-def _take_channels(
-    x: Any, axis: Any, criterion: criteria.Criterion, detrend: str | None
-) -> tuple[AnyArray, AnyArray, float]:
-    """Return the signal as given, time last, its channels without their trend, of order one, and their divisor."""
-    original, time_axis = as_signal(to_host(x), axis)
-    if isinstance(criterion, criteria.UserLoss) and time_axis != original.ndim - 1:
-        raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
-    channels = original.reshape(-1, original.shape[-1])
-    check_not_silent(channels)
-    channels = remove_trend(channels, detrend)
-    peak = _check_detrended(channels, original, detrend)
-    if isinstance(criterion, criteria.UserLoss):
-        return original, channels, 1.0
-    return original, channels / peak, peak  # the others do not depend on the scale
-
-
-def _check_detrended(x: AnyArray, original: AnyArray, kind: str | None) -> float:
-    peak = float(np.abs(x).max())
-    rounding = 0.0 if kind is None else np.finfo(x.dtype).eps * np.sqrt(x.shape[1]) * float(np.abs(original).max())
-    if peak <= rounding:
-        raise ValueError(f"x is silent once its trend is removed (detrend={kind!r}): no window is better than another")
-    return peak
-
-
-def check_shared(criterion: criteria.Criterion, signals: SharedSignals, a: SimpleNamespace) -> criteria.Criterion:
-    """Require arguments for which sums over many signals are enough, and return the criterion with its scope."""
-    many = "a corpus or a Dask array"
-    window_mode, hop_mode, method = a.window_mode, a.hop_mode, a.method
-    if not isinstance(criterion, criteria.Additive):
-        raise ValueError(
-            f"criterion={criterion.name!r} must be a function of sums over the spectrogram for {many}: one of "
-            f"{sorted(set(criteria.names()) - {'gini'})}"
-        )
-    if isinstance(criterion, criteria.Combined) and criterion.scope == "frame":
-        raise ValueError(f"criterion={criterion.name!r}: for {many} criteria are not combined in scope 'frame'")
-    if hop_mode == "time":
-        raise ValueError(f"{hop_mode=} needs one signal in memory; for {many} it must be 'fixed' or 'constant'")
-    if window_mode == "time":
-        return _check_path(criterion, signals, a)
-    if criterion.scope == "local":
-        raise ValueError(
-            f"scope={criterion.scope!r} needs one signal in memory, or a Dask array with window_mode='time'; otherwise "
-            f"it must be 'global' or 'frame' for {many}"
-        )
-    if window_mode == "time-frequency":
-        raise ValueError(
-            f"{window_mode=} needs one signal in memory; for {many} it must be 'constant', 'frequency' or 'fixed'"
-        )
-    if method in ("local-concentration", "chirp-rate"):
-        raise ValueError(f"{method=} needs one signal in memory; for {many} it must be 'L-BFGS-B', 'adam' or 'grid'")
-    shape = () if a.win_length is None else as_win_length(a.win_length).shape
-    if shape and shape[-1] != 1:
-        raise ValueError(
-            f"win_length has shape {shape}; for {many} it must be one length, or of shape (f_pts, 1), one for each "
-            "frequency"
-        )
-    return criterion.with_scope(criterion.scope or "global")
-
-
-def _check_path(criterion: criteria.Additive, signals: SharedSignals, a: SimpleNamespace) -> criteria.Criterion:
-    """Require a Dask array whose lengths of frames are a path over a table, which needs no descent."""
-    if not isinstance(signals, DaskSignals):
-        raise ValueError(
-            f"window_mode={a.window_mode!r} needs one signal, in memory or as a Dask array: the signals of a corpus "
-            "have no common frames; use window_mode='constant' or 'frequency', or adaptstft.optimize_many for each one"
-        )
-    if np.ndim(a.win_length) > 1 or descends(criterion, a):
-        raise ValueError(
-            f"window_mode={a.window_mode!r} for a Dask array needs method='L-BFGS-B' without tune_shape, without "
-            "rule='min-norm' and without a win_length with starts=1, or one for each bin: the lengths of frames are "
-            f"searched over a table, not by a descent; got method={a.method!r}, tune_shape={a.tune_shape!r}, "
-            f"starts={a.starts!r}"
-        )
-    return criterion

@@ -7,35 +7,53 @@ from dataclasses import replace
 from adaptstft.common.progress import Pieces, Progress, Stages
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.log import Log
-from adaptstft.tuning.options import BASELINES, descends, finds_path
+from adaptstft.tuning.options import BASELINES, MOST_EXACT, descends, finds_path
 from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.confidence import confidence_of
 from adaptstft.tuning.result.report import make_result
 from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.stages.baselines import search_constant, search_frames
-from adaptstft.tuning.stages.bins import tune_bins, tunes_bins_exactly
+from adaptstft.tuning.stages.bins import tune_bins
 from adaptstft.tuning.stages.constant import tune_constant
+from adaptstft.tuning.stages.frame_path import check_path
 from adaptstft.tuning.stages.frames import tune_frames
+from adaptstft.tuning.stages.plane_table import check_table, tunes_bins_exactly
 
 
 def tune(request: Request, bar: Progress) -> TuningResult:
     """Tune one window family: first one length, then what varies."""
     problem = Problem.of(request)
+    check_path(problem)
+    check_table(problem)
     log = Log(Stages(bar, _expected_work(problem)))
     searched = request.method in BASELINES
     first = search_constant if searched and not problem.varying else tune_constant
     stage = first(problem, log)
-    if stage.survey is not None:  # before the search of lengths that vary, which white noise does not need
+    if stage.survey is not None:  # before the search of lengths that vary, which noise does not need
         state = stage.best.outcome.state
         log.confidence = confidence_of(problem, stage.survey, state)
     if problem.varying:
         log.runs = []
         second = search_frames if searched else tune_bins if problem.per_bin else tune_frames
         stage = second(problem, log, stage)
+    log.notes += _cost_notes(problem, log)
     log.bar.begin("result")
     log.bar.update(0.0, "computing the flatness of the optimum")
     return make_result(problem, log, stage)
+
+
+def _cost_notes(problem: Problem, log: Log) -> list[str]:
+    """Return a note on what a criterion costs that cannot use a table."""
+    if not (problem.varying and problem.needs_plane):
+        return []
+    evaluations = sum(run.outcome.nfev for run in log.runs)
+    limit = problem.request.options.get("maxfun", MOST_EXACT)
+    each = f", {limit} a descent at most (options={{'maxfun': ...}})" if problem.request.method == "L-BFGS-B" else ""
+    return [
+        f"criterion={problem.request.criterion.name!r} is no function of sums, so there is no table: the search took "
+        f"{evaluations} exact evaluations of the whole signal{each}; with criteria of sums it takes one table"
+    ]
 
 
 def tune_families(request: Request, bar: Progress) -> TuningResult:

@@ -40,3 +40,42 @@ def test_combination_is_the_weighted_sum(scope, backend):
 def test_bad_combinations(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+SAME = [
+    (criteria.Kurtosis(), criteria.Renyi(alpha=2)),
+    (criteria.Stankovic(r=3), criteria.Renyi(alpha=1 / 3)),
+    (criteria.Lp(k=0.5, power=1), criteria.Renyi(alpha=0.25, power=1)),
+    (criteria.Lp(), criteria.Stankovic()),
+    (criteria.Kurtosis(power=1), criteria.Renyi(alpha=0.5)),
+    (criteria.Shannon(), criteria.Renyi(alpha=1)),
+    (criteria.Renyi(), criteria.Renyi()),
+    (criteria.Hoyer(), criteria.Hoyer()),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), SAME, ids=str)
+def test_the_same_measure_twice_is_refused(first, second):
+    with pytest.raises(ValueError, match=r"are the same measure: both increase with the Rényi entropy of") as caught:
+        criteria.Combined([first, second], scope="local")
+    assert repr(first)[:9] in str(caught.value) and repr(second)[:9] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [criteria.Kurtosis(), criteria.Renyi()],
+        [criteria.Kurtosis(power=1), criteria.Renyi(alpha=2)],
+        [criteria.Lp(k=0.5), criteria.Stankovic()],
+        [criteria.Shannon(power=1), criteria.Shannon()],
+    ],
+    ids=str,
+)
+def test_different_measures_are_combined(parts):
+    assert len(criteria.Combined(parts).parts) == 2
+
+
+def test_the_kurtosis_of_frames_is_another_measure():
+    assert criteria.Combined(["kurtosis", criteria.Renyi(alpha=2)], scope="frame").scope == "frame"
+    with pytest.raises(ValueError, match="the same measure"):
+        criteria.Combined(["kurtosis", criteria.Renyi(alpha=2)])

@@ -167,7 +167,9 @@ def test_energies_of_bins_stay_on_the_device(cuda, rng, monkeypatch):
     assert 0 < max(sizes) < len(x) * other.win_length.size
 
 
-@pytest.mark.parametrize("criterion", [criteria.Renyi(scope="local", width=4.0, bands=2), "gini"])
+@pytest.mark.parametrize(
+    "criterion", [criteria.Renyi(scope="local", width=4.0, bands=2), "gini", criteria.Renyi(width=4.0)]
+)
 def test_criteria_of_windows_per_bin(criterion, cuda, rng):
     lengths = rng.uniform(6, 7, (5, 1))
     one, other = bin_transforms(rng, win_length=lengths, positions=None, hop=3.0, scale_to="magnitude", window="hann")

@@ -129,7 +129,8 @@ def brute_force(x, lengths, **options):
     ]
 
 
-@pytest.mark.parametrize("options", [{}, {"hop": 8, "mfft": 512}, {"criterion": "hoyer"}, {"criterion": "renyi", "scope": "frame"}], ids=str
+@pytest.mark.parametrize(
+    "options", [{}, {"hop": 8, "mfft": 512}, {"criterion": "hoyer"}, {"criterion": "renyi", "scope": "frame"}], ids=str
 )
 @pytest.mark.slow
 def test_grid_is_a_loop_over_all_lengths(options):

@@ -179,9 +179,7 @@ def test_the_hop_follows_the_shortest_windows_in_time():
     x = np.where(t < 2, np.cos(2 * np.pi * 100 * t), 0.0) + 0.003 * rng.standard_normal(t.size)
     x[rng.integers(2100, 3950, 20)] += 6.0
     one = adaptstft.optimize(x, 1000.0, criterion="renyi")
-    result = adaptstft.optimize(
-        x, 1000.0, window_mode="time", starts=1, options={"maxiter": 20}, criterion="renyi"
-    )
+    result = adaptstft.optimize(x, 1000.0, window_mode="time", starts=1, options={"maxiter": 20}, criterion="renyi")
     assert result.hop <= one.hop / 4
     seconds = result.positions / 1000
     crackle, tone = (seconds > 2.7) & (seconds < 3.7), (seconds > 0.3) & (seconds < 1.5)

@@ -13,6 +13,8 @@ from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 from adaptstft.kernels import cpu, plain
+from adaptstft.tuning import run
+from adaptstft.tuning.stages import frame_path
 from adaptstft.tuning.tables import length_sums
 from adaptstft.tuning.tables.end_sums import SumsWithEnds
 from adaptstft.tuning.tables.frame_sums import FrameSums, _slopes
@@ -264,6 +266,37 @@ def test_time_reversal_mirrors_the_lengths(criterion):
     res, back = adaptstft.optimize(x, FS, **settings), adaptstft.optimize(x[::-1], FS, **settings)
     assert res.win_length.max() > 2 * res.win_length.min()
     np.testing.assert_allclose(back.win_length[::-1], res.win_length, rtol=0.01)
+
+
+def test_with_a_small_hop_the_path_has_every_few_frames(monkeypatch):
+    t = np.arange(900) / FS
+    x = np.cos(2 * np.pi * (50 * t + 150 * t**2))
+    tables = []
+    make = FrameSums.of.__func__
+
+    def record(cls, plan, x, stats, bounds, positions, report):
+        tables.append(positions)
+        return make(cls, plan, x, stats, bounds, positions, report)
+
+    monkeypatch.setattr(FrameSums, "of", classmethod(record))
+    seen = []
+    settings = {"window_mode": "time", "win_bounds": (32, 200), "callback": lambda part: seen.append(part.x.size)}
+    fine, usual = (adaptstft.optimize(x, FS, hop=hop, **settings) for hop in (1, 8))
+    assert tables[0].size == 114 and tables[0][-1] == 899  # every eighth frame, and the last
+    assert fine.win_length.size == 900 and seen[-1] == usual.win_length.size and seen.count(900) > 0
+    assert np.abs(np.diff(fine.win_length)).max() <= 2 * (1 + 1e-9)  # edges stay in order
+    np.testing.assert_allclose(fine.win_length[::8], usual.win_length[: fine.win_length[::8].size], rtol=0.1)
+    assert abs(fine.approximation["difference"]) < 1e-2
+
+
+@pytest.mark.parametrize("bounds", [(16, 400), None])
+def test_a_table_that_is_too_large_is_refused_before_any_work(monkeypatch, bounds):
+    monkeypatch.setattr(frame_path, "_MOST_GIB", 1e-5)
+    monkeypatch.setattr(run, "tune_constant", None)
+    lengths = "39 lengths" if bounds else "at least 17 lengths"
+    match = rf"251 frames and {lengths} would take 0.0 GiB, more than 1e-05: use a larger hop \(hop=4 was given\)"
+    with pytest.raises(ValueError, match=match):
+        adaptstft.optimize(np.cos(np.arange(1000.0)), FS, window_mode="time", hop=4, win_bounds=bounds)
 
 
 @pytest.mark.parametrize("share", [0.75, 0.99])

@@ -1,4 +1,4 @@
-"""Lengths of frames with the default criterion: at the ends, next to events, in quiet parts, and without alternation."""
+"""Lengths of frames with the default criterion: at the ends, next to events, in quiet parts, without alternation."""
 
 import numpy as np
 import pytest

@@ -125,10 +125,10 @@ def test_fixed_mode_keeps_what_was_given(chirp_and_click):
     assert res.win_length == 123.4
     assert res.hop == 20
     lengths = np.linspace(90, 200, frame_count(2000, 20))
-    res = adaptstft.optimize(
-        chirp_and_click, FS, window_mode="fixed", hop_mode="time", win_length=lengths, hop=20, options={"maxiter": 3}
-    )
-    assert_array_equal(res.win_length, lengths)
+    setting = {"window_mode": "fixed", "hop_mode": "time", "win_length": lengths, "hop": 20, "options": {"maxiter": 3}}
+    for min_overlap in (0.5, None):  # with guarantees, frames move only where something is gained
+        res = adaptstft.optimize(chirp_and_click, FS, **setting, min_overlap=min_overlap)
+        assert_array_equal(res.win_length, lengths)
     assert np.ptp(np.diff(res.positions)) > 0
 
 

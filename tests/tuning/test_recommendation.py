@@ -58,7 +58,10 @@ def test_a_length_for_each_frame():
 
 
 def test_tuned_positions_become_integer_hops():
-    res = adaptstft.optimize(CHIRP, FS, hop_mode="time", hop=20, options={"maxiter": 10}, criterion="renyi")
+    clicks = 0.02 * np.random.default_rng(0).standard_normal(2000)
+    clicks[[137, 402, 811, 1203, 1377, 1802]] += 10.0  # far from the multiples of the hop
+    res = adaptstft.optimize(clicks, FS, window_mode="time", hop_mode="time", hop=40, options={"maxiter": 10})
+    assert np.ptp(np.diff(res.positions)) > 5
     recommended = res.recommended
     assert recommended.hop.shape == (res.positions.size - 1,)
     assert recommended.hop.dtype.kind == "i"
@@ -105,6 +108,12 @@ def test_without_a_search_there_is_no_curve(tmp_path):
     res.save(tmp_path / "tuned")
     assert adaptstft.load(tmp_path / "tuned").survey is None
     with pytest.raises(ValueError, match="no window lengths were searched"):
+        res.plot_criterion()
+
+
+def test_where_one_length_is_allowed_the_reason_for_no_curve_is_named():
+    res = adaptstft.optimize(CHIRP[:33], FS)
+    with pytest.raises(ValueError, match="only one length is allowed, as for up to 33 samples"):
         res.plot_criterion()
 
 

@@ -29,6 +29,9 @@ join_halves, split_halves = _plain.join_halves, _plain.split_halves
 
 #: Number of fine phasors; each coarse phasor is multiplied by all of them.
 _FINE = 32
+#: Number of products that are summed in the precision of the samples, which takes a third of the time; the sums of such
+#: pieces are added in double precision.
+_PIECE = 128
 
 
 @kernel
@@ -53,10 +56,12 @@ def _twiddles(k, mfft, table, cos, sin):  # type: ignore[no-untyped-def]
 @kernel
 def _half_rows(theta, lead, count, plateau, value, derivative, shapes, n_rows, y, rows):  # type: ignore[no-untyped-def]
     """Write the first `n_rows` rows of ``omega``, ``omega' |u|``, ``omega'`` and the shape derivatives of one half."""
-    step = 1.0 / theta
-    stretch = 4.0 / (1.0 - 2.0 * plateau)
+    # in the precision of the samples: conversions in this loop would take longer than the polynomial
+    kind = rows.dtype.type
+    step, start, end = kind(1.0 / theta), kind(lead), kind(plateau)
+    stretch, zero, one = kind(4.0 / (1.0 - 2.0 * plateau)), kind(0.0), kind(1.0)
     for i in range(count):
-        y[i] = max((lead + i) * step - plateau, 0.0) * stretch - 1.0
+        y[i] = max((start + kind(i)) * step - end, zero) * stretch - one
     polynomial(value, y[:count], rows[0, :count])
     if n_rows > 1:
         polynomial(derivative, y[:count], rows[2, :count])
@@ -77,27 +82,35 @@ def _counts(theta, lead):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _add_scale_sums(rows, n_rows, first, last, out):  # type: ignore[no-untyped-def]
-    """Add the sums of `scale_sums` over the samples from `first` to `last` of one half."""
-    w, dw_u, w2, w_dw_u = 0.0, 0.0, 0.0, 0.0
-    for i in range(first, last):
-        w += rows[0, i]
-        w2 += rows[0, i] * rows[0, i]
-    out[0] += w
-    out[2] += w2
-    if n_rows > 1:
-        for i in range(first, last):
-            dw_u += rows[1, i]
-            w_dw_u += rows[0, i] * rows[1, i]
-        out[1] += dw_u
-        out[3] += w_dw_u
-    for j in range(n_rows - 3):
-        s, s_w = 0.0, 0.0
-        for i in range(first, last):
-            s += rows[3 + j, i]
-            s_w += rows[3 + j, i] * rows[0, i]
-        out[4 + 2 * j] += s
-        out[5 + 2 * j] += s_w
+def _add_scale_sums(rows, n_rows, first, last, factor, out):  # type: ignore[no-untyped-def]
+    """Add the sums of `scale_sums` over the samples from `first` to `last` of one half, times a factor."""
+    for m in range(n_rows):
+        if m != 2:
+            place = 0 if m == 0 else 1 if m == 1 else 2 * m - 2
+            s, s_w = _sum_and_product(rows[m, first:last], rows[0, first:last])
+            out[place] += factor * s
+            out[place + (2 if m < 2 else 1)] += factor * s_w
+
+
+@kernel
+def _sum_and_product(a, w):  # type: ignore[no-untyped-def]
+    """Return the sums of ``a`` and ``a w``."""
+    s, t = 0.0, 0.0
+    for first in range(0, a.size, _PIECE):
+        piece = slice(first, first + _PIECE)
+        s_piece, t_piece = _sum_piece(a[piece], w[piece])
+        s += s_piece
+        t += t_piece
+    return s, t
+
+
+@kernel
+def _sum_piece(a, w):  # type: ignore[no-untyped-def]
+    s, t = a.dtype.type(0.0), a.dtype.type(0.0)
+    for i in range(a.size):
+        s += a[i]
+        t += a[i] * w[i]
+    return s, t
 
 
 @kernel
@@ -112,16 +125,27 @@ def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-d
             if half == 0 or leads[1] != leads[0]:
                 _half_rows(theta[b], leads[half], up_to, plateau, value, derivative, shapes, n_rows, y, rows)
             first = 1 if half == 1 and leads[0] == 0.0 else 0
-            _add_scale_sums(rows, n_rows, first, up_to if half == 1 else below, out[b])
+            _add_scale_sums(rows, n_rows, first, up_to if half == 1 else below, 1.0, out[b])
 
 
 @kernel
 def _pair_sums(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
     """Return the sums of ``w a cos`` and ``w b sin``."""
     s, t = 0.0, 0.0
+    for first in range(0, w.size, _PIECE):
+        piece = slice(first, first + _PIECE)
+        s_piece, t_piece = _pair_piece(w[piece], a[piece], b[piece], cos[piece], sin[piece])
+        s += s_piece
+        t += t_piece
+    return s, t
+
+
+@kernel
+def _pair_piece(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
+    s, t = w.dtype.type(0.0), w.dtype.type(0.0)
     for i in range(w.size):
-        s += float(w[i] * (a[i] * cos[i]))
-        t += float(w[i] * (b[i] * sin[i]))
+        s += w[i] * (a[i] * cos[i])
+        t += w[i] * (b[i] * sin[i])
     return s, t
 
 
@@ -162,9 +186,11 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                     if folded and not fresh:
                         scale_sums[p, q] = scale_sums[p - 1, q]
                     else:
-                        _add_scale_sums(rows, n_rows, 0, count if half == 1 else below, scale_sums[p, q])
-                        if folded:
-                            _add_scale_sums(rows, n_rows, 1, up_to, scale_sums[p, q])
+                        twice = 2.0 if folded else 1.0
+                        _add_scale_sums(rows, n_rows, 0, count if half == 1 else below, twice, scale_sums[p, q])
+                        if folded:  # both halves have the sample at the centre, and one may have one more at its end
+                            _add_scale_sums(rows, n_rows, 0, 1, -1.0, scale_sums[p, q])
+                            _add_scale_sums(rows, n_rows, below, up_to, 1.0, scale_sums[p, q])
                 turn = _turn(k, bases[half, p], mfft)
                 for m in range(n_rows):
                     row = rows[m]

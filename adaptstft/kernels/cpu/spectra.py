@@ -99,6 +99,9 @@ def _powers(energy, a, out):  # type: ignore[no-untyped-def]
     if a == 2.0:
         for q in range(energy.size):
             out[q] = energy[q] * energy[q]
+    elif a == 1.5:
+        for q in range(energy.size):
+            out[q] = energy[q] * math.sqrt(energy[q])
     elif a == 1.0:
         out[:] = energy
     else:
@@ -147,7 +150,7 @@ def _add_derivative(energy, log_energy, a, kind, c, factor):  # type: ignore[no-
     log = kind == POWER_LOG
     if kind == LOG1P:
         for q in range(energy.size):
-            power = energy[q] if a == 2.0 else 1.0 if a == 1.0 else energy[q] ** (a - 1.0)
+            power = energy[q] if a == 2.0 else math.sqrt(energy[q]) if a == 1.5 else energy[q] ** (a - 1.0)
             factor[q] += c * power / (1.0 + power * energy[q])
     elif log and a == 1.0:
         for q in range(energy.size):

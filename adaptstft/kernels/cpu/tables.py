@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from adaptstft.kernels.cpu.jit import kernel
-from adaptstft.kernels.terms import LOG1P, POWER_LOG
+from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
 
 
 @kernel
@@ -15,55 +15,51 @@ def add_cell_sums(spectra, stride, exponents, kinds, units, cell, out):  # type:
     `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin); `units` has the shape of `spectra`
     or length one along an axis.
     """
-    for b in range(spectra.shape[0]):
-        unit = units[min(b, units.shape[0] - 1)]
-        for j in range(out.shape[2]):
-            value = spectra[b, j * stride]
-            energy = (float(value.real) ** 2 + float(value.imag) ** 2) / unit[min(j * stride, unit.size - 1)]
-            if energy <= 0.0:
-                continue
-            log_energy = math.log(energy)
-            for k in range(exponents.size):
-                a = exponents[k]
-                if kinds[k] == LOG1P:
-                    term = math.log1p(energy * energy if a == 2.0 else math.exp(a * log_energy)) / a
-                elif a == 1.0:
-                    term = energy
-                elif a == 3.0:
-                    term = energy * energy * energy
-                else:
-                    term = math.exp(a * log_energy)
-                if kinds[k] == POWER_LOG:
-                    term *= log_energy
-                out[k, cell[b], j] += term
+    for k in range(exponents.size):
+        a, kind = exponents[k], kinds[k]
+        simple = kind == POWER and (a == 1.0 or a == 3.0)
+        for b in range(spectra.shape[0]):
+            row, unit = out[k, cell[b]], units[min(b, units.shape[0] - 1)]
+            for j in range(row.size):
+                value = spectra[b, j * stride]
+                energy = (float(value.real) ** 2 + float(value.imag) ** 2) / unit[min(j * stride, unit.size - 1)]
+                if simple:  # a logarithm takes longer than all else
+                    row[j] += energy if a == 1.0 else energy * energy * energy
+                elif kind == LOG1P:
+                    row[j] += math.log1p(energy * math.sqrt(energy) if a == 1.5 else energy**a) / a
+                elif energy > 0.0:
+                    log_energy = math.log(energy)
+                    term = energy if a == 1.0 else math.exp(a * log_energy)
+                    row[j] += term * log_energy if kind == POWER_LOG else term
 
 
 @kernel
 def interpolate_cells(values, references, scales, silent, step, place, found, rates):  # type: ignore[no-untyped-def]
     """Write the sums of cells at places on the grid of lengths, and their derivatives in the log length.
 
-    `values` has shape (sums, cells, bins, grid) with logarithms, or ratios to the sum ``references[k] >= 0`` without
+    `values` has shape (sums, grid, cells, bins) with logarithms, or ratios to the sum ``references[k] >= 0`` without
     ``scales[k]`` times its logarithm; `place` has shape (cells, bins), in steps of the grid. Where the first logarithm
     is at most `silent`, all sums are zero.
     """
-    sums, cells, bins, size = values.shape
+    sums, size, cells, bins = values.shape
+    per_step = 1.0 / step
     for c in range(cells):
-        for q in range(bins):
-            left = min(max(int(place[c, q]), 0), size - 2)
-            u = min(max(place[c, q] - left, 0.0), 1.0)
-            for k in range(sums):
-                row = values[k, c, q]
-                first, last = float(row[left]), float(row[left + 1])
+        for k in range(sums):
+            for q in range(bins):
+                left = min(max(int(place[c, q]), 0), size - 2)
+                u = min(max(place[c, q] - left, 0.0), 1.0)
+                first, last = float(values[k, left, c, q]), float(values[k, left + 1, c, q])
                 at_first = last - first
                 at_last = at_first
                 if left > 0:
-                    at_first = (last - row[left - 1]) / 2
+                    at_first = (last - values[k, left - 1, c, q]) * 0.5
                 if left < size - 2:
-                    at_last = (row[left + 2] - first) / 2
+                    at_last = (values[k, left + 2, c, q] - first) * 0.5
                 square = 3 * (last - first) - 2 * at_first - at_last
                 cube = 2 * (first - last) + at_first + at_last
                 found[k, c, q] = first + u * (at_first + u * (square + u * cube))
-                rates[k, c, q] = (at_first + u * (2 * square + 3 * u * cube)) / step
+                rates[k, c, q] = (at_first + u * (2 * square + 3 * u * cube)) * per_step
+        for q in range(bins):
             if found[0, c, q] <= silent:
                 found[:, c, q] = 0.0
                 rates[:, c, q] = 0.0

@@ -40,16 +40,16 @@ def interpolate_cells(
 ) -> None:
     """Write the sums of cells at places on the grid of lengths, and their derivatives in the log length.
 
-    `values` has shape (sums, cells, bins, grid) with logarithms, or ratios to the sum ``references[k] >= 0`` without
+    `values` has shape (sums, grid, cells, bins) with logarithms, or ratios to the sum ``references[k] >= 0`` without
     ``scales[k]`` times its logarithm; `place` has shape (cells, bins), in steps of the grid. Where the first logarithm
     is at most `silent`, all sums are zero.
     """
-    size = values.shape[-1]
+    size = values.shape[1]
     left = np.clip(place.astype(np.int64), 0, size - 2)
     u = np.clip(place - left, 0.0, 1.0)
-    near = [np.clip(left + shift, 0, size - 1)[..., None] for shift in (-1, 0, 1, 2)]
+    near = [np.clip(left + shift, 0, size - 1)[None] for shift in (-1, 0, 1, 2)]
     for k, table in enumerate(values):
-        before, first, last, after = (np.take_along_axis(table, one, -1)[..., 0].astype(float) for one in near)
+        before, first, last, after = (np.take_along_axis(table, one, 0)[0].astype(float) for one in near)
         at_first = (last - before) / np.where(left > 0, 2, 1)
         at_last = (after - first) / np.where(left < size - 2, 2, 1)
         square = 3 * (last - first) - 2 * at_first - at_last

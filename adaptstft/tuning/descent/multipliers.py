@@ -17,6 +17,8 @@ _MOST_ROUNDS = 10
 _MARGIN = 0.01
 #: Number of bisections.
 _HALVINGS = 30
+#: Most evaluations of an excess that takes long, and the distance of its logarithm from the limit that is near enough.
+_SECANTS, _NEAR_LIMIT = 6, 0.03
 
 
 @dataclass(frozen=True)
@@ -123,3 +125,23 @@ def bisect_to_limit(
         else:
             outside = middle
     return np.asarray(safe + inside * (y - safe))
+
+
+def largest_step(excess: Callable[[float], float], at_zero: float, at_one: float) -> float:
+    """Return a step from 0 to 1 whose excess is at most zero and near it, in few evaluations.
+
+    The excess is between `at_zero`, at most zero, and `at_one`, which is positive and may be infinite. The secant
+    between the steps on both sides of the limit meets a point just below it.
+    """
+    inside, outside, below, above = 0.0, 1.0, at_zero, at_one
+    for _ in range(_SECANTS):
+        if below > -_NEAR_LIMIT or outside - inside < _NEAR_LIMIT:
+            break
+        part = 0.5 if np.isinf(above) else np.clip((-below - _NEAR_LIMIT / 2) / (above - below), 0.05, 0.95)
+        step = inside + float(part) * (outside - inside)
+        value = excess(step)
+        if value <= 0:
+            inside, below = step, value
+        else:
+            outside, above = step, value
+    return inside

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -17,7 +19,7 @@ from adaptstft.tuning.evaluator import Evaluator, Measure
 from adaptstft.tuning.penalties.coverage import coverage
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import log_ratio, smooth_log_ratio
-from adaptstft.tuning.penalties.variation import total_variation
+from adaptstft.tuning.penalties.variation import sum_of_changes, total_variation
 from adaptstft.tuning.variables.state import State
 from adaptstft.tuning.variables.variables import Variables
 
@@ -32,17 +34,22 @@ class Evaluation:
         The objective.
     y, gradient : ndarray
         The optimiser's variables, and the gradient with respect to them.
-    natural : ndarray
-        Gradient with respect to the parameters in their own units.
     penalties : float
         Part of the objective that is not the criterion.
+    to_natural : callable
+        Returns `natural`, which only the last point of a descent needs.
     """
 
     value: float
     y: Float64Array
     gradient: Float64Array
-    natural: Float64Array
     penalties: float
+    to_natural: Callable[[], Float64Array]
+
+    @property
+    def natural(self) -> Float64Array:
+        """Gradient with respect to the parameters in their own units."""
+        return self.to_natural()
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class Objective:
         Computes the penalty on windows that count the signal unevenly.
     evenness_weight : float
         Weight of that penalty.
+    change_cost : float
+        Cost of a change of a hop or a length by a factor e from one frame to the next.
     most_ratio : float or None
         Largest ratio of the frame bounds that a result with one window per frame may have.
     """
@@ -76,6 +85,7 @@ class Objective:
     coverage: float = 0.0
     evenness: Evenness | None = None
     evenness_weight: float = 0.0
+    change_cost: float = 0.0
     most_ratio: float | None = None
 
     @property
@@ -118,6 +128,10 @@ class Objective:
             value = value + self.coverage * (1 - covered)
             d_win_length = d_win_length - self.coverage * by_win_length
             d_positions = d_positions - self.coverage * by_positions
+        if self.change_cost and state.positions.size > 1:
+            changes, by_win_length, by_positions = sum_of_changes(state.win_length, state.positions)
+            value, d_win_length = value + self.change_cost * changes, d_win_length + self.change_cost * by_win_length
+            d_positions = d_positions + self.change_cost * by_positions
         if self.evenness is not None:
             weight = self.evenness_weight
             penalty = self.evenness.evaluate(state.window, state.win_length, state.positions, shape=shape)
@@ -125,8 +139,9 @@ class Objective:
             d_positions = d_positions + weight * penalty.gradients.positions
             d_shape = d_shape + weight * penalty.gradients.shape if shape else d_shape
         d_y = variables.adjoint(y, state, d_win_length, d_positions, loss.weights, d_shape)
-        natural = variables.natural_gradient(y, d_win_length, d_positions, d_shape)
-        return Evaluation(value, y.copy(), d_y, natural, value - loss.value)
+        at = y.copy()
+        natural = partial(variables.natural_gradient, at, d_win_length, d_positions, d_shape)
+        return Evaluation(value, at, d_y, value - loss.value, natural)
 
     def parts(self) -> list[Objective]:
         """For rule ``"min-norm"``, return one objective per criterion; otherwise this one alone."""

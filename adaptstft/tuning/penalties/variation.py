@@ -37,6 +37,22 @@ def total_variation(win_length: Float64Array) -> tuple[float, Float64Array]:
     return value, gradient / win_length
 
 
+def sum_of_changes(win_length: Float64Array, positions: Float64Array) -> tuple[float, Float64Array, Float64Array]:
+    """Sum of the absolute changes of the log hop and of the log length of frames, and its gradients.
+
+    Lengths per bin do not count. Returned are the sum and the gradients in the lengths and the positions.
+    """
+    hops = np.diff(positions)
+    value, by_hops = total_variation(hops)
+    count = max(hops.size - 1, 0)
+    value, by_positions = value * count, _difference_adjoint(by_hops * count, 0)
+    by_win_length = np.zeros_like(win_length)
+    if win_length.ndim == 1:
+        variation, by_win_length = total_variation(win_length)
+        value, by_win_length = value + variation * hops.size, by_win_length * hops.size
+    return value, by_win_length, by_positions
+
+
 def tilted_variation(log: Float64Array, weights: Float64Array, tilts: Float64Array) -> tuple[float, Float64Array]:
     """Sum over neighbours of ``weight * abs(change) + tilt * change``, and its gradient in `log`."""
     change = np.diff(log)

@@ -71,6 +71,7 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         "sensitivity": asdict(result.sensitivity),
         "recommended": result.recommended and _to_lists(asdict(result.recommended)),
         **{name: result[name] for name in _PLAIN},
+        **({} if result.f_bounds is None else {"f_bounds": result.f_bounds}),
     }
     with Path(_with_suffix(path)).open("wb") as file:
         np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
@@ -100,6 +101,7 @@ def load_fields(path: Any) -> dict[str, Any]:
         "signals": settings.get("signals", 1),
         "samples": settings.get("samples", arrays["signal"].shape[-1] if "signal" in arrays else None),
         **{name: settings[name] for name in _PLAIN},
+        "f_bounds": tuple(settings["f_bounds"]) if "f_bounds" in settings else None,
     }
 
 

@@ -1,4 +1,7 @@
-"""Notes on criteria that are flat over the grid of lengths, and on signals that cannot be told from white noise."""
+"""Notes on criteria that are flat over the grid of lengths, and on signals that cannot be told from noise.
+
+Noise is white, or has a smooth spectrum: the signal is compared with white noise once its spectrum is flat.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,28 @@ from dataclasses import replace
 
 import numpy as np
 
+from adaptstft.common.device import to_host
 from adaptstft.common.precision import single_precision
+from adaptstft.common.typing import AnyArray
 from adaptstft.criteria import Criterion, Renyi
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, has_moments, white_noise
+from adaptstft.criteria.whitening import whiten
 from adaptstft.engine.frames import durations
 from adaptstft.tuning.log import Confidence
 from adaptstft.tuning.problem import Problem
+from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.diagnosis import equally_good
-from adaptstft.tuning.tables.framing import SURVEY_HOP, regular_frames
+from adaptstft.tuning.signal_input import unfiltered
+from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
 
 #: A criterion is flat if it changes by less than `_FLAT` tolerances over a grid that spans a factor of `_FLAT_RANGE`.
 _FLAT = 5.0
 _FLAT_RANGE = 4.0
+#: Shortest window for the test of a band, in samples of its own rate.
+_LEAST_IN_BAND = 8.0
 
 
 def confidence_of(problem: Problem, curve: Survey | None, state: State) -> Confidence:
@@ -45,41 +55,50 @@ def confidence_of(problem: Problem, curve: Survey | None, state: State) -> Confi
     request = problem.request
     texts = [] if curve is None else flat_notes(curve, request.criterion)
     if request.shared is not None:
-        return Confidence(texts, white_noise=False)
+        return Confidence(texts, noise=False)
     low, high = request.win_bounds
     if (request.window_mode == "fixed" or low == high) and request.hop_mode == "fixed":
-        return Confidence([], white_noise=False)
+        return Confidence([], noise=False)
     typical = float(np.exp(np.mean(np.log(state.win_length))))
     length = typical if curve is None else float(curve.lengths[np.argmin(curve.values)])
-    depth = noise_depth(problem, length)
-    white_noise = depth < MOST_DEVIATIONS
-    if white_noise:
+    depth = noise_depth(request, length, problem.search_rule.tied(length, SURVEY_HOP))
+    noise = depth < MOST_DEVIATIONS
+    if noise:
         texts.append(
-            f"the signal cannot be told from white noise: its value is {abs(depth):.1f} standard deviations "
-            f"{'below' if depth > 0 else 'above'} that of noise of the same length, where {MOST_DEVIATIONS:g} below "
-            "would be a sign of structure; the window length means little"
+            "the signal cannot be told from noise with a smooth spectrum: once its spectrum is flat, its value is "
+            f"{abs(depth):.1f} standard deviations {'below' if depth > 0 else 'above'} that of white noise of the same "
+            f"length, where {MOST_DEVIATIONS:g} below would be a sign of structure; the window length means little"
         )
-    return Confidence(texts, white_noise)
+    return Confidence(texts, noise)
 
 
-def noise_depth(problem: Problem, length: float) -> float:
-    """Return how many standard deviations a criterion of global scope is below its value for white noise.
+def noise_depth(request: Request, length: float, framing: Framing) -> float:
+    """Return how many standard deviations a signal with a flat spectrum is below white noise in a criterion.
 
-    For criteria without a theory, `Renyi` is used.
+    The criterion has global scope. For criteria without a theory, `Renyi` is used.
     """
-    request, rule = problem.request, problem.search_rule
-    framing = rule.tied(length, SURVEY_HOP)
-    x, plan = single_precision(request.x), request.plan(framing.mfft)
+    plan = request.plan(framing.mfft)
+    x = to_host(request.x)
+    if request.band is not None:  # the band as a signal of its own, which it fills
+        x = request.band.baseband(unfiltered(request.original, request.detrend))
+        length = max(length * x.shape[1] / request.n, _LEAST_IN_BAND)
+        framing = FramingRule(None, None).tied(length, SURVEY_HOP)
+        plan = replace(plan, mfft=framing.mfft, fft_mode="centered")
+    x = plan.kernels.asarray(_flattened(x))
+    if not x.any():  # a constant, which has no noise
+        return np.inf
     criterion = request.criterion if has_moments(request.criterion) else Renyi()
     whole = replace(criterion, scope="global", width=None, bands=None)
     frames, positions = regular_frames(plan, x.shape[1], min(length, float(framing.mfft)), framing.hop)
     view = comparable_view(whole, positions, durations(positions, x.shape[1]), framing.mfft, None)
-    if criterion is request.criterion:  # the survey has computed the sums
-        value = float(problem.evaluator.table(plan, whole, np.array([length]), rule, None, lambda _: None).values[0])
-    else:  # signals for user losses are not scaled
-        x = single_precision(request.x / abs(request.x).max())
-        value = value_of(plan, x, frames, whole, view)
-    return white_noise(plan, x, whole, length, view).depth(value)
+    return white_noise(plan, x, whole, length, view).depth(value_of(plan, x, frames, whole, view))
+
+
+def _flattened(x: AnyArray) -> AnyArray:
+    """Return channels with a flat spectrum, in single precision and of order one."""
+    x = whiten(x)
+    largest = float(np.abs(x).max())
+    return np.asarray(single_precision(x / largest if largest > 0 else x))
 
 
 def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:

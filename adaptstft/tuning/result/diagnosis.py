@@ -145,7 +145,7 @@ def _bound_notes(win_length: Float64Array, bounds: tuple[float, float], reason: 
         return []
     texts = []
     for side, bound, explanation in (("lower", bounds[0], reason), ("upper", bounds[1], "")):
-        at = np.abs(np.log(win_length / bound)) < _AT_BOUND
+        at = (win_length > bound * np.exp(-_AT_BOUND)) & (win_length < bound * np.exp(_AT_BOUND))
         if one and at[0]:
             texts.append(f"the window length is at its {side} bound of {bound:g} samples{explanation}")
         elif not one and at.any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -82,7 +83,7 @@ def recommend(
     if evens is None:
         return None
     nearest = (np.floor, np.ceil) if one else (np.rint,)
-    lengths = [np.clip(2 * rounded(state.win_length / 2), *evens) for rounded in nearest]
+    lengths = [_even(state.win_length, rounded, evens) for rounded in nearest]
     spacing = np.diff(state.positions)
     if spacing.size and np.ptp(spacing) > 1e-9 * spacing.mean():
         tried = [replace(state, win_length=win_length, positions=np.rint(state.positions)) for win_length in lengths]
@@ -93,7 +94,7 @@ def recommend(
             if step <= hop or step <= request.overlap.longest_hop(float(win_length.min()))
         ]
     if table is not None and len(tried) == 1 and np.array_equal(tried[0].positions, state.positions):
-        rounded = np.clip(2 * np.rint(table.state.win_length / 2), *evens)
+        rounded = _even(table.state.win_length, np.rint, evens)
         losses = [table.objective.comparable_value(replace(table.state, win_length=rounded)) - table.comparable]
     else:
         losses = [objective.comparable_value(other) - value for other in tried]
@@ -105,6 +106,15 @@ def recommend(
         (int(hops[0]) if hops.size else _hops(hop)[0]) if regular else hops,
         float(min(losses)),
     )
+
+
+def _even(win_length: Float64Array, rounded: Callable[..., Any], evens: tuple[float, float]) -> Float64Array:
+    """Return lengths rounded to even numbers; the plane may be large, so only one array of its size is made."""
+    out = win_length / 2
+    rounded(out, out=out)
+    out *= 2
+    np.clip(out, *evens, out=out)
+    return out
 
 
 def _even_range(win_length: Float64Array, bounds: tuple[float, float], mfft: int) -> tuple[float, float] | None:

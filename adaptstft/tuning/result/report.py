@@ -88,6 +88,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
         signals=1 if shared is None else shared.signals,
         samples=request.n if shared is None else shared.samples,
         detrend=request.detrend,
+        f_bounds=None if request.band is None else (request.band.low, request.band.high),
     )
 
 
@@ -179,4 +180,5 @@ def _bound_reason(request: Request, best: Run) -> str:
 def _limit_notes(status: int) -> list[str]:
     if status != 1:
         return []
-    return ["the optimiser stopped at its limit of iterations; options={'maxiter': ...} sets another"]
+    more = "options={'maxiter': ...} or {'maxfun': ...} sets another"
+    return [f"the optimiser stopped at its limit of iterations or evaluations; {more}"]

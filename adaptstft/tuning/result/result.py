@@ -37,22 +37,29 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         the lengths of frames vary: frames are then at the multiples of `hop` in every
         signal.
     fun : float
-        The objective: the criterion (with weights if positions were tuned) plus `prices`.
+        The objective: the criterion (with weights if positions were tuned) plus `prices`, by the
+        exact sums; in single precision for lengths per bin from a table with several bins in a
+        cell.
     prices : float
-        The penalties in `fun`, with their weights: smoothness, evenness and coverage.
+        The penalties in `fun`, with their weights: smoothness, evenness and coverage, and
+        for a description length with tuned positions the cost of changes of lengths and hops.
     area_fun : float
         The criterion as an integral over time and frequency, comparable between hops
         and FFT lengths. For entropies of global scope ``exp(area_fun)`` is the
-        time-frequency area of the signal, in cells of s Hz.
+        time-frequency area of the signal, in cells of s Hz. A criterion of local scope
+        also depends on its neighbourhoods, and a description length on its margin, which
+        follow from the signal and the window mode. To compare two results, give the
+        `criterion` of one to the call for the other; see the guide, "How optimize
+        searches".
     x, jac : ndarray
         The tuned parameters in their own units (lengths, then positions or hop, then
-        shape), and the partial derivative of the objective in each of them. For
-        lengths per bin the parameters are the lengths at the control points,
-        frequency by frequency.
+        shape), and the partial derivative of the objective in each of them. There are no
+        positions if the frames stay evenly spaced. For lengths per bin the parameters are
+        the lengths at the control points, frequency by frequency.
     success, status, message, nit, nfev
         As in SciPy, for the best start; `nfev` is the sum over all starts.
     criterion : Criterion
-        The criterion, with its scope.
+        The criterion, with its scope, and with the width, bands and margin that were used.
     history : ndarray
         The objective after each iteration of the best start. For a path over a table: with
         one length, then on the table after each path, and the exact value at the end.
@@ -80,6 +87,8 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     signals, samples : int
         Number of signals that share the parameters, and the sum of their lengths in
         samples (of one channel).
+    f_bounds : (float, float) or None
+        Range of frequencies in Hz that the criterion saw; None for all.
     detrend : str or None
         The trend that was removed from the signal before tuning. `plot` shows the
         signal with it.

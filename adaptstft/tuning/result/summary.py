@@ -20,6 +20,8 @@ def summary_rows(result: OptimizeResult) -> list[tuple[str, str]]:
     rows.append(("win_length", describe_lengths(result.win_length, fs)))
     rows.append(("hop", describe_hops(result.positions, result.hop, fs)))
     rows.append(("mfft", f"{sft.mfft}, bins {sft.delta_f:.4g} Hz apart"))
+    if result.f_bounds is not None:
+        rows.append(("f_bounds", f"the criterion sees {result.f_bounds[0]:g} to {result.f_bounds[1]:g} Hz"))
     scope = f", scope {criterion.scope}" if criterion.scope else ""
     rows.append((criterion.name, f"{result.fun:.6g}{_bits(result)}{scope}; {_gain(result)}"))
     if result.approximation is not None:

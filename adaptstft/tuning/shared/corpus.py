@@ -9,19 +9,21 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from adaptstft.common.band_pass import BandPass
 from adaptstft.common.detrend import remove_trend
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_signal, check_positive, show
 from adaptstft.criteria.distortion import LevelPart, SignalLevel, join_levels
 from adaptstft.recordings import Recording, read_at
+from adaptstft.tuning.ranges import check_band_not_silent, find_band
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
 from adaptstft.tuning.shared.signals import SharedSignals
 
@@ -240,14 +242,26 @@ class Treatment:
         Divisor: the largest magnitude of all signals.
     is_complex : bool
         Whether any signal is complex, so that all have negative frequencies.
+    band : BandPass or None
+        The frequencies to keep, if these are not all.
     """
 
     detrend: str | None
     peak: float = 1.0
     is_complex: bool = False
+    band: BandPass | None = None
 
     def apply(self, x: AnyArray) -> AnyArray:
-        """Return the signal without its trend, divided by the peak."""
+        """Return the signal without its trend, in the band, divided by the peak."""
+        x = self._unfiltered(x)
+        return x if self.band is None else self.band.passed(x)
+
+    def level(self, x: AnyArray) -> LevelPart:
+        """Return energy and noise floor of the treated signal, for white noise as wide as the band."""
+        x = self._unfiltered(x)
+        return LevelPart.of_channels(x if self.band is None else self.band.baseband(x))
+
+    def _unfiltered(self, x: AnyArray) -> AnyArray:
         x = remove_trend(x, self.detrend) / self.peak
         return x.astype(np.result_type(x.dtype, np.complex64), copy=False) if self.is_complex else x
 
@@ -278,7 +292,7 @@ def signal_sums(source: Source, treatment: Treatment, weight: float, queries: Se
 
 def signal_level(source: Source, treatment: Treatment) -> LevelPart:
     """Load a signal and measure its energy and noise floor."""
-    return LevelPart.of_channels(treatment.apply(source.channels()))
+    return treatment.level(source.channels())
 
 
 class CorpusSignals(SharedSignals):
@@ -308,6 +322,18 @@ class CorpusSignals(SharedSignals):
         if self.n < 2:
             raise ValueError("no signal of the corpus has more than one sample")
         self.treatment = Treatment(detrend, peak, bool(np.issubdtype(self.dtype, np.complexfloating)))
+
+    def restrict(self, f_bounds: Any) -> BandPass | None:
+        """Keep the frequencies in a range only, once the signals are measured; load every signal once more."""
+        measured, fs = self.treatment, self.sources[0].fs
+        band = find_band(f_bounds, fs, self.shortest, is_complex=measured.is_complex)
+        if band is not None:
+            treatment = replace(measured, band=band)
+            found: list[Measured] = list(self._each(measure_signal, [(s, treatment) for s in self.sources]))
+            peak = max(m.peak for m in found)  # relative to that of all frequencies
+            check_band_not_silent(peak, 1.0, band, self.dtype)
+            self.treatment = replace(treatment, peak=measured.peak * peak)
+        return band
 
     def level(self, floor: float | None) -> SignalLevel:
         """Load every signal once more."""

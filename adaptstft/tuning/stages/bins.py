@@ -17,17 +17,19 @@ from adaptstft.engine.frames import durations
 from adaptstft.engine.operator import frame_bounds
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED
-from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit
+from adaptstft.tuning.descent.multipliers import largest_step
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.evaluator import SignalEvaluator
 from adaptstft.tuning.log import Interpolated, Log, Run
 from adaptstft.tuning.plane_evaluator import PlaneEvaluator
 from adaptstft.tuning.problem import Layout, Problem
-from adaptstft.tuning.request import WIDEST_RATIO, Request
+from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
+from adaptstft.tuning.stages.even_grid import better_grid, change_cost, compares_even_grid
 from adaptstft.tuning.stages.frames import position_variables, typical_length
+from adaptstft.tuning.stages.plane_table import table_cells, tunes_bins_exactly
 from adaptstft.tuning.tables.framing import Framing
-from adaptstft.tuning.tables.plane_sums import MOST_ENTRIES, PlaneCells, PlaneSums, plane_lengths
+from adaptstft.tuning.tables.plane_sums import PlaneCells, PlaneSums, plane_lengths
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.tables.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tuning.variables.control_grid import ControlGrid
@@ -47,13 +49,6 @@ _EMPTY = 1e-3
 #: Largest number of bins times samples of the longest window that a hop for the shortest windows may lead to, unless
 #: the hop of the constant optimum leads to more: this is the cost of the exact sums.
 _MOST_WORK = 1 << 30
-#: Number of cells of frames in a neighbourhood, and between control points in time.
-_CELLS_IN_SPAN = 8
-#: Number of cells times bins beyond which a table has every second bin only. Most windows are far shorter than the FFT,
-#: so that neighbouring bins are nearly equal.
-_MANY_POINTS = 1 << 17
-#: Bisections on the way back to frame bounds within their limit.
-_HALVINGS = 8
 
 
 def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
@@ -70,7 +65,10 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
     share = problem.evaluator.energy_shares(
         plane.plan, min(base, float(plane.plan.mfft)), plane.positions, request.criterion
     )
-    starts = _starts(plane)
+    cells = PlaneCells.of(plane.positions.size, 1, 1) if table is None else table.cells
+    if not cells.whole:  # the share of every bin is not kept
+        share = cells.mean(share)[:, :: cells.stride]
+    starts = _starts(plane, cells)
     if log.stopped:  # in the first stage: return its result in the form of this one
         _descend(plane, log, starts[0], share, table, ended=STOPPED)
     else:
@@ -79,6 +77,9 @@ def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
         log.bar.begin("descents")
         log.each(starts, lambda branch, start: _descend(plane, branch, start, share, table), threads)
     best = min(log.runs, key=lambda run: run.outcome.value)
+    if compares_even_grid(problem) and best.variables.positions_vary and not log.stopped:
+        start = next(start for start in starts if start[0] == best.label)
+        best = better_grid(problem, log, best, _descend(plane, log, ("even", start[1]), share, table, even=True))
     log.bar.begin("exact")
     log.bar.update(0.0, "computing the exact sums")
     if table is not None:
@@ -94,13 +95,6 @@ def _with_bands(plane: _Plane, survey: Survey | None) -> Survey | None:
         return survey
     frequencies = band_frequencies(plane.plan, len(plane.survey.share)) * plane.problem.request.fs
     return replace(survey, surface=plane.survey.surface(frequencies))
-
-
-def tunes_bins_exactly(request: Request) -> bool:
-    """Return whether lengths of bins are tuned by the exact sums, without a table."""
-    exact = request.hop_mode == "time" or request.tune_shape or request.accuracy is None
-    exact |= request.window_mode == "fixed" or request.shared is not None  # many signals keep no table
-    return exact or not isinstance(request.criterion, Additive)
 
 
 @dataclass(frozen=True)
@@ -231,33 +225,21 @@ def _tiles(layout: Layout, plan: FramePlan) -> Neighbourhoods | Tiles | None:
 
 def _table(plane: _Plane, log: Log) -> PlaneSums:
     """Return the table of sums, for cells and bins as fine as the control points and its size allow."""
-    request, frames = plane.problem.request, plane.positions.size
-    criterion = plane.problem.with_scope(plane.problem.scope, plane.tiles, plane.layout.typical)
+    problem, frames, hop = plane.problem, plane.positions.size, plane.framing.hop
+    criterion = problem.with_scope(problem.scope, plane.tiles, plane.layout.typical)
     assert isinstance(criterion, Additive)
-    lengths = plane_lengths(plane.bounds, float(request.accuracy or 0.0))
-    entries = len(criterion.statistics) * plane.plan.f_pts * lengths.size  # of one frame
-    together, stride = 1, 1
-    if request.control_points != "free" and not request.smoothness and criterion.scope != "frame":
-        span = (frames - 1) * plane.framing.hop / max(plane.grid.shape[1] - 1, 1)
-        if plane.tiles is not None:
-            span = min(span, plane.tiles.width)
-        together = max(1, int(span / _CELLS_IN_SPAN / plane.framing.hop))
-        cells = -(-frames // together)
-        stride = 2 if cells * plane.plan.f_pts > _MANY_POINTS else 1
-        stride = max(stride, -(-cells * entries // MOST_ENTRIES))
-    elif frames * entries > MOST_ENTRIES:
-        raise ValueError(
-            f"the table for {frames} frames, {plane.plan.f_pts} bins and {lengths.size} lengths would take "
-            f"{frames * entries * 4 / 2**20:.0f} MiB, more than {MOST_ENTRIES * 4 / 2**20:.0f}: use numbers of "
-            "control_points and smoothness=0, a larger hop, a smaller mfft, or accuracy=None for exact sums"
-        )
+    lengths = plane_lengths(plane.bounds, float(problem.request.accuracy or 0.0))
+    span = (frames - 1) * hop / max(plane.grid.shape[1] - 1, 1)
+    if plane.tiles is not None:
+        span = min(span, plane.tiles.width)
+    cells = table_cells(problem, plane.plan, frames, lengths.size, hop, span)
     log.nfev += lengths.size
     log.bar.begin("table")
-    cells_of = PlaneCells.of(frames, together, stride)
-    return PlaneSums.of(plane.plan, request.x, criterion.statistics, lengths, plane.positions, cells_of, log.searching)
+    x, positions = problem.request.x, plane.positions
+    return PlaneSums.of(plane.plan, x, criterion.statistics, lengths, positions, cells, log.searching)
 
 
-def _starts(plane: _Plane) -> list[tuple[str, Float64Array]]:
+def _starts(plane: _Plane, cells: PlaneCells) -> list[tuple[str, Float64Array]]:
     """Return labels and control points of the starting surfaces."""
     request, first = plane.problem.request, plane.first
     if request.start_lengths is not None:
@@ -267,24 +249,22 @@ def _starts(plane: _Plane) -> list[tuple[str, Float64Array]]:
     starts = [(label, plane.one_length)]
     alone = label == "given" and request.starts == 1
     if isinstance(plane.tiles, Tiles) and plane.survey is not None and not alone:
-        starts.insert(int(label == "given"), ("tiles", _tile_surface(plane, plane.tiles, plane.survey)))
+        starts.insert(int(label == "given"), ("tiles", _tile_surface(plane, plane.tiles, plane.survey, cells)))
     return starts
 
 
-def _tile_surface(plane: _Plane, tiles: Tiles, survey: TileSurvey) -> Float64Array:
+def _tile_surface(plane: _Plane, tiles: Tiles, survey: TileSurvey, cells: PlaneCells) -> Float64Array:
     """Return control points of a surface through the best length of every tile, as far as it has energy."""
     survey = survey.merged() if plane.grid.shape[1] == 1 else survey
-    best, share = survey.log_best(), survey.share
-    if share.shape[1] == 1:
-        member = np.ones((1, plane.positions.size))
-    else:
-        member = tiles.in_time.weights(plane.positions)[0].toarray()
+    best, share, positions = survey.log_best(), survey.share, cells.mean(plane.positions)
+    member = np.ones((1, positions.size)) if share.shape[1] == 1 else tiles.in_time.member(positions).toarray()
+    bands = tiles.bands[:, :: cells.stride].T
     # nearly empty tiles take the best single length
     floor = _EMPTY * share.mean()
     base = float(plane.first.outcome.state.win_length[0])
-    weighted = tiles.bands.T @ (share * best) @ member + floor * np.log(np.clip(base, *plane.bounds))
-    surface = weighted / (tiles.bands.T @ share @ member + floor)
-    return plane.grid.fit(surface.T)
+    weighted = bands @ (share * best) @ member + floor * np.log(np.clip(base, *plane.bounds))
+    surface = weighted / (bands @ share @ member + floor)
+    return plane.grid.on_cells(cells).fit(surface.T)
 
 
 def _descend(
@@ -294,15 +274,17 @@ def _descend(
     share: Float64Array,
     table: PlaneSums | None,
     *,
+    even: bool = False,
     ended: dict[str, Any] | None = None,
 ) -> Run:
-    """Descend from a label and control points; with `ended`, only evaluate these."""
+    """Descend from a label and control points; with `ended`, only evaluate these.
+
+    With `even` the positions are not tuned.
+    """
     request, problem, (label, points) = plane.problem.request, plane.problem, start
     grid, positions, hop = plane.grid, plane.positions, plane.framing.hop
     if table is not None:
-        cells = table.cells
-        grid, positions = grid.on_cells(cells), cells.mean(positions)
-        share = cells.mean(share)[:, :: cells.stride]
+        grid, positions = grid.on_cells(table.cells), table.cells.mean(positions)
     lengths: Lengths
     if request.window_mode == "fixed":
         win_length = np.exp(np.clip(grid.surface(points), *np.log(plane.bounds)))
@@ -317,7 +299,8 @@ def _descend(
         value = abs(plane.first.outcome.value)
         unit = 1.0 if request.criterion.in_nats else max(value, np.finfo(float).tiny)
         lengths = SurfaceLengths(grid, points, plane.bounds, scale, _CARRY * unit)
-    placed = position_variables(problem, positions, hop) if table is None else FixedPositions(positions)
+    moved = table is None and not even
+    placed = position_variables(problem, positions, hop) if moved else FixedPositions(positions)
     variables = Variables(lengths, placed, shape_of(problem, tuned=request.tune_shape))
     return run_descent(problem, log, label, _objective(plane, table), variables, hop, ended)
 
@@ -330,7 +313,8 @@ def _objective(plane: _Plane, table: PlaneSums | None) -> Objective:
     if table is not None:
         spans = np.asarray(table.cells.mean(durations(plane.positions, plane.problem.request.n)))
         evaluator = PlaneEvaluator.of(_signal(plane), table, spans)
-    return plane.problem.objective(plane.plan, criterion, plane.tiles, evaluator)
+    objective = plane.problem.objective(plane.plan, criterion, plane.tiles, evaluator)
+    return replace(objective, change_cost=change_cost(plane.problem))
 
 
 def _signal(plane: _Plane) -> SignalEvaluator:
@@ -375,30 +359,33 @@ def _made_exact(plane: _Plane, best: Run, table: PlaneSums) -> Run:
 def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
     """Bring a result back towards one length for all bins until the ratio of its frame bounds is within its limit.
 
-    The bounds come from Lanczos iterations, which are too expensive for a descent.
+    The bounds come from Lanczos iterations, each with a transform of the whole signal and its adjoint, and are too
+    expensive for a descent.
     """
     objective, variables, n = best.objective, best.variables, plane.problem.request.n
 
-    def excess(y: Float64Array) -> Excess:
-        plan, frames = objective.measure.frames(variables.state(y))
-        low, high = frame_bounds(plan, frames, n)
-        beyond = np.log(high / low / most) if low > 0 else np.inf
-        return Excess(float(beyond), 0.0, np.zeros(0))
+    def excess(y: Float64Array) -> float:
+        state = variables.state(y)
+        if np.ptp(state.win_length) == 0:  # then the bounds are those of one window for each frame, without iterations
+            state = replace(state, win_length=state.win_length[:, 0])
+        low, high = frame_bounds(*objective.measure.frames(state), n)
+        return float(np.log(high / low / most)) if low > 0 else np.inf
 
     outcome, lengths = best.outcome, variables.lengths
-    if excess(outcome.y).exact <= 0:
+    beyond = excess(outcome.y)
+    if beyond <= 0:
         return best
     safe = outcome.y
     if isinstance(lengths, SurfaceLengths):
         safe = replace(variables, lengths=replace(lengths, points=plane.one_length)).start()
     at = excess(safe)
-    if at.exact > 0:
+    if at > 0:
         base = float(plane.first.outcome.state.win_length[0])
         raise ValueError(
             f"max_frame_ratio={most:g} cannot be kept: one window of {base:.4g} samples for all bins and "
-            f"hop={plane.framing.hop:g} already have a ratio of {most * np.exp(at.exact):.4g}"
+            f"hop={plane.framing.hop:g} already have a ratio of {most * np.exp(at):.4g}"
         )
-    y = bisect_to_limit(excess, outcome.y, safe, _HALVINGS)
+    y = safe + largest_step(lambda step: excess(safe + step * (outcome.y - safe)), at, beyond) * (outcome.y - safe)
     evaluation, state = objective.evaluate(variables, y), variables.state(y)
     message = "BROUGHT BACK TOWARDS ONE LENGTH UNTIL THE FRAME BOUNDS KEPT THEIR RATIO"
     outcome = replace(

@@ -63,9 +63,9 @@ def tune_constant(problem: Problem, log: Log) -> Stage:
         log.bar.begin("first length")
         return Stage(_descend_tied(problem, log, ("given", float(request.win_length))), None)
     survey = survey_lengths(problem, log)
+    starts, problem = _starting_lengths(problem, survey), problem.with_width(survey.minima(1)[0])
     if request.hop is not None and finds_path(request.criterion, request):
         return Stage(_least(problem, log, survey), survey)
-    starts = _starting_lengths(problem, survey)
     log.bar.begin("first length")
     runs = log.each(starts, partial(_descend_tied, problem), problem.threads(len(starts)))
     return Stage(min(runs, key=lambda run: run.comparable), survey)

@@ -12,15 +12,17 @@ from scipy.optimize import OptimizeResult
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive, DescriptionLength
 from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.frames import durations, frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED, Outcome, safe_point, stay
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.descent.table_objective import TableObjective
 from adaptstft.tuning.log import Interpolated, Log, Run
-from adaptstft.tuning.problem import Layout
-from adaptstft.tuning.request import Request
+from adaptstft.tuning.options import finds_path
+from adaptstft.tuning.problem import Layout, Problem
+from adaptstft.tuning.request import WIDEST_RATIO, Request
 from adaptstft.tuning.tables.end_sums import SumsWithEnds
-from adaptstft.tuning.tables.frame_sums import FrameSums
+from adaptstft.tuning.tables.frame_sums import FrameSums, table_lengths
 from adaptstft.tuning.tables.frame_surface import surface_of_sums, surface_width
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
@@ -28,12 +30,14 @@ from adaptstft.tuning.tables.survey import Surface
 from adaptstft.tuning.variables.variables import Variables
 
 #: What it takes to describe a change of the length, in nats per factor e.
-NATS_PER_CHANGE = 6.0
+NATS_PER_CHANGE = 9.0
 #: Penalty on a factor e in length between neighbours at the ends of the signal, in nats times the share of a frame: if
 #: the window nearer to the end is the longer one, and if it is the shorter one.
 _LONGER, _SHORTER = 0.6, 0.3
 #: Bisections on the way back to frame bounds within their limit.
 _HALVINGS = 20
+#: Largest table of sums in GiB.
+_MOST_GIB = 4.0
 _DONE = {"success": True, "status": 0, "message": "CONVERGENCE: THE BEST PATH OF LENGTHS ON THE TABLE"}
 
 
@@ -68,6 +72,30 @@ class FramePath:
     surface: Surface
 
 
+def check_path(problem: Problem) -> None:
+    """Refuse a table of frames that is too large for a given hop, whatever the best single length is."""
+    request = problem.request
+    if request.window_mode != "time" or request.hop is None or not finds_path(request.criterion, request):
+        return
+    low, high = request.win_bounds
+    high = high if request.bounds_given else min(high, WIDEST_RATIO * low)
+    low = min(problem.shortest(request.hop), high)
+    spacing = max(request.hop, int(low * request.overlap.spacing_ratio / request.hop) * request.hop)
+    if low < high:
+        _check_size(request, frame_count(request.n, spacing), table_lengths((low, high)).size)
+
+
+def _check_size(request: Request, frames: int, lengths: int) -> None:
+    size = frames * lengths * len(cast(Additive, request.criterion).statistics) * 8 / 2**30
+    if size > _MOST_GIB:
+        least = "" if request.bounds_given else "at least "
+        raise ValueError(
+            f"the table for {frames} frames and {least}{lengths} lengths would take {size:.1f} GiB, more than "
+            f"{_MOST_GIB:g}: use a larger hop (hop={request.hop or 0:g} was given), a narrower range of win_bounds, or "
+            "a part of the signal"
+        )
+
+
 def find_path(
     layout: Layout,
     log: Log,
@@ -86,7 +114,11 @@ def find_path(
     framing = layout.framing(hop, float(base.max()))
     plan = request.plan(framing.mfft)
     log.bar.begin("table")
-    view = FrameView(positions, np.ones(positions.size), 1.0, neighbourhoods)
+    every = positions
+    positions = _enough(positions, hop, low * request.overlap.spacing_ratio)
+    # the criterion then is that of all frames
+    weights = durations(positions, int(positions[-1]) + 1) / hop if positions.size < every.size else np.ones(every.size)
+    view = FrameView(positions, weights, 1.0, neighbourhoods)
     sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
     count = float(plan.f_pts * request.channels)
@@ -100,7 +132,7 @@ def find_path(
         log.bar.update(1 - np.exp(-len(values) / 5), f"path {len(values)}, {criterion.name} {value:.6g}")
         if callback is not None:
             try:
-                callback(OptimizeResult(x=win_length, fun=value, stage="varying"))
+                callback(OptimizeResult(x=np.interp(every, positions, win_length), fun=value, stage="varying"))
             except StopIteration:
                 log.stopped = True
         return log.stopped
@@ -111,7 +143,20 @@ def find_path(
     # a description length has no values of windows that reach over an end
     shown = with_ends if isinstance(criterion, DescriptionLength) else sums
     surface = _surface(layout, plan, shown, criterion, positions)
+    path = replace(path, win_length=np.interp(every, positions, path.win_length))
     return FramePath(path, value, framing, sums, count, values, surface)
+
+
+def _enough(positions: Float64Array, hop: float, spacing: float) -> Float64Array:
+    """Return every few of regular positions, and the last, if the hop is smaller than the shortest window needs.
+
+    Lengths between them are interpolated, which keeps edges of windows in order.
+    """
+    together = int(spacing / hop)
+    if together < 2:
+        return positions
+    kept = positions[::together]
+    return kept if kept[-1] == positions[-1] else np.append(kept, positions[-1])
 
 
 def _surface(

@@ -7,7 +7,7 @@ The distance of frames follows from the shortest windows that a part of the sign
 several widths, windows up to each width are compared, and the improvement by short ones counts for the energy of the
 neighbourhood.
 
-A signal that cannot be told from white noise has no parts that differ, and keeps the hop of the best single length.
+A signal that cannot be told from noise has no parts that differ, and keeps the hop of the best single length.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def shortest_useful(layout: Layout, log: Log) -> float:
         shortest = lengths[values.argmin(axis=1)]
         gain = values[:, -1] - values.min(axis=1)
         best.append(np.where((shortest <= width / _SCALE) & (gain >= least), shortest, np.inf))
-        shares.append(_shares(problem, hood))
+        shares.append(hood.energy)
         width /= _SCALE
     return min(_quantile(length, share) for length, share in zip(best, shares, strict=True))
 
@@ -94,13 +94,6 @@ def _least_gain(problem: Problem, hood: Neighbourhoods) -> Float64Array | float:
     return 2 * float(np.log(_SCALE)) * NATS_PER_CHANGE * nat(request) * request.n / samples
 
 
-def _shares(problem: Problem, hood: Neighbourhoods) -> Float64Array:
-    """Return the weight of each neighbourhood: its energy, or for a description length its duration as well."""
-    if not isinstance(problem.request.criterion, DescriptionLength):
-        return hood.energy
-    return np.asarray((hood.energy + hood.areas(problem.request.n)) / 2)
-
-
 def _quantile(lengths: Float64Array, shares: Float64Array) -> float:
     """Return the smallest length that, with all smaller ones, stands for more than a negligible share."""
     order = np.argsort(lengths)
@@ -114,7 +107,7 @@ def frame_spacing(layout: Layout, log: Log, base: Float64Array, hop: float) -> t
     If the best path of lengths has been searched at the hop that is returned, it is returned too.
     """
     problem, request = layout.problem, layout.problem.request
-    if not problem.compares_neighbourhoods or request.hop is not None or log.white_noise:
+    if not problem.compares_neighbourhoods or request.hop is not None or log.noise:
         return hop, None
     ratio = request.overlap.spacing_ratio
     mfft = layout.framing(hop, layout.typical).mfft
@@ -129,6 +122,6 @@ def frame_spacing(layout: Layout, log: Log, base: Float64Array, hop: float) -> t
     if found is None or log.stopped:
         return finest, found
     hood = layout.neighbourhoods()
-    share = np.asarray(hood.weights(positions)[0].T @ _shares(problem, hood))
+    share = np.asarray(hood.weights(positions)[0].T @ hood.energy)
     used = float(np.clip(round(_quantile(found.path.win_length, share / share.sum()) * ratio), finest, hop))
     return used, found if used == finest else None

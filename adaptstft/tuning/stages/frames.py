@@ -16,6 +16,7 @@ from adaptstft.tuning.options import descends, finds_path
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of, survey_lengths
+from adaptstft.tuning.stages.even_grid import better_grid, change_cost, compares_even_grid
 from adaptstft.tuning.stages.frame_path import FramePath, end_penalties, find_path, settle
 from adaptstft.tuning.stages.frame_placement import Start, place_frames
 from adaptstft.tuning.stages.frame_spacing import frame_spacing, neighbourhood_width
@@ -35,7 +36,7 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
     log.bar.begin("neighbourhoods")
     given = first.label == "given"
     alone = given and request.starts == 1
-    if request.criterion.width is None and problem.compares_neighbourhoods and not log.white_noise:
+    if request.criterion.width is None and problem.compares_neighbourhoods and not log.noise:
         layout = replace(layout, width=neighbourhood_width(layout, log))
     positions, hop = first.outcome.state.positions, first.hop
     found = None
@@ -43,29 +44,46 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
         hop, found = frame_spacing(layout, log, base[:1], hop)
         positions = request.regular_positions(hop)
         base = np.full(positions.size, base[0])
-    start = ("given" if given else "constant", base, positions)
+    start: Start = ("given" if given else "constant", base, positions)
     placed = None if alone or log.stopped else place_frames(layout, log, base, hop, positions)
     # without guarantees the grid of positions has the best arrangement, with lengths
     free = placed is not None and request.min_overlap is None
     if found is None and finds_path(request.criterion, request) and not free and not log.stopped:
         found = find_path(layout, log, hop, positions, base[:1], request.callback)
     if found is not None and not descends(request.criterion, request):
-        settle(log, found, *_path_problem(layout, found, start))
+        best = settle(log, found, *_path_problem(layout, found, start))
     elif log.stopped:  # return what there is in the form of this stage
-        run_frames(layout, log, start, layout.framing(hop, float(base.max())), base, ended=STOPPED)
+        best = run_frames(layout, log, start, layout.framing(hop, float(base.max())), base, ended=STOPPED)
     else:
-        _descend_frames(layout, log, start, hop, [placed] if placed and free else _starts(start, found, placed))
+        best = _descend_frames(layout, log, start, hop, [placed] if placed and free else _starts(start, found, placed))
+        if compares_even_grid(problem) and best.variables.positions_vary and not log.stopped:
+            best = better_grid(problem, log, best, _run_even(layout, log, start, hop, found))
     if survey is not None and found is not None:
         survey = replace(survey, surface=found.surface)
-    return Stage(min(log.runs, key=lambda run: run.outcome.value), survey)
+    return Stage(best, survey)
 
 
 def _path_problem(layout: Layout, found: FramePath, start: Start) -> tuple[Objective, Variables, Variables]:
-    """Return the objective, the variables at the path, and those at the lengths to start from."""
+    """Return the objective, the variables at the path, and those at the lengths to start from.
+
+    The edges of windows are in order on the path, which therefore has no penalty on uneven windows.
+    """
     (_, base, positions), mode = start, layout.problem.request.window_mode
-    objective, variables = _frame_problem(layout, found.path.win_length, positions, found.framing, base, mode)
+    problem = _frame_problem(layout, found.path.win_length, positions, found.framing, base, mode, even=True)
+    objective, variables = replace(problem[0], evenness=None), problem[1]
     low, high = variables.win_bounds
     return objective, variables, replace(variables, lengths=variables.lengths.starting_at(np.clip(base, low, high)))
+
+
+def _run_even(layout: Layout, log: Log, start: Start, hop: float, found: FramePath | None) -> Run:
+    """Return the result with frames at even positions: the path of lengths, or a descent in the lengths."""
+    request = layout.problem.request
+    _, base, positions = start
+    if found is not None and not descends(request.criterion, request, positions=False):
+        return settle(log, found, *_path_problem(layout, found, start))
+    lengths = base if found is None else found.path.win_length
+    framing = layout.framing(hop, float(lengths.max()))
+    return run_frames(layout, log, ("even", lengths, positions), framing, base, even=True)
 
 
 def _starts(start: Start, found: FramePath | None, placed: Start | None) -> list[Start]:
@@ -75,14 +93,15 @@ def _starts(start: Start, found: FramePath | None, placed: Start | None) -> list
     return [start, *searched] if start[0] == "given" else [*searched, start]
 
 
-def _descend_frames(layout: Layout, log: Log, start: Start, hop: float, starts: list[Start]) -> None:
-    """Descend in lengths and positions from `starts`; the lengths of `start` keep the limit of the frame bounds."""
+def _descend_frames(layout: Layout, log: Log, start: Start, hop: float, starts: list[Start]) -> Run:
+    """Return the best descent in lengths and positions from `starts`; the lengths of `start` keep the frame bounds."""
     problem = layout.problem
     starts = starts[: problem.request.starts or 3]
     framing = layout.framing(hop, max(float(win_length.max()) for _, win_length, _ in starts))
     threads = problem.threads(len(starts))
     log.bar.begin("descents")
-    log.each(starts, lambda branch, one: run_frames(layout, branch, one, framing, start[1]), threads)
+    runs = log.each(starts, lambda branch, one: run_frames(layout, branch, one, framing, start[1]), threads)
+    return min(runs, key=lambda run: run.outcome.value)
 
 
 def typical_length(
@@ -105,15 +124,17 @@ def run_frames(
     base: Float64Array | None,
     *,
     mode: str | None = None,
+    even: bool = False,
     ended: dict[str, Any] | None = None,
 ) -> Run:
     """Descend from a label, lengths and positions; `base` holds lengths that keep the limit of the frame bounds.
 
-    `mode` replaces the window mode of the request. With `ended` the start is evaluated without a descent.
+    `mode` replaces the window mode of the request. With `even` the positions are not tuned. With `ended` the start is
+    evaluated without a descent.
     """
     label, win_length, positions = start
     mode = mode or layout.problem.request.window_mode
-    objective, variables = _frame_problem(layout, win_length, positions, framing, base, mode)
+    objective, variables = _frame_problem(layout, win_length, positions, framing, base, mode, even=even)
     return run_descent(layout.problem, log, label, objective, variables, framing.hop, ended)
 
 
@@ -124,8 +145,10 @@ def _frame_problem(
     framing: Framing,
     base: Float64Array | None,
     mode: str,
+    *,
+    even: bool = False,
 ) -> tuple[Objective, Variables]:
-    """Return objective and variables of lengths and positions."""
+    """Return objective and variables of lengths and positions, which are not tuned if they are `even`."""
     problem, request = layout.problem, layout.problem.request
     win_length = np.broadcast_to(np.asarray(win_length, dtype=float), positions.shape).copy()
     neighbourhoods = None
@@ -152,9 +175,10 @@ def _frame_problem(
     safe = None
     if request.max_frame_ratio is not None:
         safe = np.clip(np.broadcast_to(np.asarray(high) if base is None else base, positions.shape), *bounds)
-    placed = position_variables(problem, positions, framing.hop)
+    placed = FixedPositions(positions) if even else position_variables(problem, positions, framing.hop)
     variables = Variables(lengths, placed, shape_of(problem, tuned=request.tune_shape), safe)
     objective = problem.objective(request.plan(framing.mfft), criterion, neighbourhoods)
+    objective = replace(objective, change_cost=change_cost(problem))
     if isinstance(placed, FreePositions):
         objective = replace(objective, coverage=request.coverage)
     if request.evenness and positions.size > 1 and (mode == "time" or placed.vary):

@@ -10,7 +10,7 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.evaluate import comparable_view
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.criteria.scopes import table_values
+from adaptstft.criteria.scopes import FrameView, LocalSums, local_values
 from adaptstft.engine.frames import durations
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.end_sums import SumsWithEnds
@@ -20,8 +20,8 @@ from adaptstft.tuning.tables.survey import Surface
 
 #: Number of widths of neighbourhoods in a signal, at least, and smallest width in hops.
 _WIDTHS, _HOPS = 16, 8
-#: Number of frames times lengths that are summed at once.
-_ENTRIES = 1 << 16
+#: Number of frames that are read at all lengths of the table at once.
+_PIECE = 1 << 12
 
 
 def surface_width(n: int, hop: float, widest: float) -> float:
@@ -64,20 +64,33 @@ def surface_of_sums(
         The criterion, over times in samples.
     """
     places = positions if neighbourhoods is None else neighbourhoods.centres
-    size, count = sums.log_lengths.size, float(plan.f_pts * channels)
-    values, energy = np.empty((places.size, size)), np.zeros_like(places)
+    values = np.empty((places.size, sums.log_lengths.size))
     alone = replace(criterion, scope="frame", width=None)
     view = comparable_view(alone, positions, durations(positions, n), plan.mfft, neighbourhoods)
-    step = max(1, _ENTRIES // positions.size)
-    for part in (slice(first, min(first + step, size)) for first in range(0, size, step)):
-        totals = sums.at(sums.log_lengths[part])
-        if neighbourhoods is None:
-            flat = totals.reshape(len(totals), -1)
-            values[:, part] = frame_terms(alone, flat * view.cell, count * view.cell).reshape(places.size, -1)
-            energy = energy + totals[0].sum(axis=1)
-        else:
-            counts = np.full(positions.size, count)
-            values[:, part], energy = table_values(alone.combine, totals, counts, view, spread=alone.spread)
+    count = float(plan.f_pts * channels)
+    energy: Float64Array = np.zeros(places.size)
+    if neighbourhoods is None:
+        for first in range(0, positions.size, _PIECE):
+            part = slice(first, first + _PIECE)
+            totals = sums.at(sums.log_lengths, part)
+            terms = frame_terms(alone, totals.reshape(len(totals), -1) * view.cell, count * view.cell)
+            values[part], energy[part] = terms.reshape(totals.shape[1:]), totals[0].sum(axis=1)
+    else:
+        energy += neighbourhoods.energy
+        for i, each in enumerate(_sums_over(neighbourhoods, sums, view)):
+            values[:, i] = local_values(alone.combine, each, count, view.cell, spread=alone.spread).values
     # a frame that is silent with one length has no values to compare
     energy[~np.isfinite(values).all(axis=1)] = 0.0
     return Surface.of_places("time", places, np.exp(sums.log_lengths), values, energy)
+
+
+def _sums_over(neighbourhoods: Neighbourhoods, sums: FrameSums | SumsWithEnds, view: FrameView) -> list[LocalSums]:
+    """Return the sums over neighbourhoods for each length of the table; the weights of frames are computed once."""
+    lengths = sums.log_lengths.size
+    total = LocalSums.zero(neighbourhoods, len(sums.values) * lengths)
+    for first in range(0, sums.frames, _PIECE):
+        part = slice(first, first + _PIECE)
+        rows = sums.at(sums.log_lengths, part)
+        total.add(view.positions[part], view.weights[part], rows.transpose(0, 2, 1).reshape(-1, rows.shape[1]))
+    each = total.raw.reshape(len(sums.values), lengths, -1)
+    return [replace(total, raw=each[:, i]) for i in range(lengths)]

@@ -15,7 +15,7 @@ from adaptstft.tuning.hop_ratio import DEFAULT_HOP_RATIO
 #: Hop of a transform as a fraction of its window in a search over a grid of lengths.
 SURVEY_HOP = 1 / 4
 #: Share of the energy whose best windows may be shorter than the windows that a hop is chosen for.
-NEGLIGIBLE_SHARE = 0.05
+NEGLIGIBLE_SHARE = 0.02
 #: Difference of log hop or log FFT length from the rule up to which a framing is kept.
 _TIED_SLACK = 0.22
 #: The same for the hop where it is tuned as a fraction of the window length.

@@ -29,7 +29,7 @@ from typing import ClassVar
 import numpy as np
 
 from adaptstft.common.grids import length_grid
-from adaptstft.common.typing import Float64Array, IntArray
+from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.criteria import Additive
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.tuning.tables.end_sums import SumsWithEnds
@@ -45,6 +45,8 @@ _BAND = 40
 #: Number of states times frames whose costs are computed at once, and up to which the origins of all paths are kept.
 #: Beyond it they are kept for one block at a time, and computed twice.
 _BLOCK, _MOST_KEPT = 1 << 20, 1 << 26
+#: Number of sums of all frames at the coarse grid up to which they are kept.
+_MOST_SUMS = 24 << 20
 #: Number of frames up to which the search also starts from constant lengths.
 _FEW = 100
 #: Number of frames times coarse lengths up to which frames are also switched one by one.
@@ -208,6 +210,8 @@ class PathSearch:
         step = (bounds[1] - bounds[0]) / steps
         self.reach = np.minimum(penalty.most / step + 1e-6, steps).astype(np.int64)
         every = _COARSE if steps / _COARSE * sums.frames <= _MOST_ENTRIES else 2 * _COARSE
+        #: Sums at the coarse grid, by the first frame of a part and the one after its last.
+        self._kept: dict[tuple[int, int], AnyArray] = {}
         #: Entries of the coarse grid.
         self.coarse = np.unique(np.append(np.arange(0, steps + 1, every), steps))
 
@@ -340,12 +344,24 @@ class PathSearch:
                 path[p], state = state, previous[p - part.start, state]
         return grid.chosen(path)
 
+    def _sums_at(self, grid: _Grid | _Band, part: slice) -> AnyArray:
+        """Return the sums of some frames at all states; those of the coarse grid are kept for the next path."""
+        if isinstance(grid, _Band):
+            return self.sums.at(self.log[grid.rows(part)], part)
+        place = (part.start, part.stop)
+        found = self._kept.get(place)
+        if found is None:
+            found = self.sums.at(self.log[grid.rows(part)], part)
+            if self.sums.frames * grid.states * len(found) <= _MOST_SUMS:
+                self._kept[place] = found
+        return found
+
     def _advance(
         self, costs: _LinearCosts | _FrameCosts, grid: _Grid | _Band, part: slice, total: Float64Array
     ) -> IntArray:
         """Extend the cheapest paths, which cost `total`, by the frames of a part; return the states they come from."""
         states, begin = total.size, part.start
-        cost = costs.of(self.sums.at(self.log[grid.rows(part)], part), part)
+        cost = costs.of(self._sums_at(grid, part), part)
         if isinstance(grid, _Band):
             cost = cost + grid.prices(part)
         previous = np.full(cost.shape, -1, np.int16 if states < 1 << 15 else np.int32)

@@ -11,8 +11,9 @@ derivatives, without a transform.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
+from typing import cast
 
 import numpy as np
 
@@ -20,8 +21,9 @@ from adaptstft.common.grids import length_grid
 from adaptstft.common.precision import single_precision
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
-from adaptstft.engine.forward import forward
-from adaptstft.engine.frames import make_frames
+from adaptstft.engine.blocks import WindowedBlocks
+from adaptstft.engine.forward import forward, windowed_frames
+from adaptstft.engine.frames import Frames, make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
 from adaptstft.tuning.tables.frame_sums import (
@@ -36,7 +38,7 @@ from adaptstft.tuning.tables.frame_sums import (
 #: Lengths per octave for an accuracy of 1e-3. The error falls with the fourth power of their number.
 _PER_OCTAVE, _NOMINAL = 8.0, 1e-3
 #: Largest number of entries of a table, in single precision, and of bins that are transformed at once.
-MOST_ENTRIES, _BLOCK = 96 << 20, 1 << 20
+MOST_ENTRIES, _BLOCK = 64 << 20, 1 << 18
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,9 @@ class PlaneSums:
     ----------
     log_lengths : ndarray, shape (grid,)
         Logarithms of the lengths of the grid, evenly spaced.
-    values : ndarray of float32, shape (statistics, cells, bins, grid)
-        What `logs_of_sums` returns for the sums over the frames of a cell.
+    values : ndarray of float32, shape (statistics, grid, cells, bins)
+        What `logs_of_sums` returns for the sums over the frames of a cell. Neighbouring bins have similar lengths, so
+        that a row over the bins is read from a few places in a row.
     references : ndarray of int, shape (statistics,)
         The statistic that a ratio refers to, or -1 for a logarithm.
     scales : ndarray, shape (statistics,)
@@ -123,7 +126,7 @@ class PlaneSums:
         """Transform a signal ``x``, shape (channels, n), with every length of a grid."""
         x = single_precision(x)
         bins = -(-plan.f_pts // cells.stride)
-        values = np.empty((len(stats), cells.starts.size, bins, lengths.size), np.float32)
+        values = np.empty((len(stats), lengths.size, cells.starts.size, bins), np.float32)
         single = plan.single()
         done = 0
 
@@ -132,7 +135,7 @@ class PlaneSums:
             for begin in range(0, cells.starts.size, per_block):
                 part = slice(begin, begin + per_block)
                 sums = _cell_sums(single, x, stats, float(lengths[i]), positions, cells, part)
-                values[:, part, :, i] = logs_of_sums(stats, sums)  # powers of quiet bins are tiny in single precision
+                values[:, i, part] = logs_of_sums(stats, sums)  # powers of quiet bins are tiny in single precision
 
         def merge(_: int, nothing: None) -> None:
             nonlocal done
@@ -180,10 +183,47 @@ def _cell_sums(
     last = cells.frames if stop == cells.starts.size else int(cells.starts[stop])
     first = int(cells.starts[part.start])
     at = positions[first:last]
-    spectra = forward(plan, x, make_frames(np.full(at.size, length), at, mfft=plan.mfft))
+    spectra = strided_bins(plan, x, make_frames(np.full(at.size, length), at, mfft=plan.mfft), cells.stride)
     cell = np.repeat(np.arange(stop - part.start), cells.sizes[part])
-    sums = np.zeros((len(stats), stop - part.start, -(-plan.f_pts // cells.stride)))
-    units = np.ones((1, 1)) if stats.units is None else np.ascontiguousarray(stats.units.of_bins(plan, at)[0])
+    sums = np.zeros((len(stats), stop - part.start, spectra.shape[-1]))
+    units = stats.bin_units(plan, at)
+    units = units[:, :: cells.stride] if units.shape[1] > 1 else units
     for channel in spectra:
-        plan.kernels.add_cell_sums(channel, cells.stride, stats.exponents, stats.kinds, units, cell, sums)
+        plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.kinds, np.ascontiguousarray(units), cell, sums)
     return sums
+
+
+def strided_bins(plan: FramePlan, x: AnyArray, frames: Frames, stride: int) -> AnyArray:
+    """Return every `stride`-th bin of a transform but for its phase, shape (channels, frames, bins).
+
+    These are the bins of a shorter FFT of the frames, wrapped to its length.
+    """
+    short = replace(plan, mfft=plan.mfft // stride)
+    if not folds(plan, stride):
+        spectra = forward(plan, x, frames)
+        return spectra[..., ::stride]
+    out = plan.kernels.xp.empty((x.shape[0], len(frames), short.f_pts), np.result_type(x.dtype, np.complex64))
+    if frames.win_length.max(initial=0.0) + 1 <= short.mfft:
+        frames = replace(frames, mfft=short.mfft)
+    blocks = WindowedBlocks(plan, frames, x.real.dtype)
+
+    def work(i: int) -> None:
+        part, block = blocks[i]
+        rows = blocks.windows(block)
+        for channel, signal in zip(out, x, strict=True):
+            buffer = blocks.scratch("frames", (len(block), frames.mfft), x.dtype)
+            windowed = windowed_frames(plan, signal, block, rows, buffer)
+            if frames.mfft > short.mfft:
+                windowed = windowed.reshape(len(block), stride, short.mfft).sum(axis=1)
+            channel[part] = short.store(short.fft(windowed))
+
+    blocks.run(work)
+    return cast(AnyArray, out)
+
+
+def folds(plan: FramePlan, stride: int) -> bool:
+    """Return whether every `stride`-th stored bin is a bin of the FFT that is shorter by this factor."""
+    if plan.mfft % stride:
+        return False
+    # centred bins begin at -(mfft // 2), which must be a multiple of the stride too
+    return plan.fft_mode != "centered" or plan.mfft // 2 == stride * (plan.mfft // stride // 2)

@@ -7,24 +7,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adaptstft.common.device import to_host
 from adaptstft.common.precision import single_precision
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.bands import band_weights
-from adaptstft.criteria.evaluate import comparable_view
+from adaptstft.criteria.evaluate import band_totals, comparable_view
 from adaptstft.criteria.neighbourhoods import Tiles
-from adaptstft.criteria.scopes import neighbourhood_values
+from adaptstft.criteria.scopes import LocalSums, group_values
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import durations, make_frames
-from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE, SURVEY_HOP, FramingRule, regular_frames
 from adaptstft.tuning.tables.survey import Surface
 
-#: Bins that are transformed at once.
-_BLOCK = 1 << 20
+#: Number of bins that are transformed at once, which stay in the cache of a core, and of frames that are added to
+#: neighbourhoods at once.
+_BLOCK, _FRAMES = 1 << 17, 1 << 14
 
 
 @dataclass(frozen=True)
@@ -126,18 +125,19 @@ def _tile_values(
     positions = regular_frames(plan, x.shape[1], length, hop)[1]
     n = x.shape[1]
     spans = durations(positions, n) * criterion.frame_weights(positions, n, plan.T)
-    wide, bands = comparable_view(criterion, positions, spans, plan.mfft, tiles).banded()
-    assert bands is not None
-    stats, size = criterion.statistics, max(1, _BLOCK // plan.mfft)
-    totals = np.empty((len(stats), len(bands), positions.size))
-    weights = plan.kernels.asarray(bands)
-    for first in range(0, positions.size, size):
-        part = slice(first, first + size)
-        at = positions[part]
-        frames = make_frames(np.full(at.size, length), at, mfft=plan.mfft)
-        energy = energies(forward(plan, x, frames))
-        for k, (terms, _, _) in enumerate(stats.of_energies(plan, at, energy)):
-            totals[k, :, part] = to_host(weights @ terms.sum(axis=0).T)
-    counts = np.repeat(bands.sum(axis=1) * len(x), positions.size)
-    flat = totals.reshape(len(stats), -1)
-    return neighbourhood_values(criterion.combine, flat, counts, wide, spread=criterion.spread)[0]
+    view = comparable_view(criterion, positions, spans, plan.mfft, tiles)
+    stats, count = criterion.statistics, len(tiles.bands)
+    sums = LocalSums.zero(tiles.in_time, len(stats) * count)
+    size = max(1, _BLOCK // plan.mfft)
+    for begin in range(0, positions.size, _FRAMES):
+        at = positions[begin : begin + _FRAMES]
+        totals = np.empty((len(stats), count, at.size))
+        for first in range(0, at.size, size):
+            part = slice(first, first + size)
+            frames = make_frames(np.full(at[part].size, length), at[part], mfft=plan.mfft)
+            totals[..., part] = band_totals(plan, forward(plan, x, frames), stats, at[part], tiles.bands)
+        sums.add(at, view.weights[begin : begin + _FRAMES], totals.reshape(-1, at.size))
+    bins = np.outer(tiles.bands.sum(axis=1) * len(x), sums.weight).ravel()
+    raw = np.vstack([sums.raw.reshape(len(stats), -1), bins]) * view.cell
+    scales = np.tile(sums.scales(spread=criterion.spread), count)
+    return group_values(criterion.combine, raw, scales, tiles.energy)

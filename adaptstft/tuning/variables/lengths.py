@@ -16,6 +16,8 @@ from adaptstft.tuning.variables.control_grid import ControlGrid
 
 #: Relative error of ``exp(log(v))``, within which a length counts as an integer, or as equal to a bound.
 _ROUNDING = 1e-13
+#: Number of frames whose lengths are computed at once where each bin has its own.
+_ROWS = 64
 
 
 class Lengths(Protocol):
@@ -296,7 +298,11 @@ class SurfaceLengths:
 
     def lengths(self, z: Float64Array) -> Float64Array:
         """Return the window length of each bin."""
-        return _lengths_of(self.grid.surface(self._points_of(z)), self.win_bounds)
+        surface = self.grid.surface(self._points_of(z))
+        for first in range(0, len(surface), _ROWS):  # in place: the plane may be large
+            part = slice(first, first + _ROWS)
+            surface[part] = _lengths_of(surface[part], self.win_bounds)
+        return surface
 
     def adjoint(self, win_length: Float64Array, d_win_length: Float64Array) -> Float64Array:
         """Gradient in the scaled control points."""
@@ -329,8 +335,7 @@ def _lengths_of(log: Float64Array, win_bounds: tuple[float, float]) -> Float64Ar
     low, high = win_bounds
     win_length = np.asarray(np.exp(log))
     whole = np.rint(win_length)
-    near = np.abs(win_length - whole) <= _ROUNDING * win_length
-    win_length[near] = whole[near]
-    win_length[log <= np.log(low) + _ROUNDING] = low
-    win_length[log >= np.log(high) - _ROUNDING] = high
+    np.copyto(win_length, whole, where=np.abs(win_length - whole) <= _ROUNDING * win_length)
+    np.copyto(win_length, low, where=log <= np.log(low) + _ROUNDING)
+    np.copyto(win_length, high, where=log >= np.log(high) - _ROUNDING)
     return win_length

@@ -1,0 +1,67 @@
+"""The filter that makes the smooth part of a spectrum flat."""
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from adaptstft.criteria.whitening import whiten
+
+
+def noise(seed, n, kind):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((2, n))
+    return x + 1j * rng.standard_normal((2, n)) if kind is complex else x
+
+
+def levels(x):
+    """Power in eight bands, relative to the mean of all."""
+    _, power = signal.welch(x, nperseg=256, return_onesided=False)
+    power = np.array([band.mean() for band in np.array_split(np.fft.fftshift(power), 8)])
+    return power / power.mean()
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+@pytest.mark.parametrize("pole", [0.0, 0.9, -0.5, 1.0])
+def test_the_spectrum_of_filtered_noise_becomes_flat(pole, kind):
+    for seed in range(5):
+        x = signal.lfilter([1.0], [1.0, -pole], noise(seed, 8000, kind))
+        for channel in whiten(x):
+            assert np.all(np.abs(np.log(levels(channel))) < 0.35)
+
+
+def test_a_spectrum_that_differs_for_both_signs_of_the_frequency_becomes_flat():
+    x = signal.lfilter([1.0], [1.0, -0.7j], noise(0, 8000, complex))
+    assert np.ptp(np.log(levels(x[0]))) > 2
+    assert np.all(np.abs(np.log(levels(whiten(x)[0]))) < 0.35)
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+def test_channels_are_filtered_one_by_one_whatever_their_scale(kind):
+    x = noise(1, 500, kind) * np.array([[1.0], [1e-6]])
+    both = whiten(x)
+    assert both == pytest.approx(np.concatenate([whiten(x[:1]), whiten(x[1:])]))
+    assert both == pytest.approx(whiten(1e5 * x))
+
+
+def test_the_filter_has_zero_phase():
+    x = noise(2, 1001, float)
+    assert whiten(x[:, ::-1]) == pytest.approx(whiten(x)[:, ::-1], abs=1e-9)
+
+
+def test_lines_and_clicks_remain():
+    n = 4096
+    x = noise(3, n, float)
+    x[0] += np.cos(2 * np.pi * np.arange(n) * 500.5 / n)
+    x[1, 1000] += 50.0
+    y = whiten(np.cumsum(x, axis=1))
+    power = np.abs(np.fft.rfft(y[0])) ** 2
+    assert power.argmax() in (500, 501) and power.max() > 100 * np.median(power)
+    largest = int(np.abs(y[1]).argmax())  # a running sum is half a sample late
+    assert largest in (999, 1000) and np.abs(y[1, largest]) > 15 * np.median(np.abs(y[1]))
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+@pytest.mark.parametrize("n", [1, 2, 3, 9, 17, 40])
+def test_short_and_silent_signals(n, kind):
+    assert np.all(np.isfinite(whiten(noise(4, n, kind))))
+    assert np.all(whiten(np.zeros((1, n), kind)) == 0)

@@ -1,0 +1,161 @@
+"""The study of criteria runs, and its oracles and readers are right."""
+
+import importlib
+import pickle
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.signal import resample
+
+from adaptstft import criteria
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def study(monkeypatch):
+    """Import a module of the study, which no installation contains."""
+    monkeypatch.syspath_prepend(ROOT)
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
+
+
+@pytest.mark.slow
+def test_a_quick_run_prints_a_line_for_each_criterion(study):
+    command = [sys.executable, "-m", "benchmarks.criteria", "--quick"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for name in study("criteria_measures").CRITERIA:
+        assert f"\n{name}  " in done.stdout
+
+
+def test_a_plane_and_its_distribution_hold_the_energy_of_the_signal(study):
+    measures = study("criteria_measures")
+    x = np.random.default_rng(0).standard_normal(1000)
+    for length in (16.0, 77.3, 500.0):
+        p = measures.plane(x, length)
+        assert np.sum(p.power @ p.area) == pytest.approx(x @ x, rel=2e-4)  # a quarter of a Hann window as hop
+        d = measures.Distribution.of(p, x.size)
+        assert d.total(d.power) == pytest.approx(x @ x, rel=2e-3)
+
+
+def test_the_floor_is_the_level_of_white_noise_below_a_tone(study):
+    noise = 0.3 * np.random.default_rng(1).standard_normal(8000)
+    for amplitude in (0.0, 5.0):
+        x = noise + amplitude * np.cos(0.3 * np.arange(8000))
+        assert study("criteria_measures").noise_floor(x) == pytest.approx(0.09, rel=0.1)
+
+
+def test_the_floor_does_not_depend_on_empty_parts_of_the_plane(study):
+    measures = study("criteria_measures")
+    noise = np.random.default_rng(6).standard_normal(8000)
+    zeros = np.zeros(4000)
+    padded = measures.noise_floor(np.concatenate([zeros, noise, zeros]))
+    assert padded == pytest.approx(1.0, rel=0.2)  # some frames reach over the ends of the noise
+    # twice the sampling rate: half of the plane is empty, and the power of the rest has twice the density
+    assert measures.noise_floor(resample(noise, 16000)) == pytest.approx(2.0, rel=0.2)
+
+
+def test_the_minimum_of_a_parabola_is_found_between_the_lengths(study):
+    lengths = 16 * 2 ** np.arange(0, 5, 0.25)
+    values = (np.log(lengths) - np.log(100)) ** 2
+    assert study("criteria_measures").minimum(lengths, values) == pytest.approx(100)
+    assert study("criteria_measures").minimum(lengths, lengths) == 16
+
+
+def test_denoising_without_noise_changes_nothing(study):
+    x = np.random.default_rng(2).standard_normal(700)
+    assert study("criteria_oracles").denoised(x, 61.0, 0.0) == pytest.approx(x, abs=1e-9)
+
+
+@pytest.mark.parametrize("half", [8, 50])
+def test_the_mdct_is_orthonormal_and_resolves_tones(study, half):
+    oracles = study("criteria_oracles")
+    x = np.random.default_rng(3).standard_normal(950)
+    # its rows, the transforms of unit impulses, have unit norm and are orthogonal
+    rows = np.array([oracles.mdct(e, half).ravel() for e in np.eye(300)])
+    assert rows @ rows.T == pytest.approx(np.eye(300), abs=1e-12)
+    tone = oracles.mdct(np.cos(np.pi * (3.5 / half) * np.arange(950)), half) ** 2
+    assert tone[:, 2:5].sum() > 0.9 * tone.sum()
+    assert np.sum(oracles.mdct(x, half) ** 2) == pytest.approx(x @ x)
+
+
+def test_bits_of_laplace_numbers_are_near_their_entropy(study):
+    rng = np.random.default_rng(4)
+    q = np.rint(rng.laplace(scale=3.0, size=(100, 60)))
+    half = 0.5 / 3.0
+    k = np.arange(1, 200)
+    p = np.concatenate([[1 - np.exp(-half)], np.repeat(np.exp(-k / 3.0) * np.sinh(half), 2)])
+    bits = study("criteria_oracles")._laplace_bits(np.abs(q), 3.0) / q.size
+    assert p.sum() == pytest.approx(1)
+    assert bits == pytest.approx(-np.sum(p * np.log2(p)), rel=0.02)
+
+
+def test_a_ridge_of_a_clean_tone_has_no_error_and_a_late_onset_is_found(study):
+    oracles = study("criteria_oracles")
+    n = np.arange(1000)
+    law = oracles.Law("tone", np.cos(2 * np.pi * 0.1234 * n), np.full((1, 1000), 0.1234))
+    assert oracles.ridge_loss(law, law.x, [200.0]) == pytest.approx(0, abs=3e-5)
+    x, times = oracles.onset_signal("pulses", 0)
+    assert oracles.onset_loss(x, times, [32.0]) == pytest.approx(0, abs=0.2)
+
+
+def test_distances_to_a_practice_are_octaves(study):
+    practice = study("criteria_recordings").Practice("speech", 0.02, 0.04, "")
+    assert [practice.distance(s) for s in (0.01, 0.03, 0.08)] == pytest.approx([-1, 0, 1])
+
+
+def test_sac_files_of_both_byte_orders_are_read(study):
+    for order in "<>":
+        content = bytearray(632)
+        struct.pack_into(f"{order}f", content, 0, 0.01)
+        struct.pack_into(f"{order}i", content, 304, 6)
+        struct.pack_into(f"{order}i", content, 316, 3)
+        fs, x = study("recording_formats").sac(bytes(content) + np.array([1, -2, 3], f"{order}f4").tobytes())
+        assert fs == pytest.approx(100)
+        assert x == pytest.approx([1, -2, 3])
+
+
+def test_pickled_arrays_are_read_and_pickled_functions_are_refused(study):
+    read = study("recording_formats").pickled(10.0, column=1, key="x")
+    fs, x = read(pickle.dumps({"x": np.arange(6.0).reshape(3, 2)}, protocol=4))
+    assert fs == 10
+    assert x == pytest.approx([1, 3, 5])
+    with pytest.raises(pickle.UnpicklingError, match="is not an array"):
+        read(pickle.dumps({"x": print}))
+
+
+def test_the_same_measures_under_other_names():
+    power = np.random.default_rng(5).exponential(size=(40, 30)) ** 3
+    total = power.sum()
+
+    def renyi(alpha):
+        return np.log(np.sum(power**alpha) / total**alpha) / (1 - alpha)
+
+    magnitudes = np.sqrt(power)
+    assert -np.log(np.sum(power**2) / total**2) == pytest.approx(renyi(2))
+    for r in (1.5, 2.0, 4.0):
+        assert np.log(np.sum(power ** (1 / r)) ** r / total) == pytest.approx((r - 1) * renyi(1 / r))
+    for k in (0.5, 1.0, 1.5):
+        assert np.log(np.sum(magnitudes**k)) - k / 2 * np.log(total) == pytest.approx((1 - k / 2) * renyi(k / 2))
+    assert np.sum(magnitudes) / np.sqrt(total) == pytest.approx(np.exp(renyi(0.5) / 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("Rényi 3", criteria.Renyi(alpha=3.0)),
+        ("Shannon", criteria.Shannon()),
+        ("kurtosis (Rényi 2)", criteria.Kurtosis()),
+    ],
+)
+def test_criteria_pick_nearly_the_length_that_the_package_picks(study, name, ours):
+    import adaptstft
+
+    signal = adaptstft.datasets.linear_chirp(60.0)
+    result = adaptstft.optimize(signal.x, signal.fs, window="hann", criterion=ours)
+    picked = study("criteria_measures").choices(signal.x)[name]
+    assert picked == pytest.approx(result.win_length, rel=0.06)
