@@ -23,6 +23,8 @@ _OF_NOISE = float(-np.log1p(-_QUANTILE))
 #: Shortest and longest of the windows between which that of the estimate is in the middle, and the largest number of
 #: frames.
 _SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
+#: Frames that are transformed at once.
+_BLOCK_FRAMES = 128
 #: Energy relative to the power below which a bin is empty.
 _UNHEARD = 1e-8
 #: Smallest distortion relative to the power.
@@ -38,7 +40,7 @@ class SignalLevel:
     power : float
         Mean of ``|x|**2`` over samples and channels.
     floor : float
-        Variance of the white noise whose spectrum is the floor of the signal's.
+        Variance of the white noise whose spectrum is the floor of the signal's; the median over the channels.
     """
 
     power: float
@@ -58,18 +60,17 @@ def energy_of(x: AnyArray) -> float:
 
 @dataclass(frozen=True)
 class LevelPart:
-    """Energy, number of values and noise floor of one signal of several, and how often it counts."""
+    """Energy, number of values and noise floor of each channel of one signal of several, and how often it counts."""
 
     energy: float
     count: int
-    floor: float
+    floors: Float64Array
     weight: float = 1.0
 
     @classmethod
     def of_channels(cls, x: AnyArray) -> LevelPart:
         """Measure channels ``x``, shape (channels, n)."""
-        level = SignalLevel.of_signal(x)
-        return cls(level.power * x.size, x.size, level.floor)
+        return cls(energy_of(x), x.size, channel_floors(x))
 
     def counted(self, weight: float) -> LevelPart:
         """Return the part with a weight."""
@@ -78,32 +79,38 @@ class LevelPart:
 
 def join_levels(parts: Sequence[LevelPart], floor: float | None) -> SignalLevel:
     """Return the level of several signals: their mean power, and the median of their floors unless it is given."""
-    count = sum(part.weight * part.count for part in parts)
-    power = sum(part.weight * part.energy for part in parts) / max(count, 1)
+    power = sum(part.weight * part.energy for part in parts) / sum(part.weight * part.count for part in parts)
     return SignalLevel(power, _median(parts) if floor is None else floor)
 
 
 def _median(parts: Sequence[LevelPart]) -> float:
-    """Return the median of the floors; a signal with a weight of 2 counts like two signals."""
-    ordered = sorted(parts, key=lambda part: part.floor)
-    floors, below = np.array([part.floor for part in ordered]), np.cumsum([part.weight for part in ordered])
+    """Return the median of the floors of all channels; a signal with a weight of 2 counts like two signals."""
+    floors = np.concatenate([part.floors for part in parts])
+    weights = np.concatenate([np.full(part.floors.size, part.weight) for part in parts])
+    order = np.argsort(floors, kind="stable")
+    below = np.cumsum(weights[order])
     low, high = (int(np.searchsorted(below, below[-1] / 2, side=side)) for side in ("left", "right"))
-    return float((floors[low] + floors[high]) / 2)
+    return float((floors[order[low]] + floors[order[high]]) / 2)
 
 
 @dataclass(frozen=True)
 class StretchLevel:
-    """Energy of a stretch of a long signal, and the energies from which the noise floor is estimated."""
+    """Energy of each channel in a stretch of a long signal, and the energies of bins for the noise floor.
 
-    energy: float
-    energies: Float64Array
+    `channels` has shape (channels,), `bins` (channels, bins).
+    """
+
+    channels: Float64Array
+    bins: Float64Array
 
 
-def level_of_stretches(parts: Sequence[StretchLevel], size: int, floor: float | None) -> SignalLevel:
-    """Return the level of a signal of `size` values in all channels from its stretches, as `SignalLevel.of_signal`."""
-    power = sum(part.energy for part in parts) / size
-    energies = np.concatenate([part.energies for part in parts])
-    return SignalLevel(power, _floor(energies, power) if floor is None else floor)
+def level_of_stretches(parts: Sequence[StretchLevel], n: int, floor: float | None) -> SignalLevel:
+    """Return the level of a signal of `n` samples from its stretches, as `SignalLevel.of_signal`."""
+    power = np.asarray(sum(part.channels for part in parts)) / n
+    if floor is None:
+        bins = np.concatenate([part.bins for part in parts], axis=1)
+        floor = float(np.median([_floor(own, one) for own, one in zip(bins, power.tolist(), strict=True)]))
+    return SignalLevel(float(power.mean()), floor)
 
 
 @dataclass(frozen=True)
@@ -129,31 +136,40 @@ class FloorFrames:
         return cls(length, np.unique(np.linspace(0, n - length, count).astype(np.int64)))
 
     def energies(self, x: AnyArray, first: int = 0, start: float = 0.0, stop: float = np.inf) -> Float64Array:
-        """Return the energies of all bins of the frames that begin from `start` to before `stop`.
+        """Return the energies of all bins, shape (channels, bins), of the frames that begin from `start` to `stop`.
 
         ``x``, shape (channels, samples), has the samples from number `first` on.
         """
         starts = self.starts[(self.starts >= start) & (self.starts < stop)] - first
-        if not starts.size:
-            return np.zeros(0)
         window = np.sin(np.pi * (np.arange(self.length) + 0.5) / self.length) ** 2
         window /= np.sqrt(np.sum(window**2))
-        frames = np.lib.stride_tricks.sliding_window_view(x, self.length, axis=-1)[:, starts] * window
-        spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
-        return np.asarray(np.abs(spectra) ** 2, dtype=float).ravel()
+        found = [np.zeros((len(x), 0))]
+        for block in range(0, starts.size, _BLOCK_FRAMES):
+            at = starts[block : block + _BLOCK_FRAMES]
+            frames = np.lib.stride_tricks.sliding_window_view(x, self.length, axis=-1)[:, at] * window
+            spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
+            found.append((spectra.real**2 + spectra.imag**2).reshape(len(x), -1))
+        return np.concatenate(found, axis=1)
 
 
 def noise_floor(x: AnyArray) -> float:
     """Estimate the variance of white noise in channels ``x``, shape (channels, n), from the lowest energies.
 
-    It is the quantile of the energies of a spectrogram with Hann windows below which a fifth of them lies, divided by
-    this quantile for white noise of variance one. Bins that are nearly empty do not count: those of digital silence,
-    and beyond the band of a recording that was resampled.
+    In each channel it is the quantile of the energies of a spectrogram with Hann windows below which a fifth of them
+    lies, divided by this quantile for white noise of variance one. Bins that are nearly empty do not count: those of
+    digital silence, and beyond the band of a recording that was resampled. The median of the channels is returned.
     """
-    return _floor(FloorFrames.of_size(x.shape[-1]).energies(x), energy_of(x) / x.size)
+    return float(np.median(channel_floors(x)))
+
+
+def channel_floors(x: AnyArray) -> Float64Array:
+    """Return the noise floor of each channel, shape (channels,)."""
+    frames = FloorFrames.of_size(x.shape[-1])
+    return np.array([_floor(frames.energies(one[np.newaxis])[0], energy_of(one) / one.size) for one in x])
 
 
 def _floor(energies: Float64Array, power: float) -> float:
+    """Return the noise floor of one channel with a mean power."""
     heard = energies[energies > _UNHEARD * power]
     return float(np.quantile(heard, _QUANTILE)) / _OF_NOISE if heard.size else 0.0
 

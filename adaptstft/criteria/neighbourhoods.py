@@ -223,7 +223,7 @@ class Tiles:
     def areas(self, n: int) -> Float64Array:
         """Return the share of each tile in the plane, for a signal of `n` samples; in one row, and positive."""
         band = self.bands.sum(axis=1) / self.bands.sum()
-        return np.outer(band, self.in_time.areas(n)).ravel()
+        return np.asarray(np.maximum(np.outer(band, self.in_time.areas(n)).ravel(), np.finfo(float).tiny))
 
     def weights(self, positions: Float64Array) -> tuple[sparse.csr_array, sparse.csr_array]:
         """Return weights and derivatives as `Neighbourhoods.weights`, for `positions` repeated for each band."""

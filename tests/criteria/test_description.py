@@ -130,6 +130,10 @@ def test_levels_of_several_signals_are_joined(rng):
     level = join_levels(parts, None)
     assert_allclose([level.power, level.floor], [14 / 3, 4], rtol=0.1)
     assert join_levels(parts, 0.5).floor == 0.5
+    twice = [parts[0], *(2 * parts[2:]), parts[1]]
+    weighted = [parts[0], parts[1], parts[2].counted(2.0)]
+    assert_allclose(join_levels(weighted, None).floor, join_levels(twice, None).floor, rtol=1e-12)
+    assert_allclose(join_levels(weighted, None).power, join_levels(twice, None).power, rtol=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["constant", "time", "frequency", "time-frequency"])

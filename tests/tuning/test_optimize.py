@@ -256,7 +256,8 @@ def test_callback_sees_every_iteration_and_can_stop(chirp_and_click):
         if len(seen) == 4:
             raise StopIteration
 
-    res = adaptstft.optimize(chirp_and_click, FS, window_mode="time", hop=20, callback=watch, criterion="renyi")
+    descent = {"win_length": 90, "starts": 1}
+    res = adaptstft.optimize(chirp_and_click, FS, window_mode="time", hop=20, callback=watch, **descent)
     assert len(seen) == 4
     assert res.status == 99
     assert not res.success

@@ -62,10 +62,10 @@ class LevelJob(Job):
     def run(self, stretch: Stretch) -> StretchLevel:
         """Return the energy of the samples of the stretch, and the energies of the frames that begin in it."""
         x, frames = stretch.channels, self.frames
-        energies: Float64Array = np.zeros(0)
+        bins: Float64Array = np.zeros((len(x), 0))
         if frames is not None:
-            energies = frames.energies(x, stretch.first, stretch.start, stretch.stop)
-        return StretchLevel(energy_of(stretch.own), energies)
+            bins = frames.energies(x, stretch.first, stretch.start, stretch.stop)
+        return StretchLevel(np.array([energy_of(channel) for channel in stretch.own]), bins)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adaptstft.common.typing import Float64Array
+from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.tuning.tables.frame_sums import FrameSums
 
 
@@ -49,6 +49,11 @@ class SumsWithEnds:
     def log_lengths(self) -> Float64Array:
         """Logarithms of the lengths of the grid."""
         return self.table.log_lengths
+
+    @property
+    def values(self) -> AnyArray:
+        """The table without those that replace it at the ends."""
+        return self.table.values
 
     @property
     def frames(self) -> int:
