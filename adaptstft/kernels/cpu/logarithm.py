@@ -24,8 +24,6 @@ _SHIFT = np.uint64(0x3FF0000000000000 - 0x3FE6A09E00000000)
 #: An integer below 2**52 is converted by putting its bits in the fraction of 2**52, which every CPU vectorises.
 _TWO_52 = np.uint64(0x4330000000000000)
 _BIAS = 2.0**52 + 1023.0
-#: Below it five terms of the series of ``log(1 + x)`` would differ by less than rounding.
-_SMALL = 1e-4
 _SMALLEST_NORMAL = 2.0**-1022
 _TO_NORMAL, _TO_NORMAL_LOG2 = 2.0**54, 54.0
 #: log 2 in two parts; integer multiples of the first part are exact.
@@ -42,7 +40,7 @@ _R1, _R2, _R3, _R4, _R5, _R6, _R7 = (
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")  # other flags lose accuracy
-def _log(x):  # type: ignore[no-untyped-def]
+def log_of_positive(x):  # type: ignore[no-untyped-def]
     """Return the logarithm of a positive number; NaN and infinity are returned unchanged."""
     subnormal = x < _SMALLEST_NORMAL
     bits = np.float64(x * (_TO_NORMAL if subnormal else 1.0)).view(np.uint64) + _SHIFT
@@ -61,13 +59,24 @@ def _log(x):  # type: ignore[no-untyped-def]
 def logs_or_zero(x, out):  # type: ignore[no-untyped-def]
     """Write ``log x`` where ``x > 0``, and 0 elsewhere."""
     for i in range(x.size):
-        out[i] = _log(x[i] if x[i] > 0 else 1.0)
+        out[i] = log_of_positive(x[i] if x[i] > 0 else 1.0)
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
-def logs_of_one_plus(x, out):  # type: ignore[no-untyped-def]
-    """Write ``log(1 + x)`` for ``x >= 0``; a series keeps the relative accuracy of small values."""
-    for i in range(x.size):
-        v = x[i]
-        series = v * (1.0 - v * (0.5 - v * (1.0 / 3.0 - v * 0.25)))
-        out[i] = series if v < _SMALL else _log(1.0 + v)
+def logs_of_one_plus(x, a, out):  # type: ignore[no-untyped-def]
+    """Write ``log(1 + x**a)`` for ``x >= 0`` to another array, with an absolute error of rounding.
+
+    Common exponents need no power function.
+    """
+    if a == 1.5:
+        for i in range(x.size):
+            out[i] = log_of_positive(1.0 + x[i] * math.sqrt(x[i]))
+    elif a == 2.0:
+        for i in range(x.size):
+            out[i] = log_of_positive(1.0 + x[i] * x[i])
+    elif a == 1.0:
+        for i in range(x.size):
+            out[i] = log_of_positive(1.0 + x[i])
+    else:
+        for i in range(x.size):
+            out[i] = log_of_positive(1.0 + x[i] ** a)

@@ -88,25 +88,8 @@ def _energies(row, factor, gain, mirrored, even, exponents, kinds, energy, log_e
             logs_or_zero(energy, log_energy)
             break
         if kinds[k] == LOG1P:
-            _powers(energy, exponents[k], log_energy)
-            logs_of_one_plus(log_energy, log_energy)
+            logs_of_one_plus(energy, exponents[k], log_energy)
             break
-
-
-@kernel
-def _powers(energy, a, out):  # type: ignore[no-untyped-def]
-    """Write ``E**a``; common exponents need no power function."""
-    if a == 2.0:
-        for q in range(energy.size):
-            out[q] = energy[q] * energy[q]
-    elif a == 1.5:
-        for q in range(energy.size):
-            out[q] = energy[q] * math.sqrt(energy[q])
-    elif a == 1.0:
-        out[:] = energy
-    else:
-        for q in range(energy.size):
-            out[q] = energy[q] ** a
 
 
 @kernel

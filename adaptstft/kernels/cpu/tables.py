@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from adaptstft.kernels.cpu.jit import kernel
+from adaptstft.kernels.cpu.logarithm import log_of_positive
 from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
 
 
@@ -26,7 +27,7 @@ def add_cell_sums(spectra, stride, exponents, kinds, units, cell, out):  # type:
                 if simple:  # a logarithm takes longer than all else
                     row[j] += energy if a == 1.0 else energy * energy * energy
                 elif kind == LOG1P:
-                    row[j] += math.log1p(energy * math.sqrt(energy) if a == 1.5 else energy**a) / a
+                    row[j] += log_of_positive(1.0 + (energy * math.sqrt(energy) if a == 1.5 else energy**a)) / a
                 elif energy > 0.0:
                     log_energy = math.log(energy)
                     term = energy if a == 1.0 else math.exp(a * log_energy)
