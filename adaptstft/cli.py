@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import io
 import json
 import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,8 +21,10 @@ import numpy as np
 
 from adaptstft import __version__, datasets
 from adaptstft.batch import parallel
+from adaptstft.batch.items import check_hop
 from adaptstft.batch.rows import describe_error, labelled
 from adaptstft.common.optional import require
+from adaptstft.common.text import printable
 from adaptstft.common.typing import HopMode, Method, Scope, WindowMode
 from adaptstft.recordings import Recording, read
 
@@ -30,9 +34,10 @@ if TYPE_CHECKING:
 __all__ = ["main", "save_picture"]
 
 _EPILOG = """\
-Without FILE a generated example is tuned. Files are WAV, CSV, NPY or MAT; give
---fs if a file does not hold its sampling rate. The channels of a file share
-one set of parameters.
+Without FILE a generated example is tuned. Files are audio (WAV, FLAC, MP3, ...),
+tables (CSV, TXT, Parquet, ...), NPY, NPZ or MAT; give --fs if a file does not
+hold its sampling rate. The channels of a file share one set of parameters.
+A name that begins with a dash stands behind "--".
 
 --json prints one object per file and line, with the keys
   file, fs (Hz), channels, samples, window, window_mode, hop_mode, criterion,
@@ -56,7 +61,12 @@ class _Parser(argparse.ArgumentParser):
     """A parser with error messages of one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        _print_error(f"{printable(message)} (see {self.prog} --help)")
+        raise SystemExit(2)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # only help and version come here; argparse would pass over a full disk
+        _print(message.rstrip("\n"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,15 +93,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["missing.wav"])
     2
     """
-    args = _parse(list(sys.argv[1:] if argv is None else argv))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # file names may hold bytes that are no text
     try:
+        args = _parse(list(sys.argv[1:] if argv is None else argv))
         return _run(args)
     except BrokenPipeError:
-        # The reader of a pipe has stopped, such as head; the flush of Python at exit must not fail either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # the reader of a pipe has stopped, such as head
         return 0
+    except _OutputError as error:
+        _print_error(f"standard output: {error}")
+        _discard_output()
+        return 2
     except KeyboardInterrupt:
         return 130
+
+
+class _OutputError(Exception):
+    """Standard output is closed or full."""
+
+
+def _print(text: str) -> None:
+    """Print a report; a report that is lost is an error."""
+    if sys.stdout is None:
+        raise _OutputError("it is closed")
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _OutputError(error.strerror or str(error)) from error
+
+
+def _discard_output() -> None:
+    """Send what is left to nowhere: the flush of Python at exit must not fail."""
+    if sys.stdout is not None:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -104,7 +143,7 @@ def _run(args: argparse.Namespace) -> int:
         if report is None:
             failed = True
         else:
-            print(report, flush=True)
+            _print(report)
     return 2 if failed else 0
 
 
@@ -127,9 +166,9 @@ def _attempt(args: argparse.Namespace, task: tuple[int, str | None]) -> tuple[st
     try:
         with warnings.catch_warnings(record=True) as caught:
             report = _tune(file, args)
-    except (ImportError, OSError, TypeError, ValueError) as error:
+    except Exception as error:  # one line for whatever goes wrong with a file, so that the others are tuned
         return None, [_error_line(file, error)]
-    name = file or "example"
+    name = printable(file or "example")
     return report, [f"{name}: warning: {' '.join(str(warning.message).split())}" for warning in caught]
 
 
@@ -143,13 +182,14 @@ def _write_rows(args: argparse.Namespace) -> int:
             args.fs,
             key=args.key,
             channel=args.channel,
+            resample=args.resample,
             n_jobs=args.jobs,
             out=args.out,
             retry=args.retry,
             **_options(args),
         )
-    except (ImportError, OSError, TypeError, ValueError) as error:
-        _print_error(" ".join(str(error).split()))
+    except Exception as error:  # of the table as a whole
+        _print_error(describe_error(error)["error"])
         return 2
     except KeyboardInterrupt as stop:
         for note in getattr(stop, "__notes__", []):
@@ -157,7 +197,7 @@ def _write_rows(args: argparse.Namespace) -> int:
         raise
     for row in table.failed:
         _print_error(labelled(row["name"], row["error"]))
-    print(table.summary(errors=0), flush=True)
+    _print(table.summary(errors=0))
     return 2 if table.failed else 0
 
 
@@ -204,7 +244,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if argv[:1] == ["tune"]:
         argv = argv[1:]
     parser = _build_parser()
-    args = parser.parse_intermixed_args(argv)
+    # argparse would read a name behind "--" as an option in its second pass
+    end = argv.index("--") if "--" in argv else len(argv)
+    args = parser.parse_intermixed_args(argv[:end])
+    args.files += argv[end + 1 :]
+    try:
+        check_hop(args.hop)
+    except ValueError as error:
+        parser.error(str(error))
     if args.window_mode == "fixed" and args.win_length is None:
         parser.error("--mode fixed needs --win-length, the length to keep")
     if args.plot is not None:
@@ -244,7 +291,8 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     source = parser.add_argument_group("recording")
     source.add_argument("--fs", type=float, metavar="HZ", help="sampling rate; replaces that of the file")
-    source.add_argument("--key", metavar="NAME", help="the variable of a MAT file")
+    source.add_argument("--key", metavar="NAME", help="the array of a MAT or NPZ file, such as x or run.x")
+    source.add_argument("--resample", action="store_true", help="resample a file whose clock is not even")
     source.add_argument("--channel", type=int, metavar="N", help="use only this channel, counted from 0")
     _add_tuning_options(parser.add_argument_group("tuning"))
     output = parser.add_argument_group("output")
@@ -329,7 +377,7 @@ def _check_picture(parser: argparse.ArgumentParser, path: Path) -> None:
 def _tune(file: str | None, args: argparse.Namespace) -> str:
     from adaptstft import optimize
 
-    recording = _example(args.window_mode) if file is None else read(file, fs=args.fs, key=args.key)
+    recording = _example(args.window_mode) if file is None else _read(file, args)
     x = _pick_channel(recording, args.channel)
     result = optimize(
         x,
@@ -342,10 +390,14 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
         save_picture(result, args.plot)
     if args.json:
         return json.dumps(_to_json(file, x, recording, result, args), allow_nan=False)
-    lines = [_headline(file, x, recording), result.summary()]
+    lines = [_headline(file, x, recording), *(f"note: {note}" for note in recording.notes), result.summary()]
     if args.plot is not None:
         lines.append(f"picture: {args.plot}")
     return "\n".join(lines)
+
+
+def _read(file: str, args: argparse.Namespace) -> Recording:
+    return read(file, fs=args.fs, key=args.key, resample=args.resample)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -383,7 +435,7 @@ def _pick_channel(recording: Recording, channel: int | None) -> Any:
 
 def _headline(file: str | None, x: Any, recording: Recording) -> str:
     """Return a line that describes the recording."""
-    name = f"example ({recording.name}, a generated signal: no FILE was given)" if file is None else file
+    name = f"example ({recording.name}, a generated signal: no FILE was given)" if file is None else printable(file)
     channels = 1 if x.ndim == 1 else len(x)
     n = x.shape[-1]
     count = f"{channels} channel{'s' * (channels > 1)}"
@@ -415,7 +467,7 @@ def _to_json(file: str | None, x: Any, recording: Recording, result: TuningResul
             "message": str(result.message),
             "nit": int(result.nit),
             "nfev": int(result.nfev),
-            "notes": list(result.notes),
+            "notes": [*recording.notes, *result.notes],
         }
     )
 
@@ -433,8 +485,10 @@ def _finite(value: Any) -> Any:
 
 def _error_line(file: str | None, error: BaseException) -> str:
     """Return a line with the name of the file and the error."""
-    return labelled(file or "example", describe_error(error)["error"])
+    return labelled(printable(file or "example"), describe_error(error)["error"])
 
 
 def _print_error(line: str) -> None:
-    print(f"adaptstft: {line}", file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # print would take standard output instead
+        with suppress(OSError):
+            print(f"adaptstft: {line}", file=sys.stderr, flush=True)

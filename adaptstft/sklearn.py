@@ -158,7 +158,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
     win_length : float, optional
         Window length in samples: the length in mode ``"fixed"``, an additional starting point in the others.
     win_bounds : (float, float), optional
-        Range of window lengths in samples; by default from 16 to half the length of the signals.
+        Range of window lengths in samples; by default as in `adaptstft.optimize`.
     f_bounds : (float, float), optional
         Range of frequencies in Hz that the criterion sees, as in `adaptstft.optimize`. The features have all
         frequencies.

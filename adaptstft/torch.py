@@ -99,7 +99,7 @@ def stft(
     Raises
     ------
     RuntimeError
-        For second derivatives.
+        For second derivatives, which do not exist here.
 
     Examples
     --------

@@ -17,6 +17,7 @@ from adaptstft.batch.rows import describe
 from adaptstft.common.optional import require
 from adaptstft.common.typing import AnyArray, Float64Array, Padding
 from adaptstft.common.validation import check_positive
+from adaptstft.recordings.clock import UNITS, datetime_times, fit_clock, number_times
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning import entry as tuning
 from adaptstft.tuning.result.result import TuningResult
@@ -29,20 +30,6 @@ else:
 __all__ = ["istft", "optimize", "spectrogram", "stft", "to_dataset"]
 
 _FREQUENCY = "frequency"
-#: Seconds in a unit of time.
-_UNITS = {
-    name: size
-    for names, size in (
-        (("s", "sec", "second", "seconds"), 1.0),
-        (("ms", "msec", "millisecond", "milliseconds"), 1e-3),
-        (("us", "µs", "\N{GREEK SMALL LETTER MU}s", "microsecond", "microseconds"), 1e-6),
-        (("ns", "nanosecond", "nanoseconds"), 1e-9),
-        (("min", "minute", "minutes"), 60.0),
-        (("h", "hr", "hour", "hours"), 3600.0),
-        (("d", "day", "days"), 86400.0),
-    )
-    for name in names
-}
 #: Largest relative difference between the sampling frequency of a coordinate and that of a transform.
 _RATE_TOLERANCE = 1e-3
 
@@ -76,13 +63,10 @@ class _Clock:
         coordinate = array.coords[dim]
         values, attrs = coordinate.values, dict(coordinate.attrs)
         if values.dtype.kind in "mM":
-            times, resolution, unit = *_elapsed(values), 0.0
+            times, resolution, unit = *datetime_times(values), 0.0
         elif values.dtype.kind in "iuf":
             unit = _unit_of(dim, attrs)
-            exact = values.astype(float)
-            times = (exact - exact[0]) * unit
-            precision = values.dtype if values.dtype.kind == "f" else np.dtype(float)
-            resolution = float(np.finfo(precision).eps * np.abs(exact).max() * unit)
+            times, resolution = number_times(values, unit)
             attrs.setdefault("units", "s")
         else:
             raise TypeError(f"coordinate {dim!r} has dtype {values.dtype}: it must hold numbers or datetime64")
@@ -101,17 +85,6 @@ class _Clock:
         return _Clock(self.at(np.array(seconds))[()], self.unit, self.fs, self.attrs)
 
 
-def _elapsed(clock: AnyArray) -> tuple[Float64Array, float]:
-    """Return datetime64 or timedelta64 as seconds after the first one, and the resolution in seconds."""
-    ticks = (clock - clock[0]).astype(np.int64)
-    unit, count = np.datetime_data(clock.dtype)
-    seconds = float(np.ones((), f"timedelta64[{count}{unit}]") / np.timedelta64(1, "s"))
-    steps = np.diff(ticks)
-    # steps between rounded times are multiples of the resolution, for example of a millisecond, in any unit
-    grain = 0 if np.all(steps == steps[:1]) else int(np.gcd.reduce(steps))
-    return ticks * seconds, grain * seconds
-
-
 def _finest(start: Any, seconds: Float64Array) -> str:
     """Return the unit of times: nanoseconds, or microseconds if 64 bits are too few, centuries from 1970."""
     first = float(start.astype(f"{start.dtype.kind}8[s]").astype(np.int64))
@@ -120,31 +93,22 @@ def _finest(start: Any, seconds: Float64Array) -> str:
 
 def _unit_of(dim: str, attrs: dict[str, Any]) -> float:
     name = attrs.get("units", "s")
-    if name not in _UNITS:
-        raise ValueError(f"coordinate {dim!r} has units={name!r}, expected a unit of time: {', '.join(_UNITS)}")
-    return _UNITS[name]
+    if name not in UNITS:
+        raise ValueError(f"coordinate {dim!r} has units={name!r}, expected a unit of time: {', '.join(UNITS)}")
+    return UNITS[name]
 
 
 def _rate(dim: str, times: Float64Array, resolution: float) -> float | None:
-    """Return the sampling frequency of times that begin at 0 and must be within half a step of an even grid."""
-    count = times.size - 1
-    if count < 1:
+    """Return the sampling frequency of the times of a coordinate, which must be even."""
+    if times.size < 2:
         return None
-    span = float(times[-1])
-    step = span / count
-    off = np.abs(times - np.arange(count + 1) * step) if span > 0 else np.array([np.inf])
-    if not np.isfinite(times).all() or not off.max() < step / 2:
-        if resolution > step / 2 > 0:
-            raise ValueError(
-                f"coordinate {dim!r} is too coarse: samples are {step:.3g} s apart, and its values are rounded to "
-                f"{resolution:.3g} s; drop it (and give fs to optimize), or assign a finer one"
-            )
+    fit = fit_clock(times, resolution)
+    if fit.fault:
         raise ValueError(
-            f"coordinate {dim!r} is not evenly spaced and increasing; interpolate the signal to an even grid first"
+            f"coordinate {dim!r} {fit.fault}; interpolate the signal to an even grid first, or drop the coordinate and "
+            "give fs to optimize"
         )
-    rate = count / span
-    # rounded times give, for example, 48000.0003 Hz for 48000 Hz
-    return float(round(rate)) if abs(round(rate) - rate) <= 2 * rate * max(resolution / span, 1e-10) else rate
+    return fit.rate
 
 
 def optimize(x: xr.DataArray, fs: float | None = None, *, dim: str = "time", **options: Any) -> TuningResult:

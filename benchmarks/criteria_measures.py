@@ -172,7 +172,7 @@ SHARE = 0.005
 FLOOR_SHARE = 0.2
 #: Cells with less power than this, relative to the mean, are empty. A noise level that matters is far above it: it is
 #: larger than the share of the mean power.
-EMPTY = 1e-5
+EMPTY = 1e-8
 
 
 def noise_floor(x: Any, share: float = FLOOR_SHARE) -> float:
@@ -249,19 +249,19 @@ CRITERIA: Mapping[str, Criterion] = {
     "Gini": lambda d, _: gini(d),
     "description length, no floor": description(1.0, 0.01, floor=0.0),
     "description length, sharpness 1": description(1.0, 0.01),
-    "description length": description(2.0),
+    "description length": description(1.5),
 }
 
 #: Variants of the default, to show which of its numbers matter.
 VARIANTS: Mapping[str, Criterion] = {
-    "sharpness 1.5": description(1.5),
+    "sharpness 2": description(2.0),
     "sharpness 3": description(3.0),
-    "twice the floor": description(2.0, floor=2.0),
-    "share 0.1 %": description(2.0, 0.001),
-    "share 0.2 %": description(2.0, 0.002),
-    "share 1 %": description(2.0, 0.01),
-    "share 2 %": description(2.0, 0.02),
-    "share of each sixteenth": description(2.0, local=True),
+    "twice the floor": description(1.5, floor=2.0),
+    "share 0.1 %": description(1.5, 0.001),
+    "share 0.2 %": description(1.5, 0.002),
+    "share 1 %": description(1.5, 0.01),
+    "share 2 %": description(1.5, 0.02),
+    "share of each sixteenth": description(1.5, local=True),
 }
 
 

@@ -232,7 +232,7 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
         (["--win-length", "-5"], "win_length=-5.0"),
         (["--hop", "0"], "hop=0.0"),
         (["--channel", "1"], "--channel 1 must lie between 0 and 0"),
-        (["--key", "x"], "key='x' is for MAT files only"),
+        (["--key", "x"], "key='x' is for MAT and NPZ files only"),
         (["--nosuch"], "unrecognized arguments: --nosuch"),
         (["--plot", "out.xyz"], "--plot out.xyz: the suffix must be one of"),
         (["--plot", "no/such/folder/out.png"], "there is no folder no/such/folder"),
@@ -328,3 +328,106 @@ def test_demo_without_its_extra_says_that_the_signal_is_generated(monkeypatch):
 def test_demo_refuses_more_than_one_name():
     with pytest.raises(SystemExit, match=r"usage: python -m adaptstft\.demo"):
         demo.main(["a.png", "b.png"])
+
+
+@pytest.fixture
+def npy(tmp_path, chirp):
+    np.save(tmp_path / "a.npy", chirp.x)
+    return tmp_path / "a.npy"
+
+
+def run_process(*argv, **options):
+    """Run the command in a process of its own, and return its exit code and its two outputs as bytes."""
+    command = [sys.executable, "-m", "adaptstft", *argv]
+    done = subprocess.run(command, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_a_name_that_begins_with_a_dash(capsys, npy, monkeypatch):
+    monkeypatch.chdir(npy.parent)
+    npy.rename("-dash.npy")
+    assert cli.main(["--fs", "1000", "--", "-dash.npy"]) == 0
+    assert capsys.readouterr().out.startswith("-dash.npy: 1 channel")
+    assert "-none.npy: No such file" in run_badly(capsys, "--", "-none.npy")
+
+
+def test_names_are_shown_on_one_line(capsys, npy):
+    name = "c\nd\x1b[31m\u3000é.npy"
+    npy.rename(npy.parent / name)
+    assert cli.main(["--fs", "1000", str(npy.parent / name)]) == 0
+    assert capsys.readouterr().out.startswith(f"{npy.parent}/c\\nd\\x1b[31m\u3000é.npy: 1 channel")
+    line = run_badly(capsys, str(npy.parent / "no\n\x1b.npy"))
+    assert line == f"adaptstft: {npy.parent}/no\\n\\x1b.npy: No such file or directory\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no names that are not UTF-8")
+def test_names_that_are_no_text(capsys, npy, tmp_path):
+    name = os.fsdecode(b"b\xff.npy")
+    npy.rename(tmp_path / name)
+    assert cli.main(["--fs", "1000", str(tmp_path / name)]) == 0
+    assert "b\\udcff.npy: 1 channel" in capsys.readouterr().out
+    (report,) = run_json(capsys, "--fs", "1000", str(tmp_path / name))
+    assert report["file"].endswith(name)
+    assert cli.main([str(tmp_path / name), "--fs", "1000", "--out", str(tmp_path / "out.csv")]) == 0
+    assert "b\\udcff.npy,ok" in (tmp_path / "out.csv").read_text()
+
+
+def test_an_uneven_clock_is_resampled_if_asked(capsys, tmp_path):
+    t = np.cumsum(np.r_[0, np.full(900, 1 / 94), np.full(900, 1 / 106)])
+    path = tmp_path / "a.csv"
+    path.write_text("time,x\n" + "".join(f"{a:.9f},{np.cos(40 * a + 3 * a * a):.6f}\n" for a in t))
+    line = run_badly(capsys, str(path))
+    assert "line 902: the column 'time' is not even: sample 900 deviates by" in line and "--resample" in line
+    assert cli.main([str(path), "--resample"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("note: resampled with linear phase to ")
+    (report,) = run_json(capsys, str(path), "--resample")
+    assert report["notes"][0].startswith("resampled with linear phase")
+    assert cli.main([str(path), "--resample", "--out", str(tmp_path / "out.csv")]) == 0
+    assert "resampled with linear phase" in (tmp_path / "out.csv").read_text()
+
+
+def test_a_hop_that_needs_endless_memory(capsys, npy):
+    assert "hop=1e-09 must be at least 1/64 of a sample" in run_badly(capsys, str(npy), "--fs", "1", "--hop", "1e-9")
+    with pytest.raises(ValueError, match="hop=1e-09 must be at least 1/64 of a sample"):
+        adaptstft.optimize_many([npy], 1.0, hop=1e-9)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("x\ny"), KeyError("a"), RecursionError("deep")])
+def test_any_error_of_one_file_is_one_line(capsys, npy, monkeypatch, error):
+    """Whatever its kind, and the next file is tuned."""
+    tune = adaptstft.optimize
+    calls = []
+
+    def failing(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 1:
+            raise error
+        return tune(*args, **kwargs)
+
+    monkeypatch.setattr(adaptstft, "optimize", failing)
+    assert cli.main([str(npy), str(npy), "--fs", "1000"]) == 2
+    out, err = capsys.readouterr()
+    assert out.startswith(f"{npy}: 1 channel") and err.startswith(f"adaptstft: {npy}: ") and err.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
+def test_output_that_cannot_be_written_is_an_error(npy):
+    with open("/dev/full", "wb") as full:
+        for argv in ([str(npy), "--fs", "1000"], ["--version"], ["--help"], [str(npy), "--fs", "1", "--json"]):
+            code, _, err = run_process(*argv, stdout=full)
+            assert (code, err) == (2, b"adaptstft: standard output: No space left on device\n"), argv
+        assert run_process("missing.npy", stderr=full)[:2] == (2, b"")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="closed streams differ elsewhere")
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 2), ("2>&-", 0)])
+def test_closed_streams(npy, closed, code):
+    command = f"exec {sys.executable} -m adaptstft {npy} --fs 1000 {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert done.stderr == ("adaptstft: standard output: it is closed\n" if code else "")
+    command = f"exec {sys.executable} -m adaptstft {npy}x --no-such-option {closed}"
+    assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 2

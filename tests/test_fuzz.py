@@ -1,6 +1,9 @@
 """Random damage to files and random options: a result that holds, or an error that says what is wrong."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,3 +137,17 @@ def test_any_options_are_tuned_or_refused_by_name(options):
     assert res.summary()
     if options.get("min_overlap", 0.5) is not None:
         np.testing.assert_allclose(res.sft.istft(res.sft.stft(X), k1=X.size), X, rtol=0, atol=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory of a process from /proc")
+@pytest.mark.parametrize("format", ["wav", "flac", "csv", "npz", "mat", "mat 7.3", "parquet"])
+def test_mutated_files_in_a_limited_process(format):
+    """A few of the files of ``python tests/fuzz_files.py``, which reads 20,000 for each format."""
+    for package in ("h5py", "pyarrow", "soundfile"):
+        pytest.importorskip(package, reason="all formats need the extra 'files'")
+    command = [sys.executable, str(Path(__file__).with_name("fuzz_files.py")), "--count", "120", "--only", format]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    _, files, read, refused, faults, _ = done.stdout.splitlines()[-1].replace("mat 7.3", "mat73").split()
+    assert int(read) > 0 and int(refused) > 0 and int(read) + int(refused) == int(files) == 120 and faults == "0"

@@ -62,6 +62,25 @@ SPECTROGRAM = Method("x", _spectrogram, lambda sft, x, tangents, call: spectrogr
 ISTFT = Method("S", _istft, lambda sft, S, tangents, call: sft.istft_jvp(S, tangents, **call))
 
 
+class _Gradient(torch.autograd.Function):  # type: ignore[misc]
+    """First derivatives as a function of all tensors that they depend on, so that second ones are an error.
+
+    PyTorch's ``once_differentiable`` does not connect the result with the tensors: `torch.autograd.functional.hessian`
+    then returns zeros.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, compute: Callable[[Any], tuple[Any, ...]], cotangent: Any, *_: Any) -> tuple[Any, ...]:
+        return compute(cotangent)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise RuntimeError(
+            "trying to differentiate twice: adaptstft.torch has first derivatives only; take differences of gradients "
+            "for second ones"
+        )
+
+
 class _Apply(torch.autograd.Function):  # type: ignore[misc]
     """A method applied to a tensor; the arguments are the tensor and the parameters."""
 
@@ -72,29 +91,32 @@ class _Apply(torch.autograd.Function):  # type: ignore[misc]
             ctx.method, ctx.call, ctx.sft = method, call, settings.transform(*map(host, parameters))
             ctx.targets = [(a.shape, a.dtype, a.device) if torch.is_tensor(a) else None for a in arguments]
             # the arrays share the tensor's memory, so PyTorch must check it for changes before the backward pass
-            ctx.save_for_backward(data)
+            ctx.save_for_backward(*(a for a in arguments if torch.is_tensor(a)))
             ctx.save_for_forward(data)
             value, ctx.transform_vjp = method.forward(ctx.sft, _array(data), call)
             return _tensor(value)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, cotangent: Any) -> tuple[Any, ...]:
-        (data,) = ctx.saved_tensors
+        tensors = ctx.saved_tensors
         names = (ctx.method.data, *PARAMETERS)
-        needed = ctx.needs_input_grad[3:]
-        wrt = tuple(name for name, need in zip(names, needed, strict=True) if need)
-        with _device_of(ctx.method.data, data):
-            gradient = ctx.transform_vjp(_array(cotangent), wrt=wrt)
-            gradients = [
-                _like(getattr(gradient, name), *target) if need else None
-                for name, need, target in zip(names, needed, ctx.targets, strict=True)
-            ]
-        return (None, None, None, *gradients)
+        targets = {
+            name: target
+            for name, need, target in zip(names, ctx.needs_input_grad[3:], ctx.targets, strict=True)
+            if need
+        }
+
+        def compute(cotangent: Any) -> tuple[Any, ...]:
+            with _device_of(ctx.method.data, tensors[0]):
+                gradient = ctx.transform_vjp(_array(cotangent), wrt=tuple(targets))
+                return tuple(_like(getattr(gradient, name), *target) for name, target in targets.items())
+
+        gradients = dict(zip(targets, _Gradient.apply(compute, cotangent, *tensors), strict=True))
+        return (None, None, None, *(gradients.get(name) for name in names))
 
     @staticmethod
     def jvp(ctx: Any, *directions: Any) -> Any:
-        (data,) = ctx.saved_tensors
+        data = ctx.saved_tensors[0]
         data_direction, *parameter_directions = directions[3:]
         with _device_of(ctx.method.data, data):
             tangents = {

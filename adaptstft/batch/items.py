@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.text import printable
 from adaptstft.common.validation import show
 from adaptstft.recordings import Recording
+
+#: Smallest hop: shorter ones differ by less than any signal shows, and make billions of frames.
+LEAST_HOP = 1 / 64
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,14 @@ class Task:
     index: int
     name: str
     source: Any
+
+
+def check_hop(hop: Any) -> None:
+    """Require a hop that makes a number of frames that fits in memory."""
+    values = np.asarray(hop, dtype=object).ravel()
+    numbers = [float(value) for value in values if isinstance(value, int | float | np.number)]
+    if any(0 < number < LEAST_HOP for number in numbers):
+        raise ValueError(f"hop={show(hop)} must be at least 1/{round(1 / LEAST_HOP)} of a sample")
 
 
 def check_items(items: Any, fs: float | None) -> Iterable[Any]:
@@ -70,7 +82,9 @@ def _split_name(index: int, entry: Any) -> tuple[str, Any]:
         name, source = os.fsdecode(entry), entry
     else:
         name, source = str(index), entry
-    name = name.encode("utf-8", "backslashreplace").decode()  # file names may hold bytes that are no text
+    if isinstance(entry, str | os.PathLike):
+        name = printable(name)  # file names may hold ends of lines, and bytes that are no text
+    name = name.encode("utf-8", "backslashreplace").decode()
     if name.splitlines() != [name]:
         raise ValueError(f"{name=} must be one line of text: it is the name of a row")
     return name, source

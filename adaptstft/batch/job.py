@@ -29,9 +29,11 @@ class Job:
     fs : float or None
         Sampling frequency in Hz, in place of that of a file.
     key : str or None
-        Variable of MAT files.
+        Array of MAT and NPZ files.
     channel : int or None
         Channel of files and recordings.
+    resample : bool
+        True if files with an uneven clock are resampled.
     options : dict
         Keyword arguments of `optimize`.
     settings : str
@@ -45,6 +47,7 @@ class Job:
     fs: float | None
     key: str | None
     channel: int | None
+    resample: bool
     options: dict[str, Any]
     settings: str
     save: Path | None
@@ -64,11 +67,12 @@ def tune_recording(job: Job, task: Task) -> tuple[Row, TuningResult | None]:
     try:
         if isinstance(task.source, str | os.PathLike):
             row |= describe_file(task.source)  # before reading, so that a later change is noticed
-        x, fs, axis = _load(job, task.source)
+        x, fs, axis, notes = _load(job, task.source)
         n = np.shape(x)[axis]
         row |= {"fs": float(fs), "channels": np.size(x) // max(n, 1), "n": n}
         result = optimize(x, fs, **job.options | {"axis": axis, "progress": False})
         row |= describe(result)
+        row["notes"] = "; ".join([*notes, *filter(None, [row["notes"]])]) or None
         if job.save is not None:
             row["saved"] = _save(result, job.save, task.name)
         row["status"] = "ok"
@@ -79,23 +83,24 @@ def tune_recording(job: Job, task: Task) -> tuple[Row, TuningResult | None]:
     return row, result if job.full_output else None
 
 
-def _load(job: Job, source: Any) -> tuple[Any, float, int]:
-    """Return the samples of a recording, the sampling frequency and the time axis."""
+def _load(job: Job, source: Any) -> tuple[Any, float, int, tuple[str, ...]]:
+    """Return the samples of a recording, the sampling frequency, the time axis, and notes of the reader."""
     from_function = callable(source)
     if from_function:
         source = source()
     if isinstance(source, str | os.PathLike):
-        source = recordings.read(source, fs=job.fs, key=job.key)
+        source = recordings.read(source, fs=job.fs, key=job.key, resample=job.resample)
     elif job.key is not None:
-        raise ValueError(f"key={job.key!r} is for MAT files only")
+        raise ValueError(f"key={job.key!r} is for MAT and NPZ files only")
     if isinstance(source, Recording):
-        return _select_channel(source, job.channel), source.fs if job.fs is None else job.fs, -1
+        x = _select_channel(source, job.channel)
+        return x, source.fs if job.fs is None else job.fs, -1, source.notes
     if job.channel is not None:
         raise ValueError(f"channel={job.channel} is for files and recordings; index the array instead")
     if job.fs is None:
         origin = "the function returned" if from_function else "the item is"
         raise ValueError(f"fs=None: {origin} an array, which needs a sampling frequency")
-    return source, job.fs, job.options.get("axis", -1)
+    return source, job.fs, job.options.get("axis", -1), ()
 
 
 def _select_channel(recording: Recording, channel: int | None) -> AnyArray:

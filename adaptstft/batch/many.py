@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adaptstft.batch import parallel
-from adaptstft.batch.items import Task, check_items, count_items, make_tasks
+from adaptstft.batch.items import Task, check_hop, check_items, count_items, make_tasks
 from adaptstft.batch.job import Job, tune_recording
 from adaptstft.batch.parallel import Lost
 from adaptstft.batch.rows import Row, RowFile, check_path, describe_error, file_has_changed, one_line
@@ -54,6 +54,7 @@ def optimize_many(
     *,
     key: str | None = None,
     channel: int | None = None,
+    resample: bool = False,
     n_jobs: int = 1,
     executor: Any = None,
     pre_dispatch: int | None = None,
@@ -89,10 +90,12 @@ def optimize_many(
         Sampling frequency in Hz. Arrays need it. It replaces the sampling frequency of files and recordings.
         Without it an array from an iterator or a function becomes a row with an error.
     key : str, optional
-        The variable of MAT files to read.
+        The array of MAT and NPZ files to read.
     channel : int, optional
         The channel of files and recordings to tune, counted from 0. By default all channels are
         tuned together and share one set of parameters.
+    resample : bool, optional
+        Resample files whose clock is not even, see `adaptstft.recordings.read`.
     n_jobs : int, optional
         Number of processes (of joblib, the extra ``many``); -1 for one on each core. With 1 the
         recordings are tuned in this process.
@@ -199,8 +202,11 @@ def optimize_many(
         fs=None if fs is None else check_positive("fs", fs, "Hz"),
         key=key,
         channel=None if channel is None else as_index("channel", channel, 0),
+        resample=as_flag("resample", resample),
         options=options,
-        settings=_settings(options, out is not None, fs=fs, key=key, channel=channel, save=save is not None),
+        settings=_settings(
+            options, out is not None, fs=fs, key=key, channel=channel, resample=resample, save=save is not None
+        ),
         save=None if save is None else _check_folder(save, request),
         full_output=as_flag("full_output", full_output),
     )
@@ -231,6 +237,7 @@ def _check_options(options: dict[str, Any], fs: Any, *, local: bool) -> Request:
             f"of optimize that it does take are {', '.join(_OPTIONS)}"
         )
     as_index("axis", options.get("axis", -1))
+    check_hop(options.get("hop"))
     arguments = _OPTIONS | options | {"callback": None, "progress": False, "axis": -1}
     if not local:
         arguments["backend"] = "auto"  # only the other machines know their devices
@@ -276,7 +283,7 @@ def _check_folder(save: Any, request: Request) -> Path:
 def _settings(options: dict[str, Any], comparable: bool, **others: Any) -> str:
     """Return the text of the settings; `comparable` refuses those that a later run could not compare."""
     chosen = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
-    defaults = _OPTIONS | {"fs": None, "key": None, "channel": None, "save": False}
+    defaults = _OPTIONS | {"fs": None, "key": None, "channel": None, "resample": False, "save": False}
     return settings_text(chosen | others, defaults, comparable=comparable)
 
 

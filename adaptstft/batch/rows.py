@@ -10,15 +10,17 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
+from adaptstft.common.files import new_file
 from adaptstft.common.optional import require
+from adaptstft.common.text import printable
 
 if TYPE_CHECKING:
     from adaptstft.tuning.result.result import TuningResult
@@ -99,7 +101,7 @@ def describe(result: TuningResult) -> Row:
 def describe_error(error: BaseException) -> Row:
     """Return the columns of an error."""
     if isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        text = f"{printable(str(error.filename))}: {error.strerror}" if error.filename else error.strerror
     else:
         text = str(error)
     text = one_line(text) or type(error).__name__
@@ -130,8 +132,8 @@ def labelled(name: str, text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text on one line, with escapes for bytes that are no text."""
-    return " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+    """Return a text on one line, with escapes for control characters and for bytes that are no text."""
+    return printable(" ".join(text.split()))
 
 
 def _format(row: Row) -> str:
@@ -240,7 +242,8 @@ class RowFile:
     def _replace_lines(self) -> None:
         """Write all rows to a new file that then replaces the old one, so that no row is ever missing on disk."""
         new = self._lines.with_name(self._lines.name + ".new")
-        new.write_text(_HEADER + "".join(map(_format, self.rows.values())), encoding="utf-8", newline="")
+        with _replacement(new, self.path) as stream:
+            stream.write((_HEADER + "".join(map(_format, self.rows.values()))).encode())
         old = self._stream
         if os.name == "nt":  # Windows cannot replace an open file
             old.close()
@@ -295,6 +298,17 @@ def check_path(path: Any) -> Path:
     if file.suffix.lower() == ".parquet":
         require("pyarrow.parquet", extra="many")
     return file
+
+
+@contextmanager
+def _replacement(new: Path, path: Path) -> Iterator[io.BufferedWriter]:
+    """Open the new file that will replace the rows of `path`."""
+    with ExitStack() as stack:
+        try:
+            stream = stack.enter_context(new_file(new))
+        except FileExistsError:
+            raise ValueError(f"out={str(path)!r}: {new.name} exists already; move it away") from None
+        yield stream
 
 
 def _open_locked(path: Path) -> io.FileIO:
@@ -354,5 +368,6 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
     schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     table = pyarrow.Table.from_pylist([{name: row.get(name) for name in COLUMNS} for row in rows], schema=schema)
     new = path.with_name(path.name + ".new")
-    require("pyarrow.parquet", extra="many").write_table(table, new)
+    with _replacement(new, path) as stream:
+        require("pyarrow.parquet", extra="many").write_table(table, stream)
     os.replace(new, path)

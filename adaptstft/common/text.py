@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sized
 from typing import Any
 
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes for control characters, ends of lines, and bytes that are no text."""
+    return "".join(c if _is_shown(c) else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def _is_shown(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"  # blanks of any width
 
 
 def count_things(things: Sized, name: str) -> str:

@@ -19,6 +19,8 @@ from adaptstft.common.typing import AnyArray, Float64Array
 
 #: Samples of a long signal that are checked at once, so that temporary arrays stay small.
 _CHUNK = 1 << 20
+#: Most samples and fewest channels of an array whose axes have been mistaken: no transform of such signals is useful.
+_FEW_SAMPLES, _MANY_CHANNELS = 8, 256
 
 
 def show(value: Any) -> str:
@@ -156,8 +158,12 @@ def as_inexact(name: str, values: Any, *, device: bool = False) -> AnyArray:
         raise ValueError(
             f"{name} has {int(np.sum(np.ma.getmaskarray(values)))} masked values; fill or remove them first"
         )
-    array = values if is_device_array(values) else np.asarray(values)
+    array = values if is_device_array(values) else _as_array(name, values)
     kind = array.dtype.kind
+    if kind in "US" and array.ndim == 0:
+        raise TypeError(
+            f"{name}={show(values)} is text, not an array of numbers; adaptstft.recordings.read reads a file"
+        )
     if kind not in "biufc":
         raise TypeError(f"{name} must be numeric, got an array of dtype {array.dtype}")
     target: np.dtype[Any]
@@ -168,6 +174,27 @@ def as_inexact(name: str, values: Any, *, device: bool = False) -> AnyArray:
     else:
         target = np.dtype(np.complex64 if array.dtype.itemsize <= 8 else np.complex128)
     return array.astype(target, copy=False)
+
+
+def _as_array(name: str, values: Any) -> AnyArray:
+    """Convert a value to an array; the message of NumPy for rows of different lengths names its internals."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+    sizes = [np.size(row) if np.ndim(row) < 2 else None for row in values] if _rows_are_arrays(values) else []
+    lengths = f" of {', '.join(map(str, sizes[:6]))}{', ...' * (len(sizes) > 6)} samples" if None not in sizes else ""
+    raise ValueError(f"{name} has rows of different lengths{lengths if sizes else ''}: an array has rows of one length")
+
+
+def _rows_are_arrays(values: Any) -> bool:
+    try:
+        for row in values:
+            np.asarray(row)
+    except ValueError:
+        return False
+    return True
 
 
 def check_finite(name: str, array: AnyArray) -> None:
@@ -247,16 +274,32 @@ def as_signal(
     axis = as_axis(axis, array.ndim)
     if array.size == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}, at least one sample is needed")
+    _check_time_is_long(name, array, axis)
     if onesided:
         check_real(name, array)
     check_finite(name, array)
     return np.moveaxis(array, axis, -1), axis
 
 
+def _check_time_is_long(name: str, array: AnyArray, axis: int) -> None:
+    """Refuse an array whose time axis is obviously the other one, such as stereo of shape (n, 2)."""
+    if array.ndim != 2:
+        return
+    samples, channels = array.shape[axis], array.shape[1 - axis]
+    if samples <= _FEW_SAMPLES and channels >= _MANY_CHANNELS:
+        raise ValueError(
+            f"{name} has shape {array.shape}: along axis={axis} these are {channels} channels of {samples} "
+            f"sample{'s' * (samples > 1)}; if time is the other axis, pass axis={1 - axis} or {name}.T"
+        )
+
+
 def check_sample_range(k0: int, k1: int, low: int, high: int, p_num: int) -> None:
-    """Require ``low <= k0 < k1 <= high``, the samples that `p_num` slices cover."""
+    """Require ``low <= k0 < k1 <= high``, the samples that `p_num` slices reach."""
     if not low <= k0 < k1 <= high:
-        raise ValueError(f"{k0=}, {k1=}: {low} <= k0 < k1 <= {high} does not hold for {p_num} slices")
+        raise ValueError(
+            f"{k0=}, {k1=}: the {p_num} slice{'s' * (p_num > 1)} of S reach the samples {low} to {high - 1}, no window "
+            f"covers others; k0 and k1 must be in order, with k0 at least {low} and k1 at most {high}"
+        )
 
 
 def check_not_silent(x: AnyArray, name: str = "x") -> float:

@@ -7,7 +7,9 @@ diagonal ``D`` of the operator,
 .. math:: D^{-1/2} A^H W A D^{-1/2} z = D^{-1/2} A^H W S, \qquad x = D^{-1/2} z .
 
 The equations of a random signal, the probe, are solved together with those of the channels. Its error is known, and
-estimates theirs: with a small frame bound the residual is small even where the error is large.
+estimates theirs: with a small frame bound the residual is small even where the error is large. All samples of the probe
+have the same variance, and its transform is rounded to the precision of ``S``, so that its error contains what rounding
+does to samples that windows hardly cover.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ _MOST_ITERATIONS = 400
 #: Tolerance of the residual as a fraction of the tolerance of the error, in the first solution and each repetition.
 _MARGIN = 0.1
 _TRIES = 5
-_ROUNDING = 1e-13
+#: Largest error that rounding may cause, in units of the precision of the transform.
+_MOST_ROUNDING = 1e3
+#: Tolerance that decides whether a transform is invertible at all: the largest that an inverse accepts.
+_INVERTIBLE_TOL = 1e-4
 _TINY = float(np.finfo(float).tiny)
 #: Largest number of samples for which the frame bounds are eigenvalues of a matrix.
 _LARGEST_MATRIX = 96
@@ -57,9 +62,11 @@ class InverseInfo:
     residual : float
         Norm of the residual of the normal equations relative to their right-hand side.
     error : float
-        Relative error of a random signal that was reconstructed from its transform.
-        That of a signal with little window energy may be larger, at most by the
-        square root of the ratio of the frame bounds as a factor.
+        Relative error of white noise that was reconstructed from its transform,
+        rounded to the precision of `S`. With one window for each slice, an estimate
+        from the windows that cover each sample. That of a signal whose energy lies in
+        samples with little window energy may be larger, at most by the square root of
+        the ratio of the frame bounds as a factor.
 
     Examples
     --------
@@ -172,8 +179,10 @@ def _random_signal(shape: tuple[int, int], *, real: bool) -> AnyArray:
     return x if real else x + 1j * rng.standard_normal(shape)
 
 
-def solve(operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None) -> tuple[AnyArray, InverseInfo]:
-    """Solve ``A^H W A x = right`` for channels, shape (channels, size), on the host.
+def solve(
+    operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None, dtype: Any = np.complex128
+) -> tuple[AnyArray, InverseInfo]:
+    """Solve ``A^H W A x = right`` for channels, shape (channels, size), on the host; `dtype` is that of the transform.
 
     Raises
     ------
@@ -181,26 +190,35 @@ def solve(operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | N
         If a random signal cannot be reconstructed to the tolerance on `FrameOperator.part`; the message names the
         samples.
     """
-    check_covered(operator.diagonal[operator.part], operator.low + operator.part.start)
+    check_covered(operator.diagonal[operator.part], operator.low + operator.part.start, dtype=dtype)
     peak = float(np.abs(right).max(initial=0.0)) or 1.0  # after division by it, squares do not overflow or underflow
-    x, info, probe_error = _solve_with_probe(operator, right / peak, tol, maxiter)
-    if not _succeeded(info, tol):
+    x, info, probe_error = _solve_with_probe(operator, right / peak, tol, maxiter, dtype)
+    if not info.error <= _accepted(tol, dtype):
         raise ValueError(_failure_message(operator, probe_error, info, tol))
     return x * peak, info
 
 
-def _succeeded(info: InverseInfo, tol: float) -> bool:
-    return info.error <= max(tol, _ROUNDING)
+def _accepted(tol: float, dtype: Any) -> float:
+    """Return the largest error that is accepted: the tolerance, or what rounding causes whatever the tolerance."""
+    return max(tol, _MOST_ROUNDING * float(np.finfo(dtype).eps))
+
+
+def _probe(operator: FrameOperator, covered: Any, dtype: Any) -> tuple[AnyArray, AnyArray]:
+    """Return white noise on the covered samples, and the right-hand side from its rounded transform."""
+    kernels = operator.plan.kernels
+    probe = _random_signal((1, operator.size), real=operator.plan.onesided) * covered
+    spectra = operator.analyse(kernels.asarray(probe)).astype(dtype).astype(np.complex128)
+    return probe, cast(AnyArray, kernels.to_host(operator.synthesise(spectra)))
 
 
 def _solve_with_probe(
-    operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None
+    operator: FrameOperator, right: AnyArray, tol: float, maxiter: int | None, dtype: Any = np.complex128
 ) -> tuple[AnyArray, InverseInfo, AnyArray]:
     """Return the solution, its accuracy, and the error of the probe at each sample."""
     covered = is_covered(operator.diagonal)  # the transform does not depend on other samples; they become zero
     scale = np.where(covered, np.where(covered, operator.diagonal, 1.0) ** -0.5, 0.0)
-    probe = _random_signal((1, operator.size), real=operator.plan.onesided) * scale  # white in the variables ``z``
-    b = np.concatenate([right, operator.apply(probe)]) * scale
+    probe, of_probe = _probe(operator, covered, dtype)
+    b = np.concatenate([right, of_probe]) * scale
     norms = _norms(b)
     channels = len(b)
     linear = operator.linear(channels, scale)
@@ -214,34 +232,36 @@ def _solve_with_probe(
     z = np.zeros(b.size, b.dtype)
     rtol, error, residual = tol * _MARGIN / channels**0.5, np.inf, np.inf
     target = (b / norms).ravel()
-    root, part = operator.diagonal**0.5, operator.part
+    part = operator.part
+    size = float(np.linalg.norm(probe[0, part])) + _TINY
     x = b
     for _ in range(_TRIES):
         if iterations < limit:
             z, _ = cg(linear, target, x0=z, rtol=rtol, maxiter=limit - iterations, callback=count)
         x = z.reshape(b.shape) * norms * scale
-        probe_error = x[-1] - probe[0]
-        error = float(np.linalg.norm((probe_error * root)[part]) / (np.linalg.norm((probe[0] * root)[part]) + _TINY))
+        before, probe_error = error, x[-1] - probe[0]
+        error = float(np.linalg.norm(probe_error[part])) / size
         residual = float(np.linalg.norm(linear.matvec(z) - target) / np.linalg.norm(target))
-        if error <= tol or iterations >= limit:
+        stagnates = error <= _accepted(tol, dtype) and error > 0.5 * before  # rounding is what is left
+        if error <= tol or iterations >= limit or stagnates:
             break
         rtol = max(rtol * tol / error * _MARGIN, np.finfo(float).eps)
     return x[:-1], InverseInfo(iterations, residual, error), probe_error
 
 
-def is_solvable(operator: FrameOperator, tol: float = 1e-10) -> bool:
+def is_solvable(operator: FrameOperator, tol: float = _INVERTIBLE_TOL) -> bool:
     """Return True if a random signal can be reconstructed from its transform, as in `solve`."""
     if not np.all(is_covered(operator.diagonal)):
         return False
     _, info, _ = _solve_with_probe(
         operator, np.zeros((0, operator.size), float if operator.plan.onesided else complex), tol, None
     )
-    return _succeeded(info, tol)
+    return info.error <= _accepted(tol, np.complex128)
 
 
 def _failure_message(operator: FrameOperator, probe_error: AnyArray, info: InverseInfo, tol: float) -> str:
     part = operator.part
-    size = (np.abs(probe_error) * operator.diagonal**0.5)[part]
+    size = np.abs(probe_error)[part]
     lower, upper = operator.bounds_near(probe_error)
     where = describe_samples(size > size.max() / 10, operator.low + part.start)
     return (
@@ -258,7 +278,8 @@ def bin_synthesis(
 ) -> tuple[AnyArray, InverseInfo]:
     """Least-squares signal of ``spectra``, shape (channels, frames, f_pts)."""
     kernels = operator.plan.kernels
-    x, info = solve(operator, kernels.to_host(operator.synthesise(spectra)), tol, maxiter)
+    right = kernels.to_host(operator.synthesise(spectra))
+    x, info = solve(operator, right, tol, maxiter, spectra.dtype)
     return kernels.asarray(x), info
 
 

@@ -101,7 +101,7 @@ def frame_synthesis_jvp(
     ``D dx = sum_p dw_p (y_p - 2 w_p x) + w_p dy_p``.
     """
     overlap = inverse.window_overlap(plan, frames, low, high)
-    inverse.check_covered(overlap, low)
+    inverse.check_covered(overlap, low, dtype=spectra.dtype)
     dtype = spectra.real.dtype if plan.onesided else spectra.dtype
     x, out = plan.kernels.xp.zeros((2, spectra.shape[0], overlap.size), dtype)
     inverse.add_synthesis(plan, spectra, frames, x, low)

@@ -195,8 +195,8 @@ def synthesise(
 ) -> tuple[AnyArray, InverseInfo]:
     """Least-squares signal of ``spectra``, shape (channels, frames, f_pts), on the samples of `span`."""
     if isinstance(frames, Frames):
-        x = inverse.frame_synthesis(plan, spectra, frames, span.low, span.high)
-        return span.crop(x, plan.kernels.xp), InverseInfo(0, 0.0, 0.0)
+        x, error = inverse.frame_synthesis(plan, spectra, frames, span.low, span.high)
+        return span.crop(x, plan.kernels.xp), InverseInfo(0, 0.0, error)
     operator = FrameOperator(plan, frames, span.low, span.high, span.inside)
     x, info = bin_synthesis(operator, spectra, tol, maxiter)
     real = spectra.real.dtype

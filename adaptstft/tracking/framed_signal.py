@@ -14,6 +14,9 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.axes import SignalLayout, spectra_to_public
 
+#: Peaks of signals whose powers neither underflow nor overflow.
+_USUAL = (1e-100, 1e100)
+
 
 @dataclass(frozen=True)
 class FramedSignal:
@@ -33,6 +36,9 @@ class FramedSignal:
         Frequencies of the bins in Hz.
     single : bool
         Whether the signal of the user was in single precision.
+    exponent : int
+        The channels are the signal divided by ``2**exponent``: powers of very small or large samples would underflow or
+        overflow. 0 for all usual signals.
     """
 
     layout: SignalLayout
@@ -41,6 +47,7 @@ class FramedSignal:
     centre_time: Float64Array
     f: Float64Array
     single: bool
+    exponent: int
 
     def to_public(self, values: AnyArray) -> AnyArray:
         """Return values of shape (channels, frames, f_pts) in shape (..., f_pts, frames)."""
@@ -62,11 +69,21 @@ def frame_signal(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> FramedSignal:
     signal, _ = as_signal(x, axis, onesided=sft.onesided_fft)
     single = signal.real.dtype == np.float32
     signal = signal.astype(np.result_type(signal.dtype, np.float64), copy=False)
+    peak = max(float(np.abs(part).max()) for part in (signal.real, signal.imag))
+    exponent = 0 if peak == 0 or _USUAL[0] < peak < _USUAL[1] else int(np.frexp(peak)[1])
+    signal = times_power_of_two(signal, -exponent)
     layout = sft._signal_layout(signal, None, None, 0, "zeros", -1)
     mode = "onesided" if sft.onesided_fft else sft.fft_mode
     plan = replace(layout.plan, scaling=None, fft_mode=mode)
     frames = layout.frames
-    return FramedSignal(layout, plan, frames.length_rows * sft.T, frames.centre[:, np.newaxis] * sft.T, sft.f, single)
+    durations, times = frames.length_rows * sft.T, frames.centre[:, np.newaxis] * sft.T
+    return FramedSignal(layout, plan, durations, times, sft.f, single, exponent)
+
+
+def times_power_of_two(x: AnyArray, exponent: int) -> AnyArray:
+    """Return ``x * 2**exponent``, in two steps, as the factor may be no number."""
+    half = exponent // 2
+    return x * 2.0**half * 2.0 ** (exponent - half) if exponent else x
 
 
 def check_continuous_window(sft: AdaptiveShortTimeFFT) -> None:
@@ -82,7 +99,8 @@ def check_continuous_window(sft: AdaptiveShortTimeFFT) -> None:
 
 def stft_of(sft: AdaptiveShortTimeFFT, framed: FramedSignal) -> ComplexArray:
     """Return ``sft.stft`` of the signal, with its scaling and phases, shape (channels, frames, f_pts)."""
-    return np.swapaxes(sft.stft(framed.layout.channels[:, : framed.layout.n]), -1, -2)
+    S = sft.stft(framed.layout.channels[:, : framed.layout.n])
+    return np.swapaxes(times_power_of_two(S, framed.exponent), -1, -2)
 
 
 def phase_from_centre(framed: FramedSignal) -> ComplexArray:

@@ -73,15 +73,26 @@ class _Samples:
     gain: Float64Array
 
     @classmethod
-    def of(cls, x: AnyArray, window: Window, win_length: Float64Array, centre: Float64Array, T: float) -> _Samples:
-        """Apply windows of lengths `win_length` at `centre`, both (frames,) in samples."""
+    def of(
+        cls,
+        x: AnyArray,
+        window: Window,
+        win_length: Float64Array,
+        centre: Float64Array,
+        T: float,
+        rate: Float64Array | None,
+    ) -> _Samples:
+        """Apply windows of lengths `win_length` at `centre`, both (frames,) in samples, and remove a chirp `rate`."""
         start = np.ceil(centre - win_length / 2)
         n = start[:, np.newaxis] + np.arange(int(np.ceil(win_length.max())) + 1)
         away = n - centre[:, np.newaxis]
         inside = (n >= 0) & (n < x.size)
         w = np.where(inside, window(away / win_length[:, np.newaxis]), 0.0)
         samples = x[np.clip(n, 0, x.size - 1).astype(np.int64)]
-        return cls(samples * w, away * T, w**2, w.sum(axis=1))
+        xw = samples * w
+        if rate is not None:
+            xw = xw * np.exp(-1j * np.pi * rate[:, np.newaxis] * (away * T) ** 2)
+        return cls(xw, away * T, w**2, w.sum(axis=1))
 
     @property
     def energy(self) -> Float64Array:
@@ -109,6 +120,7 @@ def find_peaks(
     start: Float64Array,
     orders: Float64Array,
     used: BoolArray,
+    rate: Float64Array | None = None,
 ) -> Peaks:
     """Maximise ``J`` in each frame of one channel, from the frequencies `start`.
 
@@ -130,6 +142,9 @@ def find_peaks(
         Multiples of the frequency.
     used : ndarray of bool, shape (orders, frames)
         Whether a multiple is in the range of the transform.
+    rate : ndarray, shape (frames,), optional
+        Change of the frequency in Hz/s, which is removed from the samples. The peak then is at the frequency in the
+        middle of the window; otherwise it is at that in the centre of gravity.
 
     Returns
     -------
@@ -140,7 +155,10 @@ def find_peaks(
     parts = [slice(i, i + size) for i in range(0, start.size, size)]
     blocks = [
         _climb(
-            [_Samples.of(x, window, lengths[part], centre[part], T) for lengths in win_length],
+            [
+                _Samples.of(x, window, lengths[part], centre[part], T, None if rate is None else k * rate[part])
+                for k, lengths in zip(orders, win_length, strict=True)
+            ],
             1 / (win_length[:, part].max(axis=0) * T * orders.max()),
             start[part],
             orders,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from adaptstft.common.typing import AnyArray, BoolArray, Float64Array, IntArray
@@ -15,6 +17,8 @@ from adaptstft.windows import Window
 _LOBE_END = 0.03
 #: Span in window lengths, centred at a frame, over which the power of the noise is averaged.
 _NOISE_SPAN = 8.0
+#: Largest difference between the two halves of a symmetric window, relative to its largest value.
+_SYMMETRIC = 1e-9
 #: Power of rounding errors relative to the largest power: noise is at least this strong.
 _ROUNDING = 1e-26
 
@@ -57,6 +61,7 @@ class RidgeTracker:
         noise = self._noise_by_frame() if self.given_noise is None else np.full(len(power), self.given_noise)
         self.score = np.log1p(power / np.maximum(noise, self.least_noise or 1.0)[:, np.newaxis])
         self.lobe = _lobe_width(sft.window)
+        self.skew = _centre_of_gravity(sft.window)
 
     def track(self, n_ridges: int) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return frequencies and uncertainties (n_ridges, frames), and amplitudes (n_ridges, orders, frames)."""
@@ -111,12 +116,27 @@ class RidgeTracker:
             current, down, up = score[rows, path], score[rows, left], score[rows, right]
             next_point = np.where((up > current) & (up >= down), right, np.where(down > current, left, path))
             path, reach = np.where(reach > 0, next_point, path), reach - 1
-        start = grid.f[path]
+        peaks = self._peaks_from(grid.f[path], None)
+        return peaks if self.skew == 0 else self._at_the_middle(peaks)
+
+    def _peaks_from(self, start: Float64Array, rate: Float64Array | None) -> Peaks:
         win_length = self._win_duration_at(start) * self.sft.fs
-        centre = self.framed.layout.frames.centre
-        return find_peaks(
-            self.x, self.sft.window, win_length, centre, self.sft.T, start, grid.orders, self._in_range(start)
-        )
+        centre, used = self.framed.layout.frames.centre, self._in_range(start)
+        return find_peaks(self.x, self.sft.window, win_length, centre, self.sft.T, start, self.grid.orders, used, rate)
+
+    def _at_the_middle(self, peaks: Peaks) -> Peaks:
+        """Return the peaks at the middle of an asymmetric window.
+
+        The spectrum of a chirp has its peak at the frequency in the window's centre of gravity. The rate of the chirp
+        follows from the frequencies of the frames around; without the chirp the peak is that of a tone.
+        """
+        duration = self._win_duration_at(peaks.frequency).max(axis=0)
+        times = self.framed.centre_time[:, 0]
+        rate, rate_deviation = _slopes(times, peaks.frequency, peaks.deviation, duration / 2)
+        delay = self.skew * duration
+        moved = self._peaks_from(peaks.frequency - rate * delay, rate)
+        deviation = np.hypot(moved.deviation, delay * rate_deviation)
+        return replace(moved, deviation=np.where(np.isinf(peaks.deviation), np.inf, deviation))
 
     def _win_duration_at(self, frequency: Float64Array) -> Float64Array:
         """Window lengths in seconds at the multiples of a frequency in each frame, shape (orders, frames)."""
@@ -163,10 +183,46 @@ def _end_of_fall(power: Float64Array, start: IntArray, sign: int) -> IntArray:
         q = np.where(falls, onward, q)
 
 
+def _slopes(
+    times: Float64Array, values: Float64Array, deviation: Float64Array, reach: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """Return the slopes of straight lines through the values within `reach` of each time, and their deviations.
+
+    At least the neighbouring frames are used. Frames without a peak count nothing; without two frames the slope is 0.
+    """
+    usable = np.isfinite(deviation)
+    slopes, errors = np.zeros((2, times.size))
+    low = np.minimum(np.searchsorted(times, times - reach), np.maximum(np.arange(times.size) - 1, 0))
+    high = np.maximum(np.searchsorted(times, times + reach, side="right"), np.arange(times.size) + 2)
+    for k, (first, last) in enumerate(zip(low, high, strict=True)):
+        part = np.flatnonzero(usable[first:last]) + first
+        if part.size < 2:
+            continue
+        away = times[part] - times[part].mean()
+        spread = float(away @ away)
+        if spread > 0:
+            slopes[k] = away @ values[part] / spread
+            errors[k] = np.sqrt(np.sum((away * deviation[part]) ** 2)) / spread
+    return slopes, errors
+
+
+def _window_points() -> Float64Array:
+    return (np.arange(512) + 0.5) / 512 - 0.5
+
+
+def _centre_of_gravity(window: Window) -> float:
+    """Centre of gravity of a window relative to its middle, in window lengths; 0 for symmetric windows."""
+    u = _window_points()
+    w = window(u)
+    if np.abs(w - w[::-1]).max() <= _SYMMETRIC * np.abs(w).max():
+        return 0.0
+    return float(u @ w / w.sum()) or _SYMMETRIC
+
+
 def _lobe_width(window: Window) -> float:
     """Half the width of the main lobe of a window's spectrum, as a multiple of one over the window's length."""
-    u = (np.arange(512) + 0.5) / 512 - 0.5
+    u = _window_points()
     nu = np.linspace(0, 16, 641)
-    spectrum = np.abs(np.cos(2 * np.pi * np.outer(nu, u)) @ window(u))
+    spectrum = np.abs(np.exp(2j * np.pi * np.outer(nu, u)) @ window(u))
     ends = np.flatnonzero(spectrum < _LOBE_END * spectrum[0])
     return float(nu[ends[0]]) if ends.size else 16.0

@@ -15,6 +15,7 @@ from adaptstft.tracking.framed_signal import (
     host_transform,
     phase_from_centre,
     stft_of,
+    times_power_of_two,
 )
 from adaptstft.tracking.moments import (
     compute_moments,
@@ -218,6 +219,7 @@ def synchrosqueeze(sft: AdaptiveShortTimeFFT, x: Any, *, order: int = 2, axis: i
         frequency = first_order_frequency(framed, moments, significant)
     frequency = _within_range(sft, frequency)
     squeezed = _squeeze(sft, moments.V * phase_from_centre(framed) / (sft.mfft * peak), frequency)
+    squeezed = times_power_of_two(squeezed, framed.exponent)
     return Synchrosqueezed(
         framed.to_public(squeezed).astype(np.complex64 if framed.single else complex),
         sft.f,

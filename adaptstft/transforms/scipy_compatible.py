@@ -308,6 +308,7 @@ class _SampledBlocks:
         self.f_pts: int = sft.f_pts
         self.m_num: int = sft.m_num
         self.onesided: bool = sft.onesided_fft
+        self.fs: float = sft.fs
         self._shortest = sft.m_num - sft.m_num_mid  # length of the shortest signal that SciPy accepts
 
     def p_max(self, n: int) -> int:

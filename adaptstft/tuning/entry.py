@@ -85,8 +85,9 @@ def optimize(
         Time between frames in samples; frames are centred at ``p * hop`` for ``p = 0 ... ceil((n - 1) / hop)``.
         By default an eighth of the window length, or less where lengths vary.
     win_bounds, hop_bounds : (float, float), optional
-        Ranges in samples; by default lengths from 16 to ``min(n // 2, 16384)``, where they vary at most four times
-        the best single length, and tuned hops from a quarter to four times the hop.
+        Ranges in samples. By default lengths from 16 samples to the larger of 16384 samples and 2 s, at most half of
+        the signal; where they vary, at most four times the best single length, or more if lengths of frames reach
+        that. Tuned hops are from a quarter to four times the hop.
     f_bounds : (float, float), optional
         Range of frequencies in Hz that the criterion sees, with edges of a tenth of it; None for one of them is the end
         of the spectrum. The transform and its inverse have all frequencies. Not for Dask arrays.

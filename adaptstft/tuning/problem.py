@@ -34,6 +34,8 @@ from adaptstft.tuning.variables.variables import Variables
 
 #: Width of a neighbourhood relative to the best single length: no window is longer than it.
 WIDTH_RATIO = 4.0
+#: Largest number of frames times samples of the longest window for which its limit is raised more than once.
+_MOST_WORK = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -266,11 +268,14 @@ class Layout:
         Best single length in samples.
     width : float
         Width of neighbourhoods in samples, unless the criterion has one.
+    ratio : float
+        Longest window relative to the best single length, unless bounds are given.
     """
 
     problem: Problem
     typical: float
     width: float
+    ratio: float = WIDEST_RATIO
 
     @classmethod
     def around(cls, problem: Problem, typical: float) -> Layout:
@@ -282,7 +287,16 @@ class Layout:
         """Longest window allowed in mode ``"time"``."""
         request = self.problem.request
         high = request.win_bounds[1]
-        return high if request.bounds_given else min(high, WIDEST_RATIO * self.typical)
+        return high if request.bounds_given else min(high, self.ratio * self.typical)
+
+    def widened(self, frames: int) -> Layout | None:
+        """Return a layout with longer windows for a number of frames; None if the bounds or the work allow none."""
+        request = self.problem.request
+        wider = replace(self, ratio=self.ratio * WIDEST_RATIO)
+        first = self.ratio == WIDEST_RATIO
+        affordable = request.channels * frames * wider.widest <= _MOST_WORK
+        fits = request.mfft is None or request.mfft > self.widest
+        return wider if wider.widest > self.widest and fits and (first or affordable) else None
 
     def frame_bounds(self, hop: float) -> tuple[float, float]:
         """Return the range of the length of each frame at a hop, in mode ``"time"``."""

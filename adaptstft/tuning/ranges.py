@@ -20,8 +20,9 @@ from adaptstft.windows import Window
 
 #: Modes with a window length for each frequency.
 PER_BIN = ("frequency", "time-frequency")
-#: Range of window lengths in samples, unless bounds are given.
-_SHORTEST, _LONGEST = 16, 16384
+#: Range of window lengths unless bounds are given: the shortest in samples, and the longest in samples and in seconds,
+#: of which the larger counts. Shorter windows have hardly more frequencies than a difference of neighbouring samples.
+_SHORTEST, _LONGEST, _LONGEST_TIME = 16, 16384, 2.0
 #: Least overlap below which the inverse amplifies rounding errors.
 _LEAST_OVERLAP = 0.05
 #: Largest ratio of the frame bounds, unless one is given.
@@ -49,10 +50,11 @@ def length_bounds(
     mfft: int | None,
     n: int,
     shortest: int,
+    fs: float,
 ) -> tuple[float, float]:
     """Return the range of lengths that leaves neighbouring windows their least overlap at a given hop."""
     if win_bounds is None:
-        high = float(max(min(shortest // 2, _LONGEST), 2))
+        high = float(max(min(shortest // 2, max(_LONGEST, int(_LONGEST_TIME * fs))), 2))
         low = min(float(_SHORTEST), high)
         if mfft is not None:
             high = min(high, float(mfft))

@@ -55,6 +55,7 @@ from adaptstft.tuning.signal_input import TakenSignal, level_of, take_signal
 from adaptstft.windows import Window
 
 #: Longest window relative to the best single length where lengths vary, unless bounds are given: the FFT must hold it.
+#: In mode "time" it is raised by the same factor as long as lengths of frames reach it.
 WIDEST_RATIO = 4
 
 
@@ -244,7 +245,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     workers = as_workers(a.workers)
     signal = take_signal(x, fs, a, criterion)
     criterion, n = signal.criterion, signal.n
-    hop, mfft, bounds = _check_framing(a, signal, ratio, compared)
+    hop, mfft, bounds = _check_framing(a, fs, signal, ratio, compared)
     if a.method == "grid":
         integer_lengths(bounds, options.get("step", 1))
     onesided = not np.iscomplexobj(signal.channels)
@@ -292,14 +293,14 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
 
 
 def _check_framing(
-    a: SimpleNamespace, signal: TakenSignal, ratio: float | None, compared: tuple[Window, ...]
+    a: SimpleNamespace, fs: float, signal: TakenSignal, ratio: float | None, compared: tuple[Window, ...]
 ) -> tuple[float | None, int | None, tuple[float, float]]:
     """Return hop, FFT length and the range of window lengths that they allow."""
     hop = None if a.hop is None else check_positive("hop", a.hop, "samples")
     mfft = None if a.mfft is None else as_index("mfft", a.mfft, 1)
     # a hop that is tuned does not limit the window lengths
     limiting = None if a.hop_mode == "constant" and not isinstance(signal.criterion, criteria.UserLoss) else hop
-    bounds = length_bounds(a.win_bounds, a.win_length, limiting, a.min_overlap, mfft, signal.n, signal.shortest)
+    bounds = length_bounds(a.win_bounds, a.win_length, limiting, a.min_overlap, mfft, signal.n, signal.shortest, fs)
     return hop, mfft, within_ratio(bounds, limiting, None if a.window_mode in PER_BIN else ratio, compared)
 
 

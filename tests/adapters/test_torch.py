@@ -122,6 +122,23 @@ def test_the_backward_pass_raises_for_a_changed_signal():
         P.sum().backward()
 
 
+@pytest.mark.parametrize("power", [1, 2], ids=["linear", "square"])
+@pytest.mark.parametrize("variable", ["x", "win_length", "both"])
+def test_second_derivatives_are_never_zero_without_an_error(power, variable):
+    x = torch.randn(40, dtype=torch.float64)
+    length = torch.tensor(16.0, dtype=torch.float64)
+
+    def loss(a):
+        signal = x + a if variable != "win_length" else x
+        win_length = length + a.mean() if variable != "x" else length
+        return (spectrogram(signal, win_length, mfft=24, hop=4.0) ** power).sum()
+
+    zero = torch.zeros(40, dtype=torch.float64)
+    assert torch.autograd.functional.jacobian(loss, zero).abs().max() > 0
+    with pytest.raises(RuntimeError, match=r"differentiate twice: adaptstft\.torch has first derivatives only"):
+        torch.autograd.functional.hessian(loss, zero)
+
+
 def test_second_derivatives_are_refused():
     win_length = leaf(20.3)
     (gradient,) = torch.autograd.grad(

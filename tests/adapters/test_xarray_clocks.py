@@ -74,9 +74,22 @@ def test_times_in_single_precision(fs):
     assert S.time.dtype == np.float64 and np.allclose(S.time, sft.t(N), rtol=1e-6)
 
 
+def test_a_gap_is_not_called_coarse():
+    time = np.datetime64("2022-01-01", "ns") + np.arange(N) * np.timedelta64(1, "ms")
+    time[N // 2 :] += np.timedelta64(5, "ms")
+    with pytest.raises(ValueError, match=r"coordinate 'time' is not even: sample \d+ deviates by 2.48 samples from a"):
+        adaptive.optimize(signal(time))
+
+
+def test_a_clock_that_drifts_is_refused():
+    time = np.cumsum(np.r_[np.full(N // 2, 1 / 94), np.full(N - N // 2, 1 / 106)])
+    with pytest.raises(ValueError, match=r"coordinate 'time' is not even: sample .* interpolate the signal"):
+        adaptive.optimize(signal(time))
+
+
 def test_times_too_coarse_for_their_samples_say_so():
     time = (1e6 + np.arange(N) / 1000).astype(np.float32)
-    with pytest.raises(ValueError, match=r"coordinate 'time' is too coarse: samples are .* s apart, and its values"):
+    with pytest.raises(ValueError, match=r"coordinate 'time' is too coarse: samples are .* s apart, its values are"):
         adaptive.optimize(signal(time))
     x = signal(time).drop_vars("time")
     assert adaptive.optimize(x, 1000.0).sft.fs == 1000.0

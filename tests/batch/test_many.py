@@ -129,7 +129,7 @@ def test_bad_files_are_rows_with_their_errors(files):
     assert [row["status"] for row in table] == ["ok", "error", "ok", "error", "error"]
     size = files[0].stat().st_size
     assert [(row["error_type"], row["error"]) for row in table.failed] == [
-        ("ValueError", f"{files[1]}: truncated WAV file: 500 bytes where the header says {size}"),
+        ("ValueError", f"{files[1]}: truncated WAV file: 442 bytes of samples where the header says {size - 58}"),
         ("ValueError", f"{files[3]}: not a readable WAV file (no RIFF header)"),
         ("FileNotFoundError", f"{files[4]}: No such file or directory"),
     ]
@@ -167,9 +167,9 @@ def test_channel_key_and_rate_reach_the_files(tmp_path, files):
     rows = [adaptstft.optimize_many([tmp_path / "a.mat"], key=key)[0] for key in ("x", "y")]
     assert rows[0]["win_length"] > 1.5 * rows[1]["win_length"]
     table = adaptstft.optimize_many([files[0]], key="x")
-    assert table[0]["error"].endswith("key='x' is for MAT files only")
+    assert table[0]["error"].endswith("key='x' is for MAT and NPZ files only")
     table = adaptstft.optimize_many([lambda: chirp(30)], FS, key="x")
-    assert table[0]["error"] == "key='x' is for MAT files only"
+    assert table[0]["error"] == "key='x' is for MAT and NPZ files only"
     table = adaptstft.optimize_many([chirp(30)], FS, channel=0)
     assert table[0]["error"] == "channel=0 is for files and recordings; index the array instead"
     assert "needs a sampling frequency" in adaptstft.optimize_many([lambda: chirp(30)])[0]["error"]

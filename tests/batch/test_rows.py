@@ -199,3 +199,35 @@ def test_other_readers_can_read_the_csv_file(tmp_path):
         (read,) = csv.DictReader(stream)
     assert list(read) == list(COLUMNS)
     assert read["name"] == AWKWARD["name"] and float(read["fs"]) == AWKWARD["fs"] and read["error"] == ""
+
+
+def test_the_file_that_replaces_the_rows_is_new(path):
+    """A file or a link with its name belongs to somebody else."""
+    killed(path, row("a"), row("a", n=3))
+    other = path.with_name(path.name + ".new")
+    target = path.with_name("target")
+    target.write_text("precious")
+    other.symlink_to(target)
+    with pytest.raises(ValueError, match=r"out=.*: out\.\w+\.new exists already; move it away"), RowFile(path) as file:
+        file.append(row("a", n=4))
+    assert target.read_text() == "precious"
+    other.unlink()
+    with RowFile(path) as file:
+        file.append(row("a", n=5))
+        assert [one["n"] for one in file.rows.values()] == [5]
+    assert not other.exists()
+
+
+def test_a_replacement_that_fails_leaves_the_rows(path, monkeypatch):
+    killed(path, row("a"), row("a", n=3))
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("adaptstft.common.files.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"), RowFile(path):
+        pass
+    monkeypatch.undo()
+    assert not path.with_name(path.name + ".new").exists()
+    with RowFile(path) as file:
+        assert [one["n"] for one in file.rows.values()] == [3]

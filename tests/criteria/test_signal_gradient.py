@@ -111,3 +111,16 @@ def test_the_gradient_of_shares(rng):
     found = share_gradient(make()._plan, x, Neighbourhoods.of_signal(x, 9.7), by_share)
     expected, _ = differences.gradient(lambda y: float(Neighbourhoods.of_signal(y, 9.7).energy @ by_share), x, 1e-2)
     assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("bands", [None, 3])
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64])
+def test_single_precision(bands, dtype, rng):
+    win_length = 12.3 if bands is None else rng.uniform(6, 14, (15, 1))
+    transform = make(win_length, fft_mode="twosided")
+    x = signal(rng, (2, 41), complex_=dtype == np.complex64).astype(dtype)
+    criterion = criteria.Renyi(width=2.5, bands=bands)
+    found, expected = (transform.value_and_grad(y, criterion)[1].x for y in (x, x.astype(np.complex128)))
+    assert found.dtype == dtype
+    expected = expected if dtype == np.complex64 else expected.real
+    assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())

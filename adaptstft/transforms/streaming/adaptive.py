@@ -31,6 +31,7 @@ class _AdaptiveBlocks:
         self.f_pts = sft.f_pts
         self.m_num = sft.m_num
         self.onesided = sft.onesided_fft
+        self.fs = sft.fs
         self._slices: HopSlices | ListedSlices
         p_num = sft._num_slice_lengths if sft._positions is None else sft._positions.size
         if sft._slices is None or p_num is not None:
@@ -95,5 +96,5 @@ class _AdaptiveBlocks:
         overlap += to_host(device_overlap)
 
     def normalize(self, out: AnyArray, overlap: Float64Array, low: int, peak: float) -> None:
-        inverse.check_covered(overlap, low, peak)
+        inverse.check_covered(overlap, low, peak, out.dtype)
         inverse.normalize(out, overlap)

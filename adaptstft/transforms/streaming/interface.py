@@ -26,6 +26,8 @@ class BlockTransform(Protocol):
         Number of samples reserved for a window.
     onesided : bool
         Whether signals must be real.
+    fs : float
+        Sampling rate in Hz.
     """
 
     p_min: int
@@ -33,6 +35,7 @@ class BlockTransform(Protocol):
     f_pts: int
     m_num: int
     onesided: bool
+    fs: float
 
     def p_max(self, n: int) -> int:
         """Return one past the last slice of a signal of `n` samples."""

@@ -33,7 +33,7 @@ class BlockProcessing(ABC):
               piece.
             - A WAV file opened with the standard library's `wave.open`. It is read
               from its current position, as float64 numbers from -1 to 1, in shape
-              (channels, n).
+              (channels, n). Its sampling rate must be that of the transform.
             - Chunks of a signal: arrays that differ only in their number of samples
               along `axis`, which may be 0.
         block : int, optional

@@ -17,6 +17,8 @@ from adaptstft.transforms.streaming.interface import BlockTransform
 
 #: Default number of samples of a piece, over all channels.
 _READ = 1 << 18
+#: Largest relative difference between the sampling rates of a file, a whole number, and of a transform.
+_RATE_TOLERANCE = 1e-3
 
 
 def read_pieces(transform: BlockTransform, source: Any, size: int | None, axis: int) -> tuple[Iterator[AnyArray], int]:
@@ -70,6 +72,11 @@ def _wave_pieces(
         raise ValueError("source is a WAV file that has been closed")
     if file.getsampwidth() not in (1, 2, 3, 4):
         raise ValueError(f"source has {8 * file.getsampwidth()} bits a sample, legal are 8, 16, 24 and 32")
+    if abs(file.getframerate() / transform.fs - 1) > _RATE_TOLERANCE:
+        raise ValueError(
+            f"source is a WAV file of {file.getframerate()} Hz, the transform has fs={transform.fs:g}: make the "
+            "transform with the sampling rate of the file, or resample the file"
+        )
     n = file.getnframes() - file.tell()
     if n <= 0:
         raise ValueError("source is empty: the WAV file has no samples after its current position")
@@ -78,7 +85,7 @@ def _wave_pieces(
 
 
 def _read_wave(file: wave.Wave_read, n: int, step: int) -> Iterator[AnyArray]:
-    from adaptstft.recordings import decode_pcm  # imports SciPy's readers, which only WAV files need
+    from adaptstft.recordings.pcm import decode_pcm
 
     width, channels = file.getsampwidth(), file.getnchannels()
     for k in range(0, n, step):

@@ -99,6 +99,13 @@ class RunningSynthesis:
         return self._take(high)
 
 
+def _has_no_slices(S: AnyArray, axes: tuple[int, int], f_pts: int) -> bool:
+    """Return True for a block with the right number of frequencies and no slice, as the end of a division may be."""
+    f_axis, t_axis = axes
+    legal = all(isinstance(axis, int) and -S.ndim <= axis < S.ndim for axis in axes)
+    return legal and S.shape[t_axis] == 0 and S.shape[f_axis] == f_pts
+
+
 def synthesize_blocks(
     synthesis: RunningSynthesis, blocks: Iterable[Any], axes: tuple[int, int], f_pts: int
 ) -> Iterator[AnyArray]:
@@ -108,6 +115,8 @@ def synthesize_blocks(
     checked_axes = axes
     for i, block in enumerate(blocks):
         S = as_inexact(f"block {i} of blocks", block)
+        if _has_no_slices(S, axes, f_pts):
+            continue
         checked_axes = check_axes(S, *axes, f_pts)
         check_finite(f"block {i} of blocks, which begins with slice {synthesis.p},", S)
         spectra, block_lead = spectra_to_channels(S, *checked_axes)

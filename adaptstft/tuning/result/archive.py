@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zipfile
 import zlib
@@ -14,7 +15,9 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft import criteria, windows
+from adaptstft.common.files import new_file
 from adaptstft.common.typing import AnyArray
+from adaptstft.recordings.arrays import DEFLATE_RATIO, check_header
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.result.diagnosis import Sensitivity
 from adaptstft.tuning.result.recommendation import Recommendation
@@ -39,6 +42,11 @@ _DAMAGED = (
 )
 #: Fields that are stored as arrays, unless they are None.
 _ARRAYS = ("win_length", "positions", "signal", "history", "x", "jac")
+#: All members that a file can have.
+_MEMBERS = {
+    "settings", *_ARRAYS, "survey_lengths", "survey_values", "surface_lengths", "surface_values",
+    *(f"surface_{axis}" for axis in get_args(SurfaceAxis)),
+}  # fmt: skip
 #: Fields that are stored as JSON without a conversion.
 _PLAIN = (
     "fun", "prices", "area_fun", "initial_area_fun", "hop", "nit", "nfev", "success", "status", "message", "starts",
@@ -73,8 +81,11 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         **{name: result[name] for name in _PLAIN},
         **({} if result.f_bounds is None else {"f_bounds": result.f_bounds}),
     }
-    with Path(_with_suffix(path)).open("wb") as file:
+    target = Path(_with_suffix(path))
+    new = target.with_name(f"{target.name}.{os.getpid()}.new")
+    with new_file(new) as file:  # an old result is kept until the new one is on the disk
         np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
+    os.replace(new, target)
 
 
 def load_fields(path: Any) -> dict[str, Any]:
@@ -82,6 +93,13 @@ def load_fields(path: Any) -> dict[str, Any]:
     if not Path(path).exists() and Path(_with_suffix(path)).exists():
         path = _with_suffix(path)
     arrays, settings = _read(path)
+    try:
+        return _fields(arrays, settings)
+    except _DAMAGED as exc:
+        raise _refusal(path, exc) from exc
+
+
+def _fields(arrays: dict[str, AnyArray], settings: dict[str, Any]) -> dict[str, Any]:
     win_length: Any = arrays["win_length"] if arrays["win_length"].ndim else float(arrays["win_length"])
     initial = settings["initial"]
     initial_lengths, initial_positions = np.array(initial.pop("win_length")), initial.pop("positions")
@@ -109,15 +127,31 @@ def _read(path: Any) -> tuple[dict[str, AnyArray], dict[str, Any]]:
     """Read the arrays and the JSON fields of a file, and check its format."""
     try:
         with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+            if unknown := sorted(set(file.files) - _MEMBERS):
+                raise ValueError(f"it has the unknown members {', '.join(map(repr, unknown[:5]))}")
+            arrays = {name: _member(file, name) for name in file.files}
         settings = json.loads(str(arrays.pop("settings")))
         if settings["format"] != _FORMAT:
             raise ValueError(f"its format is {settings['format']}, this version reads {_FORMAT}")
     except FileNotFoundError:
         raise
     except _DAMAGED as exc:
-        raise ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc})") from exc
+        raise _refusal(path, exc) from exc
     return arrays, settings
+
+
+def _member(file: Any, name: str) -> AnyArray:
+    """Return an array whose header agrees with the size of its member."""
+    member = file.zip.getinfo(f"{name}.npy")
+    if member.file_size > DEFLATE_RATIO * member.compress_size + 1024:
+        raise ValueError(f"the member {name!r} claims {member.file_size} bytes, it has {member.compress_size}")
+    with file.zip.open(member) as stream:
+        check_header(stream, member.file_size)
+    return np.asarray(file[name])
+
+
+def _refusal(path: Any, exc: Exception) -> ValueError:
+    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc or type(exc).__name__})")
 
 
 def _with_suffix(path: Any) -> str:

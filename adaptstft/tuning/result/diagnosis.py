@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import fft as fft_lib
 
+from adaptstft.common.text import describe_duration
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Criterion
 from adaptstft.tuning.descent.objective import Objective
@@ -127,11 +128,14 @@ def _largest_step(increase: Callable[[float], float], limit: float, tolerance: f
     return float(inside if inside > 0 else step), curvature
 
 
-def notes(variables: Variables, state: State, flatness: Sensitivity, reason: str = "") -> list[str]:
-    """Return notes on bounds, flatness and the window; `reason` explains the lower bound of the lengths."""
+def notes(
+    variables: Variables, state: State, flatness: Sensitivity, fs: float = 1.0, reasons: tuple[str, str] = ("", "")
+) -> list[str]:
+    """Return notes on bounds, flatness and the window; `reasons` explain both bounds of the lengths."""
     texts: list[str] = []
     if variables.lengths_vary:
-        texts += _bound_notes(state.win_length, variables.win_bounds, reason, one=variables.lengths.kind == "constant")
+        one = variables.lengths.kind == "constant"
+        texts += _bound_notes(state.win_length, variables.win_bounds, fs, reasons, one=one)
         if flatness.factors[1] / flatness.factors[0] > 4:
             texts.append("the criterion is flat: window lengths more than a factor 4 apart are equally good")
     window = state.window
@@ -140,17 +144,17 @@ def notes(variables: Variables, state: State, flatness: Sensitivity, reason: str
     return texts
 
 
-def _bound_notes(win_length: Float64Array, bounds: tuple[float, float], reason: str, *, one: bool) -> list[str]:
+def _bound_notes(
+    win_length: Float64Array, bounds: tuple[float, float], fs: float, reasons: tuple[str, str], *, one: bool
+) -> list[str]:
     if bounds[0] == bounds[1]:
         return []
     texts = []
-    for side, bound, explanation in (("lower", bounds[0], reason), ("upper", bounds[1], "")):
+    for side, bound, reason in zip(("lower", "upper"), bounds, reasons, strict=True):
+        text = f"{side} bound of {bound:g} samples = {describe_duration(bound / fs)}{reason}"
         at = (win_length > bound * np.exp(-_AT_BOUND)) & (win_length < bound * np.exp(_AT_BOUND))
         if one and at[0]:
-            texts.append(f"the window length is at its {side} bound of {bound:g} samples{explanation}")
+            texts.append(f"the window length is at its {text}")
         elif not one and at.any():
-            texts.append(
-                f"{int(at.sum())} of {win_length.size} window lengths are at their {side} bound of "
-                f"{bound:g} samples{explanation}"
-            )
+            texts.append(f"{int(at.sum())} of {win_length.size} window lengths are at their {text}")
     return texts

@@ -78,7 +78,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
         notes=[
             *_shape_notes(request),
             *log.notes,
-            *notes(best.variables, distinct, found, _bound_reason(request, best)),
+            *notes(best.variables, distinct, found, request.fs, _bound_reasons(request, best)),
             *(log.confidence or confidence_of(problem, stage.survey, state)).notes,
             *_limit_notes(outcome.status),
         ],
@@ -169,12 +169,23 @@ def _shape_notes(request: Request) -> list[str]:
     return texts
 
 
-def _bound_reason(request: Request, best: Run) -> str:
-    """Return the reason for a lower bound of the lengths, if it is the overlap of neighbours."""
-    low, min_overlap = best.variables.win_bounds[0], request.min_overlap
-    if min_overlap is None or not np.isclose(low, request.overlap.shortest(best.hop)):
-        return ""
-    return f", from hop={best.hop:g} and {min_overlap=:g}: a smaller hop allows shorter windows"
+def _bound_reasons(request: Request, best: Run) -> tuple[str, str]:
+    """Return what limits the lengths on both sides, and what lifts the limits."""
+    low, high = best.variables.win_bounds
+    least, most = request.win_bounds
+    half = (request.n if request.shared is None else request.shared.shortest) // 2
+    shorter = f"; win_bounds=({max(low / 2, 1):.6g}, {round(most)}) allows shorter ones" if low > 1 else ""
+    if request.min_overlap is not None and np.isclose(low, request.overlap.shortest(best.hop)):
+        shorter = (
+            f", from hop={best.hop:g} and min_overlap={request.min_overlap:g}: a smaller hop allows shorter windows"
+        )
+    longer = f"; win_bounds=({least:.6g}, {min(2 * round(high), half)}) allows longer ones"
+    if high >= half:
+        of = "the signal" if request.shared is None else "the shortest signal"
+        longer = f", half of {of}: longer ones are not useful"
+    elif request.mfft is not None and high >= request.mfft:
+        longer = f", from mfft={request.mfft}: a longer FFT allows longer ones"
+    return shorter, longer
 
 
 def _limit_notes(status: int) -> list[str]:

@@ -114,7 +114,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     >>> res.success, res.win_length
     (True, 200.0)
     >>> res.notes
-    ['the window length is at its upper bound of 200 samples']
+    ['the window length is at its upper bound of 200 samples = 2 s; win_bounds=(16, 300) allows longer ones']
     """
 
     def __repr__(self) -> str:

@@ -26,11 +26,13 @@ from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
 from adaptstft.tuning.stages.even_grid import better_grid, change_cost, compares_even_grid
+from adaptstft.tuning.stages.frame_path import NATS_PER_CHANGE, nat
 from adaptstft.tuning.stages.frames import position_variables, typical_length
-from adaptstft.tuning.stages.plane_table import table_cells, tunes_bins_exactly
+from adaptstft.tuning.stages.plane_table import table_cells, tunes_bins_exactly, within_limit
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.plane_sums import PlaneCells, PlaneSums, plane_lengths
 from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.tables.tile_paths import best_surface, time_knots
 from adaptstft.tuning.tables.tile_survey import TileSurvey, survey_tiles
 from adaptstft.tuning.variables.control_grid import ControlGrid
 from adaptstft.tuning.variables.lengths import FixedLengths, Lengths, SurfaceLengths
@@ -39,16 +41,23 @@ from adaptstft.tuning.variables.variables import Variables
 
 #: Number of bands of a local criterion, and of control points in frequency.
 _BANDS = 12
-#: Range of the number of control points in time: one for each neighbourhood.
-_TIME_POINTS = (4, 48)
+#: Largest number of control points in time.
+_MOST_TIME_POINTS = 1024
+#: Range of their number if there is no survey of tiles.
+_UNSEEN_TIME_POINTS = (4, 48)
+#: Price of a factor e in length between neighbouring bands, in nats for each neighbourhood in time.
+_NATS_ACROSS = 1.0
 #: Weight in nats of the roughness of the control points: far below what any signal decides, and above what leakage into
 #: empty bands does.
 _CARRY = 3e-3
-#: Energy, relative to the average tile's, below which a tile does not influence the starting surface.
-_EMPTY = 1e-3
-#: Largest number of bins times samples of the longest window that a hop for the shortest windows may lead to, unless
-#: the hop of the constant optimum leads to more: this is the cost of the exact sums.
-_MOST_WORK = 1 << 30
+#: Largest number of bins times samples of their windows that a hop for the shortest windows may lead to, unless the hop
+#: of the constant optimum leads to more: this is the cost of the exact sums.
+_MOST_WORK = 1 << 31
+#: Largest change of a control point of the best surface of the tiles, as a logarithm: more than the distance of lengths
+#: in the search, and far less than it takes to skip energy.
+_REACH = 0.35
+#: Number of cells of frames between places where the length has changed by about 30 %.
+_CELLS_BETWEEN_KNOTS = 4
 
 
 def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
@@ -121,6 +130,10 @@ class _Plane:
         Control points of the log lengths.
     tiles : Neighbourhoods, Tiles or None
         Neighbourhoods of a local criterion.
+    best : ndarray, shape (bands, groups), or None
+        Logarithms of the best lengths of the tiles of the survey.
+    knots : ndarray, shape (knots,)
+        Places in samples that the control points in time follow; empty if these are even.
     """
 
     layout: Layout
@@ -132,6 +145,8 @@ class _Plane:
     survey: TileSurvey | None
     grid: ControlGrid
     tiles: Neighbourhoods | Tiles | None
+    best: Float64Array | None
+    knots: Float64Array
 
     @property
     def problem(self) -> Problem:
@@ -157,12 +172,17 @@ def _lay_out_plane(layout: Layout, log: Log, first: Run) -> _Plane:
     high = min(high, float(mfft))
     plan = request.plan(mfft)
     survey = _survey(layout, log, first, plan, (min(low, high), high))
-    framing = Framing(_hop(problem, first, plan, survey), mfft)
+    best = None if survey is None else _best_surface(layout, survey, first.outcome.value)
+    framing = Framing(_hop(problem, first, plan, survey, best), mfft)
     positions = request.regular_positions(framing.hop)
     low = max(low, request.overlap.shortest(framing.hop))
-    grid = _control_grid(layout, log, plan, positions)
-    tiles = _tiles(layout, plan)
-    return _Plane(layout, first, plan, (min(low, high), high), framing, positions, survey, grid, tiles)
+    knots: Float64Array = np.zeros(0)
+    if survey is not None and best is not None and request.control_points is None:
+        knots = time_knots(best, survey.centres, framing.hop, _MOST_TIME_POINTS)
+    points = _control_points(layout, knots if best is not None else None)
+    grid = _control_grid(problem, log, plan, positions, points, knots)
+    bounds, tiles = (min(low, high), high), _tiles(layout, plan)
+    return _Plane(layout, first, plan, bounds, framing, positions, survey, grid, tiles, best, knots)
 
 
 def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple[float, float]) -> TileSurvey | None:
@@ -183,28 +203,57 @@ def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple
     return survey_tiles(plan, request.x, criterion, lengths, problem.rule, tiles, log.searching)
 
 
-def _hop(problem: Problem, first: Run, plan: FramePlan, survey: TileSurvey | None) -> float:
+def _best_surface(layout: Layout, survey: TileSurvey, value: float) -> Float64Array:
+    """Return the best lengths of tiles, with a price for changes; `value` is the criterion of one length."""
+    request = layout.problem.request
+    unit = 1.0 if request.criterion.in_nats else abs(value)
+    one_nat, groups = nat(request) * unit, survey.centres.size
+    across = _NATS_ACROSS * one_nat * request.n / groups / layout.neighbourhoods().width
+    kernels = request.plan(1).kernels
+    if request.window_mode == "frequency":
+        return best_surface(survey.merged(), NATS_PER_CHANGE * one_nat, across, kernels)
+    return best_surface(survey, NATS_PER_CHANGE * one_nat, across, kernels)
+
+
+def _hop(problem: Problem, first: Run, plan: FramePlan, survey: TileSurvey | None, best: Float64Array | None) -> float:
     """Return the hop of the constant optimum, or a smaller one that the shortest windows in the plane need."""
     request = problem.request
-    if survey is None or request.hop is not None:
+    if survey is None or best is None or request.hop is not None:
         return first.hop
-    survey = survey.merged() if request.window_mode == "frequency" else survey
-    work = request.n * plan.f_pts * float(survey.lengths[-1])
-    wanted = max(survey.shortest() * request.overlap.spacing_ratio, work / _MOST_WORK, 1.0)
+    survey = survey.merged() if best.shape[1] == 1 else survey
+    work = request.n * plan.f_pts * float(np.average(np.exp(best), weights=survey.weights))
+    wanted = max(survey.shortest(best) * request.overlap.spacing_ratio, work / _MOST_WORK, 1.0)
     return problem.finer_hop(first.hop, wanted)
 
 
-def _control_grid(layout: Layout, log: Log, plan: FramePlan, positions: Float64Array) -> ControlGrid:
-    request, frames = layout.problem.request, positions.size
-    constant = request.window_mode == "frequency"
-    if request.control_points == "free":
-        return ControlGrid.free(plan.f_pts, frames, constant=constant)
-    points = request.control_points
-    if points is None:
-        wanted = int(np.ceil(request.n / (WIDEST_RATIO * layout.typical))) + 1
-        points = (_BANDS, 1 if constant else int(np.clip(wanted, *_TIME_POINTS)))
-    assert not isinstance(points, str)
-    grid = ControlGrid.smooth(bin_numbers(plan), plan.mfft, positions, points)
+def _control_points(layout: Layout, knots: Float64Array | None) -> tuple[int, int] | str:
+    """Return the numbers of control points in frequency and time: those asked for, or as many as changes need.
+
+    Without a survey of the tiles there are some for each neighbourhood in time.
+    """
+    request = layout.problem.request
+    if request.control_points is not None:
+        return request.control_points
+    if request.window_mode == "frequency":
+        return _BANDS, 1
+    if knots is not None:
+        return _BANDS, knots.size + 2 if knots.size else 1
+    wanted = int(np.ceil(request.n / (WIDEST_RATIO * layout.typical))) + 1
+    return _BANDS, int(np.clip(wanted, *_UNSEEN_TIME_POINTS))
+
+
+def _control_grid(
+    problem: Problem,
+    log: Log,
+    plan: FramePlan,
+    positions: Float64Array,
+    points: tuple[int, int] | str,
+    knots: Float64Array,
+) -> ControlGrid:
+    request, frames = problem.request, positions.size
+    if isinstance(points, str):
+        return ControlGrid.free(plan.f_pts, frames, constant=request.window_mode == "frequency")
+    grid = ControlGrid.smooth(bin_numbers(plan), plan.mfft, positions, points, knots if knots.size else None)
     if request.control_points is not None and grid.shape != points:
         log.notes.append(
             f"control_points: {grid.shape} of {points} were used, as there are {plan.f_pts} bins and {frames} frames"
@@ -229,14 +278,23 @@ def _table(plane: _Plane, log: Log) -> PlaneSums:
     criterion = problem.with_scope(problem.scope, plane.tiles, plane.layout.typical)
     assert isinstance(criterion, Additive)
     lengths = plane_lengths(plane.bounds, float(problem.request.accuracy or 0.0))
-    span = (frames - 1) * hop / max(plane.grid.shape[1] - 1, 1)
+    span = (frames - 1) * hop / max(1 if plane.knots.size else plane.grid.shape[1] - 1, 1)
     if plane.tiles is not None:
         span = min(span, plane.tiles.width)
     cells = table_cells(problem, plane.plan, frames, lengths.size, hop, span)
+    if cells.starts.size < frames:
+        cells = within_limit(_divided(plane, criterion, cells), problem, plane.plan, lengths.size)
     log.nfev += lengths.size
     log.bar.begin("table")
     x, positions = problem.request.x, plane.positions
     return PlaneSums.of(plane.plan, x, criterion.statistics, lengths, positions, cells, log.searching)
+
+
+def _divided(plane: _Plane, criterion: Additive, cells: PlaneCells) -> PlaneCells:
+    """Return shorter cells where control points are dense, and apart from frames that do not count."""
+    counted = criterion.frame_weights(plane.positions, plane.problem.request.n, plane.plan.T)
+    cells = cells.divided(np.flatnonzero(np.diff(counted)) + 1)
+    return cells.between(plane.knots / plane.framing.hop, _CELLS_BETWEEN_KNOTS) if plane.knots.size else cells
 
 
 def _starts(plane: _Plane, cells: PlaneCells) -> list[tuple[str, Float64Array]]:
@@ -246,25 +304,23 @@ def _starts(plane: _Plane, cells: PlaneCells) -> list[tuple[str, Float64Array]]:
         log = np.log(np.broadcast_to(request.start_lengths.T, (plane.positions.size, plane.plan.f_pts)))
         return [("given", plane.grid.fit(log))]
     label = "given" if first.label == "given" else "constant"
-    starts = [(label, plane.one_length)]
-    alone = label == "given" and request.starts == 1
-    if isinstance(plane.tiles, Tiles) and plane.survey is not None and not alone:
-        starts.insert(int(label == "given"), ("tiles", _tile_surface(plane, plane.tiles, plane.survey, cells)))
-    return starts
+    one, alone = (label, plane.one_length), label == "given" and request.starts == 1
+    if plane.best is None or not isinstance(plane.tiles, Tiles) or alone:
+        return [one]
+    tiles = ("tiles", _tile_surface(plane, plane.tiles, plane.best, cells))
+    return [one, tiles] if label == "given" else [tiles]
 
 
-def _tile_surface(plane: _Plane, tiles: Tiles, survey: TileSurvey, cells: PlaneCells) -> Float64Array:
-    """Return control points of a surface through the best length of every tile, as far as it has energy."""
-    survey = survey.merged() if plane.grid.shape[1] == 1 else survey
-    best, share, positions = survey.log_best(), survey.share, cells.mean(plane.positions)
-    member = np.ones((1, positions.size)) if share.shape[1] == 1 else tiles.in_time.member(positions).toarray()
-    bands = tiles.bands[:, :: cells.stride].T
-    # nearly empty tiles take the best single length
-    floor = _EMPTY * share.mean()
-    base = float(plane.first.outcome.state.win_length[0])
-    weighted = bands @ (share * best) @ member + floor * np.log(np.clip(base, *plane.bounds))
-    surface = weighted / (bands @ share @ member + floor)
-    return plane.grid.on_cells(cells).fit(surface.T)
+def _tile_surface(plane: _Plane, tiles: Tiles, best: Float64Array, cells: PlaneCells) -> Float64Array:
+    """Return control points of a surface through the best lengths of the tiles."""
+    positions = cells.mean(plane.positions)
+    if best.shape[1] > 1:
+        assert plane.survey is not None
+        best = np.array([np.interp(positions, plane.survey.centres, row) for row in best])
+    else:
+        best = np.repeat(best, positions.size, axis=1)
+    bands = (tiles.bands / tiles.bands.sum(axis=0))[:, :: cells.stride]
+    return plane.grid.on_cells(cells).sampled(np.clip(best.T @ bands, *np.log(plane.bounds)))
 
 
 def _descend(
@@ -298,7 +354,11 @@ def _descend(
             scale = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
         value = abs(plane.first.outcome.value)
         unit = 1.0 if request.criterion.in_nats else max(value, np.finfo(float).tiny)
-        lengths = SurfaceLengths(grid, points, plane.bounds, scale, _CARRY * unit)
+        many = grid.shape[1] > 1
+        reach = _REACH if many and label == "tiles" and request.control_points != "free" else np.inf
+        described = 0.0 if many else _NATS_ACROSS * nat(request) * (grid.size - 1)
+        carry = unit * (max(_CARRY, described) if request.control_points != "free" else _CARRY)
+        lengths = SurfaceLengths(grid, points, plane.bounds, scale, carry, reach)
     moved = table is None and not even
     placed = position_variables(problem, positions, hop) if moved else FixedPositions(positions)
     variables = Variables(lengths, placed, shape_of(problem, tuned=request.tune_shape))

@@ -14,7 +14,6 @@ from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Log, Run
 from adaptstft.tuning.options import descends, finds_path
 from adaptstft.tuning.problem import Layout, Problem
-from adaptstft.tuning.request import WIDEST_RATIO
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of, survey_lengths
 from adaptstft.tuning.stages.even_grid import better_grid, change_cost, compares_even_grid
 from adaptstft.tuning.stages.frame_path import FramePath, end_penalties, find_path, settle
@@ -25,6 +24,9 @@ from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.lengths import FixedLengths, FrameLengths, Lengths, OneLength
 from adaptstft.tuning.variables.positions import FixedPositions, FreePositions, GuardedPositions, Positions
 from adaptstft.tuning.variables.variables import Variables
+
+#: Distance from the limit of the lengths at which they reach it, relative to it.
+_AT_LIMIT = 0.01
 
 
 def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
@@ -50,6 +52,8 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
     free = placed is not None and request.min_overlap is None
     if found is None and finds_path(request.criterion, request) and not free and not log.stopped:
         found = find_path(layout, log, hop, positions, base[:1], request.callback)
+    if found is not None and not log.noise:
+        layout, found = _without_limit(layout, log, found, positions, base[:1])
     if found is not None and not descends(request.criterion, request):
         best = settle(log, found, *_path_problem(layout, found, start))
     elif log.stopped:  # return what there is in the form of this stage
@@ -61,6 +65,20 @@ def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
     if survey is not None and found is not None:
         survey = replace(survey, surface=found.surface)
     return Stage(best, survey)
+
+
+def _without_limit(
+    layout: Layout, log: Log, found: FramePath, positions: Float64Array, base: Float64Array
+) -> tuple[Layout, FramePath]:
+    """Search again with longer windows as long as lengths reach the limit that follows from the best single length."""
+    hop, callback = found.framing.hop, layout.problem.request.callback
+    while found.path.win_length.max() > layout.widest * (1 - _AT_LIMIT) and not log.stopped:
+        wider = layout.widened(positions.size)
+        again = None if wider is None else find_path(wider, log, hop, positions, base, callback)
+        if wider is None or again is None:
+            break
+        layout, found = wider, again
+    return layout, found
 
 
 def _path_problem(layout: Layout, found: FramePath, start: Start) -> tuple[Objective, Variables, Variables]:
@@ -157,7 +175,7 @@ def _frame_problem(
     criterion = problem.with_scope(problem.scope, neighbourhoods, layout.typical)
     high = min(request.win_bounds[1], float(framing.mfft))
     if mode == "time" and not request.bounds_given:
-        high = min(high, max(WIDEST_RATIO * layout.typical, float(win_length.max())))
+        high = min(high, max(layout.widest, float(win_length.max())))
     low = problem.shortest(framing.hop)
     bounds = (min(low, high), high)
     lengths: Lengths

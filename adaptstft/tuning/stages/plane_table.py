@@ -109,6 +109,16 @@ def table_cells(problem: Problem, plan: FramePlan, frames: int, lengths: int, ho
     if excess() > stride:
         together = min(int(np.ceil(together * excess() / stride)), max(together, int(span / _FEWEST_CELLS / hop)))
         stride = max(stride, int(np.ceil(excess())))
-    # every stride-th bin is cheap to compute if the stride divides the FFT
-    stride = next((wider for wider in range(stride, 2 * stride) if folds(plan, wider)), stride)
-    return PlaneCells.of(frames, together, stride)
+    return PlaneCells.of(frames, together, _cheap(plan, stride))
+
+
+def within_limit(cells: PlaneCells, problem: Problem, plan: FramePlan, lengths: int) -> PlaneCells:
+    """Return the cells with as few bins as the largest size of a table allows."""
+    assert isinstance(problem.request.criterion, Additive)
+    entries = cells.starts.size * len(problem.request.criterion.statistics) * plan.f_pts * lengths
+    return replace(cells, stride=_cheap(plan, max(cells.stride, -(-entries // MOST_ENTRIES))))
+
+
+def _cheap(plan: FramePlan, stride: int) -> int:
+    """Return a stride that divides the FFT, so that its bins are cheap to compute, if there is one near."""
+    return next((wider for wider in range(stride, 2 * stride) if folds(plan, wider)), stride)

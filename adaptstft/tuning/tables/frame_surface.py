@@ -77,20 +77,22 @@ def surface_of_sums(
             values[part], energy[part] = terms.reshape(totals.shape[1:]), totals[0].sum(axis=1)
     else:
         energy += neighbourhoods.energy
-        for i, each in enumerate(_sums_over(neighbourhoods, sums, view)):
+        for i, each in enumerate(_sums_over(neighbourhoods, sums, len(criterion.statistics), view)):
             values[:, i] = local_values(alone.combine, each, count, view.cell, spread=alone.spread).values
     # a frame that is silent with one length has no values to compare
     energy[~np.isfinite(values).all(axis=1)] = 0.0
     return Surface.of_places("time", places, np.exp(sums.log_lengths), values, energy)
 
 
-def _sums_over(neighbourhoods: Neighbourhoods, sums: FrameSums | SumsWithEnds, view: FrameView) -> list[LocalSums]:
+def _sums_over(
+    neighbourhoods: Neighbourhoods, sums: FrameSums | SumsWithEnds, stats: int, view: FrameView
+) -> list[LocalSums]:
     """Return the sums over neighbourhoods for each length of the table; the weights of frames are computed once."""
     lengths = sums.log_lengths.size
-    total = LocalSums.zero(neighbourhoods, len(sums.values) * lengths)
+    total = LocalSums.zero(neighbourhoods, stats * lengths)
     for first in range(0, sums.frames, _PIECE):
         part = slice(first, first + _PIECE)
         rows = sums.at(sums.log_lengths, part)
         total.add(view.positions[part], view.weights[part], rows.transpose(0, 2, 1).reshape(-1, rows.shape[1]))
-    each = total.raw.reshape(len(sums.values), lengths, -1)
+    each = total.raw.reshape(stats, lengths, -1)
     return [replace(total, raw=each[:, i]) for i in range(lengths)]

@@ -65,6 +65,18 @@ class PlaneCells:
         count = max(1, -(-frames // max(together, 1)))
         return cls(np.arange(count) * frames // count, frames, stride)
 
+    def divided(self, starts: IntArray) -> PlaneCells:
+        """Return these cells, divided at more frames."""
+        return replace(self, starts=np.union1d(self.starts, np.clip(starts, 0, self.frames - 1)))
+
+    def between(self, places: Float64Array, count: int) -> PlaneCells:
+        """Return these cells, divided at `count` frames between any two neighbours of `places`.
+
+        The places are numbers of frames, not only whole ones, in order.
+        """
+        even = np.arange((places.size - 1) * count) / count
+        return self.divided(np.interp(even, np.arange(places.size), places).astype(np.int64))
+
     @property
     def sizes(self) -> IntArray:
         """Number of frames of each cell."""

@@ -16,15 +16,20 @@ from adaptstft.tuning.tables.plane_sums import PlaneCells
 _DEGREE = 3
 
 
-def _basis(place: Float64Array, count: int) -> sparse.csr_array:
-    """Cubic B-splines with `count` coefficients and even knots over `place`, of a lower degree if `count` is small."""
+def _basis(place: Float64Array, count: int, knots: Float64Array | None = None) -> sparse.csr_array:
+    """Cubic B-splines with `count` coefficients over `place`, of a lower degree if `count` is small.
+
+    There are as many of their knots between any two neighbours of `knots`, and by default they are even.
+    """
     low, high = float(place.min()), float(place.max())
     if count == 1 or low == high:
         return sparse.csr_array(np.ones((place.size, 1)))
     degree = min(_DEGREE, count - 1)
-    inner = np.linspace(low, high, count - degree + 1)
-    knots = np.concatenate([[low] * degree, inner, [high] * degree])
-    return sparse.csr_array(BSpline.design_matrix(np.clip(place, low, high), knots, degree))
+    given = np.array([low, high]) if knots is None else np.clip(knots, low, high)
+    given[[0, -1]] = low, high
+    inner = np.interp(np.linspace(0, given.size - 1, count - degree + 1), np.arange(given.size), given)
+    every = np.concatenate([[low] * degree, inner, [high] * degree])
+    return sparse.csr_array(BSpline.design_matrix(np.clip(place, low, high), every, degree))
 
 
 @dataclass(frozen=True)
@@ -47,10 +52,20 @@ class ControlGrid:
     time: sparse.csr_array
 
     @classmethod
-    def smooth(cls, bins: IntArray, mfft: int, positions: Float64Array, points: tuple[int, int]) -> ControlGrid:
-        """Make a grid of ``points = (n_freq, n_time)`` control points over bins and frames."""
+    def smooth(
+        cls,
+        bins: IntArray,
+        mfft: int,
+        positions: Float64Array,
+        points: tuple[int, int],
+        knots: Float64Array | None = None,
+    ) -> ControlGrid:
+        """Make a grid of ``points = (n_freq, n_time)`` control points over bins and frames.
+
+        They are evenly spaced in time, or follow `knots`, an increasing sequence of places in samples.
+        """
         n_freq, n_time = min(points[0], bins.size), min(points[1], positions.size)
-        return cls(_basis(frequency_scale(bins, mfft), n_freq), _basis(positions, n_time))
+        return cls(_basis(frequency_scale(bins, mfft), n_freq), _basis(positions, n_time, knots))
 
     @classmethod
     def free(cls, f_pts: int, frames: int, *, constant: bool) -> ControlGrid:
@@ -62,7 +77,9 @@ class ControlGrid:
 
     def on_cells(self, cells: PlaneCells) -> ControlGrid:
         """Return the grid for cells of frames, with the mean weights of their frames, and for every few bins."""
-        return ControlGrid(self.frequency[:: cells.stride], sparse.csr_array(cells.mean(self.time.toarray())))
+        starts = np.append(cells.starts, cells.frames)
+        mean = sparse.csr_array((np.repeat(1 / cells.sizes, cells.sizes), np.arange(cells.frames), starts))
+        return ControlGrid(self.frequency[:: cells.stride], sparse.csr_array(mean @ self.time))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -91,3 +108,15 @@ class ControlGrid:
             return np.asarray(np.linalg.lstsq(basis.toarray(), right, rcond=None)[0])
 
         return solve(self.frequency, solve(self.time, values).T)
+
+    def sampled(self, values: Float64Array) -> Float64Array:
+        """Control points that are `values`, shape (frames, f_pts), where each of them has its weight.
+
+        Unlike the nearest surface, theirs stays within the values around each place, as at an onset.
+        """
+
+        def middles(basis: sparse.csr_array) -> IntArray:
+            numbers = basis.T @ np.arange(basis.shape[0]) / np.maximum(basis.sum(axis=0), np.finfo(float).tiny)
+            return np.asarray(np.rint(numbers), np.int64)
+
+        return np.asarray(values[np.ix_(middles(self.time), middles(self.frequency))].T)

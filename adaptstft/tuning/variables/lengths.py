@@ -258,6 +258,9 @@ class SurfaceLengths:
     carry : float
         Weight of the roughness of the control points. It is so small that it only decides the lengths where the
         signal does not: these are interpolated from their neighbours.
+    reach : float
+        Largest change of a control point from its start. With many control points in time, long windows among short
+        ones would skip the energy that these see.
     """
 
     grid: ControlGrid
@@ -265,6 +268,7 @@ class SurfaceLengths:
     win_bounds: tuple[float, float]
     scale: Float64Array | None = None
     carry: float = 0.0
+    reach: float = np.inf
     kind: ClassVar[Literal["grid"]] = "grid"
 
     @property
@@ -293,8 +297,11 @@ class SurfaceLengths:
         return replace(self, points=self.grid.fit(np.log(win_length)))
 
     def bounds(self) -> list[tuple[float, float]]:
-        """Return the scaled logarithms of the bounds."""
-        return _scaled_bounds(self.win_bounds, self._factors)
+        """Return the range of each scaled control point."""
+        low, high = np.log(self.win_bounds)
+        start = np.clip(self.points.ravel(), low, high)
+        ends = np.maximum(start - self.reach, low), np.minimum(start + self.reach, high)
+        return list(zip(ends[0] * self._factors, ends[1] * self._factors, strict=True))
 
     def lengths(self, z: Float64Array) -> Float64Array:
         """Return the window length of each bin."""

@@ -70,48 +70,6 @@ def test_given_rate_replaces_the_rate_of_the_file(tmp_path, x):
     assert_array_equal(recording.x, [[1, 2, 3]])
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", " ", " ; "])
-@pytest.mark.parametrize("header", [False, True])
-def test_csv_delimiters_and_header(tmp_path, x, delimiter, header):
-    rows = [delimiter.join(["left", "right"])] if header else []
-    rows += [delimiter.join(map(repr, map(float, row))) for row in x.T]
-    (tmp_path / "a.csv").write_text("# made for a test\n" + "\n".join(rows) + "\n\n")
-    recording = recordings.read(tmp_path / "a.csv", fs=10)
-    assert_array_equal(recording.x, x)
-
-
-def test_csv_decimal_comma_byte_order_mark_and_quotes(tmp_path):
-    (tmp_path / "a.csv").write_text('"t";"x"\n"0,0";"1,5"\n"0,5";"-2,25"\n', encoding="utf-8-sig")
-    recording = recordings.read(tmp_path / "a.csv")
-    assert recording.fs == 2.0
-    assert_array_equal(recording.x, [[1.5, -2.25]])
-
-
-@pytest.mark.parametrize("text", ["1\n2\n3\n", "1,2,3", "1 2 3\n", "x\n1\n2\n3\n"])
-def test_csv_one_channel_in_a_column_or_a_row(tmp_path, text):
-    (tmp_path / "a.txt").write_text(text)
-    assert_array_equal(recordings.read(tmp_path / "a.txt", fs=1).x, [[1, 2, 3]])
-
-
-@pytest.mark.parametrize(("name", "scale"), [("t", 1), ("Time", 1), ("time (s)", 1), ("t [ms]", 1e3), ("time_us", 1e6)])
-@pytest.mark.parametrize("fs", [0.1, 360, 44100])
-def test_csv_time_column_gives_the_rate(tmp_path, x, name, scale, fs):
-    rows = [f"{i / fs * scale!r},{row[1]!r},{row[0]!r}" for i, row in enumerate(x.T.tolist())]
-    (tmp_path / "a.csv").write_text("\n".join([f"{name},b,a", *rows]))
-    recording = recordings.read(tmp_path / "a.csv")
-    assert recording.fs == pytest.approx(fs, rel=1e-9)
-    assert_array_equal(recording.x, x[::-1])
-
-
-def test_csv_time_may_be_rounded_and_in_any_column(tmp_path):
-    rows = [f"{i},{i / 44100:.6f}" for i in range(1000)]
-    (tmp_path / "a.csv").write_text("\n".join(["x,time", *rows]))
-    recording = recordings.read(tmp_path / "a.csv")
-    # The last time, 22.65 ms, is rounded to 0.5 us.
-    assert recording.fs == pytest.approx(44100, rel=0.5e-6 / 0.02265)
-    assert_array_equal(recording.x[0], np.arange(1000))
-
-
 @pytest.mark.parametrize("dtype", ["i1", "<u2", ">i4", "f2", "<f4", ">f8", "?"])
 def test_npy_dtypes_keep_their_values(tmp_path, dtype):
     values = np.array([0, 1, 0, 1, 1], dtype=dtype)
@@ -198,11 +156,6 @@ def _cut_mat(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def _mulaw(path):
-    write_wav(path, np.zeros((1, 8)), 8)
-    path.write_bytes(path.read_bytes().replace(b"\x10\0\0\0\x01\0", b"\x10\0\0\0\x07\0", 1))
-
-
 def _mat73(path):
     path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(384) + b"\x89HDF\r\n\x1a\n")
 
@@ -215,24 +168,7 @@ def _mat73(path):
         ("a.wav", _text("RIFF"), r"not a readable WAV file \(no RIFF header\)"),
         ("a.wav", lambda p: p.write_bytes(b"RIFF\x04\0\0\0WAVE"), "not a readable WAV file"),
         ("a.wav", lambda p: write_wav(p, np.zeros((1, 0)), 16), "the file holds no samples"),
-        ("a.wav", _cut_wav, "truncated WAV file: 348 bytes where the header says 448"),
-        ("a.wav", _mulaw, r"not a readable WAV file \(Unknown wave file format: MULAW"),
-        ("a.csv", _text("\n\n# nothing\n"), "the file holds no samples"),
-        ("a.csv", _text("time,x\n"), "the file holds no samples, only a line of text"),
-        ("a.csv", _text("time\n1\n2\n"), "the file holds no samples, only the column 'time'"),
-        ("a.csv", _text("x,y\n1,2\n3,oops\n"), r"not a table of numbers \(could not convert string 'oops'"),
-        ("a.csv", _text("1,2\n3\n"), r"not a table of numbers \(the number of columns changed"),
-        ("a.csv", _text("1,2\n3,\n"), r"not a table of numbers \(could not convert string ''"),
-        ("a.csv", _text("a b c\n1 2\n"), "the header has 3 names for 2 columns"),
-        (
-            "a.csv",
-            _text("x,y\n1,2\n3,nan\n"),
-            r"the recording has 1 NaN or infinite values of 4, the first at index \(1, 1\)",
-        ),
-        ("a.csv", _text("t,x\n0,1\n1,2\n3,3\n"), "the time column is not evenly spaced and increasing"),
-        ("a.csv", _text("t,x\n0,1\n"), "the time column is not evenly spaced and increasing"),
-        ("a.csv", _text("t,x\n2,1\n1,2\n"), "the time column is not evenly spaced and increasing"),
-        ("a.csv", lambda p: p.write_bytes(bytes(range(256))), "not a table of numbers"),
+        ("a.wav", _cut_wav, "truncated WAV file: 304 bytes of samples where the header says 404"),
         ("a.csv", _text("1\n2\n"), r"does not say its sampling rate, give fs \(on the command line: --fs\)"),
         ("a.npy", _npy(np.ones(4)), "does not say its sampling rate"),
         ("a.npy", _text("x"), "not an NPY file"),
@@ -253,7 +189,7 @@ def _mat73(path):
         ("a.npy", _npy(np.ones((0, 3))), "the file holds no samples"),
         ("a.mat", _text("x" * 200), "not a readable MAT file"),
         ("a.mat", _cut_mat, "not a readable MAT file"),
-        ("a.mat", _mat73, r"a MATLAB 7.3 \(HDF5\) file, which is not supported; save it with -v7"),
+        ("a.mat", _mat73, r"MATLAB 7.3 \(HDF5\) file"),
         ("a.mat", _mat(fs=100.0, note="hello"), "the file holds no numeric array of more than one element"),
         ("a.mat", _mat(x=np.ones(5)), "does not say its sampling rate"),
         (
@@ -261,7 +197,11 @@ def _mat73(path):
             _mat(x=np.ones(5), fs=0.0),
             "the sampling rate in the file, 0 Hz, is not positive and finite",
         ),
-        ("a.mp3", _text("x"), r"unknown ending '.mp3', expected one of .wav, .csv, .tsv, .txt, .npy, .mat"),
+        (
+            "a.doc",
+            _text("x"),
+            r"unknown ending '.doc', expected one of .wav, .csv, .tsv, .txt, .dat, .asc, .lvm, .npy, .mat",
+        ),
     ],
 )
 def test_bad_file_gets_one_line_with_its_name(tmp_path, name, write, message):
@@ -288,31 +228,5 @@ def test_bad_rate_is_named(tmp_path, fs, rule):
 
 
 def test_key_is_for_mat_files(tmp_path, x):
-    with pytest.raises(ValueError, match="key='x' is for MAT files only"):
+    with pytest.raises(ValueError, match="key='x' is for MAT and NPZ files only"):
         recordings.read(write_wav(tmp_path / "a.wav", x, 16), key="x")
-
-
-@pytest.mark.parametrize("mark", [",", " ", ";", "\t"])
-def test_a_first_column_with_constant_steps_is_time(tmp_path, mark):
-    t = np.arange(50) / 200.0
-    np.savetxt(tmp_path / "a.csv", np.c_[t, np.sin(t), np.cos(t)], delimiter=mark)
-    for fs in (None, 200.0):
-        recording = recordings.read(tmp_path / "a.csv", fs=fs)
-        assert recording.fs == pytest.approx(200.0)
-        np.testing.assert_allclose(recording.x, [np.sin(t), np.cos(t)])
-
-
-def test_a_first_column_of_sample_numbers_is_neither_time_nor_channel(tmp_path):
-    x = np.random.default_rng(0).standard_normal(50)
-    np.savetxt(tmp_path / "a.csv", np.c_[np.arange(50), x], delimiter=",")
-    np.testing.assert_allclose(recordings.read(tmp_path / "a.csv", fs=8.0).x, [x])
-    with pytest.raises(ValueError, match="does not say its sampling rate"):
-        recordings.read(tmp_path / "a.csv")
-
-
-def test_the_header_of_savetxt_is_a_comment(tmp_path):
-    t = np.arange(50) / 200.0
-    np.savetxt(tmp_path / "a.txt", np.c_[np.sin(t), 1e3 * t], delimiter="\t", header="acc\ttime (ms)")
-    recording = recordings.read(tmp_path / "a.txt")
-    assert recording.fs == pytest.approx(200.0)
-    np.testing.assert_allclose(recording.x, [np.sin(t)])

@@ -1,0 +1,11 @@
+"""Recordings from files: channels, sampling rate and name.
+
+file -> `reading` (by the ending) -> `source` (open once) -> `audio`, `tables`, `columnar`, `arrays` or `matlab` (the
+samples) -> `columns` and `variables` (which of them is the clock) -> `clock` (is it even, and at which rate).
+"""
+
+from adaptstft.recordings.reading import read
+from adaptstft.recordings.reading import read_at as read_at
+from adaptstft.recordings.recording import Recording
+
+__all__ = ["Recording", "read"]

@@ -1,0 +1,347 @@
+"""MAT files: their structure is compared with the size of the file, then the numbers that are used are read.
+
+SciPy believes the sizes and the nesting that a file declares: a file of 200 bytes can ask for gigabytes, cells in cells
+overflow its stack, and it expands compressed variables that it only passes over. So it reads files of version 4 here,
+which have no nesting; variables of version 5 to 7.2 are read piece by piece. Files of version 7.3 are HDF5 and are read
+by `hdf5`.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from math import prod
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from adaptstft.common.typing import AnyArray
+from adaptstft.recordings.arrays import DEFLATE_RATIO
+from adaptstft.recordings.columns import Clock
+from adaptstft.recordings.hdf5 import hdf5_variables
+from adaptstft.recordings.source import size_of
+from adaptstft.recordings.variables import Variable, choose_variable
+
+_MATRIX, _COMPRESSED = 14, 15
+#: Numeric types of elements.
+_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_CELL, _STRUCT, _OBJECT, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 5, 16, 17
+#: Types of numeric arrays.
+_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+#: Deepest nesting of structs and cells.
+_DEEPEST = 16
+#: Longest name of a variable or of all fields of a struct, in bytes.
+_LONGEST_NAME = 1 << 16
+_MOST_DIMENSIONS = 32
+_PIECE = 1 << 16
+_HEADER = 128
+
+
+class _Damaged(Exception):
+    """The structure of the file is not that of a MAT file."""
+
+
+_DAMAGED = (_Damaged, struct.error, zlib.error, LookupError, ValueError)
+
+
+@dataclass
+class _Array:
+    """An array as the file declares it; `offset` is the place of its numbers among the bytes of its variable."""
+
+    name: str
+    code: int
+    shape: tuple[int, ...]
+    fields: list[_Array] = field(default_factory=list)
+    offset: int = 0
+    is_complex: bool = False
+
+
+def read_mat(stream: BinaryIO, key: str | None) -> tuple[AnyArray, Clock]:
+    """Return an array of a MAT file with time on its last axis, and the clock among the others."""
+    size = size_of(stream)
+    head = stream.read(_HEADER)
+    if len(head) == _HEADER and head[124:128] in (b"\x00\x02IM", b"\x02\x00MI"):
+        return choose_variable(hdf5_variables(stream), key)
+    try:
+        variables = _variables_4(stream, size) if 0 in head[:4] else _variables_5(stream, size, head)
+    except _DAMAGED as error:
+        raise _unreadable(error) from error
+    return choose_variable(variables, key)
+
+
+def _unreadable(error: Exception) -> ValueError:
+    return ValueError(f"not a readable MAT file ({error})")
+
+
+# ---------------------------------------------------------------------------------------
+# Version 4
+
+
+def _variables_4(stream: BinaryIO, size: int) -> list[Variable]:
+    variables, position = [], 0
+    while position < size:
+        stream.seek(position)
+        head = stream.read(20)
+        if len(head) < 20:
+            raise _Damaged("truncated header of a variable")
+        order = "<" if struct.unpack("<I", head[:4])[0] <= 9999 else ">"
+        kind, rows, columns, imaginary, length = struct.unpack(order + "5i", head)
+        sizes = {0: 8, 1: 4, 2: 4, 3: 2, 4: 2, 5: 1}
+        if min(rows, columns) < 0 or kind // 10 % 10 not in sizes or not 0 < length <= _LONGEST_NAME:
+            raise _Damaged("header of a variable")
+        stored = rows * columns * sizes[kind // 10 % 10] * (2 if imaginary else 1)
+        if stored > size - position - 20 - length:
+            raise _Damaged(f"a variable claims {stored} bytes, the file has {size} bytes")
+        name = stream.read(length).rstrip(b"\0").decode("latin-1")
+        if kind % 10 == 0:  # others are texts and sparse matrices
+            variables.append(Variable(name, (rows, columns), partial(_load_4, stream, name)))
+        position += 20 + length + stored
+    return variables
+
+
+def _load_4(stream: BinaryIO, name: str) -> AnyArray:
+    import scipy.io
+
+    stream.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.asarray(scipy.io.loadmat(stream, variable_names=[name])[name])
+    except Exception as error:  # SciPy raises many kinds of errors for damaged files
+        raise _unreadable(error) from error
+
+
+# ---------------------------------------------------------------------------------------
+# Version 5 to 7.2
+
+
+class _Body:
+    """Bytes of one variable, read forwards; compressed ones are expanded piece by piece."""
+
+    def __init__(self, stream: BinaryIO, start: int, size: int, *, compressed: bool) -> None:
+        self._stream, self._position, self._end = stream, start, start + size
+        self._inflate = zlib.decompressobj() if compressed else None
+        self._ready = b""
+        self.most = size * DEFLATE_RATIO + 1024 if compressed else size
+        self.offset = 0
+
+    def read(self, count: int) -> bytes:
+        """Return exactly `count` bytes."""
+        out = bytearray()
+        while len(out) < count:
+            piece = self._next(min(count - len(out), _PIECE))
+            if not piece:
+                raise _Damaged("a variable is truncated")
+            out += piece
+        self.offset += count
+        return bytes(out)
+
+    def skip(self, count: int) -> None:
+        """Pass over bytes."""
+        if count > self.most:
+            raise _Damaged(f"an array claims {count} bytes, the file has at most {self.most}")
+        self.offset += count
+        if self._inflate is None:
+            self._position += count
+            if self._position > self._end:
+                raise _Damaged("a variable is truncated")
+            return
+        while count:
+            piece = self._next(min(count, _PIECE))
+            if not piece:
+                raise _Damaged("a variable is truncated")
+            count -= len(piece)
+
+    def _next(self, count: int) -> bytes:
+        if self._inflate is None:
+            self._stream.seek(self._position)
+            piece = self._stream.read(min(count, self._end - self._position))
+            self._position += len(piece)
+            return piece
+        while True:
+            piece = self._inflate.decompress(self._ready, count)
+            self._ready = self._inflate.unconsumed_tail
+            if piece or self._inflate.eof:
+                return piece
+            if not self._ready:
+                self._stream.seek(self._position)
+                self._ready = self._stream.read(min(_PIECE, self._end - self._position))
+                self._position += len(self._ready)
+                if not self._ready:
+                    return b""
+
+
+def _variables_5(stream: BinaryIO, size: int, head: bytes) -> list[Variable]:
+    if len(head) < _HEADER or head[126:128] not in (b"IM", b"MI"):
+        raise _Damaged("no header of a MAT file")
+    order = "<" if head[126:128] == b"IM" else ">"
+    variables: list[Variable] = []
+    position = _HEADER
+    while position < size:
+        stream.seek(position)
+        tag = stream.read(8)
+        if len(tag) < 8:
+            raise _Damaged("truncated after a variable")
+        kind, count = struct.unpack(order + "II", tag)
+        if kind not in (_MATRIX, _COMPRESSED) or count > size - position - 8:
+            raise _Damaged(f"an element of type {kind} claims {count} bytes, the file has {size - position - 8} more")
+        new_body = partial(_Body, stream, position + 8, count, compressed=kind == _COMPRESSED)
+        body = new_body()
+        if kind == _COMPRESSED:
+            inner, count_inner = struct.unpack(order + "II", body.read(8))
+            if inner != _MATRIX or count_inner > body.most:
+                raise _Damaged("a compressed element is no variable")
+        variables += _listed(_read_array(body, order, 0, top=True), new_body, order)
+        position += 8 + count
+    return variables
+
+
+def _listed(array: _Array, new_body: Callable[[], _Body], order: str) -> list[Variable]:
+    """Return a numeric array, or the numeric fields of a struct."""
+    if array.code in _CLASSES:
+        return [Variable(array.name, array.shape, partial(_load_5, new_body, order, array))]
+    return [
+        Variable(f"{array.name}.{one.name}", one.shape, partial(_load_5, new_body, order, one))
+        for one in array.fields
+        if one.code in _CLASSES
+    ]
+
+
+def _load_5(new_body: Callable[[], _Body], order: str, array: _Array) -> AnyArray:
+    """Read the numbers of an array piece by piece."""
+    try:
+        body = new_body()
+        body.skip(array.offset)
+        dtype = np.dtype(_CLASSES[array.code])
+        parts = [_numbers(body, order, prod(array.shape), dtype) for _ in range(1 + array.is_complex)]
+    except _DAMAGED as error:
+        raise _unreadable(error) from error
+    values = parts[0] + 1j * parts[1] if array.is_complex else parts[0]
+    return np.asarray(values.reshape(array.shape, order="F"))
+
+
+def _numbers(body: _Body, order: str, elements: int, dtype: np.dtype[Any]) -> AnyArray:
+    """Return the numbers of an element; they may be stored in a smaller type than that of the array."""
+    kind, count, data = _tag(body, order)
+    stored = np.dtype(order + _TYPES[kind])
+    out = np.empty(elements, dtype)
+    if data is not None:
+        out[:] = np.frombuffer(data, stored)
+        return out
+    step = _PIECE // stored.itemsize
+    for k in range(0, elements, step):
+        part = out[k : k + step]
+        part[:] = np.frombuffer(body.read(part.size * stored.itemsize), stored)
+    body.skip(-count % 8)
+    return out
+
+
+def _tag(body: _Body, order: str) -> tuple[int, int, bytes | None]:
+    """Return type, number of bytes, and the data if they are in the tag itself."""
+    raw = body.read(8)
+    kind, count = struct.unpack(order + "II", raw)
+    if kind >> 16:
+        count, kind = kind >> 16, kind & 0xFFFF
+        if count > 4:
+            raise _Damaged("a small element of more than 4 bytes")
+        return kind, count, raw[4 : 4 + count]
+    return kind, count, None
+
+
+def _element(body: _Body, order: str, most: int) -> bytes:
+    """Return the data of a short element."""
+    _, count, data = _tag(body, order)
+    if data is not None:
+        return data
+    if count > most:
+        raise _Damaged(f"a name or shape of {count} bytes")
+    data = body.read(count)
+    body.skip(-count % 8)
+    return data
+
+
+def _skip_data(body: _Body, order: str, elements: int | None) -> None:
+    """Pass over the numbers of an array, which must be as many as its shape says."""
+    kind, count, data = _tag(body, order)
+    if elements is not None:
+        _check_count(kind, count, elements)
+    if data is None:
+        body.skip(count + -count % 8)
+
+
+def _check_count(kind: int, count: int, elements: int) -> None:
+    if kind not in _TYPES:
+        raise _Damaged(f"numbers of the unknown type {kind}")
+    if count != elements * np.dtype(_TYPES[kind]).itemsize:
+        raise _Damaged(f"an array of {elements} numbers has {count} bytes")
+
+
+def _read_array(body: _Body, order: str, depth: int, *, top: bool = False) -> _Array:
+    if depth > _DEEPEST:
+        raise _Damaged(f"structs and cells are nested more than {_DEEPEST} deep")
+    flags = _element(body, order, 64)
+    if len(flags) < 8:
+        raise _Damaged("an array without flags")
+    word = struct.unpack(order + "I", flags[:4])[0]
+    code, is_complex = word & 0xFF, bool(word & 0x800)
+    if code == _OPAQUE:  # tables, timetables and other objects, which only MATLAB can read
+        return _Array("", code, ())
+    raw = _element(body, order, 4 * _MOST_DIMENSIONS)
+    shape = struct.unpack(f"{order}{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
+    if len(shape) < 2 or min(shape) < 0:
+        raise _Damaged(f"the shape {shape}")
+    array = _Array(_element(body, order, _LONGEST_NAME).decode("latin-1"), code, shape)
+    if code in _CLASSES:
+        array.offset, array.is_complex = body.offset, is_complex
+        if top and not is_complex:
+            _check_numbers(body, order, prod(shape))
+        else:
+            for _ in range(1 + is_complex):
+                _skip_data(body, order, prod(shape))
+    elif not top or code in (_STRUCT, _OBJECT):
+        _read_members(body, order, depth, array)
+    return array
+
+
+def _check_numbers(body: _Body, order: str, elements: int) -> None:
+    """Compare the number of elements of a variable with its bytes, without expanding them."""
+    kind, count, data = _tag(body, order)
+    _check_count(kind, count, elements)
+    if data is None and count > body.most:
+        raise _Damaged(f"an array claims {count} bytes, the file has at most {body.most}")
+
+
+def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
+    """Pass over what a cell, a struct or another array holds, and keep the fields of a single struct."""
+    count = prod(array.shape)
+    names: list[str] = []
+    if array.code in (_STRUCT, _OBJECT):
+        if array.code == _OBJECT:
+            _element(body, order, _LONGEST_NAME)
+        width = struct.unpack(order + "i", _element(body, order, 64)[:4].ljust(4, b"\0"))[0]
+        packed = _element(body, order, _LONGEST_NAME)
+        if not 0 < width <= _LONGEST_NAME:
+            raise _Damaged("the names of the fields of a struct")
+        names = [packed[k : k + width].split(b"\0")[0].decode("latin-1") for k in range(0, len(packed), width)]
+        count *= len(names)
+    elif array.code == _SPARSE:
+        for _ in range(3):
+            _skip_data(body, order, None)
+        return
+    elif array.code != _CELL:
+        _skip_data(body, order, None)
+        return
+    if count * 8 > body.most:
+        raise _Damaged(f"a struct or cell of {count} members does not fit in the file")
+    for k in range(count):
+        kind, size, data = _tag(body, order)
+        if kind != _MATRIX or data is not None:
+            raise _Damaged(f"a member of type {kind}")
+        member = _read_array(body, order, depth + 1) if size else _Array("", 0, (0, 0))
+        if names and prod(array.shape) == 1:
+            member.name = names[k]
+            array.fields.append(member)

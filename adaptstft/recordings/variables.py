@@ -1,0 +1,148 @@
+"""Files with named arrays: which one is the recording, and where its sampling rate is.
+
+MAT files of all versions and NPZ files list their arrays as `Variable`; only those that are used are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from adaptstft.common.memory import check_memory
+from adaptstft.common.text import printable
+from adaptstft.common.typing import AnyArray
+from adaptstft.recordings.columns import Clock, Column, clock_of, is_time_name
+from adaptstft.recordings.recording import time_last
+
+#: Names of a sampling rate in Hz, in lower case without other signs.
+_RATES = frozenset(
+    ("fs", "sr", "sfreq", "srate", "samplerate", "samplingrate", "samplefrequency", "samplingfrequency", "fsamp")
+)
+#: Names of the time between two samples in seconds.
+_INTERVALS = frozenset(("dt", "deltat", "tinterval", "sampleinterval", "samplinginterval"))
+_LISTED = 20
+_ITEM = 8
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A numeric array of a file that is not loaded yet.
+
+    Attributes
+    ----------
+    name : str
+        Its name; a field of a struct is called ``"struct.field"``.
+    shape : tuple of int
+        Its shape.
+    load : callable
+        Returns the array.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    load: Callable[[], AnyArray]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def field(self) -> str:
+        """Name without that of the struct."""
+        return self.name.rpartition(".")[2]
+
+    @property
+    def folder(self) -> str:
+        """Name of the struct, empty for a variable of its own."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def is_vector(self) -> bool:
+        """Whether all dimensions but one are 1."""
+        return self.size > 1 and max(self.shape) == self.size
+
+    @property
+    def is_clock(self) -> bool:
+        """Whether name and shape are those of a vector of times."""
+        return self.is_vector and is_time_name(self.field)
+
+
+def choose_variable(variables: Sequence[Variable], key: str | None) -> tuple[AnyArray, Clock]:
+    """Return the samples and the clock of the only array, or of the one that `key` names.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or if `key` must choose; the message lists the arrays.
+    """
+    candidates = [one for one in variables if one.size > 1 and not one.is_clock]
+    if key is not None:
+        chosen = next((one for one in variables if one.name == key), None)
+        if chosen is None:
+            raise ValueError(f"key={key!r} is not a numeric array in the file, there are: {_listing(candidates)}")
+    elif not candidates:
+        raise ValueError("the file holds no numeric array of more than one element")
+    elif len(candidates) > 1:
+        raise ValueError(
+            f"the file holds several arrays, choose one with key (on the command line: --key): {_listing(candidates)}"
+        )
+    else:
+        chosen = candidates[0]
+    check_memory(chosen.size * _ITEM, f"the array {chosen.name!r}")
+    samples = np.squeeze(chosen.load())
+    clock, length = _find_clock([one for one in variables if one is not chosen], chosen.folder, samples.shape)
+    if length is not None and samples.ndim == 2 and samples.shape[0] == length != samples.shape[1]:
+        return samples.T, clock
+    return (samples if length is not None and samples.shape[-1:] == (length,) else time_last(samples)), clock
+
+
+def _listing(variables: Sequence[Variable]) -> str:
+    texts = [f"{printable(one.name)} ({'x'.join(map(str, one.shape))})" for one in variables[:_LISTED]]
+    more = len(variables) - _LISTED
+    return ", ".join(texts) + (f" and {more} more" if more > 0 else "")
+
+
+def _find_clock(variables: Sequence[Variable], folder: str, shape: tuple[int, ...]) -> tuple[Clock, int | None]:
+    """Return the clock in the struct of the array, or else of the file, and the number of samples if times give it."""
+    unfitting = ""
+    for place in dict.fromkeys((folder, "")):
+        near = [one for one in variables if one.folder == place]
+        times = [one for one in near if one.is_clock]
+        fitting = next((one for one in times if one.size in shape), None)
+        length = None if fitting is None else fitting.size
+        clock = _clock_of_scalar(near) or (None if fitting is None else _clock_of_times(fitting))
+        if clock is not None:
+            return clock, length
+        if times:
+            counts = ", ".join(f"{one.name!r} has {one.size} values" for one in times)
+            unfitting = unfitting or f"{counts}, the recording has the shape {'x'.join(map(str, shape))}"
+    return Clock(fault=unfitting), None
+
+
+def _clock_of_scalar(variables: Sequence[Variable]) -> Clock | None:
+    for one in variables:
+        name = "".join(c for c in one.field.lower() if c.isalnum())
+        if one.size == 1 and name in _RATES | _INTERVALS:
+            value = float(np.real(one.load()).item())
+            if name in _RATES:
+                return _checked(Clock(value), f"the sampling rate in the file, {value:g} Hz,")
+            return _checked(Clock(1 / value if value else 0.0), f"the sampling interval in the file, {value:g} s,")
+    return None
+
+
+def _clock_of_times(variable: Variable) -> Clock:
+    values = np.asarray(variable.load()).ravel()
+    label = f"the variable {variable.name!r}"
+    if np.iscomplexobj(values):
+        return Clock(fault=f"{label} is complex")
+    return clock_of(label, Column(variable.field, "", values), lambda row: f"element {row}")
+
+
+def _checked(clock: Clock, what: str) -> Clock:
+    rate = clock.rate
+    assert rate is not None
+    return clock if np.isfinite(rate) and rate > 0 else Clock(fault=f"{what} is not positive and finite")
