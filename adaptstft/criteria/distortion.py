@@ -169,7 +169,7 @@ def channel_floors(x: AnyArray) -> Float64Array:
 
 
 def _floor(energies: Float64Array, power: float) -> float:
-    """Return the noise floor of one channel with a mean power."""
+    """Return the noise floor of one channel with a mean power from the energies of bins."""
     heard = energies[energies > _UNHEARD * power]
     return float(np.quantile(heard, _QUANTILE)) / _OF_NOISE if heard.size else 0.0
 

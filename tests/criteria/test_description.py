@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.signal import resample
 
 from adaptstft import AdaptiveShortTimeFFT, criteria, optimize
 from adaptstft.criteria.distortion import Distortion, LevelPart, SignalLevel, join_levels, noise_floor
@@ -110,6 +111,20 @@ def test_the_floor_of_white_noise_is_its_variance(rng):
     x[0, 5000:9000] += 100 * np.cos(0.3 * np.arange(4000))  # a tone does not change it
     assert_allclose(noise_floor(x), 9, rtol=0.1)
     assert noise_floor(np.ones((1, 1))) == 0.0
+
+
+def test_empty_parts_of_the_plane_do_not_lower_the_floor(rng):
+    noise, zeros = rng.standard_normal(8000), np.zeros(4000)
+    assert_allclose(noise_floor(np.concatenate([zeros, noise, zeros])[None]), 1.0, rtol=0.25)
+    # half of the plane is empty, and the other half has twice the power
+    assert_allclose(noise_floor(resample(noise, 16000)[None]), 2.0, rtol=0.25)
+
+
+def test_a_quiet_passage_has_the_floor_of_its_own_noise(rng):
+    t = np.arange(8000)
+    x = np.cos(0.3 * t) + 0.03 * rng.standard_normal(8000)
+    x[4000:] *= 0.01
+    assert 0.3 < noise_floor(x[None]) / 0.0003**2 < 3
 
 
 def test_the_local_distortion_is_that_of_the_power_around(rng):

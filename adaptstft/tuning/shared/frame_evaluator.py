@@ -15,7 +15,7 @@ from typing import cast
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import Additive, Criterion, DescriptionLength
+from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import FrameLoss
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.criteria.scopes import FrameView, check_any_counted, group_values
@@ -137,7 +137,7 @@ def _local_values(query: Query, total: GroupSums, channels: int, share: Float64A
     values, counted = group_values(criterion.combine, raw, scales, share), raw[0] > 0
     check_any_counted(counted & (share > 0))
     local = values * share * share.size
-    if isinstance(criterion, DescriptionLength):  # a mean over all frames in every scope
+    if not criterion.normalised:
         view = FrameView(np.zeros(1), np.ones(1), query.cell)
         return criterion.value(total.whole[:, np.newaxis], np.array([count * total.time]), view), local
     return float(values @ share / share[counted].sum()), local
