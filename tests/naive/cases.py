@@ -153,10 +153,11 @@ class Path:
 
     def criterion(self, name, scope, width, bands=None, **parameters):
         """Criterion as a function of the step s along the line; `width` of the neighbourhoods in samples."""
-        x, options = self.case.x, self.case.options
+        options = self.case.options
 
         def value(s):
-            # The energy shares are constants: they come from the signal without the step.
+            # the shares of energy are those of the signal
+            x = self.case.x + s * self.v if self.name == "x" else self.case.x
             if scope == "local" and bands is not None:
                 settings = {"mfft": options["mfft"], "fft_mode": options["fft_mode"]}
                 parameters["g"], parameters["e"] = tiles(x, self.centres(s), width, bands, **settings)
