@@ -34,7 +34,8 @@ def test_the_criterion_of_a_result_gives_its_value_again(name, mode, results):
     res = results[name, mode]
     same = again(res)
     assert same.criterion == res.criterion
-    assert same.area_fun == pytest.approx(res.area_fun, rel=1e-9)
+    # with a length for each frequency the value at the end of a search is in single precision
+    assert same.area_fun == pytest.approx(res.area_fun, rel=1e-6 if mode == "frequency" else 1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -98,7 +98,7 @@ STABLE = {
     "chirps in sequence": (datasets.chirps_in_sequence(duration=0.8).x, "renyi"),
     "chirps in parallel": (datasets.chirps_in_parallel(duration=2.0).x, "shannon"),
     "decaying tones and clicks": (datasets.decaying_tones_with_clicks().x, "renyi"),
-    "ecg": (None, criteria.Shannon(power=1)),
+    "ecg": (None, "description-length"),
 }
 CHANGES = {
     "noise at 40 dB": lambda x: x + 0.01 * np.std(x) * np.random.default_rng(0).standard_normal(x.size),
@@ -112,6 +112,7 @@ CHANGES = {
 def test_small_changes_of_a_signal_hardly_change_the_length(name):
     x, criterion = STABLE[name]
     x = _recordings()["ecg"] if x is None else x
+    x = x - x.mean()  # zeros before a signal with an offset would be a jump
     tuned = adaptstft.optimize(x, FS, criterion=criterion).win_duration
     found = {k: adaptstft.optimize(change(x), FS, criterion=criterion).win_duration for k, change in CHANGES.items()}
     resampled = scipy_signal.resample_poly(x, 2, 1)
@@ -148,7 +149,7 @@ def test_a_click_next_to_the_end_keeps_its_short_window():
 
 def test_white_noise_has_no_best_length():
     res = adaptstft.optimize(np.random.default_rng(2).standard_normal(4000), FS)
-    assert any("cannot be told from white noise" in note for note in res.notes)
+    assert any("cannot be told from noise" in note for note in res.notes)
 
 
 def test_a_descent_of_many_lengths_ends_when_the_value_changes_slowly():

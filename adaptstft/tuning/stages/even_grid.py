@@ -44,7 +44,7 @@ def better_grid(problem: Problem, log: Log, moved: Run, even: Run) -> Run:
         least = LEAST_GAIN * abs(even.comparable)
     if gain > least:
         return moved
-    name = " nat" if problem.request.criterion.in_nats else ""
+    name = " nat" if problem.request.criterion.in_nats or extent else ""
     found = f"{gain / unit:.2g}{name}{extent}, less than {least / unit:.2g}" if gain > 0 else "nothing"
     log.notes.append(f"the frames stay evenly spaced: moving them gains {found}")
     return even
