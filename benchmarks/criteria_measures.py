@@ -170,9 +170,8 @@ class Levels:
 SHARE = 0.005
 #: Quantile of the power that estimates the noise level.
 FLOOR_SHARE = 0.2
-#: Cells with less power than this, relative to the mean, are empty. A noise level that matters is far above it: it is
-#: larger than the share of the mean power.
-EMPTY = 1e-8
+#: Cells with less power than this, relative to the mean of their frame, are empty, as in the criterion of the package.
+EMPTY = 1e-5
 
 
 def noise_floor(x: Any, share: float = FLOOR_SHARE) -> float:
@@ -187,7 +186,7 @@ def noise_floor(x: Any, share: float = FLOOR_SHARE) -> float:
     reach = middle.length / 2
     inside = (middle.centres >= reach) & (middle.centres <= x.size - reach)
     power = middle.power[inside, 1:-1]
-    heard = power[power > EMPTY * np.mean(x**2)]
+    heard = power[power > EMPTY * np.mean(power, axis=1, keepdims=True)]
     return float(np.quantile(heard, share) / -np.log1p(-share)) if heard.size else 0.0
 
 

@@ -27,6 +27,10 @@ def remove_trend(x: AnyArray, kind: str | None) -> AnyArray:
     if kind == "linear":
         from scipy import signal  # a large import that nothing else in this module needs
 
-        return np.asarray(signal.detrend(x, axis=-1, type="linear")).astype(x.dtype, copy=False)
+        # of order one, as the sums of squares in the line fit would overflow; a power of two does not round
+        peak = float(np.abs(x).max(initial=0.0))
+        unit = np.ldexp(1.0, int(np.frexp(peak)[1]) - 1) if peak > 1e100 else 1.0
+        line_removed = np.asarray(signal.detrend(x / x.real.dtype.type(unit), axis=-1, type="linear"))
+        return (line_removed * unit).astype(x.dtype, copy=False)
     mean = x.mean(axis=-1, keepdims=True, dtype=np.result_type(x.dtype, np.float64))
     return np.asarray((x - mean).astype(x.dtype, copy=False))
