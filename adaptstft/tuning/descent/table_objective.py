@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,14 +17,15 @@ from adaptstft.tuning.variables.state import State
 class TableObjective(Objective):
     """An objective with a window length for each frame. What the table does not hold is evaluated exactly.
 
+    That is so for all states if the table has only every few of the frames: it was searched for the best lengths of
+    these, and the others are slightly worse.
+
     Attributes
     ----------
     sums : FrameSums
         The table.
-    positions : ndarray
-        Positions of all frames in samples.
-    kept : ndarray, shape (frames,)
-        Those of the frames of the table: all of them, or every few if they are denser than the shortest window needs.
+    positions : ndarray, shape (frames,)
+        Positions of its frames in samples.
     mfft : int
         Length of the FFT.
     count : float
@@ -33,31 +34,24 @@ class TableObjective(Objective):
 
     sums: FrameSums
     positions: Float64Array
-    kept: Float64Array
     mfft: int
     count: float
 
     @classmethod
-    def of(
-        cls, objective: Objective, sums: FrameSums, positions: Float64Array, kept: Float64Array, count: float
-    ) -> TableObjective:
+    def of(cls, objective: Objective, sums: FrameSums, positions: Float64Array, count: float) -> TableObjective:
         """Return the objective on a table of its transform."""
-        return cls(**vars(objective), sums=sums, positions=positions, kept=kept, mfft=objective.plan.mfft, count=count)
+        return cls(**vars(objective), sums=sums, positions=positions, mfft=objective.plan.mfft, count=count)
 
     def comparable_value(self, state: State) -> float:
         """Return the criterion as an integral over time and frequency, near the exact one."""
-        criterion, part = self.criterion, self._part(state)
-        if not isinstance(criterion, Additive) or part is None:
+        criterion, log = self.criterion, np.log(state.win_length)
+        if not isinstance(criterion, Additive) or not self._holds(state, log):
             return super().comparable_value(state)
-        log, view = np.log(part.win_length), self.measure.view(part, self.n, comparable=True)
+        view = self.measure.view(state, self.n, comparable=True)
         totals = self.sums.at(log[:, None])[..., 0]
         return criterion.value(totals, np.full(log.size, self.count), view)
 
-    def _part(self, state: State) -> State | None:
-        """Return the frames of a state that are in the table; None if its frames or lengths are others."""
-        if self.plan.mfft != self.mfft or not np.array_equal(state.positions, self.positions):
-            return None
-        kept = np.isin(self.positions, self.kept)
-        part = replace(state, win_length=state.win_length[kept], positions=self.kept, weights=state.weights[kept])
-        low, high = np.exp(self.sums.log_lengths[[0, -1]] + (-1e-9, 1e-9))
-        return part if part.win_length.min() >= low and part.win_length.max() <= high else None
+    def _holds(self, state: State, log: Float64Array) -> bool:
+        low, high = self.sums.log_lengths[[0, -1]] + (-1e-9, 1e-9)
+        inside = bool(log.min() >= low and log.max() <= high) and self.plan.mfft == self.mfft
+        return inside and np.array_equal(state.positions, self.positions)

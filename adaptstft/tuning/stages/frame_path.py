@@ -227,7 +227,7 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     history = [start.value, *(value for value in found.paths if outcome.value <= value < start.value), outcome.value]
     outcome = replace(outcome, first=start.value, history=history, nit=len(found.paths), nfev=2)
     comparable = objective.comparable_value(outcome.state)
-    table = TableObjective.of(objective, found.sums, outcome.state.positions, found.positions, found.count)
+    table = TableObjective.of(objective, found.sums, found.positions, found.count)
     interpolated = Interpolated(summary, table, table.comparable_value(outcome.state), outcome.state)
     return log.add(Run("path", objective, base, outcome, found.framing.hop, comparable, interpolated), stopped=False)
 
