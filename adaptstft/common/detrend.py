@@ -25,6 +25,8 @@ def remove_trend(x: AnyArray, kind: str | None) -> AnyArray:
     if kind is None or x.shape[-1] < 2:
         return x
     if kind == "linear":
+        if x.shape[-1] == 2:  # a line through both samples leaves no rounding errors
+            return np.zeros_like(x)
         from scipy import signal  # a large import that nothing else in this module needs
 
         # of order one, as the sums of squares in the line fit would overflow; a power of two does not round

@@ -100,7 +100,7 @@ def test_default_scope_is_local_where_something_varies_in_time(short):
 
 
 def test_one_explicit_start_is_one_descent(chirp_and_click):
-    res = adaptstft.optimize(chirp_and_click, FS, win_length=90, hop=20, mfft=512, starts=1)
+    res = adaptstft.optimize(chirp_and_click, FS, win_length=90, hop=20, mfft=512, starts=1, detrend="constant")
     assert [start["label"] for start in res.starts] == ["given"]
     assert res.starts[0]["win_length_start"] == pytest.approx(90)
     at_start = adaptstft.AdaptiveShortTimeFFT(
@@ -188,8 +188,9 @@ def test_callables(chirp_and_click, window_mode):
         return anp.sum(anp.sqrt(P)) / anp.sqrt(anp.sum(P))
 
     res = adaptstft.optimize(
-        chirp_and_click, FS, criterion=l1_over_l2, window_mode=window_mode, win_bounds=(40, 400), options={"maxiter": 8}
-    )
+        chirp_and_click, FS, criterion=l1_over_l2, window_mode=window_mode, win_bounds=(40, 400), detrend="constant",
+        options={"maxiter": 8},
+    )  # fmt: skip
     assert res.fun <= res.starts[0]["fun_start"]
     P = res.sft.spectrogram(chirp_and_click - chirp_and_click.mean())
     assert res.fun == pytest.approx(l1_over_l2(P), rel=1e-9)
@@ -312,9 +313,17 @@ def test_nothing_passed_in_is_changed(chirp_and_click):
 )
 def test_short_signals(n, modes):
     x = np.random.default_rng(n).standard_normal(n)
-    res = adaptstft.optimize(x, 10.0, window_mode=modes[0], hop_mode=modes[1])
+    # two samples are a line, so nothing is left of them without their trend
+    detrend = "constant" if n == 2 else "linear"
+    res = adaptstft.optimize(x, 10.0, window_mode=modes[0], hop_mode=modes[1], detrend=detrend)
     assert_allclose(res.sft.istft(res.sft.stft(x), k1=n), x, atol=1e-12)
     assert isinstance(res.summary(), str)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_samples_have_nothing_but_a_trend(seed):
+    with pytest.raises(ValueError, match="x is silent once its trend is removed"):
+        adaptstft.optimize(np.random.default_rng(seed).standard_normal(2), 10.0)
 
 
 @pytest.mark.parametrize("modes", [{}, {"window_mode": "time", "hop_mode": "time"}, {"criterion": "hoyer"}])

@@ -5,6 +5,7 @@ import naive
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.signal import detrend
 
 import adaptstft
 from adaptstft import criteria, datasets, optimize
@@ -74,7 +75,7 @@ def test_result(x, mode, points):
     size = {5: 5, (5, 3): 15, "free": res.win_length.size}.get(points, res.x.size)
     assert res.x.size == res.jac.size == size
     # the value is that of the exact sums in single precision, and the criterion says how to have it again
-    value, _ = res.sft.value_and_grad(x - x.mean(), res.criterion, wrt=())
+    value, _ = res.sft.value_and_grad(detrend(x), res.criterion, wrt=())
     assert value == pytest.approx(res.fun, rel=1e-6)
     assert res.fun < max(start["fun_start"] for start in res.starts)
     assert res.approximation["lengths"] == 20 and abs(res.approximation["difference"]) < 2e-3 * abs(res.fun)
@@ -96,7 +97,7 @@ def test_more_control_points_than_bins_or_frames_are_said(x, mode, points):
 
 def test_gradient_of_the_control_points_is_that_of_the_exact_objective(x):
     res = optimize(x, 1000.0, window_mode="time-frequency", control_points="free", **FAST)
-    _, gradient = res.sft.value_and_grad(x - x.mean(), res.criterion, wrt=("win_length",))
+    _, gradient = res.sft.value_and_grad(detrend(x), res.criterion, wrt=("win_length",))
     assert_allclose(res.jac.reshape(res.win_length.shape), gradient.win_length, atol=1e-9 * np.abs(res.jac).max())
 
 
@@ -114,8 +115,11 @@ def test_exact_sums_and_a_table_agree(x):
         assert_allclose(np.log(found.win_length), np.log(start["win_length"]), atol=0.02)
 
 
-def test_smoothness_holds_lengths_together(x):
-    settings = {"window_mode": "time-frequency", "control_points": "free", **FAST, "options": {"maxiter": 12}}
+@pytest.mark.parametrize("criterion", ["description-length", "renyi"])
+def test_smoothness_holds_lengths_together(x, criterion):
+    # in a few iterations lengths that are free have not yet come apart
+    settings = {"window_mode": "time-frequency", "control_points": "free", **FAST, "options": {"maxiter": 60}}
+    settings["criterion"] = criterion
     rough = optimize(x, 1000.0, **settings)
     smooth = optimize(x, 1000.0, smoothness=1.0, **settings)
 
@@ -305,22 +309,29 @@ def test_a_table_that_cannot_be_thinned_is_refused_with_its_size_before_any_work
     monkeypatch.setattr(plane_table, "MOST_ENTRIES", 1000)
     monkeypatch.setattr(run, "tune_constant", None)
     size = {"mfft": 128, **FAST} if known else {}
+    # Renyi entropy has every scope, and two statistics a bin: a size that is not 0 in MiB
     least = "51 frames, 65 bins and 20 lengths would take 1 MiB" if known else "at least .* bins"
     with pytest.raises(ValueError, match=least + r".*more than 0: .* accuracy=None"):
-        optimize(x, 1000.0, window_mode="time-frequency", **size, **more)
+        optimize(x, 1000.0, window_mode="time-frequency", criterion="renyi", **size, **more)
 
 
+@pytest.mark.parametrize("criterion", ["description-length", "renyi"])
 @pytest.mark.parametrize("mode", ["time-frequency", "frequency"])
-def test_the_size_known_before_any_work_is_at_most_that_of_the_table(x, mode, monkeypatch):
+def test_the_size_known_before_any_work_is_at_most_that_of_the_table(x, mode, criterion, monkeypatch):
     sizes = []
 
     def record(request, frames, f_pts, lengths, at_least=""):
         sizes.append(frames * f_pts * lengths)
 
     monkeypatch.setattr(plane_table, "_check_size", record)
-    optimize(x, 1000.0, window_mode=mode, smoothness=0.1, starts=1, options={"maxiter": 1})
+    settings = {"window_mode": mode, "smoothness": 0.1, "starts": 1, "options": {"maxiter": 1}}
+    res = optimize(x, 1000.0, criterion=criterion, **settings)
     before, after = sizes
-    assert after / 6 < before <= after
+    assert before <= after
+    if res.hop >= 20:  # the shortest windows of the plane, which are not known before, may need a smaller hop
+        assert after / 6 < before
+    else:
+        assert criterion == "description-length"
 
 
 def sawtooth(rate, low, high, fs, duration):

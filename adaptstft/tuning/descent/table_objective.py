@@ -17,6 +17,9 @@ from adaptstft.tuning.variables.state import State
 class TableObjective(Objective):
     """An objective with a window length for each frame. What the table does not hold is evaluated exactly.
 
+    That is so for all states if the table has only every few of the frames: it was searched for the best lengths of
+    these, and the others are slightly worse.
+
     Attributes
     ----------
     sums : FrameSums
