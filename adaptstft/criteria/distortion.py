@@ -25,8 +25,8 @@ _OF_NOISE = float(-np.log1p(-_QUANTILE))
 _SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
 #: Frames that are transformed at once.
 _BLOCK_FRAMES = 128
-#: Energy relative to the power below which a bin is empty.
-_UNHEARD = 1e-8
+#: Energy relative to the mean of its frame below which a bin is empty.
+_UNHEARD = 1e-5
 #: Smallest distortion relative to the power.
 _LEAST = 1e-30
 
@@ -95,22 +95,17 @@ def _median(parts: Sequence[LevelPart]) -> float:
 
 @dataclass(frozen=True)
 class StretchLevel:
-    """Energy of each channel in a stretch of a long signal, and the energies of bins for the noise floor.
+    """Energy of a stretch of a long signal, and the energies of bins, shape (channels, bins), for the noise floor."""
 
-    `channels` has shape (channels,), `bins` (channels, bins).
-    """
-
-    channels: Float64Array
+    energy: float
     bins: Float64Array
 
 
-def level_of_stretches(parts: Sequence[StretchLevel], n: int, floor: float | None) -> SignalLevel:
-    """Return the level of a signal of `n` samples from its stretches, as `SignalLevel.of_signal`."""
-    power = np.asarray(sum(part.channels for part in parts)) / n
+def level_of_stretches(parts: Sequence[StretchLevel], size: int, floor: float | None) -> SignalLevel:
+    """Return the level of a signal of `size` values in all channels from its stretches, as `SignalLevel.of_signal`."""
     if floor is None:
-        bins = np.concatenate([part.bins for part in parts], axis=1)
-        floor = float(np.median([_floor(own, one) for own, one in zip(bins, power.tolist(), strict=True)]))
-    return SignalLevel(float(power.mean()), floor)
+        floor = float(np.median([_floor(own) for own in np.concatenate([part.bins for part in parts], axis=1)]))
+    return SignalLevel(sum(part.energy for part in parts) / size, floor)
 
 
 @dataclass(frozen=True)
@@ -138,7 +133,7 @@ class FloorFrames:
     def energies(self, x: AnyArray, first: int = 0, start: float = 0.0, stop: float = np.inf) -> Float64Array:
         """Return the energies of all bins, shape (channels, bins), of the frames that begin from `start` to `stop`.
 
-        ``x``, shape (channels, samples), has the samples from number `first` on.
+        Those of empty bins are zero. ``x``, shape (channels, samples), has the samples from number `first` on.
         """
         starts = self.starts[(self.starts >= start) & (self.starts < stop)] - first
         window = np.sin(np.pi * (np.arange(self.length) + 0.5) / self.length) ** 2
@@ -148,7 +143,10 @@ class FloorFrames:
             at = starts[block : block + _BLOCK_FRAMES]
             frames = np.lib.stride_tricks.sliding_window_view(x, self.length, axis=-1)[:, at] * window
             spectra = np.fft.fft(frames, axis=-1) if np.iscomplexobj(x) else np.fft.rfft(frames, axis=-1)[..., 1:-1]
-            found.append((spectra.real**2 + spectra.imag**2).reshape(len(x), -1))
+            energy = spectra.real**2 + spectra.imag**2
+            if energy.size:
+                energy[energy <= _UNHEARD * energy.mean(axis=-1, keepdims=True)] = 0.0
+            found.append(energy.reshape(len(x), -1))
         return np.concatenate(found, axis=1)
 
 
@@ -157,7 +155,8 @@ def noise_floor(x: AnyArray) -> float:
 
     In each channel it is the quantile of the energies of a spectrogram with Hann windows below which a fifth of them
     lies, divided by this quantile for white noise of variance one. Bins that are nearly empty do not count: those of
-    digital silence, and beyond the band of a recording that was resampled. The median of the channels is returned.
+    digital silence, and beyond the band of a recording that was resampled. They are compared with the mean of their
+    frame, so that quiet passages count. The median of the channels is returned.
     """
     return float(np.median(channel_floors(x)))
 
@@ -165,12 +164,12 @@ def noise_floor(x: AnyArray) -> float:
 def channel_floors(x: AnyArray) -> Float64Array:
     """Return the noise floor of each channel, shape (channels,)."""
     frames = FloorFrames.of_size(x.shape[-1])
-    return np.array([_floor(frames.energies(one[np.newaxis])[0], energy_of(one) / one.size) for one in x])
+    return np.array([_floor(frames.energies(one[np.newaxis])[0]) for one in x])
 
 
-def _floor(energies: Float64Array, power: float) -> float:
-    """Return the noise floor of one channel with a mean power from the energies of bins."""
-    heard = energies[energies > _UNHEARD * power]
+def _floor(energies: Float64Array) -> float:
+    """Return the noise floor of one channel from the energies of bins, zero for empty ones."""
+    heard = energies[energies > 0]
     return float(np.quantile(heard, _QUANTILE)) / _OF_NOISE if heard.size else 0.0
 
 

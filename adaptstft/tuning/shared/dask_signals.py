@@ -191,7 +191,7 @@ class DaskSignals(SharedSignals):
         """Measure every stretch; the frames for the noise floor are those of the signal in memory."""
         frames = None if floor is not None else FloorFrames.of_size(self.n)
         parts = self.run([LevelJob(frames)] * len(self.stretches))
-        return level_of_stretches(parts, self.n, None if floor is None else floor / self.peak**2)
+        return level_of_stretches(parts, self.n * self.channels, None if floor is None else floor / self.peak**2)
 
     def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
         """Add the sums over all stretches, on the workers that computed them."""

@@ -65,7 +65,7 @@ class LevelJob(Job):
         bins: Float64Array = np.zeros((len(x), 0))
         if frames is not None:
             bins = frames.energies(x, stretch.first, stretch.start, stretch.stop)
-        return StretchLevel(np.array([energy_of(channel) for channel in stretch.own]), bins)
+        return StretchLevel(energy_of(stretch.own), bins)
 
 
 @dataclass(frozen=True)

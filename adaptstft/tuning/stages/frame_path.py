@@ -55,6 +55,8 @@ class FramePath:
         Hop and FFT length.
     sums : FrameSums
         The table.
+    positions : ndarray
+        Positions of the frames of the table in samples: all, or every few of them.
     count : float
         Number of bins of a frame.
     paths : list of float
@@ -67,6 +69,7 @@ class FramePath:
     criterion: float
     framing: Framing
     sums: FrameSums
+    positions: Float64Array
     count: float
     paths: list[float]
     surface: Surface
@@ -144,7 +147,7 @@ def find_path(
     shown = with_ends if isinstance(criterion, DescriptionLength) else sums
     surface = _surface(layout, plan, shown, criterion, positions)
     path = replace(path, win_length=np.interp(every, positions, path.win_length))
-    return FramePath(path, value, framing, sums, count, values, surface)
+    return FramePath(path, value, framing, sums, positions, count, values, surface)
 
 
 def _enough(positions: Float64Array, hop: float, spacing: float) -> Float64Array:
@@ -224,7 +227,7 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     history = [start.value, *(value for value in found.paths if outcome.value <= value < start.value), outcome.value]
     outcome = replace(outcome, first=start.value, history=history, nit=len(found.paths), nfev=2)
     comparable = objective.comparable_value(outcome.state)
-    table = TableObjective.of(objective, found.sums, outcome.state.positions, found.count)
+    table = TableObjective.of(objective, found.sums, found.positions, found.count)
     interpolated = Interpolated(summary, table, table.comparable_value(outcome.state), outcome.state)
     return log.add(Run("path", objective, base, outcome, found.framing.hop, comparable, interpolated), stopped=False)
 
