@@ -533,7 +533,7 @@ MUTATIONS: list[Mutation] = [
         "if depth > _DEEPEST:",
         "if False:",
         "limit on the nesting of MAT files",
-        "recordings/test_variables.py",
+        "recordings/test_variables_of_files.py",
     ),
     Mutation(
         "engine/bin_inverse.py",
