@@ -325,7 +325,8 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
             signals = _unit_energy(signals)
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name in _OPTIONS}
         parameters |= {"criterion": criterion, "detrend": None, "progress": False}
-        result = optimize(signals, self.fs, **parameters)
+        # with the axis as a number, many rows of few samples are not taken for one signal with time first
+        result = optimize(signals, self.fs, axis=1, **parameters)
         self.win_length_ = result.win_length
         self.hop_ = result.hop
         self.transform_ = result.sft
@@ -351,7 +352,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         out = np.empty((len(X), len(self.get_feature_names_out())), dtype=X.dtype)
         for rows in self._batches(len(X)):
             signals = remove_trend(X[rows], self.detrend)
-            out[rows] = self._features(self.transform_.spectrogram(signals))
+            out[rows] = self._features(self.transform_.spectrogram(signals, axis=1))
         return out
 
     def get_feature_names_out(self, input_features: Any = None) -> AnyArray:

@@ -15,24 +15,22 @@ def remove_trend(x: AnyArray, kind: str | None) -> AnyArray:
     x : ndarray, shape (..., n)
         Real or complex signals. Signals of one sample are returned unchanged.
     kind : {"constant", "linear"} or None
-        ``"constant"`` subtracts the mean, ``"linear"`` the least-squares line. None returns `x`.
+        ``"constant"`` subtracts the mean, ``"linear"`` the least-squares line; two samples, which are always on a line,
+        lose their mean only. None returns `x`.
 
     Returns
     -------
     ndarray
         Array of the shape and dtype of `x`.
     """
-    if kind is None or x.shape[-1] < 2:
+    n = x.shape[-1]
+    if kind is None or n < 2:
         return x
-    if kind == "linear":
-        if x.shape[-1] == 2:  # a line through both samples leaves no rounding errors
-            return np.zeros_like(x)
-        from scipy import signal  # a large import that nothing else in this module needs
-
-        # of order one, as the sums of squares in the line fit would overflow; a power of two does not round
-        peak = float(np.abs(x).max(initial=0.0))
-        unit = np.ldexp(1.0, int(np.frexp(peak)[1]) - 1) if peak > 1e100 else 1.0
-        line_removed = np.asarray(signal.detrend(x / x.real.dtype.type(unit), axis=-1, type="linear"))
-        return (line_removed * unit).astype(x.dtype, copy=False)
     mean = x.mean(axis=-1, keepdims=True, dtype=np.result_type(x.dtype, np.float64))
-    return np.asarray((x - mean).astype(x.dtype, copy=False))
+    centred = x - mean
+    if kind == "linear" and n > 2:
+        # sums along each row, so that no channel depends on the others, and no squares, which could overflow
+        place = (np.arange(n) - (n - 1) / 2) / n
+        slope = np.sum(centred * place, axis=-1, keepdims=True) / ((n**2 - 1) / (12 * n))
+        centred -= slope * place
+    return np.asarray(centred.astype(x.dtype, copy=False))

@@ -271,10 +271,11 @@ def as_signal(
     array = as_inexact(name, x, device=device)
     if array.ndim == 0:
         raise ValueError(f"{name} must have at least one dimension, got the scalar {x!r}")
-    axis = as_axis(axis, array.ndim)
+    named, axis = axis, as_axis(axis, array.ndim)
     if array.size == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}, at least one sample is needed")
-    _check_time_is_long(name, array, axis)
+    if named != 1:  # which says that the rows are channels, and is not the default
+        _check_time_is_long(name, array, axis)
     if onesided:
         check_real(name, array)
     check_finite(name, array)
@@ -290,6 +291,7 @@ def _check_time_is_long(name: str, array: AnyArray, axis: int) -> None:
         raise ValueError(
             f"{name} has shape {array.shape}: along axis={axis} these are {channels} channels of {samples} "
             f"sample{'s' * (samples > 1)}; if time is the other axis, pass axis={1 - axis} or {name}.T"
+            + (", otherwise axis=1" if axis == 1 else "")
         )
 
 

@@ -7,6 +7,7 @@ import sys
 import autograd.numpy as anp
 import numpy as np
 import pytest
+import scipy.signal
 from autograd.test_util import check_grads
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -81,7 +82,7 @@ def test_without_scikit_learn_the_import_says_what_installs_it(monkeypatch):
 
 def test_a_concentration_criterion_finds_what_optimize_finds(tones):
     X, _ = tones
-    equal = X - X.mean(axis=1, keepdims=True)
+    equal = scipy.signal.detrend(X, axis=1)
     equal /= np.linalg.norm(equal, axis=1, keepdims=True)
     loud = X * np.geomspace(1e-3, 1e3, len(X))[:, None] + 5.0  # neither loudness nor an offset decides
     criterion = criteria.Shannon(power=1)
@@ -148,7 +149,7 @@ def test_tuning_and_floor_come_from_the_training_signals_alone(tones):
     before = tuned.win_length_, tuned.floor_
     tuned.transform(1e6 * X[20:])
     assert (tuned.win_length_, tuned.floor_) == before
-    assert_allclose(tuned.floor_, 1e-6 * np.mean((X[:20] - X[:20].mean(axis=1, keepdims=True)) ** 2) / FS)
+    assert_allclose(tuned.floor_, 1e-6 * np.mean(scipy.signal.detrend(X[:20], axis=1) ** 2) / FS)
 
 
 # ---------------------------------------------------------------------------------------
@@ -181,6 +182,15 @@ def test_features_do_not_depend_on_how_many_signals_there_are(tones, monkeypatch
     whole = tuned.transform(tones[0])
     monkeypatch.setattr(module, "_CHUNK", 1)
     assert_array_equal(tuned.transform(tones[0]), whole)
+
+
+def test_many_signals_of_few_samples_are_rows(rng):
+    """They are not taken for one signal with time first."""
+    for criterion in ("renyi", lambda power: -anp.mean(anp.log(power + 1e-3))):
+        X = rng.standard_normal((300, 8))
+        found = AdaptiveSpectrogram(criterion=criterion, pooling="mean").fit(X)
+        assert 2 <= found.win_length_ <= 8
+        assert len(found.transform(X)) == 300
 
 
 def test_names_of_features(tones):

@@ -236,10 +236,16 @@ def test_a_jump_inside_a_window_is_seen():
         adaptstft.optimize(CHIRP, FS, window=lambda u: anp.where(anp.abs(u) < 0.25, 1.0, 0.0))
 
 
+def test_time_on_the_first_axis_is_refused():
+    x = np.stack([CHIRP, CHIRP[::-1]], axis=1)
+    with pytest.raises(ValueError, match=r"3000 channels of 2 samples; .* pass axis=0 or x\.T, otherwise axis=1"):
+        adaptstft.optimize(x, FS)
+    meant = adaptstft.optimize(x, FS, axis=1)
+    assert any("3000 channels of 2 samples: if time is another axis" in note for note in meant.notes)
+
+
 @pytest.mark.slow
 def test_hints():
-    with pytest.raises(ValueError, match="3000 channels of 2 samples; if time is the other axis, pass axis=0"):
-        adaptstft.optimize(np.stack([CHIRP, CHIRP[::-1]], axis=1), FS)
     short = adaptstft.optimize(CHIRP[:10], FS)
     assert any("only one window length is allowed" in note for note in short.notes)
     click = np.where(T > 1.5, 0, CHIRP) + 40 * (T == 2.0)

@@ -175,7 +175,7 @@ class DaskSignals(SharedSignals):
         sums, products, largest = found
         mean = sums / self.n if detrend is not None else np.zeros_like(sums)
         squares = (self.n**2 - 1) / (12 * self.n)  # of all k
-        gradient = products / squares if detrend == "linear" else np.zeros_like(products)
+        gradient = products / squares if detrend == "linear" and self.n > 2 else np.zeros_like(products)
         self.trend = _Trend(mean, gradient, self.n)
         self.peak, self._groups = largest, {}
         if detrend is not None:
