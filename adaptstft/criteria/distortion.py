@@ -47,10 +47,19 @@ class SignalLevel:
     floor: float
 
     @classmethod
+    def estimated(cls, power: float, floor: float) -> SignalLevel:
+        """Return the level with an estimated floor, which is no higher than the power: noise is a part of the signal.
+
+        In clicks between silence, the lowest energies that are not empty are those of the clicks.
+        """
+        return cls(power, min(floor, power))
+
+    @classmethod
     def of_signal(cls, x: AnyArray, floor: float | None = None) -> SignalLevel:
         """Measure channels ``x``, shape (channels, n); a `floor` that is given is not estimated."""
         x = to_host(x)
-        return cls(energy_of(x) / x.size, noise_floor(x) if floor is None else floor)
+        power = energy_of(x) / x.size
+        return cls.estimated(power, noise_floor(x)) if floor is None else cls(power, floor)
 
 
 def energy_of(x: AnyArray) -> float:
@@ -80,7 +89,7 @@ class LevelPart:
 def join_levels(parts: Sequence[LevelPart], floor: float | None) -> SignalLevel:
     """Return the level of several signals: their mean power, and the median of their floors unless it is given."""
     power = sum(part.weight * part.energy for part in parts) / sum(part.weight * part.count for part in parts)
-    return SignalLevel(power, _median(parts) if floor is None else floor)
+    return SignalLevel.estimated(power, _median(parts)) if floor is None else SignalLevel(power, floor)
 
 
 def _median(parts: Sequence[LevelPart]) -> float:
@@ -103,9 +112,11 @@ class StretchLevel:
 
 def level_of_stretches(parts: Sequence[StretchLevel], size: int, floor: float | None) -> SignalLevel:
     """Return the level of a signal of `size` values in all channels from its stretches, as `SignalLevel.of_signal`."""
-    if floor is None:
-        floor = float(np.median([_floor(own) for own in np.concatenate([part.bins for part in parts], axis=1)]))
-    return SignalLevel(sum(part.energy for part in parts) / size, floor)
+    power = sum(part.energy for part in parts) / size
+    if floor is not None:
+        return SignalLevel(power, floor)
+    floors = [_floor(own) for own in np.concatenate([part.bins for part in parts], axis=1)]
+    return SignalLevel.estimated(power, float(np.median(floors)))
 
 
 @dataclass(frozen=True)
