@@ -289,7 +289,10 @@ def test_features_without_information(rng):
         ({"window_mode": "time"}, r"window_mode='time' must be one of 'constant', 'frequency', 'fixed'"),
         ({"window_mode": "fixed"}, r"window_mode='fixed' keeps win_length, but win_length=None"),
         ({"win_length": 300.0}, r"win_length=300.0: windows may have at most 100 samples"),
-        ({"criterion": "best"}, r"unknown criterion='best'; known are \['description-length', 'gini', .*\], and 'separability'"),
+        (
+            {"criterion": "best"},
+            r"unknown criterion='best'; known are \['description-length', 'gini', .*\], and 'separability'",
+        ),
         ({"criterion": "separability"}, r"criterion='separability' requires y to be passed, .* y is None"),
         ({"pooling": "median"}, r"pooling='median' must be one of 'mean', 'std', 'max'"),
         ({"pooling": ["mean", "mode"]}, r"pooling='mode' must be one of 'mean', 'std', 'max'"),

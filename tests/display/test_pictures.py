@@ -31,7 +31,9 @@ LARGEST, MEAN = 0.08, 0.004
 def result(**changes):
     """Result with a fixed window, or with the windows in `changes`."""
     signal = datasets.decaying_tones_with_clicks()
-    res = adaptstft.optimize(signal.x, signal.fs, window_mode="fixed", win_length=128, hop=16, mfft=400, detrend="constant", workers=1)
+    res = adaptstft.optimize(
+        signal.x, signal.fs, window_mode="fixed", win_length=128, hop=16, mfft=400, detrend="constant", workers=1
+    )
     if changes:
         res.sft = res.sft.remade(max_length=400, **changes)
         res.win_length = res.sft.win_length
