@@ -187,7 +187,8 @@ def noise_floor(x: Any, share: float = FLOOR_SHARE) -> float:
     inside = (middle.centres >= reach) & (middle.centres <= x.size - reach)
     power = middle.power[inside, 1:-1]
     heard = power[power > EMPTY * np.mean(power, axis=1, keepdims=True)]
-    return float(np.quantile(heard, share) / -np.log1p(-share)) if heard.size else 0.0
+    floor = float(np.quantile(heard, share) / -np.log1p(-share)) if heard.size else 0.0
+    return min(floor, float(np.mean(x**2)))
 
 
 def renyi(d: Distribution, alpha: float) -> float:

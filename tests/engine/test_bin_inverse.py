@@ -278,7 +278,8 @@ def test_invertible_agrees_with_the_inverse(m, n, rng):
     last = int(positions[-1]) + 1
     S = transform.stft(rng.standard_normal(last))
     try:
-        transform.istft(S, k1=last)
+        # the loosest inverse that there is: one of a badly conditioned transform exists, but not to the default 1e-10
+        transform.istft(S, k1=last, tol=1e-4)
         inverted = True
     except ValueError:
         inverted = False

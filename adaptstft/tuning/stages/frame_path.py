@@ -191,10 +191,12 @@ def change_penalty(layout: Layout, positions: Float64Array) -> ChangePenalty:
 def nat(request: Request, samples: float | None = None) -> float:
     """Return one nat for a stretch of the signal, by default all of it, in units of the mean description length.
 
-    A real signal has half as many independent values as bins.
+    A real signal has half as many independent values as bins. All of a corpus is the samples of all its signals.
     """
+    if samples is None:
+        samples = request.n if request.shared is None else request.shared.samples
     per_sample = 1.0 if np.iscomplexobj(request.x) else 0.5
-    return 1 / (per_sample * request.channels * (request.n if samples is None else samples))
+    return 1 / (per_sample * request.channels * samples)
 
 
 def end_penalties(positions: Float64Array, n: int, width: float) -> tuple[Float64Array, Float64Array]:
