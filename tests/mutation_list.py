@@ -418,8 +418,8 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "common/detrend.py",
-        "(x - mean).astype",
-        "(x - 0 * mean).astype",
+        "centred = x - mean",
+        "centred = x - 0 * mean",
         "mean of the signal is kept",
         "tuning/test_optimize.py",
     ),
