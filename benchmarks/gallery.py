@@ -1,7 +1,7 @@
 """Pictures of real recordings: SciPy's default, the practice of the field, and tuning with nothing chosen.
 
-``python -m benchmarks.gallery`` writes them to the documentation. The recordings are those of the study of criteria, which
-``python -m benchmarks.recordings`` downloads.
+``python -m benchmarks.gallery`` writes them to the documentation. The recordings are those of the study of criteria,
+which ``python -m benchmarks.recordings`` downloads.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import matplotlib as mpl
 import numpy as np
 
 import adaptstft
-from benchmarks.criteria_recordings import RECORDINGS, Recording
+from benchmarks.criteria_recordings import RECORDINGS
 
 mpl.use("Agg")
 
@@ -79,11 +79,6 @@ def _show(axes: Any, sft: adaptstft.AdaptiveShortTimeFFT, x: Any, title: str) ->
 
 def _duration(seconds: float) -> str:
     return f"{1000 * seconds:.3g} ms"
-
-
-def sources(names: Any = SHOWN) -> list[Recording]:
-    """Return the recordings that are shown."""
-    return [one for one in RECORDINGS if one.name in names]
 
 
 if __name__ == "__main__":
