@@ -172,6 +172,8 @@ SHARE = 0.005
 FLOOR_SHARE = 0.2
 #: Cells with less power than this, relative to the mean of their frame, are empty, as in the criterion of the package.
 EMPTY = 1e-5
+#: Largest noise level relative to the mean power.
+MOST_FLOOR = 4.0
 
 
 def noise_floor(x: Any, share: float = FLOOR_SHARE) -> float:
@@ -188,7 +190,7 @@ def noise_floor(x: Any, share: float = FLOOR_SHARE) -> float:
     power = middle.power[inside, 1:-1]
     heard = power[power > EMPTY * np.mean(power, axis=1, keepdims=True)]
     floor = float(np.quantile(heard, share) / -np.log1p(-share)) if heard.size else 0.0
-    return min(floor, float(np.mean(x**2)))
+    return min(floor, MOST_FLOOR * float(np.mean(x**2)))
 
 
 def renyi(d: Distribution, alpha: float) -> float:

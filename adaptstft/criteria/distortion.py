@@ -27,6 +27,8 @@ _SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
 _BLOCK_FRAMES = 128
 #: Energy relative to the mean of its frame below which a bin is empty.
 _UNHEARD = 1e-5
+#: Largest noise floor relative to the power.
+_MOST_FLOOR = 4.0
 #: Smallest distortion relative to the power.
 _LEAST = 1e-30
 
@@ -48,11 +50,12 @@ class SignalLevel:
 
     @classmethod
     def estimated(cls, power: float, floor: float) -> SignalLevel:
-        """Return the level with an estimated floor, which is no higher than the power: noise is a part of the signal.
+        """Return the level with an estimated floor of at most `_MOST_FLOOR` times the power.
 
-        In clicks between silence, the lowest energies that are not empty are those of the clicks.
+        Noise is a part of the signal, with silence between. In clicks between silence, the lowest energies that are not
+        empty are those of the clicks.
         """
-        return cls(power, min(floor, power))
+        return cls(power, min(floor, _MOST_FLOOR * power))
 
     @classmethod
     def of_signal(cls, x: AnyArray, floor: float | None = None) -> SignalLevel:

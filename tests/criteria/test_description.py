@@ -203,7 +203,7 @@ def test_single_frames_and_combinations_are_refused(rng):
 
 @pytest.mark.parametrize("noise", [0.0, 1e-6, 1e-3])
 def test_clicks_in_silence_have_short_windows(noise, rng):
-    """The floor of clicks between silence is no higher than their power."""
+    """The floor of clicks between silence is not the level of the clicks."""
     x = noise * rng.standard_normal(4000)
     x[[500, 1500, 2300, 3400]] += 1.0
     assert optimize(x, 1000.0).win_length < 20

@@ -59,7 +59,7 @@ def test_frames_move_to_clicks_with_the_description_length():
 
 
 def test_frames_move_to_events_with_an_entropy():
-    res = adaptstft.optimize(EVENTS, FS, criterion="renyi", window_mode="time", hop_mode="time", hop=20)
+    res = adaptstft.optimize(EVENTS, FS, criterion="renyi", window_mode="time", hop_mode="time", hop=30)
     even = [start for start in res.starts if start["label"] == "path"][-1]
     assert np.ptp(np.diff(res.positions)) > 5
     assert even["area_fun"] - res.area_fun - res.prices > LEAST_GAIN

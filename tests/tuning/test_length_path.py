@@ -325,7 +325,7 @@ def test_entropies_next_to_digital_silence(mode):
 def test_paths_from_lengths_that_are_better_are_not_taken(tuned, monkeypatch):
     x, settings, res = tuned
     size = res.win_length.size
-    wrong = LengthPath(np.where(np.arange(size) % 2, 16.0, 30.0), 0.0, np.ones((1, size)))
+    wrong = LengthPath(np.where(np.arange(size) % 2, 16.0, 30.0), 0.0, np.ones((2, size)))
     monkeypatch.setattr(PathSearch, "solve", lambda *_: wrong)
-    kept = adaptstft.optimize(x, FS, **settings)
+    kept = adaptstft.optimize(x, FS, criterion="renyi", **settings)
     assert np.ptp(kept.win_length) < 1e-9

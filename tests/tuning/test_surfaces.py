@@ -56,13 +56,12 @@ def test_neighbourhoods_have_the_values_of_windows_of_one_length(criterion, kind
 @pytest.mark.parametrize("criterion", ["renyi", "shannon", "hoyer"])
 def test_frames_have_the_values_of_windows_of_one_length(criterion):
     x = changing()
-    settings = {"scope": "frame", "hop": 10, "detrend": "constant"}
-    res = adaptstft.optimize(x, FS, criterion=criterion, window_mode="time", **settings)
+    res = adaptstft.optimize(x, FS, criterion=criterion, window_mode="time", scope="frame", hop=10)
     surface = res.survey.surface
     assert_allclose(surface.places, res.positions / FS)
     weight = durations(res.positions, N)
     for i in range(0, surface.lengths.size, 8):
-        one = fixed(x, surface.lengths[i], res, detrend="constant")
+        one = fixed(x, surface.lengths[i], res)
         assert_allclose(surface.values[:, i] @ weight / weight.sum(), one.area_fun, rtol=2e-3, atol=2e-3)
         if criterion == "renyi":
             S = np.abs(one.sft.stft(scipy.signal.detrend(x))) ** 2
