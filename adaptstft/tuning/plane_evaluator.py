@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,8 @@ class PlaneEvaluator(SignalEvaluator):
         sums, rates = plane.at(log)
         banded_view, bands = view.banded()
         bands = bin_weights(criterion, bands, measure.plan.f_pts)[:, ::stride] * stride
+        if not criterion.normalised:  # a mean over the plane: all bands are one
+            banded_view, bands = replace(view, neighbourhoods=None), bands.sum(axis=0, keepdims=True)
         totals = np.array([(one @ bands.T).T.ravel() for one in sums])
         counts = np.outer(bands.sum(axis=1) * len(self.x), plane.cells.sizes).ravel()
         reduced = criterion.reduce(totals, counts, banded_view)

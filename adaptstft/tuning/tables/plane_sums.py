@@ -140,21 +140,22 @@ class PlaneSums:
         bins = -(-plan.f_pts // cells.stride)
         values = np.empty((len(stats), lengths.size, cells.starts.size, bins), np.float32)
         single = plan.single()
+        per_block = max(1, _BLOCK // plan.mfft // int(cells.sizes.max()))
+        parts = [slice(begin, begin + per_block) for begin in range(0, cells.starts.size, per_block)]
         done = 0
 
         def transform(i: int) -> None:
-            per_block = max(1, _BLOCK // plan.mfft // int(cells.sizes.max()))
-            for begin in range(0, cells.starts.size, per_block):
-                part = slice(begin, begin + per_block)
-                sums = _cell_sums(single, x, stats, float(lengths[i]), positions, cells, part)
-                values[:, i, part] = logs_of_sums(stats, sums)  # powers of quiet bins are tiny in single precision
+            block = _CellBlock.of(single, stats, positions, cells, parts[i])  # its units serve all lengths
+            for j, length in enumerate(lengths):
+                sums = block.sums(single, x, stats, float(length), cells.stride)
+                values[:, j, parts[i]] = logs_of_sums(stats, sums)  # powers of quiet bins are tiny in single precision
 
         def merge(_: int, nothing: None) -> None:
             nonlocal done
             done += 1
-            report(done / lengths.size)
+            report(done / len(parts))
 
-        run_blocks(lengths.size, transform, plan.threads, merge)
+        run_blocks(len(parts), transform, plan.threads, merge)
         floor = silent_logs(stats, values.max(axis=(1, 2, 3)).astype(float))
         silence(stats, values, floor)
         references, scales = find_references(stats), ratio_scales(stats)
@@ -181,28 +182,44 @@ def plane_lengths(bounds: tuple[float, float], accuracy: float) -> Float64Array:
     return length_grid(low, max(high, low * 1.001), ratio=2 ** (1 / per_octave))
 
 
-def _cell_sums(
-    plan: FramePlan,
-    x: AnyArray,
-    stats: Statistics,
-    length: float,
-    positions: Float64Array,
-    cells: PlaneCells,
-    part: slice,
-) -> AnyArray:
-    """Return the sums over the frames of some cells with one length, shape (statistics, cells, bins)."""
-    stop = part.stop if part.stop < cells.starts.size else cells.starts.size
-    last = cells.frames if stop == cells.starts.size else int(cells.starts[stop])
-    first = int(cells.starts[part.start])
-    at = positions[first:last]
-    spectra = strided_bins(plan, x, make_frames(np.full(at.size, length), at, mfft=plan.mfft), cells.stride)
-    cell = np.repeat(np.arange(stop - part.start), cells.sizes[part])
-    sums = np.zeros((len(stats), stop - part.start, spectra.shape[-1]))
-    units = stats.bin_units(plan, at)
-    units = units[:, :: cells.stride] if units.shape[1] > 1 else units
-    for channel in spectra:
-        plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.kinds, np.ascontiguousarray(units), cell, sums)
-    return sums
+@dataclass(frozen=True)
+class _CellBlock:
+    """Neighbouring cells that are transformed at once.
+
+    Attributes
+    ----------
+    positions : ndarray, shape (frames,)
+        Positions of their frames.
+    cell : ndarray of int, shape (frames,)
+        Number of the cell of each frame in the block.
+    units : ndarray
+        Units of the energies, shape (frames, bins) or one along an axis.
+    """
+
+    positions: Float64Array
+    cell: IntArray
+    units: Float64Array
+
+    @classmethod
+    def of(
+        cls, plan: FramePlan, stats: Statistics, positions: Float64Array, cells: PlaneCells, part: slice
+    ) -> _CellBlock:
+        """Take some of the cells of all frames."""
+        stop = min(part.stop, cells.starts.size)
+        last = cells.frames if stop == cells.starts.size else int(cells.starts[stop])
+        at = positions[int(cells.starts[part.start]) : last]
+        units = stats.bin_units(plan, at)
+        units = units[:, :: cells.stride] if units.shape[1] > 1 else units
+        return cls(at, np.repeat(np.arange(stop - part.start), cells.sizes[part]), np.ascontiguousarray(units))
+
+    def sums(self, plan: FramePlan, x: AnyArray, stats: Statistics, length: float, stride: int) -> AnyArray:
+        """Return the sums over the frames of each cell with one length, shape (statistics, cells, bins)."""
+        frames = make_frames(np.full(self.positions.size, length), self.positions, mfft=plan.mfft)
+        spectra = strided_bins(plan, x, frames, stride)
+        sums = np.zeros((len(stats), int(self.cell[-1]) + 1, spectra.shape[-1]))
+        for channel in spectra:
+            plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.kinds, self.units, self.cell, sums)
+        return sums
 
 
 def strided_bins(plan: FramePlan, x: AnyArray, frames: Frames, stride: int) -> AnyArray:
