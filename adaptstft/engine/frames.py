@@ -78,12 +78,13 @@ def _lay_out(
     """Compute sample ranges and columns; `moved` is added to the indices of the samples."""
     centre = positions + window_offset
     start = np.ceil(centre - win_length / 2).astype(np.int64)
-    count = np.ceil(centre + win_length / 2).astype(np.int64) - start
-    # rounding of centre +- win_length/2 far from the origin must not make a frame longer than the FFT
-    count = np.minimum(count, mfft)
+    lead = start - centre
+    # from the lead and not from the centre, so that frames with the same lead and length have the same window samples
+    count = np.ceil(win_length / 2 - lead).astype(np.int64)
+    count = np.minimum(count, mfft)  # a rounded centre must not make a frame longer than the FFT
     anchor = np.floor(positions + 0.5).astype(np.int64)
     offset = (start - anchor - phase_shift) % mfft
-    return PlacedFrames(win_length, start - centre, start + moved, count, offset, positions - anchor)
+    return PlacedFrames(win_length, lead, start + moved, count, offset, positions - anchor)
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,14 @@ def test_blocks_know_whether_their_frames_share_a_window():
     assert mixed[:10].share_window
 
 
+@pytest.mark.parametrize("length", [np.nextafter(32.0, 33), np.nextafter(32.0, 31), 32.0, 31.5])
+def test_frames_that_share_a_window_have_as_many_samples(length):
+    # centre + length / 2 is rounded up for small centres, and down for large ones
+    frames = make_frames(np.float64(length), np.arange(4096.0) * 4, mfft=64)[:]
+    for lead in set(frames.lead):
+        assert len(set(frames.count[frames.lead == lead])) == 1
+
+
 def test_blocks_that_share_different_windows_are_sampled_in_turn(monkeypatch):
     """In blocks of three frames there are shared windows, others, and shared ones again."""
     plan = FramePlan(16, "onesided", None, kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)
