@@ -32,7 +32,7 @@ from scipy.ndimage import correlate1d
 
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array, IntArray
 from adaptstft.denoising.shrinkage import Gain, threshold_ratio
-from adaptstft.denoising.sure import RiskGradients, Shrinker, ShrunkSignal
+from adaptstft.denoising.sure import Shrinker, ShrunkSignal
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.plan import FramePlan
@@ -95,10 +95,6 @@ class BlockShrinker(Shrinker):
                 self._add(blocks, gain.gradient, gain.gradient + gain.curvature, sums[2, c], sums[3, c])
         sums *= self._inverse_overlap
         return self._shrunk(*sums)
-
-    def gradients(self, threshold: Float64Array, shrunk: ShrunkSignal) -> RiskGradients:
-        """Raise NotImplementedError: there are no derivatives in the window lengths and positions."""
-        raise NotImplementedError("blocks have no derivatives in the window lengths and positions")
 
     def _add(
         self, blocks: _ChannelBlocks, value: Float64Array, gradient: Float64Array, x: AnyArray, divergence: AnyArray

@@ -107,7 +107,7 @@ def _tune_frames(
         return np.full(len(problem.y), problem.threshold) if given else np.exp(z[count:])
 
     def risk(z: Float64Array) -> tuple[ShrunkSignal, Float64Array]:
-        shrinker = problem.shrinker(*variables.forward(z[:count]), variables.mfft)
+        shrinker = problem.bin_shrinker(*variables.forward(z[:count]), variables.mfft)
         shrunk = problem.evaluate(shrinker, thresholds(z))
         gradients = shrinker.gradients(thresholds(z), shrunk)
         in_frames = variables.vjp(z[:count], gradients)

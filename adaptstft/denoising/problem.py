@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,9 +12,9 @@ from adaptstft import kernels
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.denoising.block_sure import BlockShrinker
-from adaptstft.denoising.shrinkage import GAINS, Mode
-from adaptstft.denoising.sure import Shrinker, ShrunkSignal
-from adaptstft.engine.frames import make_frames
+from adaptstft.denoising.shrinkage import GAINS, Gain, Mode
+from adaptstft.denoising.sure import BinShrinker, Shrinker, ShrunkSignal
+from adaptstft.engine.frames import Frames, make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.windows import Window
 
@@ -60,11 +60,22 @@ class ShrinkageProblem:
 
     def shrinker(self, win_length: Float64Array, positions: Float64Array, mfft: int) -> Shrinker:
         """Return the shrinker for frames of these window lengths and positions in samples."""
+        if self.mode == "block":
+            return BlockShrinker(*self._framed(win_length, positions, mfft))
+        return self.bin_shrinker(win_length, positions, mfft)
+
+    def bin_shrinker(self, win_length: Float64Array, positions: Float64Array, mfft: int) -> BinShrinker:
+        """Return the shrinker with a gain for each bin; only this one has derivatives in lengths and positions."""
+        return BinShrinker(*self._framed(win_length, positions, mfft))
+
+    def _framed(
+        self, win_length: Float64Array, positions: Float64Array, mfft: int
+    ) -> tuple[FramePlan, AnyArray, Frames, Callable[[Float64Array], Gain]]:
+        """Return the arguments of a shrinker: plan, signal, frames and gain."""
         _, module = kernels.resolve("auto")
         fft_mode = "twosided" if np.iscomplexobj(self.y) else "onesided"
         plan = FramePlan(mfft, fft_mode, None, module, count_workers(self.workers), self.window, 1.0)
-        shrinker = BlockShrinker if self.mode == "block" else Shrinker
-        return shrinker(plan, self.y, make_frames(win_length, positions, mfft=mfft), GAINS[self.mode])
+        return plan, self.y, make_frames(win_length, positions, mfft=mfft), GAINS[self.mode]
 
     def evaluate(self, shrinker: Shrinker, threshold: Float64Array, *, gradient: bool = False) -> ShrunkSignal:
         """Shrink with a threshold for each channel, and count the evaluation."""

@@ -27,6 +27,7 @@ References
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -89,8 +90,8 @@ class RiskGradients:
     positions: Float64Array
 
 
-class Shrinker:
-    """Shrinks the transform of a signal with white noise of variance 1, with a gain for each bin.
+class Shrinker(ABC):
+    """Shrinks the transform of a signal with white noise of variance 1.
 
     Parameters
     ----------
@@ -114,6 +115,27 @@ class Shrinker:
         self._sides = np.full(plan.f_pts, 1.0)  # bins of the two-sided spectrum for each stored bin
         if plan.onesided:
             self._sides[plan.interior] = 2.0
+
+    @abstractmethod
+    def shrink(self, threshold: Float64Array, *, gradient: bool = False) -> ShrunkSignal:
+        """Shrink with a threshold for each channel; with `gradient` also differentiate in its logarithm."""
+
+    def _shrunk(self, x: AnyArray, divergence: AnyArray, dx: Any = None, d_divergence: Any = None) -> ShrunkSignal:
+        """Compute the risk; `dx` and `d_divergence` are derivatives in the logarithm of the threshold."""
+        rest = self.y - x
+        risk = np.abs(rest) ** 2 - 1 + 2 * divergence.real
+        if dx is None:
+            return ShrunkSignal(x, risk, divergence.real)
+        gradient = 2 * (d_divergence.real - (rest.conj() * dx).real).sum(axis=-1)
+        return ShrunkSignal(x, risk, divergence.real, gradient)
+
+    def _load(self, signal: AnyArray, block: PlacedFrames, rows: WindowRows) -> AnyArray:
+        """Load the frames of a signal times their windows, in the layout of the FFT."""
+        return windowed_frames(self.plan, signal, block, rows)
+
+
+class BinShrinker(Shrinker):
+    """Shrinks with a gain for each bin, and differentiates the risk in the window lengths and positions."""
 
     def shrink(self, threshold: Float64Array, *, gradient: bool = False) -> ShrunkSignal:
         """Shrink with a threshold for each channel; with `gradient` also differentiate in its logarithm."""
@@ -140,19 +162,6 @@ class Shrinker:
         blocks.accumulate(add, sums, 0)
         sums *= self._inverse_overlap
         return self._shrunk(*sums.reshape(-1, channels, self.n))
-
-    def _shrunk(self, x: AnyArray, divergence: AnyArray, dx: Any = None, d_divergence: Any = None) -> ShrunkSignal:
-        """Compute the risk; `dx` and `d_divergence` are derivatives in the logarithm of the threshold."""
-        rest = self.y - x
-        risk = np.abs(rest) ** 2 - 1 + 2 * divergence.real
-        if dx is None:
-            return ShrunkSignal(x, risk, divergence.real)
-        gradient = 2 * (d_divergence.real - (rest.conj() * dx).real).sum(axis=-1)
-        return ShrunkSignal(x, risk, divergence.real, gradient)
-
-    def _load(self, signal: AnyArray, block: PlacedFrames, rows: WindowRows) -> AnyArray:
-        """Load the frames of a signal times their windows, in the layout of the FFT."""
-        return windowed_frames(self.plan, signal, block, rows)
 
     def _gain(self, S: ComplexArray, variance: Float64Array, threshold: float) -> tuple[Gain, Float64Array]:
         """Return the gains of the bins, and their energies."""
@@ -210,7 +219,7 @@ class _BlockVJP:
     marks a derivative with respect to a quantity.
     """
 
-    def __init__(self, shrinker: Shrinker, block: PlacedFrames, rows: WindowRows, reducer: Reducer) -> None:
+    def __init__(self, shrinker: BinShrinker, block: PlacedFrames, rows: WindowRows, reducer: Reducer) -> None:
         self.shrinker, self.block, self.rows, self.reducer = shrinker, block, rows, reducer
         self.window = shrinker._load(shrinker._ones, block, rows)
         self.variance = _energy(self.window)

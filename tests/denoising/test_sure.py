@@ -8,7 +8,7 @@ from adaptstft.denoising.block_sure import BlockShrinker
 from adaptstft.denoising.local_risk import local_sums
 from adaptstft.denoising.noise import noise_levels
 from adaptstft.denoising.shrinkage import GAINS, threshold_ratio
-from adaptstft.denoising.sure import Shrinker
+from adaptstft.denoising.sure import BinShrinker
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.kernels import resolve
@@ -35,12 +35,12 @@ def signal(rng, kind, channels=1, n=N):
 
 
 def shrinker(y, mode, kind, mfft=32, win_length=None, positions=None):
-    """Shrinker with frames beyond both ends of the signal; lengths and positions are real, except for blocks."""
+    """BinShrinker with frames beyond both ends of the signal; lengths and positions are real, except for blocks."""
     if positions is None:
         positions = np.arange(-2, 12) * (7.0 if mode == "block" else 5.3)
     if win_length is None:
         win_length = np.full(positions.size, 29.5) if mode == "block" else 24 + 5 * np.sin(np.arange(positions.size))
-    cls = BlockShrinker if mode == "block" else Shrinker
+    cls = BlockShrinker if mode == "block" else BinShrinker
     return cls(transform(mfft, kind), y, make_frames(win_length, positions, mfft=mfft), GAINS[mode])
 
 
@@ -134,12 +134,6 @@ def test_gradients_of_frames_with_one_length_and_of_frames_beyond_the_signal(rng
     assert np.all(gradients.win_length[:2] == 0)
 
 
-def test_blocks_have_no_gradients_in_the_frames(rng):
-    instance = shrinker(signal(rng, "real")[0], "block", "real")
-    with pytest.raises(NotImplementedError, match=r"no derivatives in the window lengths and positions"):
-        instance.gradients(np.array([2.0]), instance.shrink(np.array([2.0])))
-
-
 @KINDS
 @pytest.mark.parametrize("mode", MODES)
 def test_risk_is_the_mean_error_also_near_the_ends(rng, mode, kind):
@@ -185,7 +179,7 @@ def test_results_do_not_depend_on_the_number_of_threads(rng):
     positions = np.arange(-2, 600) * 7.0
     frames = make_frames(np.full(positions.size, 30.0), positions, mfft=32)
     estimates = [
-        Shrinker(transform(32, "real", workers), y, frames, GAINS["smooth"]).shrink(np.array([2.0])).x
+        BinShrinker(transform(32, "real", workers), y, frames, GAINS["smooth"]).shrink(np.array([2.0])).x
         for workers in (1, 4)
     ]
     assert np.array_equal(*estimates)
