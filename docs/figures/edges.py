@@ -8,7 +8,7 @@ import adaptstft
 FS = 1000.0
 t = np.arange(3000) / FS
 x = np.cos(2 * np.pi * 100 * t) + np.cos(2 * np.pi * 104 * t) + 0.01 * np.random.default_rng(0).standard_normal(t.size)
-settings = {"window_mode": "time", "hop": 10, "win_bounds": (60, 1500)}
+settings = {"window_mode": "time", "hop": 10, "win_bounds": (60, 1500), "criterion": "renyi"}
 choices = {"free edges": {"min_overlap": None, "smoothness": 0}, "edges in order, the default": {}}
 fig, axes = plt.subplots(2, 2, sharex=True, sharey="row", figsize=(8, 5), layout="constrained")
 for (above, below), (title, choice) in zip(axes.T, choices.items(), strict=True):

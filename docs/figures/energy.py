@@ -15,7 +15,7 @@ choices = {
 }
 fig, ax = plt.subplots()
 for name, choice in choices.items():
-    res = adaptstft.optimize(x, FS, window_mode="time", hop=16, win_bounds=(32, 512), **choice)
+    res = adaptstft.optimize(x, FS, window_mode="time", hop=16, win_bounds=(32, 512), criterion="renyi", **choice)
     ax.semilogy(res.positions / FS, res.win_length, label=name)
 ax.axvspan(1.7, 2.3, color="gray", alpha=0.15, label="noise")
 ax.set(xlabel="time in s", ylabel="window length in samples", xlim=(0, 4))

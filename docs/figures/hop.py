@@ -8,7 +8,7 @@ import adaptstft
 LENGTH = 240.0
 signal = adaptstft.datasets.decaying_tones_with_clicks()
 hops = LENGTH * np.geomspace(1 / 16, 1, 25)
-settings = {"window_mode": "fixed", "win_length": LENGTH, "mfft": 512, "min_overlap": None}
+settings = {"window_mode": "fixed", "win_length": LENGTH, "mfft": 512, "min_overlap": None, "criterion": "renyi"}
 results = [adaptstft.optimize(signal.x, signal.fs, hop=hop, **settings) for hop in hops]
 fig, axes = plt.subplots(1, 2, sharex=True, figsize=(7, 2.8))
 for ax, name, title in zip(axes, ("area_fun", "fun"), ("as an integral", "as a plain sum"), strict=True):

@@ -54,9 +54,9 @@ _CARRY = 3e-3
 #: of the constant optimum leads to more: this is the cost of the exact sums.
 _MOST_WORK = 1 << 31
 #: Largest change of a control point of the best surface of the tiles, as a logarithm: more than the distance of lengths
-#: in the search, and far less than it takes to skip energy.
+#: in the search, and too little to make a window pass over a short event.
 _REACH = 0.35
-#: Number of cells of frames between places where the length has changed by about 30 %.
+#: Number of cells of frames between places where the length has changed by a factor of 1.4.
 _CELLS_BETWEEN_KNOTS = 4
 
 
