@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import DescriptionLength
+from adaptstft.criteria import Criterion, DescriptionLength
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import finds_path
@@ -39,14 +39,14 @@ def neighbourhood_width(layout: Layout, log: Log) -> float:
     """
     problem, widest = layout.problem, layout.width
     if isinstance(problem.request.criterion, DescriptionLength):
-        return widest  # the terms of the frames do not depend on it, and it levels the loudness
+        return widest  # the terms of the frames do not depend on it, and quiet parts get a distortion of their own
     low = problem.request.win_bounds[0]
     longest = WIDEST_RATIO * layout.typical
     width, before = widest, None
     while width >= _SCALE * low:
         lengths = problem.lengths_up_to(min(longest, width))
         hood = problem.neighbourhoods(width)
-        values = _local_values(problem, log, lengths, hood)
+        values = _local_values(problem, log, lengths, hood, None)
         if before is not None:
             former = np.interp(hood.centres, *before)
             kept = [float(np.interp(v, np.log(lengths), row)) for v, row in zip(former, values, strict=True)]
@@ -57,9 +57,14 @@ def neighbourhood_width(layout: Layout, log: Log) -> float:
     return min(width * _SCALE, widest)
 
 
-def _local_values(problem: Problem, log: Log, lengths: Float64Array, hood: Neighbourhoods) -> Float64Array:
-    """Return the criterion of every length in every neighbourhood, shape (groups, lengths)."""
-    local = problem.table(log, lengths, neighbourhoods=hood).local
+def _local_values(
+    problem: Problem, log: Log, lengths: Float64Array, hood: Neighbourhoods, criterion: Criterion | None
+) -> Float64Array:
+    """Return the criterion of every length in every neighbourhood, shape (groups, lengths).
+
+    Without a criterion it is that of the problem, in scope ``"local"`` with these neighbourhoods.
+    """
+    local = problem.table(log, lengths, criterion, hood).local
     assert local is not None
     return np.asarray(local / np.maximum(hood.energy * hood.energy.size, np.finfo(float).tiny)[:, None])
 
@@ -68,12 +73,15 @@ def shortest_useful(layout: Layout, log: Log) -> float:
     """Return the shortest window that concentrates more than a negligible share of the energy; `inf` if none does."""
     problem = layout.problem
     low = problem.request.win_bounds[0]
-    width = layout.neighbourhoods().width
+    neighbourhoods = layout.neighbourhoods()
+    width, criterion = neighbourhoods.width, None
+    if isinstance(problem.request.criterion, DescriptionLength):  # one distortion, so that all widths share their sums
+        criterion = problem.with_scope("local", neighbourhoods)
     best, shares = [np.array([np.inf])], [np.array([0.0])]
     while width / _SCALE >= low:
         lengths = problem.lengths_up_to(width)
         hood = problem.neighbourhoods(width)
-        values, least = _local_values(problem, log, lengths, hood), _least_gain(problem, hood)
+        values, least = _local_values(problem, log, lengths, hood, criterion), _least_gain(problem, hood)
         shortest = lengths[values.argmin(axis=1)]
         gain = values[:, -1] - values.min(axis=1)
         best.append(np.where((shortest <= width / _SCALE) & (gain >= least), shortest, np.inf))
