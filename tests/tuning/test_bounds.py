@@ -113,3 +113,13 @@ def test_the_fft_is_short_where_no_length_reaches_the_limit():
     x = adaptstft.datasets.linear_chirp(rate=100.0).x
     one = adaptstft.optimize(x, 1000.0).win_length
     assert adaptstft.optimize(x, 1000.0, window_mode="time").sft.mfft < 1.2 * WIDEST_RATIO * one
+
+
+def test_no_start_is_better_than_the_result_where_the_length_changes_with_the_hop():
+    # in a narrow band the best length for a hop leads to another hop, in a cycle
+    x = np.random.default_rng(2).standard_normal(1024)
+    res = adaptstft.optimize(x, 1000.0, f_bounds=(140, 195))
+    settings = {"f_bounds": (140, 195), "window_mode": "fixed"}
+    starts = {start["win_length_start"] for start in res.starts}
+    values = [adaptstft.optimize(x, 1000.0, win_length=length, **settings).area_fun for length in starts]
+    assert len(starts) > 3 and res.area_fun <= min(values) * (1 + 1e-6)

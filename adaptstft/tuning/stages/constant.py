@@ -114,7 +114,7 @@ def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
     """Descend from a label and a length, again while hop and FFT length are not those for the length found."""
     (label, length), rule = start, problem.search_rule
     framing = rule.tied(length)
-    runs: list[Run] = []
+    visited = [length]
     for attempt in range(_MOST_FRAMINGS):
         name = label if attempt == 0 else f"{label}, continued"
         objective, variables = constant_problem(problem, log, np.asarray(length), framing)
@@ -122,14 +122,15 @@ def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
         length = float(run.outcome.state.win_length[0])
         outgrown = length >= framing.mfft < problem.request.win_bounds[1]
         wanted = rule.tied(length)
-        runs.append(run)
         if log.stopped or wanted == framing or (not outgrown and rule.follows(framing, length)):
             return run
-        if not outgrown and attempt >= _MOST_HOPS:
+        again = any(abs(np.log(length / earlier)) < SAME for earlier in visited[:-1])
+        visited.append(length)
+        if again or (not outgrown and attempt >= _MOST_HOPS):
             break
         framing = wanted
-    # the best of them in the framing for it
-    length = float(min(runs, key=lambda run: run.comparable).outcome.state.win_length[0])
+    # the best of them, each in the framing for it: in that of another, frames may be too far apart to see all energy
+    length = min(visited, key=partial(comparable_value, problem, log))
     framing = rule.tied(length)
     objective, variables = constant_problem(problem, log, np.asarray(length), framing)
     return run_descent(problem, log, name, objective, variables, framing.hop, _CHANGING)
