@@ -19,8 +19,8 @@ def hop_loss(window: Window, ratio: float) -> tuple[float, float]:
     """Return the loss of a hop of ``ratio`` window lengths, and its derivative in ``log(ratio)``.
 
     A criterion is an integral over time that is sampled at the hop. For a click, the Rényi entropy of order 3
-    integrates ``|w|**6``; the loss is the logarithm of ``mean(D**2) / mean(D)**2`` for the sum ``D`` of ``|w|**6`` over frames as
-    a function of the position of the click, plus 0.01 for a factor e in the number of transforms.
+    integrates ``|w|**6``; the loss is the logarithm of ``mean(D**2) / mean(D)**2`` for the sum ``D`` of ``|w|**6``
+    over frames as a function of the position of the click, plus 0.01 for a factor e in the number of transforms.
     """
     reach = int(np.ceil(0.5 / ratio)) + 1
     shift = np.linspace(0, 1, 64, endpoint=False)[:, None] - np.arange(-reach, reach + 2)
