@@ -173,6 +173,7 @@ def _spectrogram(result: Result) -> _Picture | None:
         ax = _axes(figure, height=0.56 if by_frequency else 0.66)
         x = remove_trend(signal, result.detrend)
         plots.draw_spectrogram(ax, shown, x, "" if by_frequency else f"spectrogram, {plots.RANGE_DB:.0f} dB")
+        plots.show_band(ax, shown, result.f_bounds)
         if lengths.ndim:
             plots.draw_lengths(ax, shown)
 

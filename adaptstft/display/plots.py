@@ -19,6 +19,8 @@ RANGE_DB = 60.0
 _PER_PIXEL = 0.5
 #: Number of spectrogram values that are computed at once.
 _ENTRIES = 1 << 21
+#: Frequencies shown on both sides of the band that the criterion sees, as a share of its width.
+_BESIDE_BAND = 0.25
 #: Number of contour lines of window lengths.
 _CONTOURS = 4
 #: Ratio of the largest to the smallest window length below which no contour lines are drawn.
@@ -41,7 +43,10 @@ def _reduced_spectrogram(
     """
     assert sft.positions is not None
     count = sft.positions.size
-    groups = np.array_split(np.arange(count), min(count, most_columns))
+    # of equal size, so neighbours share frames: the largest of more frames of noise would be brighter
+    together = -(-count // most_columns)
+    firsts = np.linspace(0, count - together, min(count, most_columns)).round().astype(int)
+    groups = [range(first, first + together) for first in firsts]
     channels = x.size // x.shape[-1]
     # several groups in each call, because calls have an overhead
     at_once = max(1, int(_ENTRIES / (channels * sft.f_pts * (count / len(groups)))))
@@ -53,7 +58,7 @@ def _reduced_spectrogram(
         power = _row_maxima(power.reshape(-1, *power.shape[-2:]).mean(axis=0), step)
         for group in batch:
             columns.append(power[:, group[0] - p0 : group[-1] + 1 - p0].max(axis=1))
-            times.append(sft.positions[group].mean() / sft.fs)
+            times.append(sft.positions[group[0] : group[-1] + 1].mean() / sft.fs)
     return np.array(times), np.array(columns).T
 
 
@@ -105,6 +110,16 @@ def draw_spectrogram(ax: Any, sft: Transform, x: AnyArray, title: str) -> Any:
     ax.set_ylabel("frequency in Hz")
     ax.set_title(title)
     return mesh
+
+
+def show_band(ax: Any, sft: Transform, f_bounds: tuple[float | None, float | None] | None) -> None:
+    """Show the frequencies that the criterion sees and a quarter of their range on both sides; all of them for None."""
+    if f_bounds is None:
+        return
+    first, last = float(sft.f[0]), float(sft.f[-1])
+    low, high = (end if given is None else given for given, end in zip(f_bounds, (first, last), strict=True))
+    margin = _BESIDE_BAND * (high - low)
+    ax.set_ylim(max(first, low - margin), min(last, high + margin))
 
 
 def _length_text(sft: Frames) -> str:
@@ -283,6 +298,8 @@ def plot_result(result: Result, ax: Any = None) -> Any:
     if axes.size == 2:
         draw_spectrogram(axes[0], result.initial, x, f"before: {_length_text(result.initial)}")
     mesh = draw_spectrogram(axes[-1], result.sft, x, f"tuned: {_length_text(result.sft)}")
+    for one in axes:
+        show_band(one, result.sft, result.f_bounds)
     if np.ndim(result.win_length):
         draw_lengths(axes[-1], result.sft)
     # without a layout engine, the colour bar must leave space for the axis of lengths

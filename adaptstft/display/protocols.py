@@ -136,6 +136,7 @@ class Result(Protocol):
     win_length: float | Float64Array
     area_fun: float
     criterion: Criterion
+    f_bounds: tuple[float | None, float | None] | None
     survey: Survey | None
     sensitivity: Sensitivity
     starts: Sequence[dict[str, Any]]

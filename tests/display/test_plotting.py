@@ -98,3 +98,20 @@ def test_html_for_notebooks(constant):
     assert text.startswith("<table>")
     assert "win_length" in text
     assert f"{constant.win_length:.2f} samples" in text
+
+
+def test_columns_of_stationary_noise_are_equally_bright():
+    x = np.random.default_rng(0).standard_normal(8000)
+    res = adaptstft.optimize(x, 1000.0, window_mode="fixed", win_length=60, hop=24)
+    shown = np.asarray(res.plot(pyplot.subplots(figsize=(6, 4))[1])[0].collections[0].get_array())
+    assert res.sft.positions.size / 2 < shown.shape[1] < res.sft.positions.size  # columns of one and of two frames
+    first, last = (10 * np.log10(np.mean(10 ** (half / 10))) for half in np.array_split(shown, 2, axis=1))
+    assert abs(first - last) < 0.3
+
+
+def test_the_band_that_the_criterion_sees_is_shown():
+    x = np.random.default_rng(0).standard_normal(2000)
+    res = adaptstft.optimize(x, 1000.0, window_mode="fixed", win_length=60, hop=8, f_bounds=(100, 140))
+    assert [ax.get_ylim() for ax in res.plot()] == [(90.0, 150.0)] * 2
+    open_end = adaptstft.optimize(x, 1000.0, window_mode="fixed", win_length=60, hop=8, f_bounds=(None, 100))
+    assert open_end.plot()[0].get_ylim() == (0.0, 125.0)
