@@ -151,7 +151,7 @@ def _member(file: Any, name: str) -> AnyArray:
 
 
 def _refusal(path: Any, exc: Exception) -> ValueError:
-    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc or type(exc).__name__})")
+    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({str(exc) or type(exc).__name__})")
 
 
 def _with_suffix(path: Any) -> str:
