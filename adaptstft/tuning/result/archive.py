@@ -80,6 +80,7 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         "recommended": result.recommended and _to_lists(asdict(result.recommended)),
         **{name: result[name] for name in _PLAIN},
         **({} if result.f_bounds is None else {"f_bounds": result.f_bounds}),
+        **({"call": result.call} if result.call else {}),
     }
     target = Path(_with_suffix(path))
     new = target.with_name(f"{target.name}.{os.getpid()}.new")
@@ -120,6 +121,7 @@ def _fields(arrays: dict[str, AnyArray], settings: dict[str, Any]) -> dict[str, 
         "samples": settings.get("samples", arrays["signal"].shape[-1] if "signal" in arrays else None),
         **{name: settings[name] for name in _PLAIN},
         "f_bounds": tuple(settings["f_bounds"]) if "f_bounds" in settings else None,
+        "call": settings.get("call", ""),
     }
 
 
