@@ -50,6 +50,8 @@ def describe_lengths(win_length: Any, fs: float) -> str:
     if np.ndim(win_length) == 0:
         return f"{win_length:.2f} samples = {describe_duration(win_length / fs)}"
     low, mid, high = np.quantile(win_length, [0, 0.5, 1])
+    if f"{low:.1f}" == f"{high:.1f}":
+        return f"{mid:.2f} samples = {describe_duration(mid / fs)}, the same everywhere"
     return f"{low:.1f} to {high:.1f} samples, median {mid:.1f} = {describe_duration(mid / fs)}"
 
 

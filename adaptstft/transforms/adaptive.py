@@ -32,6 +32,8 @@ from adaptstft.transforms.synthesis import Synthesis
 if TYPE_CHECKING:
     from scipy.signal import ShortTimeFFT as ScipyShortTimeFFT
 
+    from adaptstft.display.spectrogram import FrequencyScale
+
 __all__ = ["AdaptiveShortTimeFFT"]
 
 
@@ -64,6 +66,10 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         Sampling frequency in Hz.
     positions : array_like of float, shape (p_num,), optional
         Positions of the slices in samples, not decreasing. They replace `hop`.
+    samples : int, optional
+        Number of samples of the signals; another number is an error. `optimize` sets
+        it where positions or lengths of slices belong to times of one signal. None
+        (default) accepts any number.
     max_length : int, optional
         Number of samples reserved for a window, ``m_num``; by default the longest
         window length, rounded up. With a hop and one length per slice it determines
@@ -133,6 +139,56 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         from adaptstft.display.html import transform_html
 
         return transform_html(self)
+
+    def plot(
+        self,
+        x: Any,
+        ax: Any = None,
+        *,
+        f_range: tuple[float, float] | None = None,
+        t_range: tuple[float, float] | None = None,
+        yscale: FrequencyScale = "linear",
+        db: float = 60.0,
+        hop: float | None = None,
+        axis: int = -1,
+    ) -> Any:
+        """Draw the spectrogram of a signal.
+
+        The picture has the resolution of the screen or file: where one zooms in, that part is computed again.
+
+        Parameters
+        ----------
+        x : array_like
+            Signal, as in `stft`; the power of its channels is averaged.
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        f_range, t_range : (float, float), optional
+            Frequencies in Hz and times in s to show; by default all.
+        yscale : {"linear", "log", "mel"}, optional
+            Scale of the frequencies.
+        db : float, optional
+            Range of the colours in dB, below the maximum of what is shown.
+        hop : float, optional
+            Hop of the picture in samples; by default that of the transform.
+        axis : int, optional
+            Time axis of `x`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ValueError
+            For ranges without any sample or frequency.
+        ImportError
+            Without matplotlib, with the command that installs it.
+        """
+        from adaptstft.display.plots import plot_transform
+
+        view: dict[str, Any] = {"f_range": f_range, "t_range": t_range, "yscale": yscale, "db": db}
+        return plot_transform(self, x, ax, axis=axis, hop=hop, **view)
 
     def value_and_grad(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import numpy as np
 from scipy.signal import ShortTimeFFT as _ScipyShortTimeFFT
@@ -18,6 +18,9 @@ from adaptstft.engine.padding import pad
 from adaptstft.engine.plan import FFTPlan
 from adaptstft.transforms.streaming.interface import BlockTransform
 from adaptstft.transforms.streaming.processing import BlockProcessing
+
+if TYPE_CHECKING:
+    from adaptstft.display.spectrogram import FrequencyScale
 
 __all__ = ["ShortTimeFFT"]
 
@@ -110,6 +113,53 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         from adaptstft.display.html import sampled_html
 
         return sampled_html(self)
+
+    def plot(
+        self,
+        x: Any,
+        ax: Any = None,
+        *,
+        f_range: tuple[float, float] | None = None,
+        t_range: tuple[float, float] | None = None,
+        yscale: FrequencyScale = "linear",
+        db: float = 60.0,
+        axis: int = -1,
+    ) -> Any:
+        """Draw the spectrogram of a signal.
+
+        The picture has the resolution of the screen or file: where one zooms in, that part is computed again.
+
+        Parameters
+        ----------
+        x : array_like
+            Signal, as in `stft`; the power of its channels is averaged.
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        f_range, t_range : (float, float), optional
+            Frequencies in Hz and times in s to show; by default all.
+        yscale : {"linear", "log", "mel"}, optional
+            Scale of the frequencies.
+        db : float, optional
+            Range of the colours in dB, below the maximum of what is shown.
+        axis : int, optional
+            Time axis of `x`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ValueError
+            For ranges without any sample or frequency.
+        ImportError
+            Without matplotlib, with the command that installs it.
+        """
+        from adaptstft.display.plots import plot_transform
+
+        view: dict[str, Any] = {"f_range": f_range, "t_range": t_range, "yscale": yscale, "db": db}
+        return plot_transform(self, x, ax, axis=axis, **view)
 
     def _fft_plan(self) -> FFTPlan:
         _, module = kernels.resolve("auto")

@@ -164,6 +164,7 @@ def _transform_settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
         "window": sft.window.spec,
         "fs": sft.fs,
         "hop": sft.hop,
+        "samples": sft.samples,
         "fft_mode": sft.fft_mode,
         "mfft": sft.mfft,
         "max_length": sft.m_num,
