@@ -19,6 +19,7 @@ from adaptstft.common.validation import (
     as_workers,
     check_option,
     check_positive,
+    show,
 )
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import make_frames
@@ -442,7 +443,7 @@ def _rebuild(cls: type[TransformGeometry], arguments: dict[str, Any]) -> Transfo
 
 def _check_positions(hop: Any, positions: Any, win_length: Float64Array) -> tuple[float | None, Float64Array | None]:
     if (hop is None) == (positions is None):
-        raise ValueError(f"give either a hop or positions, got {hop=}, {positions=}")
+        raise ValueError(f"give either a hop or positions, got hop={show(hop)}, positions={show(positions)}")
     if positions is None:
         return check_positive("hop", hop, "samples"), None
     checked = as_positions(positions)

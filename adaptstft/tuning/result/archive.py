@@ -106,7 +106,7 @@ def _fields(arrays: dict[str, AnyArray], settings: dict[str, Any]) -> dict[str, 
     if initial_positions is not None:
         initial_positions = np.array(initial_positions)
     return {
-        "sft": _transform(settings["sft"], arrays["win_length"], arrays.get("positions")),
+        "sft": _transform(settings["sft"], arrays["win_length"], _positions_of(settings["sft"], arrays)),
         "win_length": win_length,
         "win_duration": win_length / settings["sft"]["fs"],
         "initial": _transform(initial, initial_lengths, initial_positions),
@@ -164,12 +164,12 @@ def _transform_settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
         "window": sft.window.spec,
         "fs": sft.fs,
         "hop": sft.hop,
-        "samples": sft.samples,
         "fft_mode": sft.fft_mode,
         "mfft": sft.mfft,
         "max_length": sft.m_num,
         "scale_to": sft.scaling,
         "phase_shift": sft.phase_shift,
+        **({} if sft.samples is None else {"samples": sft.samples}),
     }
 
 
@@ -177,6 +177,11 @@ def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArr
     keywords = dict(settings)
     window, fs, hop = keywords.pop("window"), keywords.pop("fs"), keywords.pop("hop", None)
     return AdaptiveShortTimeFFT(windows.resolve(window), win_length, hop, fs, positions=positions, **keywords)
+
+
+def _positions_of(settings: dict[str, Any], arrays: dict[str, AnyArray]) -> AnyArray | None:
+    """Return the positions of the tuned transform; those of the search if it has no hop."""
+    return arrays.get("positions") if settings.get("hop") is None else None
 
 
 def _survey_arrays(survey: Survey) -> dict[str, AnyArray]:

@@ -36,6 +36,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         The tuned transform. With one window length, or one for each frequency, and even
         frames it has a hop, and transforms signals of any length. It then has more frames
         than `positions`: also those before and after the signal whose windows reach into it.
+        ``sft.remade(hop=None, positions=positions)`` has the frames of the search alone.
         Otherwise its frames are at `positions`, and it refuses signals of another length.
     win_length : float or ndarray
         Window length or lengths in samples: a number, or shape (p_num,) for one in
