@@ -208,7 +208,7 @@ def synchrosqueeze(sft: AdaptiveShortTimeFFT, x: Any, *, order: int = 2, axis: i
     check_continuous_window(sft)
     peak = float(sft.window(0.0))
     if not peak > 0:
-        raise ValueError(f"window {sft.window.spec!r} is {peak:g} at its centre: it must be positive to be squeezed")
+        raise ValueError(f"window {sft.window.label} is {peak:g} at its centre: it must be positive to be squeezed")
     framed = frame_signal(sft, x, axis)
     moments = compute_moments(framed, time=order == 2, second=order == 2)
     significant = significant_bins(moments.V)

@@ -144,6 +144,15 @@ class TransformGeometry:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self._arguments())
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TransformGeometry) or type(self) is not type(other):
+            return NotImplemented
+        mine, theirs = self._arguments(), other._arguments()
+        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    def __hash__(self) -> int:
+        return hash((self._window, self._win_length.tobytes(), self._hop, self._fs, self._mfft))
+
     def __repr__(self) -> str:
         win_length = self._win_length
         count = " x ".join(str(size) for size in win_length.shape)
@@ -154,7 +163,7 @@ class TransformGeometry:
         )
         positions = f"hop={self._hop:g}" if self._positions is None else f"positions=<{self._positions.size} positions>"
         return (
-            f"AdaptiveShortTimeFFT({self._window.spec!r}, {lengths}, {positions}, fs={self._fs:g}, "
+            f"AdaptiveShortTimeFFT({self._window.label}, {lengths}, {positions}, fs={self._fs:g}, "
             f"fft_mode={self._fft_mode!r}, mfft={self._mfft}, scale_to={self._scaling!r})"
         )
 

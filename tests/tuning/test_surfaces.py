@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from framed import on_frames
 import scipy.signal
+from framed import on_frames
 from numpy.testing import assert_allclose, assert_array_equal
 
 import adaptstft

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from adaptstft import criteria, windows
+from adaptstft import criteria
 from adaptstft.common.files import new_file
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.arrays import DEFLATE_RATIO, check_header
@@ -22,6 +22,7 @@ from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.result.diagnosis import Sensitivity
 from adaptstft.tuning.result.recommendation import Recommendation
 from adaptstft.tuning.tables.survey import Surface, SurfaceAxis, Survey
+from adaptstft.windows.window import restore
 
 #: Version of the format. A file of another version is refused.
 _FORMAT = 4
@@ -176,7 +177,7 @@ def _transform_settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
 def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArray | None) -> AdaptiveShortTimeFFT:
     keywords = dict(settings)
     window, fs, hop = keywords.pop("window"), keywords.pop("fs"), keywords.pop("hop", None)
-    return AdaptiveShortTimeFFT(windows.resolve(window), win_length, hop, fs, positions=positions, **keywords)
+    return AdaptiveShortTimeFFT(restore(window), win_length, hop, fs, positions=positions, **keywords)
 
 
 def _positions_of(settings: dict[str, Any], arrays: dict[str, AnyArray]) -> AnyArray | None:
