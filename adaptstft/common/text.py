@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sized
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,19 @@ def _is_shown(character: str) -> bool:
 def count_things(things: Sized, name: str) -> str:
     """Return a count with its noun in the singular or plural: ``"1 frame"``, ``"3 frames"``."""
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
+
+
+def short_repr(instance: Any) -> str:
+    """Return the class of a dataclass and its fields, with the shapes of arrays in place of their values."""
+    parts = []
+    for field in (field for field in fields(instance) if field.repr):
+        value = getattr(instance, field.name)
+        if isinstance(value, np.ndarray):
+            value = f"<{' x '.join(map(str, value.shape))}>" if value.ndim else f"{value.item():.6g}"
+        else:
+            value = f"{value:.6g}" if isinstance(value, float) else repr(value)
+        parts.append(f"{field.name}={value}")
+    return f"{type(instance).__name__}({', '.join(parts)})"
 
 
 def describe_window(window: Any) -> str:

@@ -285,16 +285,11 @@ def as_signal(
 def _check_time_is_long(name: str, array: AnyArray, axis: int) -> None:
     """Refuse an array whose time axis is obviously another one, such as stereo of shape (n, 2)."""
     samples, channels = array.shape[axis], array.size // array.shape[axis]
-    if channels > samples == 1:
-        longest = int(np.argmax(array.shape))
-        raise ValueError(
-            f"{name} has shape {array.shape}: along axis={axis} these are {channels} channels of 1 sample; if time is "
-            f"the axis of {array.shape[longest]} samples, pass axis={longest}"
-        )
     if array.ndim == 2 and samples <= _FEW_SAMPLES and channels >= _MANY_CHANNELS:
         raise ValueError(
-            f"{name} has shape {array.shape}: along axis={axis} these are {channels} channels of {samples} samples; "
-            f"if time is the other axis, pass axis={1 - axis} or {name}.T" + (", otherwise axis=1" if axis == 1 else "")
+            f"{name} has shape {array.shape}: along axis={axis} these are {channels} channels of {samples} "
+            f"sample{'s' * (samples > 1)}; if time is the other axis, pass axis={1 - axis} or {name}.T"
+            + (", otherwise axis=1" if axis == 1 else "")
         )
 
 

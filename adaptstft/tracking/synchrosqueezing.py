@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.text import short_repr
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.common.validation import as_inexact, check_finite, check_option, check_positive
 from adaptstft.tracking.framed_signal import (
@@ -67,6 +68,8 @@ class Synchrosqueezed:
     _original: ComplexArray = field(repr=False)
     _n: int = field(repr=False)
     _axis: int = field(repr=False)
+
+    __repr__ = short_repr
 
     def inverse(self, frequency: Any = None, width: float | None = None) -> AnyArray:
         """Invert the transform, or only the bins in a band of instantaneous frequencies.
