@@ -245,6 +245,7 @@ def _repeated_window(
         peak, top = sample(k).max(), total.max()
         ax.plot(k / fs, total * peak / top, color=_ORANGE, linestyle="--", label="sum of squares, scaled")
         ax.set(xlabel="time in s", xlim=(k[0] / fs, k[-1] / fs), ylim=(0, 1.08 * peak))
+        ax.locator_params(axis="x", nbins=7)  # labels in seconds are long
         figure.legend(loc="upper center", ncols=2)
 
     return _Picture("A window with its neighbours, and the sum of the squares of all of them", draw)

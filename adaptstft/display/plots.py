@@ -17,8 +17,8 @@ from adaptstft.display.protocols import Frames, Result, Surface, Survey, Transfo
 from adaptstft.display.spectrogram import Source, View, at_hop, is_tied
 from adaptstft.display.spectrogram import edges_between as _edges
 
-#: Colours of lines and areas that readers with any colour vision tell apart, and that differ in a grey print.
-#: M. Okabe, K. Ito, "Color universal design", 2008.
+#: Colours of lines and areas that readers with any colour vision tell apart. M. Okabe, K. Ito, "Color universal
+#: design", 2008. What has another colour also has another form, for grey prints.
 BLUE, ORANGE, VERMILION = "#0072b2", "#e69f00", "#d55e00"
 #: Frequencies shown on both sides of the band that the criterion sees, as a share of its width.
 _BESIDE_BAND = 0.25
@@ -161,7 +161,7 @@ def _draw_surface(ax: Any, result: Result, survey: Survey, surface: Surface) -> 
     _mark_lengths(ax.yaxis, *ax.get_ylim())
     ax.set_xlabel("frequency in Hz" if frequencies else "time in s")
     ax.set_ylabel(_LENGTH)
-    label = f"{result.criterion.name}, {result.score_unit} above best".replace("  ", " ")
+    label = f"{result.criterion.name},\n{result.score_unit} above best".replace("\n ", "\n")
     ax.figure.colorbar(mesh, ax=ax, label=label, pad=0.02, extend="max")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)  # beside the colours
 
@@ -225,6 +225,8 @@ def plot_result(result: Result, ax: Any = None, *, hop: float | None = None, **a
     if axes.size == 2:
         meshes.append(draw_spectrogram(axes[0], before, x, f"before: {_length_text(result.initial)}", view))
     meshes.append(draw_spectrogram(axes[-1], tuned, x, f"tuned: {_length_text(result.sft)}", view))
+    if axes.size == 2:
+        axes[1].set_ylabel("")  # the same as that on the left
     peak = max(mesh.peak for mesh in meshes)
     for mesh in meshes:  # equal colours are equal levels
         mesh.peak = peak

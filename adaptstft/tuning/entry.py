@@ -60,7 +60,7 @@ def optimize(
     """Find the window length, and if asked the frame positions, that suit a signal.
 
     A grid of window lengths is searched, and its best candidates are refined by L-BFGS-B with exact gradients [1]_.
-    Lengths of frames are the best path over a table of sums. :doc:`/guide/methods` describes the search and the options.
+    Lengths of frames are the best path over a table of sums. :doc:`/guide/methods` has the search and the options.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def optimize(
     scope : {"global", "frame", "local"}, optional
         Extent of one normalisation of the criterion; by default ``"local"`` where anything varies.
     smoothness, evenness, coverage : float, optional
-        Weights of penalties on changes of the log length, uneven overlap and uncovered samples, :doc:`/theory/cheating`.
+        Weights of penalties on changes of the log length, uneven overlap and gaps, see :doc:`/theory/cheating`.
     max_frame_ratio : float, optional
         Largest ratio of the frame bounds, greater than 2; by default 100 with one window per frame.
     control_points : int, (int, int) or "free", optional
