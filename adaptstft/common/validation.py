@@ -283,11 +283,9 @@ def as_signal(
 
 
 def _check_time_is_long(name: str, array: AnyArray, axis: int) -> None:
-    """Refuse an array whose time axis is obviously the other one, such as stereo of shape (n, 2)."""
-    if array.ndim != 2:
-        return
-    samples, channels = array.shape[axis], array.shape[1 - axis]
-    if samples <= _FEW_SAMPLES and channels >= _MANY_CHANNELS:
+    """Refuse an array whose time axis is obviously another one, such as stereo of shape (n, 2)."""
+    samples, channels = array.shape[axis], array.size // array.shape[axis]
+    if array.ndim == 2 and samples <= _FEW_SAMPLES and channels >= _MANY_CHANNELS:
         raise ValueError(
             f"{name} has shape {array.shape}: along axis={axis} these are {channels} channels of {samples} "
             f"sample{'s' * (samples > 1)}; if time is the other axis, pass axis={1 - axis} or {name}.T"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from adaptstft.common.device import is_device_array
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.common.validation import as_index, as_inexact, check_finite, check_option
+from adaptstft.common.validation import as_index, as_inexact, check_finite, check_option, show
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 __all__ = ["griffin_lim"]
 
 
 def griffin_lim(
-    magnitude: Any,
     sft: AdaptiveShortTimeFFT,
+    magnitude: Any,
     n: int,
     *,
     n_iter: int = 100,
@@ -36,10 +37,10 @@ def griffin_lim(
 
     Parameters
     ----------
+    sft : AdaptiveShortTimeFFT
+        An invertible transform. The former order, `magnitude` before `sft`, is deprecated.
     magnitude : array_like, shape (..., f_pts, p_num)
         Magnitudes ``A``, not negative, in the shape of ``sft.stft`` of `n` samples.
-    sft : AdaptiveShortTimeFFT
-        An invertible transform.
     n : int
         Number of samples of the signal.
     n_iter : int, optional
@@ -78,10 +79,15 @@ def griffin_lim(
     >>> import adaptstft
     >>> x = np.cos(0.002 * np.arange(400.0) ** 2)
     >>> sft = adaptstft.AdaptiveShortTimeFFT("hann", 64, 8, fs=1.0)
-    >>> y, errors = adaptstft.griffin_lim(abs(sft.stft(x)), sft, 400, rng=0, full_output=True)
+    >>> y, errors = adaptstft.griffin_lim(sft, abs(sft.stft(x)), 400, rng=0, full_output=True)
     >>> bool(errors[-1] < 0.5 * errors[0])
     True
     """
+    if isinstance(magnitude, AdaptiveShortTimeFFT):
+        sft, magnitude = magnitude, sft
+        warnings.warn("griffin_lim(magnitude, sft, n) is deprecated: pass sft first", DeprecationWarning, stacklevel=2)
+    if not isinstance(sft, AdaptiveShortTimeFFT):
+        raise TypeError(f"sft={show(sft)} must be an AdaptiveShortTimeFFT")
     n, n_iter = as_index("n", n, 1), as_index("n_iter", n_iter, 1)
     check_option("full_output", full_output, (True, False))
     A = as_inexact("magnitude", magnitude, device=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.text import short_repr
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.common.validation import as_inexact, check_finite, check_option, check_positive
 from adaptstft.tracking.framed_signal import (
@@ -67,6 +68,8 @@ class Synchrosqueezed:
     _original: ComplexArray = field(repr=False)
     _n: int = field(repr=False)
     _axis: int = field(repr=False)
+
+    __repr__ = short_repr
 
     def inverse(self, frequency: Any = None, width: float | None = None) -> AnyArray:
         """Invert the transform, or only the bins in a band of instantaneous frequencies.
@@ -208,7 +211,7 @@ def synchrosqueeze(sft: AdaptiveShortTimeFFT, x: Any, *, order: int = 2, axis: i
     check_continuous_window(sft)
     peak = float(sft.window(0.0))
     if not peak > 0:
-        raise ValueError(f"window {sft.window.spec!r} is {peak:g} at its centre: it must be positive to be squeezed")
+        raise ValueError(f"window {sft.window.label} is {peak:g} at its centre: it must be positive to be squeezed")
     framed = frame_signal(sft, x, axis)
     moments = compute_moments(framed, time=order == 2, second=order == 2)
     significant = significant_bins(moments.V)

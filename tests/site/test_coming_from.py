@@ -77,7 +77,7 @@ def test_griffin_lim():
         magnitudes, n_fft=256, hop_length=64, n_iter=32, momentum=0, length=len(Y), random_state=0
     )
     sft = AdaptiveShortTimeFFT("hann", 256, 64, FS)
-    ours = adaptstft.griffin_lim(np.abs(sft.stft(Y)), sft, len(Y), n_iter=32)
+    ours = adaptstft.griffin_lim(sft, np.abs(sft.stft(Y)), len(Y), n_iter=32)
 
     def distance(x):
         return np.linalg.norm(np.abs(sft.stft(x)) - np.abs(sft.stft(Y))) / np.linalg.norm(sft.stft(Y))

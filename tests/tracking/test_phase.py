@@ -24,7 +24,7 @@ def test_error_never_increases(sft, rng):
     x = np.cos(0.004 * np.arange(N) ** 2) + 0.2 * rng.standard_normal((2, N))
     A = np.abs(sft.stft(x))
     A *= rng.uniform(0.7, 1.3, A.shape)  # no signal has these magnitudes
-    y, errors = griffin_lim(A, sft, N, n_iter=40, rng=0, full_output=True)
+    y, errors = griffin_lim(sft, A, N, n_iter=40, rng=0, full_output=True)
     assert y.shape == x.shape
     assert np.all(np.diff(errors) <= 1e-12)
     assert errors[-1] < 0.9 * errors[0]
@@ -34,7 +34,7 @@ def test_right_phases_are_a_fixed_point(rng):
     sft = AdaptiveShortTimeFFT("hann", 40.5, 7.3, 1.0)
     x = rng.standard_normal(N)
     S = sft.stft(x)
-    y, errors = griffin_lim(np.abs(S), sft, N, n_iter=3, phase=np.angle(S), full_output=True)
+    y, errors = griffin_lim(sft, np.abs(S), N, n_iter=3, phase=np.angle(S), full_output=True)
     np.testing.assert_allclose(y, x, atol=1e-10)
     assert errors.max() < 1e-12
 
@@ -42,7 +42,7 @@ def test_right_phases_are_a_fixed_point(rng):
 def test_equal_seeds_give_equal_results_in_the_precision_of_the_input(rng):
     sft = AdaptiveShortTimeFFT("hann", 40.5, 7.3, 1.0)
     A = np.abs(sft.stft(rng.standard_normal(N).astype(np.float32)))
-    first, second = (griffin_lim(A, sft, N, n_iter=2, rng=5) for _ in range(2))
+    first, second = (griffin_lim(sft, A, N, n_iter=2, rng=5) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert first.dtype == np.float32
 
@@ -51,12 +51,12 @@ def test_bad_input():
     sft = AdaptiveShortTimeFFT("hann", 40.5, 7.3, 1.0)
     A = np.ones((sft.f_pts, sft.p_num(N)))
     with pytest.raises(ValueError, match="must be real and not negative"):
-        griffin_lim(-A, sft, N)
+        griffin_lim(sft, -A, N)
     with pytest.raises(ValueError, match="but the transform of n=299 samples ends with"):
-        griffin_lim(A[:, 1:], sft, 299)
+        griffin_lim(sft, A[:, 1:], 299)
     with pytest.raises(ValueError, match="not invertible"):
         gaps = AdaptiveShortTimeFFT("hann", 10, 12, 1.0)
-        griffin_lim(np.ones((gaps.f_pts, gaps.p_num(N))), gaps, N)
+        griffin_lim(gaps, np.ones((gaps.f_pts, gaps.p_num(N))), N)
     for phase, message in (
         (np.full(A.shape, np.nan), r"phase has \d+ NaN or infinite values"),
         (np.exp(1j * A), r"phase must be real, in radians"),
@@ -64,4 +64,14 @@ def test_bad_input():
         (np.zeros((2, *A.shape)), r"phase has shape \(2, \d+, \d+\), but the magnitudes have"),
     ):
         with pytest.raises(ValueError, match=message):
-            griffin_lim(A, sft, N, phase=phase)
+            griffin_lim(sft, A, N, phase=phase)
+
+
+def test_the_former_order_is_deprecated():
+    sft = AdaptiveShortTimeFFT("hann", 32, 8, 1.0)
+    A = np.abs(sft.stft(np.cos(0.3 * np.arange(100))))
+    with pytest.warns(DeprecationWarning, match=r"griffin_lim\(magnitude, sft, n\) is deprecated: pass sft first"):
+        before = griffin_lim(A, sft, 100, n_iter=2, rng=0)
+    np.testing.assert_array_equal(before, griffin_lim(sft, A, 100, n_iter=2, rng=0))
+    with pytest.raises(TypeError, match=r"sft=.* must be an AdaptiveShortTimeFFT"):
+        griffin_lim(A, A, 100)
