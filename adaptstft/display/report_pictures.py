@@ -22,7 +22,7 @@ from adaptstft.display.spectrogram import View
 #: Size of a picture. With this width its text can still be read on a telephone.
 _INCHES = (4.8, 3.4)
 _PIXELS_PER_INCH = 170
-_STYLE = {"font.size": 9.0, "axes.titlesize": 10.0, "svg.fonttype": "path"}
+_STYLE = {"font.size": 9.0, "axes.titlesize": 10.0, "legend.fontsize": 8.0}
 #: Most window lengths of the series.
 _MOST_LENGTHS = 17
 #: Frames of a spectrogram in the series, and most samples that are windowed and transformed for one.
@@ -69,10 +69,13 @@ def criterion_surface(result: Result) -> Picture | None:
     if result.survey is None or result.survey.surface is None:
         return None
     axis = result.survey.surface.axis
-    return _picture(
-        f"The criterion for each {axis} and window length, with the chosen lengths as a line",
-        lambda figure: plots.plot_criterion(result, figure.subplots()),
-    )
+
+    def draw(figure: Any) -> None:
+        ax = plots.plot_criterion(result, figure.subplots())
+        ax.get_legend().set_in_layout(False)  # a wide one would make the axes narrow
+        ax.set_title(" ")  # its place
+
+    return _picture(f"The criterion for each {axis} and window length, with the chosen lengths as a line", draw)
 
 
 def series(result: Result) -> list[Step]:
