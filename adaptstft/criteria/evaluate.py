@@ -157,7 +157,7 @@ def band_totals(
         return np.array([to_host(weights @ values.sum(axis=0).T) for values, _, _ in found])
     sums, units = np.zeros((len(stats), *S.shape[1:])), stats.bin_units(plan, positions)
     for channel in S:  # each frame is a cell of its own
-        plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.kinds, units, np.arange(S.shape[1]), sums)
+        plan.kernels.add_cell_sums(channel, stats.exponents, stats.kinds, units, np.arange(S.shape[1]), sums)
     return np.swapaxes(sums @ bands.T, 1, 2)
 
 

@@ -46,6 +46,22 @@ def test_the_value_is_the_mean_of_its_terms(distortion, sharpness, floor, backen
     assert_allclose(value, naive(x, lengths, POSITIONS, distortion, sharpness, floor), rtol=1e-10)
 
 
+@pytest.mark.parametrize("per_bin", [False, True])
+@pytest.mark.parametrize("sharpness", [30.0, 100.0])
+def test_a_large_sharpness_cuts_at_the_distortion(sharpness, per_bin, backend, rng):
+    """``(P / D)**s`` overflows; the limit for a large sharpness is ``max(log(P / D), 0)``."""
+    x, floor = signal(rng), 1e-8
+    lengths = np.full((65, 1), 40.3) if per_bin else 40.3
+    sft = transform(lengths, backend=backend)
+    criterion = criteria.DescriptionLength(distortion=0, floor=floor, sharpness=sharpness)
+    value, gradient = sft.value_and_grad(x, criterion, wrt=("win_length",))
+    limit = np.maximum(np.log(abs(sft.stft(x)) ** 2 / floor), 0).mean()
+    assert limit * (1 - 1e-12) < value < limit + np.log(2) / sharpness
+    h = 1e-5
+    up, down = (transform(lengths + e, backend=backend).value_and_grad(x, criterion, wrt=())[0] for e in (h, -h))
+    assert_allclose(np.sum(gradient.win_length), (up - down) / (2 * h), rtol=1e-5)
+
+
 @pytest.mark.parametrize("scope", [{}, {"width": 100.0}], ids=["global", "local"])
 @pytest.mark.parametrize("per_bin", [False, True])
 @pytest.mark.parametrize("window", ["hann", CALLABLE_WINDOW], ids=["series", "callable"])
