@@ -109,7 +109,9 @@ def silent_bins(dtype):
 
 @pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
 @pytest.mark.parametrize(
-    ("exponents", "kinds"), [SHANNON, MIXED, *DESCRIPTIONS], ids=["shannon", "mixed", "log1p", "log1p 2", "log1p 1.7", "log1p 100"]
+    ("exponents", "kinds"),
+    [SHANNON, MIXED, *DESCRIPTIONS],
+    ids=["shannon", "mixed", "log1p", "log1p 2", "log1p 1.7", "log1p 100"],
 )
 def test_backends_agree_on_silent_bins(exponents, kinds, dtype):
     spectra, layout = silent_bins(dtype), (2.0, True, True)
