@@ -41,7 +41,8 @@ class DescriptionLength(Additive):
     sharpness : float, optional
         Exponent ``s``, at least 1. With more sharpness, noise near the distortion counts less.
     floor : float, optional
-        Variance of white noise at the level of the floor, in the units of ``x**2``; None estimates it.
+        Variance of white noise at the level of the floor, in the units of ``x**2``, less than the energy of the signal;
+        None estimates it.
     margin : float, optional
         Time in seconds at both ends of the signal in which frames do not count, because their windows would reach over
         the end and see a jump to zero. At most a quarter of the signal is left out at each end. By default,
@@ -108,6 +109,11 @@ class DescriptionLength(Additive):
         offset: float = 0.0,
     ) -> DescriptionLength:
         """Return the criterion with its distortion, for a signal of `n` samples with a level."""
+        if self.floor is not None and level.floor >= n * level.power > 0:
+            raise ValueError(
+                f"floor={self.floor!r} must be less than the energy of the signal, "
+                f"{n * level.power * (self.floor / level.floor):.3g}: no bin of any spectrogram would be above it"
+            )
         return replace(self, units=Distortion.of_level(level, self.distortion, places, n, offset))
 
     def floor_of(self, scale: float) -> float | None:

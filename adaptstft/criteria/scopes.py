@@ -235,9 +235,12 @@ class GroupedSums:
 
 
 def check_any_counted(counted: AnyArray) -> None:
-    """Raise an error if no group of bins has energy."""
+    """Raise an error if no group of bins has energy, or none that is not negligible in the units of the criterion."""
     if not np.any(counted):
-        raise ValueError("the spectrogram is silent: the signal is zero within the windows of all frames")
+        raise ValueError(
+            "the spectrogram is silent: within the windows of all frames the signal is zero, "
+            "or far below the distortion of a description length"
+        )
 
 
 def reduce_sums(

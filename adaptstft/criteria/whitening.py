@@ -12,6 +12,7 @@ import itertools
 import numpy as np
 from scipy import fft as fft_lib
 
+from adaptstft.common.levels import to_usual_level
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 
 #: Bands of the spectrum: in each octave, and the least number of bins of a band.
@@ -35,6 +36,7 @@ def whiten(x: AnyArray) -> AnyArray:
     ndarray, shape (channels, n)
         The filtered signal in double precision, without its mean.
     """
+    x, _ = to_usual_level(x)  # the result does not depend on the level, but powers could underflow or overflow
     if not np.iscomplexobj(x):
         return _filtered(x)
     # the same filter for both signs of the frequency, whose mirrored extension has no jump at the ends; then one each

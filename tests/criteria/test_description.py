@@ -194,6 +194,23 @@ def test_bad_arguments_are_named(arguments, message):
         criteria.DescriptionLength(**arguments)
 
 
+@pytest.mark.parametrize("window_mode", ["constant", "time", "frequency"])
+def test_a_floor_above_all_bins_is_refused(window_mode, backend):
+    x = 10 * np.cos(0.3 * np.arange(1000))  # an energy of 5e4
+    too_high = criteria.DescriptionLength(floor=1e6)
+    with pytest.raises(ValueError, match=r"floor=1000000.0 must be less than the energy of the signal, 5e\+04"):
+        optimize(x, 1000.0, window_mode=window_mode, criterion=too_high, backend=backend)
+    with pytest.raises(ValueError, match=r"floor=1000000.0 must be less than the energy of the signal, 2.49e\+04"):
+        transform(40.3, backend=backend).value_and_grad(x[:N], criteria.DescriptionLength(floor=1e6), wrt=())
+    assert optimize(x, 1000.0, criterion=criteria.DescriptionLength(floor=2.0), backend=backend).win_length > 100
+
+
+def test_frames_far_below_the_floor_are_silent(rng):
+    x = np.concatenate([1e-9 * rng.standard_normal(N), np.ones(N)])
+    with pytest.raises(ValueError, match="the signal is zero, or far below the distortion of a description length"):
+        transform(40.3, POSITIONS[:20]).value_and_grad(x, criteria.DescriptionLength(floor=1.0), wrt=())
+
+
 @pytest.mark.parametrize("scale_to", [None, "magnitude"])
 def test_windows_have_unit_energy_whatever_their_scale(scale_to, rng):
     x, lengths = signal(rng), rng.uniform(30, 60, 26)
