@@ -49,9 +49,14 @@ class Criterion:
     name: ClassVar[str]
 
     @property
-    def in_nats(self) -> bool:
+    def is_logarithm(self) -> bool:
         """Whether the value is a logarithm, whose differences are relative changes."""
         return True
+
+    @property
+    def unit(self) -> str:
+        """Unit of the value for labels: ``"nat"``, ``"nat per bin"``, or ``""`` for a number without a unit."""
+        return "nat" if self.is_logarithm else ""
 
     def __post_init__(self) -> None:
         if self.scope is not None:

@@ -79,9 +79,13 @@ class DescriptionLength(Additive):
     normalised: ClassVar[bool] = False
 
     @property
-    def in_nats(self) -> bool:
-        """False: the value is in nats, but it is no logarithm, whose differences would be relative changes."""
+    def is_logarithm(self) -> bool:
+        """False: the value is in nats, but its differences are no relative changes."""
         return False
+
+    @property
+    def unit(self) -> str:
+        return "nat per bin"
 
     def __post_init__(self) -> None:
         super().__post_init__()

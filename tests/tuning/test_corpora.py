@@ -107,6 +107,15 @@ def test_equals_one_long_signal_in_frequency(signals):
     assert np.allclose(parts.win_length, whole.win_length, rtol=1e-3)
 
 
+def test_a_given_floor_is_not_estimated(signals, monkeypatch):
+    estimated = []
+    monkeypatch.setattr("adaptstft.criteria.distortion.channel_floors", lambda x: estimated.append(x) or np.ones(len(x)))
+    given = criteria.DescriptionLength(floor=0.01)
+    for criterion, count in ((given, 0), (criteria.DescriptionLength(), 3)):
+        adaptstft.optimize(Corpus(signals[:3]), 1000, criterion=criterion)
+        assert len(estimated) == count
+
+
 @pytest.mark.parametrize("mode", ["constant", "hop", "frame", "frequency"])
 @pytest.mark.slow
 def test_order_changes_nothing(signals, mode):
