@@ -90,7 +90,7 @@ class Criterion:
 
 
 class Additive(Criterion, ABC):
-    """Base class of criteria that are a function of sums of ``E**a`` or ``E**a log E``, ``E = |S|**2``.
+    """Base class of criteria that are functions of sums of ``E**a``, ``E**a log E`` or ``log(1 + E**a)``, ``E = |S|**2``.
 
     Examples
     --------
@@ -102,7 +102,7 @@ class Additive(Criterion, ABC):
     @property
     @abstractmethod
     def statistics(self) -> Statistics:
-        """The sums; the first is ``sum P``."""
+        """The sums; the first is positive where the signal has energy, such as ``sum P``."""
 
     @abstractmethod
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:

@@ -24,12 +24,12 @@ _OUTSIDE = 1e-6
 class DescriptionLength(Additive):
     r"""Mean description length of a bin in nats, ``mean(log(1 + (P / D)**s) / s)`` with ``P = |S|**2``.
 
-    This is what it takes to describe the transform with a mean square error ``D``, the distortion: bins below it
-    cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between them.
+    This is the number of nats that describe a bin of the transform with a mean square error ``D``, the distortion: bins
+    below it cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between them.
     A real signal has half as many independent values as bins, so that half of the mean is the number of nats for each
     of its samples.
 
-    ``P`` is that of windows of unit energy, whatever ``scale_to`` is. ``D`` is the larger of a share of the power of
+    ``P`` is that of windows of unit energy for every ``scale_to``. ``D`` is the larger of a share of the power of
     the signal and of its noise floor. It is computed from the signal once, and does not depend on the windows. In scope
     ``"local"`` the power is that of a neighbourhood in time (and of a band, where window lengths vary with the
     frequency), so that quiet passages count.

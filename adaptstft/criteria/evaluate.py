@@ -59,7 +59,7 @@ def comparable_view(
     """Return the view with which values are comparable between hops and FFT lengths.
 
     The weights are the durations of the frames and the frequency step of the bins. A criterion that depends on the
-    number of bins hardly changes with the framing, and gets relative durations and no weight of bins.
+    number of bins changes little with the framing; its weights are relative durations, and its bins have none.
     """
     if isinstance(criterion, Additive) and criterion.spread:
         return FrameView(positions, durations / durations.mean(), 1.0, neighbourhoods)

@@ -1,4 +1,4 @@
-r"""A filter that makes the smooth part of a spectrum flat: what is left of noise with a smooth spectrum is white noise.
+r"""A filter that makes the smooth part of a spectrum flat: noise with a smooth spectrum becomes white noise.
 
 The smooth part is a model of the logarithm of the power with few parameters: a parabola in the logarithm of the
 frequency, for powers of the frequency, and two cosines of the frequency, for the poles and zeros of short filters. It
