@@ -90,7 +90,9 @@ class Criterion:
 
 
 class Additive(Criterion, ABC):
-    """Base class of criteria that are functions of sums of ``E**a``, ``E**a log E`` or ``log(1 + E**a)``, ``E = |S|**2``.
+    """Base class of criteria that are functions of sums of ``E**a``, ``E**a log E`` or ``log(1 + E**a)``.
+
+    ``E = |S|**2`` is the energy of a bin.
 
     Examples
     --------

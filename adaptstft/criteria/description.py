@@ -25,9 +25,9 @@ class DescriptionLength(Additive):
     r"""Mean description length of a bin in nats, ``mean(log(1 + (P / D)**s) / s)`` with ``P = |S|**2``.
 
     This is the number of nats that describe a bin of the transform with a mean square error ``D``, the distortion: bins
-    below it cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between them.
-    A real signal has half as many independent values as bins, so that half of the mean is the number of nats for each
-    of its samples.
+    below it cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between
+    them. A real signal has half as many independent values as bins, so that half of the mean is the number of nats for
+    each of its samples.
 
     ``P`` is that of windows of unit energy for every ``scale_to``. ``D`` is the larger of a share of the power of
     the signal and of its noise floor. It is computed from the signal once, and does not depend on the windows. In scope

@@ -109,7 +109,12 @@ def test_equals_one_long_signal_in_frequency(signals):
 
 def test_a_given_floor_is_not_estimated(signals, monkeypatch):
     estimated = []
-    monkeypatch.setattr("adaptstft.criteria.distortion.channel_floors", lambda x: estimated.append(x) or np.ones(len(x)))
+
+    def count_floors(x):
+        estimated.append(x)
+        return np.ones(len(x))
+
+    monkeypatch.setattr("adaptstft.criteria.distortion.channel_floors", count_floors)
     given = criteria.DescriptionLength(floor=0.01)
     for criterion, count in ((given, 0), (criteria.DescriptionLength(), 3)):
         adaptstft.optimize(Corpus(signals[:3]), 1000, criterion=criterion)
