@@ -15,6 +15,9 @@ POWER, POWER_LOG, LOG1P = 0, 1, 2
 
 def terms(energy: AnyArray, a: float, kind: int) -> tuple[AnyArray, AnyArray]:
     """Return the terms of a sum and their derivatives in ``E``, zero where a derivative is infinite at ``E = 0``."""
+    if kind == LOG1P and a <= 2:  # energies relative to a distortion are far below 1e154, whose square overflows
+        power = energy ** (a - 1)
+        return np.log1p(power * energy) / a, power / (1 + power * energy)
     if kind == LOG1P:
         large = energy > 1  # E**a may overflow, E**-a does not
         inverse = 1 / np.where(large, energy, 1.0)

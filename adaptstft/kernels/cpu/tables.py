@@ -26,10 +26,11 @@ def add_cell_sums(spectra, exponents, kinds, units, cell, out):  # type: ignore[
                 energy = (float(value.real) ** 2 + float(value.imag) ** 2) / unit[min(j, unit.size - 1)]
                 if simple:  # a logarithm takes longer than all else
                     row[j] += energy if a == 1.0 else energy * energy * energy
+                elif kind == LOG1P and a == 1.5:
+                    row[j] += log_of_positive(1.0 + energy * math.sqrt(energy)) / a
                 elif kind == LOG1P:
                     large = energy > 1.0  # E**a may overflow, E**-a does not
-                    small = 1.0 / energy if large else energy
-                    tail = log_of_positive(1.0 + (small * math.sqrt(small) if a == 1.5 else small**a)) / a
+                    tail = log_of_positive(1.0 + (1.0 / energy if large else energy) ** a) / a
                     row[j] += tail + log_of_positive(energy) if large else tail
                 elif energy > 0.0:
                     log_energy = math.log(energy)
