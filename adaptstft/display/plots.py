@@ -200,7 +200,7 @@ def plot_criterion(result: Result, ax: Any = None) -> Any:
     else:
         ax.axvline(typical, color="tab:red", label="optimum, mean length")
     _mark_lengths(ax.xaxis, *ax.get_xlim())
-    unit = " in nat" if result.criterion.in_nats else ""
+    unit = f" in {result.criterion.unit}" if result.criterion.unit else ""
     ax.set_xlabel("window length in samples")
     ax.set_ylabel(f"{result.criterion.name}{unit}")
     ax.legend()
@@ -226,7 +226,7 @@ def _draw_surface(ax: Any, result: Result, survey: Survey, surface: Surface) -> 
     above = np.ma.masked_invalid(surface.values - lowest)
     frequencies = surface.axis == "frequency"
     low, high = _ends(result, surface)
-    most = _MOST_ABOVE if result.criterion.in_nats else float(np.median(above.compressed()))
+    most = _MOST_ABOVE if result.criterion.is_logarithm else float(np.median(above.compressed()))
     mesh = ax.pcolormesh(
         _edges(surface.places, low, high), edges, above.T, vmin=0, vmax=most or 1.0, cmap="cividis_r", rasterized=True
     )
@@ -242,7 +242,7 @@ def _draw_surface(ax: Any, result: Result, survey: Survey, surface: Surface) -> 
     _mark_lengths(ax.yaxis, *ax.get_ylim())
     ax.set_xlabel("frequency in Hz" if frequencies else "time in s")
     ax.set_ylabel("window length in ms")
-    unit = "nats above best" if result.criterion.in_nats else "above best"
+    unit = f"{result.criterion.unit} above best".lstrip()
     ax.figure.colorbar(mesh, ax=ax, label=f"{result.criterion.name}, {unit}", pad=0.02, extend="max")
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)  # beside the colours
 

@@ -8,8 +8,8 @@ diagonal ``D`` of the operator,
 
 The equations of a random signal, the probe, are solved together with those of the channels. Its error is known, and
 estimates theirs: with a small frame bound the residual is small even where the error is large. All samples of the probe
-have the same variance, and its transform is rounded to the precision of ``S``, so that its error contains what rounding
-does to samples that windows hardly cover.
+have the same variance, and its transform is rounded to the precision of ``S``, so that its error contains the
+rounding errors of samples at which the windows are small.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ def solve(
 
 
 def _accepted(tol: float, dtype: Any) -> float:
-    """Return the largest error that is accepted: the tolerance, or what rounding causes whatever the tolerance."""
+    """Return the largest error that is accepted: the tolerance, or the error of rounding if that is larger."""
     return max(tol, _MOST_ROUNDING * float(np.finfo(dtype).eps))
 
 

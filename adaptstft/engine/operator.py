@@ -146,7 +146,7 @@ def sum_statistics(plan: FramePlan, x: AnyArray, frames: AnyFrames, stats: Stati
     if isinstance(frames, Frames):
         return statistics(plan, x, frames, stats)[0]
     energy = plan.kernels.to_host(energies(bin_forward(plan, x, frames).S))
-    return np.array([values.sum(axis=(0, 2)) for values, _, _ in stats.of_energies(plan, frames.origin, energy)])
+    return np.array([values.sum(axis=(0, 2)) for values, _, _ in stats.of_energies(plan, frames.centre, energy)])
 
 
 # ---------------------------------------------------------------------------------------

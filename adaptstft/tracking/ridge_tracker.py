@@ -56,9 +56,10 @@ class RidgeTracker:
     ) -> None:
         self.sft, self.framed, self.grid, self.steps, self.x, self.power = sft, framed, grid, steps, x, power
         self.least_noise = _ROUNDING * float(power.max())
-        self.given_noise = None if noise_std is None else noise_std**2
+        self.noise_std = noise_std
         self.free = np.ones(power.shape, bool)  # bins without a ridge
-        noise = self._noise_by_frame() if self.given_noise is None else np.full(len(power), self.given_noise)
+        with np.errstate(over="ignore"):  # beside infinite noise all scores are zero
+            noise = self._noise_by_frame() if noise_std is None else np.full(len(power), np.float64(noise_std) ** 2)
         self.score = np.log1p(power / np.maximum(noise, self.least_noise or 1.0)[:, np.newaxis])
         self.lobe = _lobe_width(sft.window)
         self.skew = _centre_of_gravity(sft.window)
@@ -70,9 +71,9 @@ class RidgeTracker:
             path = strongest_path(self.grid.sum_orders(self.score), *self.steps)
             tracked.append(self._peaks_near(path))
             self._remove(tracked[-1].frequency)
-        sigma = np.sqrt(self._noise_variance())
+        sigma = np.sqrt(self._noise_variance()) if self.noise_std is None else self.noise_std
         both_sides = 1.0 if np.iscomplexobj(self.x) else 2.0  # half of a real tone is at the negative frequency
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             uncertainty = [np.where(np.isinf(peaks.deviation), np.inf, sigma * peaks.deviation) for peaks in tracked]
         return (
             np.stack([peaks.frequency for peaks in tracked]),
@@ -91,9 +92,7 @@ class RidgeTracker:
         return np.asarray(np.nanmedian(values, axis=1) / np.log(2))
 
     def _noise_variance(self) -> Float64Array:
-        """Variance of white noise in the samples around each frame, given or averaged over neighbouring frames."""
-        if self.given_noise is not None:
-            return np.full(len(self.power), self.given_noise)
+        """Variance of white noise in the samples around each frame, averaged over neighbouring frames."""
         times = self.framed.centre_time[:, 0]
         inside = (times >= 0) & (times <= (self.x.size - 1) * self.sft.T)
         noise = self._noise_by_frame()

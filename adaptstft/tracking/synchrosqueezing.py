@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.levels import times_power_of_two
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.common.validation import as_inexact, check_finite, check_option, check_positive
 from adaptstft.tracking.framed_signal import (
@@ -15,7 +16,6 @@ from adaptstft.tracking.framed_signal import (
     host_transform,
     phase_from_centre,
     stft_of,
-    times_power_of_two,
 )
 from adaptstft.tracking.moments import (
     compute_moments,

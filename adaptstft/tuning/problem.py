@@ -91,7 +91,7 @@ class Problem:
     def compares_neighbourhoods(self) -> bool:
         """Whether lengths vary from frame to frame by a local criterion with comparable values in neighbourhoods."""
         criterion = self.request.criterion
-        comparable = criterion.in_nats or isinstance(criterion, DescriptionLength)
+        comparable = criterion.is_logarithm or isinstance(criterion, DescriptionLength)
         local = self.scope == "local" and isinstance(criterion, Additive) and comparable
         return local and self.request.window_mode == "time"
 

@@ -50,7 +50,7 @@ def level_of(criterion: criteria.Criterion, signal: TakenSignal, detrend: str | 
         return signal.shared.level(criterion.floor)
     if signal.band is None:
         return criterion.level(signal.channels, signal.scale)
-    return criterion.level(signal.band.baseband(unfiltered(signal.original, detrend)) / signal.scale, signal.scale)
+    return criterion.level(signal.band.baseband(unfiltered(signal.original, detrend) / signal.scale), signal.scale)
 
 
 def take_signal(x: Any, fs: float, a: SimpleNamespace, criterion: criteria.Criterion) -> TakenSignal:

@@ -194,7 +194,7 @@ def test_the_path_is_as_good_as_the_best_of_all_coarse_paths(kind, scope, most, 
         paths = paths[sounding == sounding.max()]
     best = min(value(one, path) for path in paths)
     found = one.solve(np.full(5, 120.0), lambda *_: False)
-    unit = 0.02 if one.criterion.in_nats else 0.02 * abs(best)
+    unit = 0.02 if one.criterion.is_logarithm else 0.02 * abs(best)
     assert found.value <= best + unit
     assert np.all(np.abs(np.diff(found.win_length)) <= most + 1e-6)
     assert found.value == pytest.approx(value(one, np.searchsorted(one.lengths, found.win_length - 1e-9)), rel=1e-9)

@@ -221,7 +221,7 @@ def test_picture_over_time(pyplot, criterion):
     assert_allclose(lines["best single length"][1], best)
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_yscale()) == ("time in s", "window length in ms", "log")
     bar = ax.figure.axes[-1].get_ylabel()
-    assert bar == ("renyi, nats above best" if criterion == "renyi" else "hoyer, above best")
+    assert bar == ("renyi, nat above best" if criterion == "renyi" else "hoyer, above best")
     assert_allclose(ax.get_xlim(), [0, (N - 1) / FS])
     low, high = ax.get_ylim()
     assert low <= res.win_length.min() and res.win_length.max() <= high

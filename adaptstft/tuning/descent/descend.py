@@ -151,7 +151,7 @@ class _Path:
         self.options = ({"maxiter": _MOST_ITERATIONS} if many else {}) | optimiser.options
         # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.
         scale = max(abs(start.value), float(np.abs(start.gradient).max()), _TINY)
-        self.unit = 1.0 if objective.criterion.in_nats else scale
+        self.unit = 1.0 if objective.criterion.is_logarithm else scale
 
     def evaluate(self, y: Float64Array) -> tuple[float, Float64Array]:
         """Return the value to minimise and its gradient, in units of order one."""

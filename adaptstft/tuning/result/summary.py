@@ -52,7 +52,7 @@ def _gain(result: OptimizeResult) -> str:
     lengths = np.atleast_1d(result.initial.win_length)
     before = f"a window of {lengths[0]:g} samples" if lengths.size == 1 else "the lengths given"
     gain = result.initial_area_fun - result.area_fun
-    if result.criterion.in_nats:
+    if result.criterion.is_logarithm:
         return f"{abs(gain):.3g} nat {'better' if gain >= 0 else 'worse'} than {before}"
     if isinstance(result.criterion, DescriptionLength) and result.initial_area_fun > 0:
         return f"{abs(gain) / result.initial_area_fun:.2%} {'shorter' if gain >= 0 else 'longer'} than with {before}"
@@ -62,7 +62,7 @@ def _gain(result: OptimizeResult) -> str:
 def _flatness(result: OptimizeResult) -> str:
     """Range of lengths that are equally good."""
     sensitivity = result.sensitivity
-    within = f"within {sensitivity.tolerance:.3g}" + (" nat" if result.criterion.in_nats else "")
+    within = f"within {sensitivity.tolerance:.3g} {result.criterion.unit}".rstrip()
     if sensitivity.win_length is not None:
         low, high = sensitivity.win_length
         return f"{within} from {low:.0f} to {high:.0f} samples"
@@ -77,7 +77,7 @@ def _recommendation(result: OptimizeResult) -> str:
         str(values) if np.ndim(values) == 0 else f"{np.min(values)} to {np.max(values)}"
         for values in (recommended.win_length, recommended.hop)
     )
-    if result.criterion.in_nats:
+    if result.criterion.is_logarithm:
         loss = f"{abs(recommended.loss):.2g} nat {'worse' if recommended.loss >= 0 else 'better'}"
     else:
         loss = f"criterion {recommended.loss:+.2g}"

@@ -206,7 +206,7 @@ def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple
 def _best_surface(layout: Layout, survey: TileSurvey, value: float) -> Float64Array:
     """Return the best lengths of tiles, with a price for changes; `value` is the criterion of one length."""
     request = layout.problem.request
-    unit = 1.0 if request.criterion.in_nats else abs(value)
+    unit = 1.0 if request.criterion.is_logarithm else abs(value)
     one_nat, groups = nat(request) * unit, survey.centres.size
     across = _NATS_ACROSS * one_nat * request.n / groups / layout.neighbourhoods().width
     kernels = request.plan(1).kernels
@@ -353,7 +353,7 @@ def _descend(
             weight = grid.adjoint(share)
             scale = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
         value = abs(plane.first.outcome.value)
-        unit = 1.0 if request.criterion.in_nats else max(value, np.finfo(float).tiny)
+        unit = 1.0 if request.criterion.is_logarithm else max(value, np.finfo(float).tiny)
         many = grid.shape[1] > 1
         reach = _REACH if many and label == "tiles" and request.control_points != "free" else np.inf
         described = 0.0 if many else _NATS_ACROSS * nat(request) * (grid.size - 1)

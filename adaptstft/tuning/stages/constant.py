@@ -94,7 +94,7 @@ def _least(problem: Problem, log: Log, survey: Survey) -> Run:
 
 def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float]]:
     request = problem.request
-    margin = _HOPELESS if request.criterion.in_nats else np.inf
+    margin = _HOPELESS if request.criterion.is_logarithm else np.inf
     minima = survey.minima(request.starts or 3, margin)
     starts = [(f"grid {k + 1}", length) for k, length in enumerate(minima)]
     if request.win_length is None:

@@ -187,7 +187,7 @@ def _frame_problem(
         lengths = FrameLengths(np.clip(win_length, low, high), bounds)
         if neighbourhoods is not None and request.descent_method != "adam":  # Adam scales each variable by itself
             lengths = replace(lengths, scale=neighbourhoods.preconditioner(positions))
-        penalised = criterion.in_nats or isinstance(criterion, DescriptionLength)
+        penalised = criterion.is_logarithm or isinstance(criterion, DescriptionLength)
         if neighbourhoods is not None and penalised and positions.size > 1:
             lengths = replace(lengths, end_penalty=end_penalties(positions, request.n, layout.typical))
     safe = None
