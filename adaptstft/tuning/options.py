@@ -9,7 +9,7 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array, Method
 from adaptstft.common.validation import as_index, as_real, check_option, check_positive
-from adaptstft.criteria import Additive, Combined, Criterion
+from adaptstft.criteria import Additive, Combined, Criterion, DescriptionLength
 from adaptstft.tuning.descent.common_direction import DEFAULTS as COMMON_DESCENT
 
 #: Default relative accuracy of the table of sums for lengths per bin.
@@ -83,6 +83,11 @@ def check_options(method: Method, options: Any) -> dict[str, Any]:
             allowed = f"has the options {', '.join(map(repr, known))}" if known else "has no options"
             raise ValueError(f"options={options!r}: method={method!r} {allowed}, got {name!r}")
     return {name: known[name](f"options[{name!r}]", value) for name, value in options.items()}
+
+
+def counts_nats(criterion: Criterion) -> bool:
+    """Return whether differences of a criterion are numbers of nats: of logarithms, and of description lengths."""
+    return criterion.in_nats or isinstance(criterion, DescriptionLength)
 
 
 def finds_path(criterion: Criterion, arguments: Any) -> bool:

@@ -19,7 +19,7 @@ from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.evaluator import Evaluator, Measure, SignalEvaluator
 from adaptstft.tuning.hop_ratio import LEAST_HOP_RATIO, best_hop_ratio
 from adaptstft.tuning.log import Log
-from adaptstft.tuning.options import MOST_EXACT
+from adaptstft.tuning.options import MOST_EXACT, counts_nats
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import largest_fraction
 from adaptstft.tuning.ranges import PER_BIN
@@ -91,8 +91,7 @@ class Problem:
     def compares_neighbourhoods(self) -> bool:
         """Whether lengths vary from frame to frame by a local criterion with comparable values in neighbourhoods."""
         criterion = self.request.criterion
-        comparable = criterion.in_nats or isinstance(criterion, DescriptionLength)
-        local = self.scope == "local" and isinstance(criterion, Additive) and comparable
+        local = self.scope == "local" and isinstance(criterion, Additive) and counts_nats(criterion)
         return local and self.request.window_mode == "time"
 
     @property

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import DescriptionLength
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Log, Run
-from adaptstft.tuning.options import descends, finds_path
+from adaptstft.tuning.options import counts_nats, descends, finds_path
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of, survey_lengths
 from adaptstft.tuning.stages.even_grid import better_grid, change_cost, compares_even_grid
@@ -187,8 +186,7 @@ def _frame_problem(
         lengths = FrameLengths(np.clip(win_length, low, high), bounds)
         if neighbourhoods is not None and request.descent_method != "adam":  # Adam scales each variable by itself
             lengths = replace(lengths, scale=neighbourhoods.preconditioner(positions))
-        penalised = criterion.in_nats or isinstance(criterion, DescriptionLength)
-        if neighbourhoods is not None and penalised and positions.size > 1:
+        if neighbourhoods is not None and counts_nats(criterion) and positions.size > 1:
             lengths = replace(lengths, end_penalty=end_penalties(positions, request.n, layout.typical))
     safe = None
     if request.max_frame_ratio is not None:
