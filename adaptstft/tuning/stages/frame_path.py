@@ -124,7 +124,8 @@ def find_path(
     sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
     count = float(plan.f_pts * request.channels)
-    with_ends = SumsWithEnds.of(sums, positions, request.n)
+    held = penalty.weight.any()
+    with_ends = SumsWithEnds.of(sums, positions, request.n) if held else SumsWithEnds.unchanged(sums)
     search = PathSearch(with_ends, criterion, view, count, (low, high), penalty, plan.kernels)
     values: list[float] = []
     log.bar.begin("path")
