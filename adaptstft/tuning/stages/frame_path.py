@@ -219,15 +219,15 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     If the frame bounds exceed their ratio, the lengths go back towards the safe ones until they keep it.
     """
     ended = STOPPED if log.stopped else _DONE
-    start, outcome = stay(objective, base, ended), stay(objective, variables, ended)
+    first, outcome = objective.total(base, base.start()), stay(objective, variables, ended)
     difference = outcome.value - outcome.penalties - found.criterion
     summary = {"lengths": found.sums.log_lengths.size, "difference": difference}
     if not objective.keeps_ratio(outcome.state):
         outcome = _within_ratio(objective, variables, outcome, ended)
-    if outcome.value > start.value and objective.keeps_ratio(start.state):
-        outcome = start
-    history = [start.value, *(value for value in found.paths if outcome.value <= value < start.value), outcome.value]
-    outcome = replace(outcome, first=start.value, history=history, nit=len(found.paths), nfev=2)
+    if outcome.value > first and objective.keeps_ratio(base.state(base.start())):
+        outcome = stay(objective, base, ended)
+    history = [first, *(value for value in found.paths if outcome.value <= value < first), outcome.value]
+    outcome = replace(outcome, first=first, history=history, nit=len(found.paths), nfev=2)
     comparable = objective.comparable_value(outcome.state)
     table = TableObjective.of(objective, found.sums, found.positions, found.count)
     interpolated = Interpolated(summary, table, table.comparable_value(outcome.state), outcome.state)
