@@ -37,6 +37,7 @@ from adaptstft.tuning.options import (
     check_options,
     check_rule,
     integer_lengths,
+    reason_for_exact_sums,
 )
 from adaptstft.tuning.overlap import Overlap
 from adaptstft.tuning.penalties.weights import check_penalties
@@ -348,7 +349,7 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
             f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': the table for {window_mode=} has a fixed "
             "accuracy"
         )
-    reason = _reason_for_exact_sums(a, criterion)
+    reason = reason_for_exact_sums(criterion, a)
     if accuracy not in (None, DEFAULT_ACCURACY) and reason:
         raise ValueError(f"{accuracy=} is that of a table of sums, and {reason} there is no table: leave it out")
     given = window_mode == "fixed" and np.ndim(a.win_length) == 2
@@ -360,15 +361,6 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
     if callback is not None and not callable(callback):
         raise TypeError(f"{callback=} must be callable")
     return points
-
-
-def _reason_for_exact_sums(a: SimpleNamespace, criterion: criteria.Criterion) -> str:
-    """Return why lengths of bins are tuned without a table of one signal; an empty text if they are not."""
-    if not isinstance(criterion, criteria.Additive):
-        return f"for criterion={criterion.name!r}"
-    if a.tune_shape or a.hop_mode == "time":
-        return f"with hop_mode={a.hop_mode!r}, tune_shape={a.tune_shape!r}"
-    return ""
 
 
 def _check_method(a: SimpleNamespace, criterion: criteria.Criterion) -> tuple[dict[str, Any], int | None]:

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft import criteria, windows
-from adaptstft.common.files import new_file
+from adaptstft.common.files import replacing
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.arrays import DEFLATE_RATIO, check_header
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
@@ -82,10 +82,8 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         **({} if result.f_bounds is None else {"f_bounds": result.f_bounds}),
     }
     target = Path(_with_suffix(path))
-    new = target.with_name(f"{target.name}.{os.getpid()}.new")
-    with new_file(new) as file:  # an old result is kept until the new one is on the disk
+    with replacing(target, f".{os.getpid()}.new") as file:
         np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
-    os.replace(new, target)
 
 
 def load_fields(path: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from adaptstft.common.optional import require
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_axis, as_index, as_inexact, check_finite_stretch, check_real
+from adaptstft.criteria import DescriptionLength
 from adaptstft.criteria.distortion import FloorFrames, SignalLevel, level_of_stretches
 from adaptstft.criteria.neighbourhoods import EnergyCells, Neighbourhoods
 from adaptstft.tuning.shared.frame_jobs import CellJob, Job, LevelJob
@@ -187,11 +188,11 @@ class DaskSignals(SharedSignals):
             without = "" if detrend is None else f" once its trend is removed ({detrend=})"
             raise ValueError(f"x is silent{without}: no window is better than another")
 
-    def level(self, floor: float | None) -> SignalLevel:
+    def level(self, criterion: DescriptionLength) -> SignalLevel:
         """Measure every stretch; the frames for the noise floor are those of the signal in memory."""
-        frames = None if floor is not None else FloorFrames.of_size(self.n)
+        frames = None if criterion.floor is not None else FloorFrames.of_size(self.n)
         parts = self.run([LevelJob(frames)] * len(self.stretches))
-        return level_of_stretches(parts, self.n * self.channels, None if floor is None else floor / self.peak**2)
+        return level_of_stretches(parts, self.n * self.channels, criterion.floor_of(self.peak))
 
     def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
         """Add the sums over all stretches, on the workers that computed them."""
