@@ -27,6 +27,7 @@ from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 from adaptstft.common.typing import HopMode, Method, Scope, WindowMode
 from adaptstft.recordings import Recording, read
+from adaptstft.recordings.reading import reading_lines
 
 if TYPE_CHECKING:
     from adaptstft.tuning.result.result import TuningResult
@@ -254,10 +255,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         parser.error(str(error))
     if args.window_mode == "fixed" and args.win_length is None:
         parser.error("--mode fixed needs --win-length, the length to keep")
-    if args.plot is not None:
-        if len(args.files) > 1:
-            parser.error(f"--plot draws one FILE, got {len(args.files)}")
-        _check_picture(parser, args.plot)
+    for option, path, formats in (("--plot", args.plot, ()), ("--report", args.report, ("html", "htm"))):
+        if path is not None:
+            if len(args.files) > 1:
+                parser.error(f"{option} draws one FILE, got {len(args.files)}")
+            _check_picture(parser, option, path, formats)
     _check_collection(parser, args)
     return args
 
@@ -273,8 +275,9 @@ def _check_collection(parser: argparse.ArgumentParser, args: argparse.Namespace)
         return
     if not args.files:
         parser.error(f"--out {args.out} needs at least one FILE")
-    if args.json or args.plot is not None:
-        parser.error(f"--out {args.out} cannot be combined with --{'json' if args.json else 'plot'}")
+    for option in ("json", "plot", "report"):
+        if getattr(args, option):
+            parser.error(f"--out {args.out} cannot be combined with --{option}")
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -297,6 +300,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_tuning_options(parser.add_argument_group("tuning"))
     output = parser.add_argument_group("output")
     output.add_argument("--plot", type=Path, metavar="OUT.png", help="write a before/after picture of one FILE")
+    output.add_argument("--report", type=Path, metavar="OUT.html", help="write a page on the result of one FILE")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
     output.add_argument(
         "--out", type=Path, metavar="OUT.csv", help="write a row for each FILE as it is tuned (.csv or .parquet)"
@@ -361,17 +365,17 @@ def _window(text: str) -> str | tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{shape!r} is not a number; expected NAME:SHAPE") from None
 
 
-def _check_picture(parser: argparse.ArgumentParser, path: Path) -> None:
-    """Refuse a picture that cannot be written, before any work."""
+def _check_picture(parser: argparse.ArgumentParser, option: str, path: Path, formats: Sequence[str]) -> None:
+    """Refuse a picture or a report that cannot be written, before any work."""
     try:
         backend = require("matplotlib.backends.backend_agg", extra="plot")
     except ImportError as error:
-        parser.error(f"--plot {path}: {error}")
-    formats = sorted(backend.FigureCanvasAgg.get_supported_filetypes())
+        parser.error(f"{option} {path}: {error}")
+    formats = formats or sorted(backend.FigureCanvasAgg.get_supported_filetypes())
     if path.suffix[1:].lower() not in formats:
-        parser.error(f"--plot {path}: the suffix must be one of {', '.join(formats)}")
+        parser.error(f"{option} {path}: the suffix must be one of {', '.join(formats)}")
     if not path.absolute().parent.is_dir():
-        parser.error(f"--plot {path}: there is no folder {path.parent}")
+        parser.error(f"{option} {path}: there is no folder {path.parent}")
 
 
 def _tune(file: str | None, args: argparse.Namespace) -> str:
@@ -388,12 +392,14 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
     )
     if args.plot is not None:
         save_picture(result, args.plot)
+    if args.report is not None:
+        source = "" if file is None else reading_lines(file, recording, args.fs, args.key, args.resample, args.channel)
+        result.to_html(args.report, title=recording.name, source=source)
     if args.json:
         return json.dumps(_to_json(file, x, recording, result, args), allow_nan=False)
     lines = [_headline(file, x, recording), *(f"note: {note}" for note in recording.notes), result.summary()]
-    if args.plot is not None:
-        lines.append(f"picture: {args.plot}")
-    return "\n".join(lines)
+    written = {"picture": args.plot, "report": args.report}
+    return "\n".join(lines + [f"{name}: {path}" for name, path in written.items() if path is not None])
 
 
 def _read(file: str, args: argparse.Namespace) -> Recording:

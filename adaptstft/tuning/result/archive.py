@@ -80,6 +80,7 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         "recommended": result.recommended and _to_lists(asdict(result.recommended)),
         **{name: result[name] for name in _PLAIN},
         **({} if result.f_bounds is None else {"f_bounds": result.f_bounds}),
+        **({"call": result.call} if result.call else {}),
     }
     target = Path(_with_suffix(path))
     with replacing(target, f".{os.getpid()}.new") as file:
@@ -118,6 +119,7 @@ def _fields(arrays: dict[str, AnyArray], settings: dict[str, Any]) -> dict[str, 
         "samples": settings.get("samples", arrays["signal"].shape[-1] if "signal" in arrays else None),
         **{name: settings[name] for name in _PLAIN},
         "f_bounds": tuple(settings["f_bounds"]) if "f_bounds" in settings else None,
+        "call": settings.get("call", ""),
     }
 
 
@@ -149,7 +151,7 @@ def _member(file: Any, name: str) -> AnyArray:
 
 
 def _refusal(path: Any, exc: Exception) -> ValueError:
-    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc or type(exc).__name__})")
+    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({str(exc) or type(exc).__name__})")
 
 
 def _with_suffix(path: Any) -> str:
