@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import numpy as np
 
-from adaptstft import __version__, datasets
+from adaptstft import __version__, datasets, kernels
 from adaptstft.batch import parallel
-from adaptstft.batch.items import check_hop
 from adaptstft.batch.rows import describe_error, labelled
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 from adaptstft.common.typing import HopMode, Method, Scope, WindowMode
-from adaptstft.recordings import Recording, read
+from adaptstft.common.validation import as_index, check_hop
+from adaptstft.recordings import Recording, pick_channel, read
 from adaptstft.recordings.reading import reading_lines
 
 if TYPE_CHECKING:
@@ -135,10 +135,16 @@ def _discard_output() -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    with warnings.catch_warnings(record=True) as caught:
+        kernels.resolve("auto")  # its warning concerns all files
+    for warning in caught:
+        _print_error(f"warning: {warning.message}")
     if args.out is not None:
         return _write_rows(args)
     failed = False
-    for report, warnings_and_errors in _in_order(partial(_attempt, args), args.files or [None], args.jobs):
+    for file, outcome in parallel.run_in_order(partial(_attempt, args), args.files or [None], n_jobs=args.jobs):
+        lost = isinstance(outcome, parallel.Lost)
+        report, warnings_and_errors = (None, [_error_line(file, outcome.error)]) if lost else outcome
         for line in warnings_and_errors:
             _print_error(line)
         if report is None:
@@ -148,22 +154,8 @@ def _run(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _in_order(function: Callable[[Any], Any], files: list[Any], jobs: int) -> Iterator[tuple[str | None, list[str]]]:
-    """Yield the outcome of each file in the order of the files; several processes finish in another order."""
-    waiting: dict[int, Any] = {}
-    following = 0
-    for (number, file), outcome in parallel.run(function, enumerate(files), n_jobs=jobs):
-        if isinstance(outcome, parallel.Lost):
-            outcome = None, [_error_line(file, outcome.error)]
-        waiting[number] = outcome
-        while following in waiting:
-            yield waiting.pop(following)
-            following += 1
-
-
-def _attempt(args: argparse.Namespace, task: tuple[int, str | None]) -> tuple[str | None, list[str]]:
+def _attempt(args: argparse.Namespace, file: str | None) -> tuple[str | None, list[str]]:
     """Return the report on a file, None after an error, and the lines for standard error."""
-    _, file = task
     try:
         with warnings.catch_warnings(record=True) as caught:
             report = _tune(file, args)
@@ -250,9 +242,17 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     args = parser.parse_intermixed_args(argv[:end])
     args.files += argv[end + 1 :]
     try:
-        check_hop(args.hop)
+        kernels.check_environment()
+        if args.hop is not None:
+            check_hop(args.hop)
+        if args.channel is not None:
+            as_index("--channel", args.channel, 0)
     except ValueError as error:
         parser.error(str(error))
+    if not args.files:
+        for name in ("fs", "key", "resample"):
+            if getattr(args, name) not in (None, False):
+                parser.error(f"--{name} needs a FILE: the generated example has a sampling rate and one array")
     if args.window_mode == "fixed" and args.win_length is None:
         parser.error("--mode fixed needs --win-length, the length to keep")
     for option, path, formats in (("--plot", args.plot, ()), ("--report", args.report, ("html", "htm"))):
@@ -381,8 +381,11 @@ def _check_picture(parser: argparse.ArgumentParser, option: str, path: Path, for
 def _tune(file: str | None, args: argparse.Namespace) -> str:
     from adaptstft import optimize
 
-    recording = _example(args.window_mode) if file is None else _read(file, args)
-    x = _pick_channel(recording, args.channel)
+    if file is None:
+        recording = _example(args.window_mode)
+    else:
+        recording = read(file, fs=args.fs, key=args.key, resample=args.resample)
+    x = pick_channel(recording, args.channel, f"--channel {args.channel}")
     result = optimize(
         x,
         recording.fs,
@@ -400,10 +403,6 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
     lines = [_headline(file, x, recording), *(f"note: {note}" for note in recording.notes), result.summary()]
     written = {"picture": args.plot, "report": args.report}
     return "\n".join(lines + [f"{name}: {path}" for name, path in written.items() if path is not None])
-
-
-def _read(file: str, args: argparse.Namespace) -> Recording:
-    return read(file, fs=args.fs, key=args.key, resample=args.resample)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -428,15 +427,6 @@ def _example(mode: str) -> Recording:
     else:
         signal = datasets.linear_chirp(20.0)
     return Recording(signal.x[None], signal.fs, signal.name)
-
-
-def _pick_channel(recording: Recording, channel: int | None) -> Any:
-    count = len(recording.x)
-    if channel is None:
-        return recording.x if count > 1 else recording.x[0]
-    if not 0 <= channel < count:
-        raise ValueError(f"{recording.name}: --channel {channel} must lie between 0 and {count - 1}")
-    return recording.x[channel]
 
 
 def _headline(file: str | None, x: Any, recording: Recording) -> str:

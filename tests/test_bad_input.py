@@ -106,6 +106,25 @@ def test_slices_that_do_not_reach_the_samples():
         wide.istft(wide.stft(X[:100]), k1=100)
 
 
+@pytest.mark.parametrize(
+    ("k0", "k1", "message"),
+    [
+        (60, 50, "^k0=60 must be at least -40 and less than k1=50$"),
+        (460, None, "^k0=460 must be at least -40 and less than k1=431, the end of the last slice$"),
+        (-41, 50, "^k0=-41, k1=50: the 44 slices of S reach the samples -40 to 430, .* and k1 at most 431"),
+        (0, 432, "^k0=0, k1=432: the 44 slices of S"),
+    ],
+)
+def test_ranges_of_samples(k0, k1, message):
+    with pytest.raises(ValueError, match=message):
+        SFT.istft(SFT.stft(X), k0, k1)
+
+
+def test_denoising_with_a_hop_that_needs_endless_memory():
+    with pytest.raises(ValueError, match=r"^hop=1e-09 must be at least 1/64 of a sample"):
+        adaptstft.denoise(X, FS, hop=1e-9)
+
+
 @pytest.mark.parametrize("use", [tune, SIGNAL_USERS["value_and_grad"]])
 def test_silent(use):
     with pytest.raises(ValueError, match="x is silent: all 400 samples are zero"):
@@ -226,6 +245,12 @@ def test_window_length(length):
         ({"hop": 80, "win_bounds": (16, 100)}, r"hop=80.* leaves samples uncovered: .* at least 160 samples"),
         ({"hop_bounds": (300, 400)}, "leaves samples uncovered"),
         ({"hop": 0}, "hop=0 must be greater than 0 samples"),
+        ({"hop": 1e-9}, "^hop=1e-09 must be at least 1/64 of a sample"),
+        ({"hop": 0.015, "hop_mode": "constant"}, "^hop=0.015 must be at least 1/64 of a sample"),
+        (
+            {"hop_mode": "constant", "hop_bounds": (0, 1e-8), "min_overlap": None},
+            r"hop_bounds=\(0, 1e-08\): the upper bound must be at least 1/64 of a sample",
+        ),
         ({"hop": -4.0}, "hop=-4.0 must be greater than 0 samples"),
         ({"mfft": 0}, "mfft=0 must be at least 1"),
         ({"mfft": 64, "win_bounds": (16, 200)}, "mfft=64 must be at least the longest window allowed, 200"),

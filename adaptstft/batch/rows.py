@@ -127,8 +127,8 @@ def file_has_changed(path: Any, row: Row) -> bool:
 
 
 def labelled(name: str, text: str) -> str:
-    """Return the text with the name before it, unless it begins with the name."""
-    return text if text.startswith(name) else f"{name}: {text}"
+    """Return the text with the name before it, in place of the last part of the name or of the name itself."""
+    return text if text.startswith(name) else f"{name}: {text.removeprefix(f'{os.path.basename(name)}: ')}"
 
 
 def one_line(text: str) -> str:

@@ -19,6 +19,8 @@ from adaptstft.common.typing import AnyArray, Float64Array
 
 #: Samples of a long signal that are checked at once, so that temporary arrays stay small.
 _CHUNK = 1 << 20
+#: Smallest hop in samples: shorter ones differ by less than any signal shows, and make billions of frames.
+LEAST_HOP = 1 / 64
 #: Most samples and fewest channels of an array whose axes have been mistaken: no transform of such signals is useful.
 _FEW_SAMPLES, _MANY_CHANNELS = 8, 256
 
@@ -75,6 +77,14 @@ def check_positive(name: str, value: Any, unit: str = "") -> float:
     number = as_real(name, value)
     if not number > 0:
         raise ValueError(f"{name}={show(value)} must be greater than 0{' ' + unit if unit else ''}")
+    return number
+
+
+def check_hop(hop: Any) -> float:
+    """Return a hop in samples that makes a number of frames that fits in memory."""
+    number = check_positive("hop", hop, "samples")
+    if number < LEAST_HOP:
+        raise ValueError(f"hop={show(hop)} must be at least 1/{round(1 / LEAST_HOP)} of a sample")
     return number
 
 
@@ -297,11 +307,15 @@ def _check_time_is_long(name: str, array: AnyArray, axis: int) -> None:
 
 def check_sample_range(k0: int, k1: int, low: int, high: int, p_num: int) -> None:
     """Require ``low <= k0 < k1 <= high``, the samples that `p_num` slices reach."""
-    if not low <= k0 < k1 <= high:
+    if low <= k0 < k1 <= high:
+        return
+    if k0 < low or k1 > high:
         raise ValueError(
             f"{k0=}, {k1=}: the {p_num} slice{'s' * (p_num > 1)} of S reach the samples {low} to {high - 1}, no window "
-            f"covers others; k0 and k1 must be in order, with k0 at least {low} and k1 at most {high}"
+            f"covers others; k0 must be at least {low}, and k1 at most {high}"
         )
+    end = ", the end of the last slice" if k1 == high else ""
+    raise ValueError(f"{k0=} must be at least {low} and less than {k1=}{end}")
 
 
 def check_not_silent(x: AnyArray, name: str = "x") -> float:

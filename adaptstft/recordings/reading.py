@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import re
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -129,6 +131,8 @@ def read_at(path: str | os.PathLike[str], fs: float) -> Recording:
 
 def _read(file: Path, fs: float | None, key: str | None, *, resample: bool = False, same: bool = False) -> Recording:
     suffix = file.suffix.lower()
+    if stat.S_ISDIR(file.stat().st_mode):  # which also finds that there is no file
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
     if suffix not in ENDINGS:
         raise ValueError(f"{printable(str(file))}: unknown ending {suffix!r}, expected one of {', '.join(ENDINGS)}")
     if key is not None and suffix not in _KEY_ENDINGS:

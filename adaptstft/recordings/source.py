@@ -33,7 +33,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
     if stat.S_ISFIFO(mode):
         yield io.BytesIO(_read_pipe(path))
         return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    if not stat.S_ISREG(mode):
         raise ValueError("a device or a socket, not a file")
     with path.open("rb") as stream:
         if not stream.read(1):

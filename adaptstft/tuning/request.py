@@ -23,6 +23,7 @@ from adaptstft.common.validation import (
     as_index,
     as_real,
     as_workers,
+    check_hop,
     check_option,
     check_positive,
 )
@@ -232,7 +233,7 @@ class Request:
 def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     """Check all arguments of `optimize`, those after `fs` as attributes of `arguments`."""
     a = arguments
-    fs = check_positive("fs", fs, "Hz")
+    fs, hop = check_positive("fs", fs, "Hz"), None if a.hop is None else check_hop(a.hop)
     _check_choices(a)
     criterion = criteria.resolve(a.criterion, a.scope)
     if isinstance(criterion, criteria.DescriptionLength):
@@ -246,7 +247,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     workers = as_workers(a.workers)
     signal = take_signal(x, fs, a, criterion)
     criterion, n = signal.criterion, signal.n
-    hop, mfft, bounds = _check_framing(a, fs, signal, ratio, compared)
+    mfft, bounds = _check_framing(a, fs, hop, signal, ratio, compared)
     if a.method == "grid":
         integer_lengths(bounds, options.get("step", 1))
     onesided = not np.iscomplexobj(signal.channels)
@@ -294,15 +295,19 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
 
 
 def _check_framing(
-    a: SimpleNamespace, fs: float, signal: TakenSignal, ratio: float | None, compared: tuple[Window, ...]
-) -> tuple[float | None, int | None, tuple[float, float]]:
-    """Return hop, FFT length and the range of window lengths that they allow."""
-    hop = None if a.hop is None else check_positive("hop", a.hop, "samples")
+    a: SimpleNamespace,
+    fs: float,
+    hop: float | None,
+    signal: TakenSignal,
+    ratio: float | None,
+    compared: tuple[Window, ...],
+) -> tuple[int | None, tuple[float, float]]:
+    """Return the FFT length and the range of window lengths that it and the hop allow."""
     mfft = None if a.mfft is None else as_index("mfft", a.mfft, 1)
     # a hop that is tuned does not limit the window lengths
     limiting = None if a.hop_mode == "constant" and not isinstance(signal.criterion, criteria.UserLoss) else hop
     bounds = length_bounds(a.win_bounds, a.win_length, limiting, a.min_overlap, mfft, signal.n, signal.shortest, fs)
-    return hop, mfft, within_ratio(bounds, limiting, None if a.window_mode in PER_BIN else ratio, compared)
+    return mfft, within_ratio(bounds, limiting, None if a.window_mode in PER_BIN else ratio, compared)
 
 
 def _check_choices(a: SimpleNamespace) -> None:
