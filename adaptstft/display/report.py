@@ -128,7 +128,7 @@ def _series(result: Result, steps: Sequence[pictures.Step]) -> list[str]:
         return ["<h2>Other window lengths</h2><p>The lengths were given, so there was no search over others.</p>"]
     curve = Curve(result)
     fs = result.sft.fs
-    unit = " nat" if result.criterion.in_nats else ""
+    unit = f" {result.criterion.unit}".rstrip()
     texts = [
         f"{describe_lengths(step.win_length, fs)}; {result.criterion.name} {step.value:.5g}{unit}" for step in steps
     ]
