@@ -11,7 +11,7 @@ import numpy as np
 
 from adaptstft.common.memory import check_memory
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.columns import Clock
+from adaptstft.recordings.clock import Clock
 from adaptstft.recordings.recording import time_last
 from adaptstft.recordings.source import size_of
 from adaptstft.recordings.variables import Variable, choose_variable

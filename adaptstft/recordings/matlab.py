@@ -21,7 +21,7 @@ import numpy as np
 
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.arrays import DEFLATE_RATIO
-from adaptstft.recordings.columns import Clock
+from adaptstft.recordings.clock import Clock
 from adaptstft.recordings.hdf5 import hdf5_variables
 from adaptstft.recordings.source import size_of
 from adaptstft.recordings.variables import Variable, choose_variable

@@ -14,7 +14,8 @@ import numpy as np
 from adaptstft.common.memory import check_memory
 from adaptstft.common.text import printable
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.columns import Clock, Column, clock_of, is_time_name
+from adaptstft.recordings.clock import Clock
+from adaptstft.recordings.columns import Column, clock_of, is_time_name
 from adaptstft.recordings.recording import time_last
 
 #: Names of a sampling rate in Hz, in lower case without other signs.
