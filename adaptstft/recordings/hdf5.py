@@ -11,7 +11,7 @@ import numpy as np
 from adaptstft.common.optional import require
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.source import largest_expansion, readable
-from adaptstft.recordings.variables import Variable
+from adaptstft.recordings.variables import Variable, matlab_object
 
 _MOST_MEMBERS = 10_000
 _KIND = "MATLAB 7.3 (HDF5) file"
@@ -38,9 +38,15 @@ def _variables(h5py: Any, group: Any, prefix: str, *, deep: bool) -> list[Variab
         member = group[name]
         if isinstance(member, h5py.Group):
             found += _variables(h5py, member, f"{prefix}{name}.", deep=False) if deep else []
+        elif "MATLAB_object_decode" in member.attrs:  # numbers of other parts of the file, no samples
+            found.append(matlab_object(prefix + name, _text(member.attrs.get("MATLAB_class", b"object"))))
         elif isinstance(member, h5py.Dataset) and _is_numeric(member):
             found.append(Variable(prefix + name, tuple(member.shape[::-1]), partial(_load, member)))
     return found
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def _is_numeric(dataset: Any) -> bool:

@@ -23,7 +23,7 @@ from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.clock import Clock
 from adaptstft.recordings.hdf5 import hdf5_variables
 from adaptstft.recordings.source import largest_expansion, readable, size_of
-from adaptstft.recordings.variables import Variable, choose_variable
+from adaptstft.recordings.variables import Variable, choose_variable, matlab_object
 
 _MATRIX, _COMPRESSED = 14, 15
 #: Numeric types of elements.
@@ -45,11 +45,15 @@ _DAMAGED = (struct.error, zlib.error, LookupError, ValueError)
 
 @dataclass
 class _Array:
-    """An array as the file declares it; `offset` is the place of its numbers among the bytes of its variable."""
+    """An array as the file declares it; `offset` is the place of its numbers among the bytes of its variable.
+
+    An object of MATLAB has the name of its class and no shape.
+    """
 
     name: str
     code: int
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] = ()
+    class_name: str = ""
     fields: list[_Array] = field(default_factory=list)
     offset: int = 0
     is_complex: bool = False
@@ -187,13 +191,16 @@ def _variables_5(stream: BinaryIO, size: int, head: bytes) -> list[Variable]:
 
 
 def _listed(array: _Array, new_body: Callable[[], _Body], order: str) -> list[Variable]:
-    """Return a numeric array, or the numeric fields of a struct."""
-    if array.code in _CLASSES:
-        return [Variable(array.name, array.shape, partial(_load_5, new_body, order, array))]
+    """Return a numeric array or an object, or such fields of a struct."""
+    if not array.name:  # the contents of objects are in an array without a name
+        return []
+    parts = [(array.name, array)] + [(f"{array.name}.{one.name}", one) for one in array.fields]
     return [
-        Variable(f"{array.name}.{one.name}", one.shape, partial(_load_5, new_body, order, one))
-        for one in array.fields
-        if one.code in _CLASSES
+        matlab_object(name, one.class_name)
+        if one.class_name
+        else Variable(name, one.shape, partial(_load_5, new_body, order, one))
+        for name, one in parts
+        if one.class_name or one.code in _CLASSES
     ]
 
 
@@ -272,8 +279,11 @@ def _read_array(body: _Body, order: str, depth: int, *, top: bool = False) -> _A
         raise ValueError("an array without flags")
     word = struct.unpack(order + "I", flags[:4])[0]
     code, is_complex = word & 0xFF, bool(word & 0x800)
-    if code == _OPAQUE:  # tables, timetables and other objects, which only MATLAB can read
-        return _Array("", code, ())
+    if code == _OPAQUE:  # tables, timetables and other objects: name, kind of object, and class
+        name, _, class_name = (_element(body, order, _LONGEST_NAME).decode("latin-1") for _ in range(3))
+        if not top:
+            _skip_data(body, order, None)
+        return _Array(name, code, class_name=class_name or "object")
     raw = _element(body, order, 4 * _MOST_DIMENSIONS)
     shape = struct.unpack(f"{order}{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
     if len(shape) < 2 or min(shape) < 0:
@@ -325,7 +335,7 @@ def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
         kind, size, data = _tag(body, order)
         if kind != _MATRIX or data is not None:
             raise ValueError(f"a member of type {kind}")
-        member = _read_array(body, order, depth + 1) if size else _Array("", 0, (0, 0))
+        member = _read_array(body, order, depth + 1) if size else _Array("", 0)
         if names and prod(array.shape) == 1:
             member.name = names[k]
             array.fields.append(member)
