@@ -78,6 +78,14 @@ class TestSignals:
         with pytest.raises(ValueError, match=message):
             use(x)
 
+    @pytest.mark.parametrize("lead", [(1,), (3, 1)])
+    def test_channels_last_of_more_dimensions(self, use, lead):
+        x = np.ones((*lead, 300, 2))
+        channels, axis = np.prod(lead) * 300, len(lead) + 1
+        message = rf"along axis={axis} these are {channels} channels of 2 samples; .* pass axis={axis - 1}, other"
+        with pytest.raises(ValueError, match=message):
+            use(x)
+
     def test_rows_of_different_lengths(self, use):
         if use is tune:
             pytest.skip("a list of signals of different lengths is a corpus")
@@ -96,6 +104,14 @@ def test_few_samples_of_few_channels_are_a_signal():
     assert SFT.stft(np.ones((256, 9))).shape[0] == 256
     assert SFT.stft(np.ones((8, 256))).shape[0] == 8
     assert SFT.stft(np.ones((300, 2)), axis=0).shape[0] == 21
+    assert SFT.stft(np.ones((300, 2)), axis=1).shape[:2] == (300, 21)
+    assert SFT.stft(np.ones((2, 300, 2)), axis=2).shape[:3] == (2, 300, 21)
+
+
+@pytest.mark.parametrize("axis", [0, -2])
+def test_channels_first_with_the_axis_of_channels_last(axis):
+    with pytest.raises(ValueError, match=r"along axis=0 these are 300 channels of 2 samples; .* pass axis=1 or x\.T$"):
+        SFT.stft(np.ones((2, 300)), axis=axis)
 
 
 def test_slices_that_do_not_reach_the_samples():

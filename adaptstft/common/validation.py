@@ -7,6 +7,7 @@ No function changes its arguments.
 
 from __future__ import annotations
 
+import math
 import operator
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -284,24 +285,30 @@ def as_signal(
     named, axis = axis, as_axis(axis, array.ndim)
     if array.size == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}, at least one sample is needed")
-    if named != 1:  # which says that the rows are channels, and is not the default
-        _check_time_is_long(name, array, axis)
+    check_time_is_long(name, array.shape, named)
     if onesided:
         check_real(name, array)
     check_finite(name, array)
     return np.moveaxis(array, axis, -1), axis
 
 
-def _check_time_is_long(name: str, array: AnyArray, axis: int) -> None:
-    """Refuse an array whose time axis is obviously the other one, such as stereo of shape (n, 2)."""
-    if array.ndim != 2:
+def check_time_is_long(name: str, shape: tuple[int, ...], axis: int) -> None:
+    """Refuse an array whose time axis is obviously another one, such as stereo of shape (n, 2).
+
+    If `axis`, as the user gives it, is the positive number of the last axis, it is meant: it is not the default.
+    """
+    if axis == len(shape) - 1 or len(shape) < 2:
         return
-    samples, channels = array.shape[axis], array.shape[1 - axis]
-    if samples <= _FEW_SAMPLES and channels >= _MANY_CHANNELS:
+    axis = as_axis(axis, len(shape))
+    other = max((k for k in range(len(shape)) if k != axis), key=lambda k: shape[k])
+    samples, last = shape[axis], len(shape) - 1
+    channels = math.prod(shape) // max(samples, 1)
+    if samples <= _FEW_SAMPLES and shape[other] >= _MANY_CHANNELS:
         raise ValueError(
-            f"{name} has shape {array.shape}: along axis={axis} these are {channels} channels of {samples} "
-            f"sample{'s' * (samples > 1)}; if time is the other axis, pass axis={1 - axis} or {name}.T"
-            + (", otherwise axis=1" if axis == 1 else "")
+            f"{name} has shape {shape}: along axis={axis} these are {channels} channels of {samples} "
+            f"sample{'s' * (samples > 1)}; if time is the other axis, pass axis={other}"
+            + (f" or {name}.T" if last == 1 else "")
+            + (f", otherwise axis={last}" if axis == last else "")
         )
 
 

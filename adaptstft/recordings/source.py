@@ -67,6 +67,22 @@ def _next_piece(descriptor: int) -> bytes:
     return os.read(descriptor, _PIECE)
 
 
+def largest_expansion(stored: int) -> int:
+    """Return the most bytes that can be expanded from `stored` ones; DEFLATE reaches 1032 times, and headers count."""
+    return 1032 * stored + 1024
+
+
+@contextmanager
+def readable(kind: str, errors: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
+    """Turn the errors of a library, which are of many kinds for damaged files, into one that names the kind of file."""
+    try:
+        yield
+    except (ImportError, MemoryError):
+        raise
+    except errors as error:
+        raise ValueError(f"not a readable {kind} ({error})") from error
+
+
 def size_of(stream: BinaryIO) -> int:
     """Return the size of an open file in bytes; it is at its beginning afterwards."""
     size = stream.seek(0, os.SEEK_END)

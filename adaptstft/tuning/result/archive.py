@@ -17,7 +17,8 @@ from scipy.optimize import OptimizeResult
 from adaptstft import criteria, windows
 from adaptstft.common.files import replacing
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.arrays import DEFLATE_RATIO, check_header
+from adaptstft.recordings.arrays import check_header
+from adaptstft.recordings.source import largest_expansion
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.result.diagnosis import Sensitivity
 from adaptstft.tuning.result.recommendation import Recommendation
@@ -143,7 +144,7 @@ def _read(path: Any) -> tuple[dict[str, AnyArray], dict[str, Any]]:
 def _member(file: Any, name: str) -> AnyArray:
     """Return an array whose header agrees with the size of its member."""
     member = file.zip.getinfo(f"{name}.npy")
-    if member.file_size > DEFLATE_RATIO * member.compress_size + 1024:
+    if member.file_size > largest_expansion(member.compress_size):
         raise ValueError(f"the member {name!r} claims {member.file_size} bytes, it has {member.compress_size}")
     with file.zip.open(member) as stream:
         check_header(stream, member.file_size)
