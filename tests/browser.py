@@ -15,10 +15,17 @@ _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+def _browser():
+    """Return the path of the browser, None if there is none."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 def missing():
-    """Programs that are not there, as the reason of a skipped test."""
-    names = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    return f"{' and '.join(names)} (packages chromium and chromium-driver of Debian) not found" if names else ""
+    """Programs that are not there, as the reason of a skipped test; empty if all are."""
+    lacking = [
+        name for name, path in (("chromium", _browser()), ("chromedriver", shutil.which("chromedriver"))) if not path
+    ]
+    return f"{' and '.join(lacking)} not found (Debian: chromium, chromium-driver)" if lacking else ""
 
 
 class Browser:
@@ -33,7 +40,7 @@ class Browser:
             ["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         options = {
-            "binary": shutil.which("chromium"),
+            "binary": _browser(),
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"],
             "mobileEmulation": {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 1, "touch": False}},
         }
