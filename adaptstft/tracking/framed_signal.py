@@ -69,8 +69,7 @@ def frame_signal(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> FramedSignal:
     signal, _ = as_signal(x, axis, onesided=sft.onesided_fft)
     single = signal.real.dtype == np.float32
     signal = signal.astype(np.result_type(signal.dtype, np.float64), copy=False)
-    peak = max(float(np.abs(part).max()) for part in (signal.real, signal.imag))
-    exponent = 0 if peak == 0 or _USUAL[0] < peak < _USUAL[1] else int(np.frexp(peak)[1])
+    exponent = unusual_exponent(signal)
     signal = times_power_of_two(signal, -exponent)
     layout = sft._signal_layout(signal, None, None, 0, "zeros", -1)
     mode = "onesided" if sft.onesided_fft else sft.fft_mode
@@ -78,6 +77,12 @@ def frame_signal(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> FramedSignal:
     frames = layout.frames
     durations, times = frames.length_rows * sft.T, frames.centre[:, np.newaxis] * sft.T
     return FramedSignal(layout, plan, durations, times, sft.f, single, exponent)
+
+
+def unusual_exponent(signal: AnyArray) -> int:
+    """Return the exponent of a signal's peak as a power of two; 0 if powers of it neither underflow nor overflow."""
+    peak = max(float(np.abs(part).max()) for part in (signal.real, signal.imag))
+    return 0 if peak == 0 or _USUAL[0] < peak < _USUAL[1] else int(np.frexp(peak)[1])
 
 
 def times_power_of_two(x: AnyArray, exponent: int) -> AnyArray:

@@ -1,0 +1,9 @@
+"""Kernels that run on the host: loops whose steps wait for each other, and all kernels of tracking."""
+
+from __future__ import annotations
+
+from adaptstft.kernels.cpu.frequencies import first_order_frequency, second_order_frequency, squeeze
+from adaptstft.kernels.cpu.paths import advance_paths
+from adaptstft.kernels.cpu.phase_heap import integrate_phase
+
+__all__ = ["advance_paths", "first_order_frequency", "integrate_phase", "second_order_frequency", "squeeze"]
