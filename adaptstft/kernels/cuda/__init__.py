@@ -28,9 +28,11 @@ from adaptstft.kernels.cuda.frames import (
 from adaptstft.kernels.cuda.on_host import (
     advance_paths,
     first_order_frequency,
+    frequency_sums,
     integrate_phase,
     second_order_frequency,
     squeeze,
+    strongest_path,
 )
 from adaptstft.kernels.cuda.spectra import (
     bin_cotangent,
