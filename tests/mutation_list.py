@@ -571,6 +571,27 @@ MUTATIONS: list[Mutation] = [
         "engine/test_inverse_errors.py",
     ),
     Mutation(
+        "engine/bin_inverse.py",
+        "return max(1 - delta, 0.0) * float(self.diagonal.min())",
+        "return float(self.diagonal.min())",
+        "lower bound of the frame bounds with windows per bin",
+        "engine/test_bin_inverse.py",
+    ),
+    Mutation(
+        "tuning/descent/descend.py",
+        "return _FLAT_ENOUGH * path.unit + 2 * window.end_value / mean * unit",
+        "return _FLAT_ENOUGH * path.unit",
+        "slope of the jumps at the ends of a window",
+        "tuning/test_optimize.py",
+    ),
+    Mutation(
+        "tuning/stages/frame_path.py",
+        "held = penalty.weight.any()",
+        "held = True",
+        "sums at the ends where changes of the length cost nothing",
+        "tuning/test_length_path.py",
+    ),
+    Mutation(
         "engine/inverse.py",
         "check_covered(overlap, low, dtype=dtype)",
         "check_covered(overlap, low)",

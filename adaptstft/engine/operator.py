@@ -255,6 +255,11 @@ def frame_bounds(plan: FramePlan, frames: AnyFrames, n: int) -> tuple[float, flo
     return float(overlap.min()), float(overlap.max())
 
 
+def enclosing_bounds(plan: FramePlan, frames: BinFrames, n: int) -> tuple[float, float]:
+    """Return a lower and an upper bound of both frame bounds with windows per bin, in a fraction of their time."""
+    return FrameOperator(plan, frames, 0, n).enclosing_bounds()
+
+
 def is_invertible(plan: FramePlan, frames: AnyFrames, low: int, high: int) -> bool:
     """Return True if every signal on samples ``low <= n < high`` is determined by its transform."""
     if isinstance(frames, BinFrames):

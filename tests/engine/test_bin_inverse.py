@@ -6,6 +6,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import AdaptiveShortTimeFFT, griffin_lim
+from adaptstft.engine.bins import BinFrames
+from adaptstft.engine.operator import enclosing_bounds
 
 KINDS = ("frequency", "bin")
 BACKENDS = ("numpy", "numba")
@@ -312,6 +314,28 @@ def test_frame_bounds_of_irregular_frames(rng):
         assert_allclose(transform.frame_bounds(n), expected, rtol=1e-3)
         ratios.append(expected[1] / expected[0])
     assert min(ratios) > 3
+
+
+@pytest.mark.parametrize("fft_mode", ["onesided", "twosided"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_that_enclose_the_frame_bounds(kind, fft_mode, rng):
+    n = 120
+    m, positions = 24, np.arange(41) * 3.0
+    win_length = np.sort(rng.uniform(16, 20, (m if fft_mode == "twosided" else 13, 41 if kind == "bin" else 1)))
+    transform = AdaptiveShortTimeFFT(
+        "hann", win_length, None, 1.0, positions=positions, mfft=m, fft_mode=fft_mode, max_length=20
+    )
+    frames = BinFrames(np.broadcast_to(win_length.T, (41, len(win_length))).copy(), *[transform.positions] * 2)
+    low, high = enclosing_bounds(transform._plan, frames, n)
+    A, B = naive.frame_bounds("hann", n=n, **settings_of(transform, n))
+    assert low <= A <= B <= high
+    assert low > 0.7 * A and high < 1.3 * B
+
+
+def test_bounds_that_enclose_those_of_samples_without_windows(rng):
+    frames = BinFrames(np.full((3, 10), 8.0), np.array([0.0, 50.0, 100.0]), np.array([0.0, 50.0, 100.0]))
+    transform = AdaptiveShortTimeFFT("hann", 8.0, 50.0, 1.0, mfft=19)
+    assert enclosing_bounds(transform._plan, frames, 101) == (0.0, np.inf)
 
 
 @pytest.mark.parametrize(("m", "n"), [(2, 60), (1, 100)])

@@ -329,3 +329,14 @@ def test_paths_from_lengths_that_are_better_are_not_taken(tuned, monkeypatch):
     monkeypatch.setattr(PathSearch, "solve", lambda *_: wrong)
     kept = adaptstft.optimize(x, FS, criterion="renyi", **settings)
     assert np.ptp(kept.win_length) < 1e-9
+
+
+@pytest.mark.parametrize("make", [datasets.piecewise_tones, datasets.decaying_tones_with_clicks])
+def test_frames_at_the_ends_have_their_own_best_length_where_changes_cost_nothing(make):
+    signal = make()
+    setting = {"window_mode": "time", "hop": 250, "mfft": 1500, "win_bounds": (20, 1500), "min_overlap": None}
+    setting |= {"criterion": criteria.Kurtosis(scope="frame"), "scale_to": None, "detrend": None}
+    found = adaptstft.optimize(signal.x, signal.fs, **setting)
+    every = adaptstft.optimize(signal.x, signal.fs, **setting, method="grid", options={"step": 4})
+    assert found.fun <= every.fun * (1 + 1e-4)
+    assert found.fun < 0.99 * adaptstft.optimize(signal.x, signal.fs, **setting | {"window_mode": "constant"}).fun

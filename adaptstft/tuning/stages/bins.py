@@ -12,9 +12,9 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.bands import band_frequencies, make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
-from adaptstft.engine.bins import bin_numbers
+from adaptstft.engine.bins import BinFrames, bin_numbers
 from adaptstft.engine.frames import durations
-from adaptstft.engine.operator import frame_bounds
+from adaptstft.engine.operator import enclosing_bounds, frame_bounds
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.descent.multipliers import largest_step
@@ -420,9 +420,14 @@ def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
     """Bring a result back towards one length for all bins until the ratio of its frame bounds is within its limit.
 
     The bounds come from Lanczos iterations, each with a transform of the whole signal and its adjoint, and are too
-    expensive for a descent.
+    expensive for a descent. Most results need no more than bounds of theirs.
     """
     objective, variables, n = best.objective, best.variables, plane.problem.request.n
+    plan, frames = objective.measure.frames(best.outcome.state)
+    if np.ptp(best.outcome.state.win_length) > 0 and isinstance(frames, BinFrames):
+        least, largest = enclosing_bounds(plan, frames, n)
+        if largest <= most * least:
+            return best
 
     def excess(y: Float64Array) -> float:
         state = variables.state(y)
