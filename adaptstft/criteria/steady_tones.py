@@ -1,8 +1,8 @@
 """Weak steady tones, such as hum or a pilot tone, which do not count in the choice of a window length.
 
-The spectrum of a tone that lasts as long as the signal becomes narrower with the window, without limit. In a description
-length it therefore asks for long windows, even if it has a hundredth of the power of the rest. Like the mean and a
-trend it is the same at all times, so that no short-time transform is needed to see it.
+The spectrum of a tone that lasts as long as the signal becomes narrower with the window, without limit. In a
+description length such a tone lengthens the best window, even if it has a hundredth of the power of the rest. Like the
+mean and a trend it is the same at all times, so that it needs no short-time transform.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from adaptstft.criteria.whitening import whiten
 
 #: Largest share of steady tones, all together, in the power. Stronger ones are the signal.
 LARGEST_SHARE = 0.05
-#: Noise floor of noise with a smooth spectrum relative to its power, once whitened, at least. It is near 1 for noise, and
-#: was 0.53 at most on 26 recordings.
+#: Least noise floor of whitened noise relative to its power. It is near 1 for noise with a smooth spectrum, and was at
+#: most 0.53 on 26 recordings.
 _NOISE = 0.7
 #: Parts of the signal whose amplitudes are compared, and the largest standard deviation relative to their mean.
 _PARTS, _STEADY = 8, 0.2
