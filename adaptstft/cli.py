@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import numpy as np
 
-from adaptstft import __version__, datasets
+from adaptstft import __version__, datasets, kernels
 from adaptstft.batch import parallel
-from adaptstft.batch.items import check_hop
 from adaptstft.batch.rows import describe_error, labelled
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 from adaptstft.common.typing import HopMode, Method, Scope, WindowMode
-from adaptstft.recordings import Recording, read
+from adaptstft.common.validation import as_index, check_hop
+from adaptstft.recordings import Recording, pick_channel, read
+from adaptstft.recordings.reading import reading_lines
 
 if TYPE_CHECKING:
     from adaptstft.tuning.result.result import TuningResult
@@ -134,10 +135,16 @@ def _discard_output() -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    with warnings.catch_warnings(record=True) as caught:
+        kernels.resolve("auto")  # its warning concerns all files
+    for warning in caught:
+        _print_error(f"warning: {warning.message}")
     if args.out is not None:
         return _write_rows(args)
     failed = False
-    for report, warnings_and_errors in _in_order(partial(_attempt, args), args.files or [None], args.jobs):
+    for file, outcome in parallel.run_in_order(partial(_attempt, args), args.files or [None], n_jobs=args.jobs):
+        lost = isinstance(outcome, parallel.Lost)
+        report, warnings_and_errors = (None, [_error_line(file, outcome.error)]) if lost else outcome
         for line in warnings_and_errors:
             _print_error(line)
         if report is None:
@@ -147,22 +154,8 @@ def _run(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _in_order(function: Callable[[Any], Any], files: list[Any], jobs: int) -> Iterator[tuple[str | None, list[str]]]:
-    """Yield the outcome of each file in the order of the files; several processes finish in another order."""
-    waiting: dict[int, Any] = {}
-    following = 0
-    for (number, file), outcome in parallel.run(function, enumerate(files), n_jobs=jobs):
-        if isinstance(outcome, parallel.Lost):
-            outcome = None, [_error_line(file, outcome.error)]
-        waiting[number] = outcome
-        while following in waiting:
-            yield waiting.pop(following)
-            following += 1
-
-
-def _attempt(args: argparse.Namespace, task: tuple[int, str | None]) -> tuple[str | None, list[str]]:
+def _attempt(args: argparse.Namespace, file: str | None) -> tuple[str | None, list[str]]:
     """Return the report on a file, None after an error, and the lines for standard error."""
-    _, file = task
     try:
         with warnings.catch_warnings(record=True) as caught:
             report = _tune(file, args)
@@ -249,15 +242,24 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     args = parser.parse_intermixed_args(argv[:end])
     args.files += argv[end + 1 :]
     try:
-        check_hop(args.hop)
+        kernels.check_environment()
+        if args.hop is not None:
+            check_hop(args.hop)
+        if args.channel is not None:
+            as_index("--channel", args.channel, 0)
     except ValueError as error:
         parser.error(str(error))
+    if not args.files:
+        for name in ("fs", "key", "resample"):
+            if getattr(args, name) not in (None, False):
+                parser.error(f"--{name} needs a FILE: the generated example has a sampling rate and one array")
     if args.window_mode == "fixed" and args.win_length is None:
         parser.error("--mode fixed needs --win-length, the length to keep")
-    if args.plot is not None:
-        if len(args.files) > 1:
-            parser.error(f"--plot draws one FILE, got {len(args.files)}")
-        _check_picture(parser, args.plot)
+    for option, path, formats in (("--plot", args.plot, ()), ("--report", args.report, ("html", "htm"))):
+        if path is not None:
+            if len(args.files) > 1:
+                parser.error(f"{option} draws one FILE, got {len(args.files)}")
+            _check_picture(parser, option, path, formats)
     _check_collection(parser, args)
     return args
 
@@ -273,8 +275,9 @@ def _check_collection(parser: argparse.ArgumentParser, args: argparse.Namespace)
         return
     if not args.files:
         parser.error(f"--out {args.out} needs at least one FILE")
-    if args.json or args.plot is not None:
-        parser.error(f"--out {args.out} cannot be combined with --{'json' if args.json else 'plot'}")
+    for option in ("json", "plot", "report"):
+        if getattr(args, option):
+            parser.error(f"--out {args.out} cannot be combined with --{option}")
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -297,6 +300,7 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_tuning_options(parser.add_argument_group("tuning"))
     output = parser.add_argument_group("output")
     output.add_argument("--plot", type=Path, metavar="OUT.png", help="write a before/after picture of one FILE")
+    output.add_argument("--report", type=Path, metavar="OUT.html", help="write a page on the result of one FILE")
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
     output.add_argument(
         "--out", type=Path, metavar="OUT.csv", help="write a row for each FILE as it is tuned (.csv or .parquet)"
@@ -361,24 +365,27 @@ def _window(text: str) -> str | tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{shape!r} is not a number; expected NAME:SHAPE") from None
 
 
-def _check_picture(parser: argparse.ArgumentParser, path: Path) -> None:
-    """Refuse a picture that cannot be written, before any work."""
+def _check_picture(parser: argparse.ArgumentParser, option: str, path: Path, formats: Sequence[str]) -> None:
+    """Refuse a picture or a report that cannot be written, before any work."""
     try:
         backend = require("matplotlib.backends.backend_agg", extra="plot")
     except ImportError as error:
-        parser.error(f"--plot {path}: {error}")
-    formats = sorted(backend.FigureCanvasAgg.get_supported_filetypes())
+        parser.error(f"{option} {path}: {error}")
+    formats = formats or sorted(backend.FigureCanvasAgg.get_supported_filetypes())
     if path.suffix[1:].lower() not in formats:
-        parser.error(f"--plot {path}: the suffix must be one of {', '.join(formats)}")
+        parser.error(f"{option} {path}: the suffix must be one of {', '.join(formats)}")
     if not path.absolute().parent.is_dir():
-        parser.error(f"--plot {path}: there is no folder {path.parent}")
+        parser.error(f"{option} {path}: there is no folder {path.parent}")
 
 
 def _tune(file: str | None, args: argparse.Namespace) -> str:
     from adaptstft import optimize
 
-    recording = _example(args.window_mode) if file is None else _read(file, args)
-    x = _pick_channel(recording, args.channel)
+    if file is None:
+        recording = _example(args.window_mode)
+    else:
+        recording = read(file, fs=args.fs, key=args.key, resample=args.resample)
+    x = pick_channel(recording, args.channel, f"--channel {args.channel}")
     result = optimize(
         x,
         recording.fs,
@@ -388,16 +395,14 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
     )
     if args.plot is not None:
         save_picture(result, args.plot)
+    if args.report is not None:
+        source = "" if file is None else reading_lines(file, recording, args.fs, args.key, args.resample, args.channel)
+        result.to_html(args.report, title=recording.name, source=source)
     if args.json:
         return json.dumps(_to_json(file, x, recording, result, args), allow_nan=False)
     lines = [_headline(file, x, recording), *(f"note: {note}" for note in recording.notes), result.summary()]
-    if args.plot is not None:
-        lines.append(f"picture: {args.plot}")
-    return "\n".join(lines)
-
-
-def _read(file: str, args: argparse.Namespace) -> Recording:
-    return read(file, fs=args.fs, key=args.key, resample=args.resample)
+    written = {"picture": args.plot, "report": args.report}
+    return "\n".join(lines + [f"{name}: {path}" for name, path in written.items() if path is not None])
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -422,15 +427,6 @@ def _example(mode: str) -> Recording:
     else:
         signal = datasets.linear_chirp(20.0)
     return Recording(signal.x[None], signal.fs, signal.name)
-
-
-def _pick_channel(recording: Recording, channel: int | None) -> Any:
-    count = len(recording.x)
-    if channel is None:
-        return recording.x if count > 1 else recording.x[0]
-    if not 0 <= channel < count:
-        raise ValueError(f"{recording.name}: --channel {channel} must lie between 0 and {count - 1}")
-    return recording.x[channel]
 
 
 def _headline(file: str | None, x: Any, recording: Recording) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import (
+    ablations,
     cases_bins,
     cases_cuda,
     cases_gradients,
@@ -45,6 +46,7 @@ CASES: dict[str, Case] = {
         cases_tracking,
         cases_cuda,
         cases_tuning,
+        ablations,
     )
     for case in module.CASES
 }

@@ -78,6 +78,14 @@ class TestSignals:
         with pytest.raises(ValueError, match=message):
             use(x)
 
+    @pytest.mark.parametrize("lead", [(1,), (3, 1)])
+    def test_channels_last_of_more_dimensions(self, use, lead):
+        x = np.ones((*lead, 300, 2))
+        channels, axis = np.prod(lead) * 300, len(lead) + 1
+        message = rf"along axis={axis} these are {channels} channels of 2 samples; .* pass axis={axis - 1}, other"
+        with pytest.raises(ValueError, match=message):
+            use(x)
+
     def test_rows_of_different_lengths(self, use):
         if use is tune:
             pytest.skip("a list of signals of different lengths is a corpus")
@@ -96,6 +104,14 @@ def test_few_samples_of_few_channels_are_a_signal():
     assert SFT.stft(np.ones((256, 9))).shape[0] == 256
     assert SFT.stft(np.ones((8, 256))).shape[0] == 8
     assert SFT.stft(np.ones((300, 2)), axis=0).shape[0] == 21
+    assert SFT.stft(np.ones((300, 2)), axis=1).shape[:2] == (300, 21)
+    assert SFT.stft(np.ones((2, 300, 2)), axis=2).shape[:3] == (2, 300, 21)
+
+
+@pytest.mark.parametrize("axis", [0, -2])
+def test_channels_first_with_the_axis_of_channels_last(axis):
+    with pytest.raises(ValueError, match=r"along axis=0 these are 300 channels of 2 samples; .* pass axis=1 or x\.T$"):
+        SFT.stft(np.ones((2, 300)), axis=axis)
 
 
 def test_slices_that_do_not_reach_the_samples():
@@ -104,6 +120,25 @@ def test_slices_that_do_not_reach_the_samples():
         ValueError, match=r"k0=0, k1=100: the 2 slices of S reach the samples -20 to 79, no window covers"
     ):
         wide.istft(wide.stft(X[:100]), k1=100)
+
+
+@pytest.mark.parametrize(
+    ("k0", "k1", "message"),
+    [
+        (60, 50, "^k0=60 must be at least -40 and less than k1=50$"),
+        (460, None, "^k0=460 must be at least -40 and less than k1=431, the end of the last slice$"),
+        (-41, 50, "^k0=-41, k1=50: the 44 slices of S reach the samples -40 to 430, .* and k1 at most 431"),
+        (0, 432, "^k0=0, k1=432: the 44 slices of S"),
+    ],
+)
+def test_ranges_of_samples(k0, k1, message):
+    with pytest.raises(ValueError, match=message):
+        SFT.istft(SFT.stft(X), k0, k1)
+
+
+def test_denoising_with_a_hop_that_needs_endless_memory():
+    with pytest.raises(ValueError, match=r"^hop=1e-09 must be at least 1/64 of a sample"):
+        adaptstft.denoise(X, FS, hop=1e-9)
 
 
 @pytest.mark.parametrize("use", [tune, SIGNAL_USERS["value_and_grad"]])
@@ -226,6 +261,12 @@ def test_window_length(length):
         ({"hop": 80, "win_bounds": (16, 100)}, r"hop=80.* leaves samples uncovered: .* at least 160 samples"),
         ({"hop_bounds": (300, 400)}, "leaves samples uncovered"),
         ({"hop": 0}, "hop=0 must be greater than 0 samples"),
+        ({"hop": 1e-9}, "^hop=1e-09 must be at least 1/64 of a sample"),
+        ({"hop": 0.015, "hop_mode": "constant"}, "^hop=0.015 must be at least 1/64 of a sample"),
+        (
+            {"hop_mode": "constant", "hop_bounds": (0, 1e-8), "min_overlap": None},
+            r"hop_bounds=\(0, 1e-08\): the upper bound must be at least 1/64 of a sample",
+        ),
         ({"hop": -4.0}, "hop=-4.0 must be greater than 0 samples"),
         ({"mfft": 0}, "mfft=0 must be at least 1"),
         ({"mfft": 64, "win_bounds": (16, 200)}, "mfft=64 must be at least the longest window allowed, 200"),

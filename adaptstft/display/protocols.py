@@ -145,3 +145,5 @@ class Result(Protocol):
     signal: AnyArray | None
     samples: int
     detrend: str | None
+    notes: Sequence[str]
+    call: str

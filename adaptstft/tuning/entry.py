@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from adaptstft.common.progress import Progress
 from adaptstft.common.typing import Backend, HopMode, Method, Scaling, Scope, WindowMode
 from adaptstft.tuning.options import DEFAULT_ACCURACY
 from adaptstft.tuning.request import check_request
+from adaptstft.tuning.result.call import call_text
 from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.run import tune, tune_families
 from adaptstft.tuning.shared.corpus import as_shared_signals
@@ -187,6 +189,9 @@ def optimize(
     request = check_request(as_shared_signals(x, fs, axis), fs, arguments)
     bar = Progress(progress)
     try:
-        return tune(request, bar) if len(request.families) == 1 else tune_families(request, bar)
+        result = tune(request, bar) if len(request.families) == 1 else tune_families(request, bar)
     finally:
         bar.close()
+    defaults = {name: one.default for name, one in inspect.signature(optimize).parameters.items()}
+    result.call = call_text(fs, vars(arguments), defaults)
+    return result

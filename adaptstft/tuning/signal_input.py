@@ -49,7 +49,7 @@ def level_of(criterion: criteria.Criterion, signal: TakenSignal, detrend: str | 
     if not isinstance(criterion, criteria.DescriptionLength):
         return None
     if signal.shared is not None:
-        return signal.shared.level(criterion.floor)
+        return signal.shared.level(criterion)
     if signal.band is None:
         return criterion.level(signal.channels, signal.scale)
     return criterion.level(signal.band.baseband(unfiltered(signal.original, detrend) / signal.scale), signal.scale)

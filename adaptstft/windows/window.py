@@ -109,7 +109,8 @@ def register(
     >>> float(windows.resolve("cos4")(0.0))
     1.0
     """
-    if not (isinstance(name, str) and name.isidentifier()):
+    # callers need not be type-checked
+    if not (isinstance(name, str) and name.isidentifier()):  # type: ignore[redundant-expr]
         raise ValueError(f"{name=} must be an identifier")
     if len(shape_bounds) != len(shape):
         raise ValueError(f"{shape_bounds=} must have one (low, high) pair for each of {shape=}")

@@ -51,6 +51,34 @@ def test_a_file_is_resampled(tmp_path):
         recordings.read(tmp_path / "a.csv", resample=1)
 
 
+AMBIGUOUS = {
+    "whole numbers without a unit": ("time", 4 * np.arange(200), "without a unit: the rate is 0.25 Hz if"),
+    "uneven whole numbers without a unit": ("time", np.delete(np.arange(201), 77), "name the unit, .* and resample"),
+    "times named as row numbers": ("sample", np.arange(200) / 250, "is named as row numbers, but does not count"),
+}
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_resampling_does_not_guess(tmp_path, name):
+    column, times, message = AMBIGUOUS[name]
+    text = "".join(f"{t:.9g},{np.sin(k):.6f}\n" for k, t in enumerate(times))
+    (tmp_path / "a.csv").write_text(f"{column},x\n{text}")
+    with pytest.raises(ValueError, match=message):
+        recordings.read(tmp_path / "a.csv", resample=True)
+    if column == "time":
+        (tmp_path / "a.csv").write_text(f"time (ms),x\n{text}")
+        assert recordings.read(tmp_path / "a.csv", resample=True).fs == pytest.approx(1e3 / (times[1] - times[0]))
+
+
+def test_a_clock_that_drifts_has_no_rate_that_is_wanted(tmp_path):
+    text = "".join(f"{a:.9f},{np.sin(a):.6f}\n" for a in CLOCKS["drift"])
+    (tmp_path / "a.csv").write_text("time,x\n" + text)
+    with pytest.raises(ValueError, match=r"a\.csv: an even clock with fs=100 is wanted; line 2002: .* is not even"):
+        recordings.read_at(tmp_path / "a.csv", 100.0)
+    (tmp_path / "a.csv").write_text("x\n" + "".join(f"{np.sin(a):.6f}\n" for a in CLOCKS["drift"]))
+    assert recordings.read_at(tmp_path / "a.csv", 100.0).fs == 100
+
+
 def test_an_even_clock_is_left_alone(tmp_path):
     (tmp_path / "a.csv").write_text("time,x\n" + "".join(f"{k / 50:.2f},{k % 7}\n" for k in range(100)))
     recording = recordings.read(tmp_path / "a.csv", resample=True)

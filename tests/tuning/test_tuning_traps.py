@@ -208,6 +208,15 @@ def test_two_minima_make_two_starts():
     res = adaptstft.optimize(signal.x, signal.fs, criterion="shannon")
     assert len({start["label"].split(",")[0] for start in res.starts}) >= 2
     assert res.area_fun == min(start["area_fun"] for start in res.starts)
+
+
+@pytest.mark.parametrize(("height", "refined"), [(10.0, 1), (40.0, 2)], ids=["far above", "near"])
+def test_a_minimum_far_above_the_best_one_is_not_refined(height, refined):
+    signal = datasets.close_tones_and_clicks(click_height=height)
+    res = adaptstft.optimize(signal.x, signal.fs)
+    assert len(res.survey.minima(3)) == 2
+    assert len({start["label"].split(",")[0] for start in res.starts}) == refined
+    assert res.area_fun == min(start["area_fun"] for start in res.starts)
     one = adaptstft.optimize(signal.x, signal.fs, criterion="shannon", starts=1)
     assert len({start["label"].split(",")[0] for start in one.starts}) == 1
 

@@ -15,9 +15,10 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft import criteria, windows
-from adaptstft.common.files import new_file
+from adaptstft.common.files import replacing
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.arrays import DEFLATE_RATIO, check_header
+from adaptstft.recordings.arrays import check_header
+from adaptstft.recordings.source import largest_expansion
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.result.diagnosis import Sensitivity
 from adaptstft.tuning.result.recommendation import Recommendation
@@ -80,12 +81,11 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         "recommended": result.recommended and _to_lists(asdict(result.recommended)),
         **{name: result[name] for name in _PLAIN},
         **({} if result.f_bounds is None else {"f_bounds": result.f_bounds}),
+        **({"call": result.call} if result.call else {}),
     }
     target = Path(_with_suffix(path))
-    new = target.with_name(f"{target.name}.{os.getpid()}.new")
-    with new_file(new) as file:  # an old result is kept until the new one is on the disk
+    with replacing(target, f".{os.getpid()}.new") as file:
         np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
-    os.replace(new, target)
 
 
 def load_fields(path: Any) -> dict[str, Any]:
@@ -120,6 +120,7 @@ def _fields(arrays: dict[str, AnyArray], settings: dict[str, Any]) -> dict[str, 
         "samples": settings.get("samples", arrays["signal"].shape[-1] if "signal" in arrays else None),
         **{name: settings[name] for name in _PLAIN},
         "f_bounds": tuple(settings["f_bounds"]) if "f_bounds" in settings else None,
+        "call": settings.get("call", ""),
     }
 
 
@@ -143,7 +144,7 @@ def _read(path: Any) -> tuple[dict[str, AnyArray], dict[str, Any]]:
 def _member(file: Any, name: str) -> AnyArray:
     """Return an array whose header agrees with the size of its member."""
     member = file.zip.getinfo(f"{name}.npy")
-    if member.file_size > DEFLATE_RATIO * member.compress_size + 1024:
+    if member.file_size > largest_expansion(member.compress_size):
         raise ValueError(f"the member {name!r} claims {member.file_size} bytes, it has {member.compress_size}")
     with file.zip.open(member) as stream:
         check_header(stream, member.file_size)
@@ -151,7 +152,7 @@ def _member(file: Any, name: str) -> AnyArray:
 
 
 def _refusal(path: Any, exc: Exception) -> ValueError:
-    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc or type(exc).__name__})")
+    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({str(exc) or type(exc).__name__})")
 
 
 def _with_suffix(path: Any) -> str:

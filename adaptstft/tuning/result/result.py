@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from scipy.optimize import OptimizeResult
 
+from adaptstft.display.report import Report, make_report
 from adaptstft.tuning.result.archive import load_fields, save_result
 from adaptstft.tuning.result.summary import summary_rows
 
@@ -100,6 +102,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         sums were exact.
     backend : str
         The backend that was used.
+    call : str
+        The call of `optimize` as Python source, for a signal `x`, with the arguments that differ from their
+        defaults. Functions and long arrays appear by their names. Empty in files of version 0.1.0 and before.
     initial : AdaptiveShortTimeFFT
         The transform before tuning: with the given window, or with 256 samples, the
         default of `scipy.signal.spectrogram`.
@@ -191,6 +196,58 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         from adaptstft.display.plots import plot_criterion
 
         return plot_criterion(self, ax)
+
+    def explore(self) -> Report:
+        """Return a report for the notebook, the page of `to_html`.
+
+        Returns
+        -------
+        Report
+            Jupyter shows it as a frame. Its field `page` is the HTML.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib, with the command that installs it.
+        """
+        return make_report(self, summary_rows(self), "Tuned spectrogram", "")
+
+    def to_html(self, path: Any, *, title: str = "Tuned spectrogram", source: str = "") -> None:
+        """Write a report to one file of HTML that needs no network.
+
+        It has the spectrograms before and after, a slider through the window lengths of the search with the
+        spectrogram that each one gives, the criterion with the choice, the settings, the notes, and the lines of
+        Python that repeat the call.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write.
+        title : str, optional
+            Title of the page, such as the name of the recording.
+        source : str, optional
+            Lines of Python that define the signal ``x``, for the lines that repeat the call.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib, with the command that installs it.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> import numpy as np
+        >>> import adaptstft
+        >>> res = adaptstft.optimize(np.cos(0.001 * np.arange(600.0) ** 2), 100.0)
+        >>> path = os.path.join(tempfile.mkdtemp(), "report.html")
+        >>> res.to_html(path, title="A chirp")
+        >>> "<title>A chirp</title>" in open(path, encoding="utf-8").read()
+        True
+        """
+        report = make_report(self, summary_rows(self), title, source)
+        Path(path).write_text(report.page, encoding="utf-8")
 
     def save(self, path: Any) -> None:
         """Write the result, with the signal, to a ``.npz`` file.

@@ -21,6 +21,7 @@ from adaptstft.common.detrend import remove_trend
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_signal, check_positive, show
+from adaptstft.criteria import DescriptionLength
 from adaptstft.criteria.distortion import LevelPart, SignalLevel, join_levels
 from adaptstft.recordings import Recording, read_at
 from adaptstft.tuning.ranges import check_band_not_silent, find_band
@@ -335,11 +336,11 @@ class CorpusSignals(SharedSignals):
             self.treatment = replace(treatment, peak=measured.peak * peak)
         return band
 
-    def level(self, floor: float | None) -> SignalLevel:
+    def level(self, criterion: DescriptionLength) -> SignalLevel:
         """Load every signal once more."""
-        found = self._each(signal_level, [(s, self.treatment, floor is None) for s in self.sources])
+        found = self._each(signal_level, [(s, self.treatment, criterion.floor is None) for s in self.sources])
         parts = [part.counted(float(weight)) for part, weight in zip(found, self.corpus.weights, strict=True)]
-        return join_levels(parts, None if floor is None else floor / self.treatment.peak**2)
+        return join_levels(parts, criterion.floor_of(self.treatment.peak))
 
     def threads(self, workers: int | None) -> int:
         """Return all threads without an executor; with one, one thread for each signal unless `workers` is given."""

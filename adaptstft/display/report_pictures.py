@@ -1,0 +1,140 @@
+"""Pictures of a report as data URIs: spectrograms before, after, and for a series of lengths; the criterion."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adaptstft.common.detrend import remove_trend
+from adaptstft.common.optional import require
+from adaptstft.common.text import describe_lengths
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.display import plots
+from adaptstft.display.protocols import Result, Transform
+
+#: Size of a picture. With this width its text can still be read on a telephone.
+_INCHES = (4.8, 3.4)
+_PIXELS_PER_INCH = 170
+_STYLE = {"font.size": 9.0, "axes.titlesize": 10.0, "svg.fonttype": "path"}
+#: Most window lengths of the series.
+_MOST_LENGTHS = 17
+#: Frames of a spectrogram in the series, and most samples that are windowed and transformed for one.
+_FRAMES, _BUDGET = 360, 1 << 22
+#: Least number of frequencies of a spectrogram in the series.
+_FREQUENCIES = 256
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture for a page: its description as text, and its content as a data URI."""
+
+    text: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A window length of the series: the length in samples, the criterion there, and the spectrogram.
+
+    Attributes
+    ----------
+    win_length, value : float
+        Window length in samples, and the criterion of the search.
+    picture : Picture or None
+        The spectrogram. None for a result without a signal.
+    """
+
+    win_length: float
+    value: float
+    picture: Picture | None
+
+
+def before_and_after(result: Result) -> list[Picture]:
+    """Return the spectrograms with the transform before tuning and with the tuned one; none without a signal."""
+    x = _signal(result)
+    if x is None:
+        return []
+
+    def drawn(sft: Transform, name: str, *, lengths: bool) -> Picture:
+        text = f"Spectrogram {name}, with windows of {describe_lengths(sft.win_length, sft.fs)}"
+        return _picture(text, lambda figure: _draw(figure, result, sft, x, name, lengths=lengths))
+
+    return [
+        drawn(result.initial, "before tuning", lengths=False),
+        drawn(result.sft, "after tuning", lengths=True),
+    ]
+
+
+def criterion_surface(result: Result) -> Picture | None:
+    """Return the picture of the criterion over time or frequency, and length; None if only one length was tuned."""
+    if result.survey is None or result.survey.surface is None:
+        return None
+    axis = result.survey.surface.axis
+    return _picture(
+        f"The criterion for each {axis} and window length, with the chosen lengths as a line",
+        lambda figure: plots.plot_criterion(result, figure.subplots()),
+    )
+
+
+def series(result: Result) -> list[Step]:
+    """Return window lengths of the search, with the spectrogram that each one gives; empty without a search."""
+    if result.survey is None:
+        return []
+    lengths, values = result.survey.lengths, result.survey.values
+    chosen = np.unique(np.linspace(0, lengths.size - 1, min(lengths.size, _MOST_LENGTHS)).round().astype(int))
+    steps = [(float(lengths[index]), float(values[index])) for index in chosen]
+    if np.ndim(result.win_length) == 0:
+        steps = sorted({*steps, (float(result.win_length), float(result.area_fun))})
+    x = _signal(result)
+    return [Step(length, value, None if x is None else _one_length(result, x, length)) for length, value in steps]
+
+
+def _signal(result: Result) -> AnyArray | None:
+    return None if result.signal is None else remove_trend(result.signal, result.detrend)
+
+
+def _one_length(result: Result, x: AnyArray, length: float) -> Picture:
+    """Return the spectrogram with windows of one length."""
+    n = x.shape[-1]
+    mfft = max(2 * int(np.ceil(length)), 2 * _FREQUENCIES)
+    channels = x.size // n
+    # frames at every half of a window, unless there are too many; at least as many as the picture has columns
+    wanted = max(_FRAMES, int(np.ceil(2 * n / length)))
+    frames = min(wanted, max(_FRAMES, _BUDGET // (mfft * channels)))
+    sft = result.sft.remade(
+        win_length=length, positions=_even_positions(n, frames), hop=None, mfft=mfft, max_length=None
+    )
+    text = describe_lengths(length, sft.fs)
+    return _picture(
+        f"Spectrogram with windows of {text}", lambda figure: _draw(figure, result, sft, x, text, lengths=False)
+    )
+
+
+def _even_positions(n: int, frames: int) -> Float64Array:
+    return np.linspace(0.0, n - 1.0, max(2, min(frames, n)))
+
+
+def _draw(figure: Any, result: Result, sft: Transform, x: AnyArray, title: str, *, lengths: bool) -> None:
+    """Draw a spectrogram on a figure; if asked also the lengths of its windows, where they vary."""
+    ax = figure.subplots()
+    plots.draw_spectrogram(ax, sft, x, title)
+    plots.show_band(ax, sft, result.f_bounds)
+    if lengths and np.ndim(sft.win_length):
+        plots.draw_lengths(ax, sft)
+
+
+def _picture(text: str, draw: Callable[[Any], None]) -> Picture:
+    """Return what `draw` draws on a figure, as a WebP image, which is a third of the size of a PNG image."""
+    Figure = require("matplotlib.figure", extra="plot").Figure
+    style = require("matplotlib.style", extra="plot")
+    stream = io.BytesIO()
+    with style.context(["default", _STYLE]):  # independent of the settings of the session
+        figure = Figure(figsize=_INCHES, dpi=_PIXELS_PER_INCH, layout="constrained")
+        draw(figure)
+        figure.savefig(stream, format="webp", pil_kwargs={"quality": 82})
+    return Picture(text, f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}")
