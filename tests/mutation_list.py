@@ -116,6 +116,13 @@ MUTATIONS: list[Mutation] = [
         "engine/test_statistics.py",
     ),
     Mutation(
+        "criteria/steady_tones.py",
+        "if rest.floor > _NOISE * rest.power:",
+        "if rest.floor > 2 * rest.power:",
+        "a line in noise is removed as a weak tone",
+        "criteria/test_steady_tones.py",
+    ),
+    Mutation(
         "engine/operator.py",
         "stats.of_energies(plan, frames.centre, energy)",
         "stats.of_energies(plan, frames.origin, energy)",

@@ -119,8 +119,9 @@ def optimize(
     scale_to : {"psd", "magnitude"} or None, optional
         Scaling of the windows. With ``"psd"`` all have the same energy, as the description length always takes them.
     detrend : {"constant", "linear"} or None, optional
-        Trend removed from the whole signal before tuning. A drift would lengthen the windows. The transform that is
-        returned does not detrend.
+        Trend removed from the whole signal before tuning. A drift would lengthen the windows, and so would weak steady
+        tones, such as hum: with the description length they are removed too where one length is for all frequencies.
+        None removes nothing. The transform that is returned does not detrend.
     starts : int, optional
         Largest number of starting points of descents; up to three by default. With a `win_length` and ``starts=1``
         there is one descent from it. A path over a table needs none.

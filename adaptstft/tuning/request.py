@@ -130,6 +130,8 @@ class Request:
         Power and noise floor of `x`, for a criterion that is relative to them.
     band : BandPass or None
         The frequencies that the criterion sees, if these are not all.
+    steady_tones : tuple of float
+        Frequencies in Hz of weak steady tones that are no part of `x`.
     """
 
     original: AnyArray
@@ -168,6 +170,7 @@ class Request:
     shared: SharedSignals | None = None
     level: SignalLevel | None = None
     band: BandPass | None = None
+    steady_tones: tuple[float, ...] = ()
 
     @property
     def n(self) -> int:
@@ -235,9 +238,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     a = arguments
     fs, hop = check_positive("fs", fs, "Hz"), None if a.hop is None else check_hop(a.hop)
     _check_choices(a)
-    criterion = criteria.resolve(a.criterion, a.scope)
-    if isinstance(criterion, criteria.DescriptionLength):
-        criterion.check_scope()
+    criterion = _check_criterion(a)
     compared = _check_windows(a, criterion)
     check_overlap(a.min_overlap)
     ratio = frame_ratio_limit(a.max_frame_ratio, a.min_overlap, a.win_length, a.window_mode)
@@ -291,6 +292,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
         families=compared,
         level=level_of(criterion, signal, a.detrend),
         band=signal.band,
+        steady_tones=signal.steady_tones,
     )
 
 
@@ -308,6 +310,14 @@ def _check_framing(
     limiting = None if a.hop_mode == "constant" and not isinstance(signal.criterion, criteria.UserLoss) else hop
     bounds = length_bounds(a.win_bounds, a.win_length, limiting, a.min_overlap, mfft, signal.n, signal.shortest, fs)
     return mfft, within_ratio(bounds, limiting, None if a.window_mode in PER_BIN else ratio, compared)
+
+
+def _check_criterion(a: SimpleNamespace) -> criteria.Criterion:
+    """Return the criterion, with a scope that it can have."""
+    criterion = criteria.resolve(a.criterion, a.scope)
+    if isinstance(criterion, criteria.DescriptionLength):
+        criterion.check_scope()
+    return criterion
 
 
 def _check_choices(a: SimpleNamespace) -> None:
