@@ -9,6 +9,7 @@ import numpy as np
 from adaptstft.common.device import is_device_array
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_index, as_inexact, check_finite, check_option
+from adaptstft.tracking.framed_signal import times_power_of_two
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 __all__ = ["griffin_lim"]
@@ -98,6 +99,9 @@ def griffin_lim(
         angle = xp.asarray(np.random.default_rng(rng).uniform(-np.pi, np.pi, A.shape).astype(A.dtype))
     else:
         angle = _as_phase(phase, A.shape, xp)
+    # powers of very small or large magnitudes would underflow or overflow; a power of two changes no other bit
+    exponent = int(np.frexp(float(A.max()) if A.size else 0.0)[1])
+    A = times_power_of_two(A, -exponent)
     weights = xp.asarray(_multiplicity(sft)[:, np.newaxis].astype(A.dtype))
     scale = float(np.sqrt(np.sum(weights * A**2, dtype=float))) or 1.0
     x = sft.istft(A * np.exp(1j * angle), k1=n, n=n)
@@ -108,6 +112,7 @@ def griffin_lim(
         errors.append(float(np.sqrt(np.sum(weights * (size - A) ** 2, dtype=float))) / scale)
         if iteration < n_iter:
             x = sft.istft(A * _phasor(S, size), k1=n, n=n)
+    x = times_power_of_two(x, exponent)
     return (x, np.array(errors)) if full_output else x
 
 
