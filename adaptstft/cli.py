@@ -62,7 +62,11 @@ class _Parser(argparse.ArgumentParser):
     """A parser with error messages of one line."""
 
     def error(self, message: str) -> NoReturn:
-        _print_error(f"{printable(message)} (see {self.prog} --help)")
+        self.fail(f"{message} (see {self.prog} --help)")
+
+    def fail(self, message: str) -> NoReturn:
+        """Print a message that is complete, such as one that ends with a command, and exit."""
+        _print_error(printable(message))
         raise SystemExit(2)
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -264,10 +268,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _check_collection(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+def _check_collection(parser: _Parser, args: argparse.Namespace) -> None:
     try:
         parallel.check_engine(args.jobs, None, None)
-    except (ImportError, ValueError) as error:
+    except ImportError as error:
+        parser.fail(f"--jobs {args.jobs}: {error}")
+    except ValueError as error:
         parser.error(f"--jobs {args.jobs}: {error}")
     if args.out is None:
         if args.retry:
@@ -280,7 +286,7 @@ def _check_collection(parser: argparse.ArgumentParser, args: argparse.Namespace)
             parser.error(f"--out {args.out} cannot be combined with --{option}")
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser() -> _Parser:
     """Make the parser. Arguments of `optimize` keep their names as ``dest``."""
     parser = _Parser(
         prog="adaptstft",
@@ -365,12 +371,12 @@ def _window(text: str) -> str | tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{shape!r} is not a number; expected NAME:SHAPE") from None
 
 
-def _check_picture(parser: argparse.ArgumentParser, option: str, path: Path, formats: Sequence[str]) -> None:
+def _check_picture(parser: _Parser, option: str, path: Path, formats: Sequence[str]) -> None:
     """Refuse a picture or a report that cannot be written, before any work."""
     try:
         backend = require("matplotlib.backends.backend_agg", extra="plot")
     except ImportError as error:
-        parser.error(f"{option} {path}: {error}")
+        parser.fail(f"{option} {path}: {error}")
     formats = formats or sorted(backend.FigureCanvasAgg.get_supported_filetypes())
     if path.suffix[1:].lower() not in formats:
         parser.error(f"{option} {path}: the suffix must be one of {', '.join(formats)}")

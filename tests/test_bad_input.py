@@ -147,6 +147,37 @@ def test_silent(use):
         use(np.zeros(400))
 
 
+TINY = {"float64": (1e-310, "2.33e-302"), "float32": (1e-40, "1.23e-32"), "complex128": (1e-310, "2.33e-302")}
+
+
+@pytest.mark.parametrize("dtype", TINY)
+@pytest.mark.parametrize("criterion", ["renyi", "gini", "shannon"])
+def test_derivatives_of_numbers_that_are_almost_zero(dtype, criterion):
+    """Their inverses, the order of the derivatives, are no numbers."""
+    scale, limit = TINY[dtype]
+    mode = "centered" if dtype == "complex128" else "onesided"
+    sft = AdaptiveShortTimeFFT("hann", 40.5, 10.0, FS, fft_mode=mode)
+    message = rf"^x has the largest magnitude \S+, derivatives need at least {limit} for {dtype}: multiply it"
+    with pytest.raises(ValueError, match=message):
+        sft.value_and_grad((scale * X).astype(dtype), criterion)
+    value, gradient = sft.value_and_grad((X * (4 * float(limit))).astype(dtype), criterion)
+    assert value == pytest.approx(sft.value_and_grad(X.astype(dtype), criterion)[0], rel=1e-6)
+    assert np.isfinite(gradient.x).all() and np.isfinite(gradient.win_length)
+
+
+def test_numbers_that_are_almost_zero_are_tuned():
+    assert tune(1e-310 * X).win_length == pytest.approx(tune(X).win_length, rel=1e-6)
+
+
+def test_noise_far_above_the_signal():
+    message = r"^noise_std=0\.1 must be at most 1e\+50 times the largest magnitude of x, \S+e-260$"
+    with pytest.raises(ValueError, match=message):
+        adaptstft.ridges(SFT, 1e-310 * X, noise_std=0.1)
+    with pytest.raises(ValueError, match=r"^noise_std=1e\+200 must be at most 1e\+50 times"):
+        adaptstft.ridges(SFT, X, noise_std=1e200)
+    assert adaptstft.ridges(SFT, 1e-310 * X, noise_std=1e-300).frequency.shape == (1, 44)
+
+
 def test_silent_without_its_trend():
     with pytest.raises(ValueError, match="silent once its trend is removed"):
         tune(np.full(400, 3.0))

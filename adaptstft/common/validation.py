@@ -22,6 +22,8 @@ from adaptstft.common.typing import AnyArray, Float64Array
 _CHUNK = 1 << 20
 #: Smallest hop in samples: shorter ones differ by less than any signal shows, and make billions of frames.
 LEAST_HOP = 1 / 64
+#: Ratio of the smallest peak of a signal with derivatives to the smallest normal number.
+_TINY_RATIO = 2.0**20
 #: Most samples and fewest channels of an array whose axes have been mistaken: no transform of such signals is useful.
 _FEW_SAMPLES, _MANY_CHANNELS = 8, 256
 
@@ -332,6 +334,17 @@ def check_not_silent(x: AnyArray, name: str = "x") -> float:
     peak = max(_largest(flat[low : low + chunk]) for low in range(0, flat.size, chunk))
     if peak == 0:
         raise ValueError(f"{name} is silent: all {x.size} samples are zero, so no window is better than another")
+    return peak
+
+
+def check_has_derivatives(peak: float, dtype: Any, name: str = "x") -> float:
+    """Require a largest magnitude whose inverse, the order of derivatives in the samples, is a number; return it."""
+    limit = float(np.finfo(dtype).tiny) * _TINY_RATIO
+    if peak < limit:
+        raise ValueError(
+            f"{name} has the largest magnitude {peak:.3g}, derivatives need at least {limit:.3g} for "
+            f"{np.dtype(dtype)}: multiply it by a power of two, on which no criterion depends"
+        )
     return peak
 
 

@@ -15,6 +15,9 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.axes import SignalLayout, spectra_to_public
 
+#: Largest standard deviation of noise relative to the signal, whose square does not overflow.
+_MOST_NOISE = 1e50
+
 
 @dataclass(frozen=True)
 class FramedSignal:
@@ -73,6 +76,17 @@ def frame_signal(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> FramedSignal:
     frames = layout.frames
     durations, times = frames.length_rows * sft.T, frames.centre[:, np.newaxis] * sft.T
     return FramedSignal(layout, plan, durations, times, sft.f, single, exponent)
+
+
+def scaled_noise(framed: FramedSignal, noise_std: float) -> float:
+    """Return the standard deviation of the noise in the scale of the channels; its square must be a number."""
+    peak = float(np.abs(framed.layout.channels).max()) or 1.0
+    with np.errstate(over="ignore"):
+        noise = float(times_power_of_two(np.asarray(noise_std), -framed.exponent))
+        largest = float(times_power_of_two(np.asarray(_MOST_NOISE * peak), framed.exponent))
+    if noise > _MOST_NOISE * peak:
+        raise ValueError(f"{noise_std=} must be at most {_MOST_NOISE:g} times the largest magnitude of x, {largest:g}")
+    return noise
 
 
 def check_continuous_window(sft: AdaptiveShortTimeFFT) -> None:

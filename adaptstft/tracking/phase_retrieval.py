@@ -7,6 +7,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from adaptstft.common.device import is_device_array, to_host
+from adaptstft.common.levels import times_power_of_two
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_index, as_inexact, as_real, check_finite, check_option
 from adaptstft.tracking.phase_gradient import estimate_phase
@@ -109,8 +110,12 @@ def griffin_lim(
         raise ValueError(f"{momentum=} must be from 0 to 1")
     check_option("full_output", full_output, (True, False))
     A = _as_magnitude(magnitude, sft, n)
+    # powers of very small or large magnitudes would underflow or overflow; a power of two changes no other bit
+    exponent = int(np.frexp(float(A.max()) if A.size else 0.0)[1])
+    A = times_power_of_two(A, -exponent)
     angle = _first_phases(A, sft, n, init, phase, rng)
     x, errors = _iterate(A, angle, sft, n, n_iter, momentum)
+    x = times_power_of_two(x, exponent)
     return (x, errors) if full_output else x
 
 

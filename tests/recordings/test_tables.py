@@ -2,20 +2,13 @@
 
 import numpy as np
 import pytest
+from sample_files import rows
 
 from adaptstft import recordings
 
 K = np.arange(200)
 X = np.round(np.sin(0.3 * K) + 0.3 * np.cos(1.1 * K), 6)
 Y = np.round(5 * np.cos(0.2 * K) - 1, 6)
-
-
-def rows(*columns, sep=",", fmt="%.9g"):
-    """Text of rows."""
-    return (
-        "\n".join(sep.join(v if isinstance(v, str) else fmt % v for v in row) for row in zip(*columns, strict=True))
-        + "\n"
-    )
 
 
 def comma(text):

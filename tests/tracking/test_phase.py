@@ -103,6 +103,20 @@ def test_equal_seeds_give_equal_results_in_the_precision_of_the_input(rng):
     assert first.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("dtype", "exponents"), [(np.float64, (-1000, -1020, -600, 600, 1000)), (np.float32, (-100, -110, 70, 110))]
+)
+def test_magnitudes_of_any_size(rng, dtype, exponents):
+    """Whose squares are no numbers: a power of two changes the result by this power only."""
+    sft = AdaptiveShortTimeFFT("hann", 40.5, 7.3, 1.0)
+    A = np.abs(sft.stft(rng.standard_normal(N).astype(dtype)))
+    x, errors = griffin_lim(A, sft, N, n_iter=3, rng=5, full_output=True)
+    for exponent in exponents:
+        y, same = griffin_lim(np.ldexp(A, exponent), sft, N, n_iter=3, rng=5, full_output=True)
+        np.testing.assert_allclose(np.ldexp(y, -exponent), x, rtol=0, atol=64 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(same, errors, rtol=1e-6)
+
+
 def test_bad_input():
     sft = AdaptiveShortTimeFFT("hann", 40.5, 7.3, 1.0)
     A = np.ones((sft.f_pts, sft.p_num(N)))
