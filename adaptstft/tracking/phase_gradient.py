@@ -64,7 +64,8 @@ def estimate_phase(sft: AdaptiveShortTimeFFT, magnitude: AnyArray, n: int, rng: 
     grid = _Grid.of(sft, n)
     planes = magnitude.reshape(-1, *magnitude.shape[-2:])
     phase = np.array([_plane_phase(sft, grid, plane, rng) for plane in planes])
-    return phase.reshape(magnitude.shape)
+    # small angles keep their accuracy in single precision
+    return np.asarray(phase.reshape(magnitude.shape) % (2 * np.pi))
 
 
 @dataclass(frozen=True)

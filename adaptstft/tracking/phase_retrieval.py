@@ -113,6 +113,8 @@ def griffin_lim(
     # powers of very small or large magnitudes would underflow or overflow; a power of two changes no other bit
     exponent = int(np.frexp(float(A.max()) if A.size else 0.0)[1])
     A = times_power_of_two(A, -exponent)
+    # in the order of the engine, so that no iteration changes the order
+    A = np.swapaxes(np.swapaxes(A, -1, -2).copy(order="C"), -1, -2)
     angle = _first_phases(A, sft, n, init, phase, rng)
     x, errors = _iterate(A, angle, sft, n, n_iter, momentum)
     x = times_power_of_two(x, exponent)
@@ -132,17 +134,19 @@ def _iterate(
     for _ in range(n_iter + 1):
         S = sft.stft(x)
         size = np.abs(S)
-        errors.append(float(np.sqrt(np.sum(weights * (size - A) ** 2, dtype=float))) / scale)
+        difference = size - A
+        errors.append(float(np.sqrt(np.sum(weights * difference * difference, dtype=float))) / scale)
         if errors[-1] == min(errors):
             best = x
         if len(errors) > n_iter:
             break
         moved = S
         if momentum and before is not None:
-            moved = S + momentum * (S - before)
+            moved = (1 + momentum) * S
+            moved -= momentum * before
             size = np.abs(moved)
         before = S
-        x = sft.istft(A * _phasor(moved, size), k1=n, n=n)
+        x = sft.istft(_with_magnitude(A, moved, size), k1=n, n=n)
     return best, np.array(errors)
 
 
@@ -201,7 +205,9 @@ def _multiplicity(sft: AdaptiveShortTimeFFT) -> Float64Array:
     return weights
 
 
-def _phasor(S: AnyArray, size: AnyArray) -> AnyArray:
-    """Return ``S / |S|``, 1 where ``S`` is zero; `size` is ``|S|``."""
-    safe = np.where(size > 0, size, 1)
-    return np.where(size > 0, S / safe, 1)
+def _with_magnitude(A: AnyArray, S: AnyArray, size: AnyArray) -> AnyArray:
+    """Return ``A S / |S|``, ``A`` where ``S`` is zero; `size` is ``|S|``."""
+    zero = size == 0
+    scaled: AnyArray = S * (A / (size + zero))
+    scaled[zero] = A[zero]
+    return scaled

@@ -86,6 +86,17 @@ def test_without_iterations(rng):
     assert errors.shape == (1,)
 
 
+@pytest.mark.parametrize("consistent", [True, False])
+def test_momentum_with_windows_for_each_bin(consistent, rng):
+    sft = AdaptiveShortTimeFFT("hann", np.linspace(40, 20, 33)[:, None], 5, 1.0, mfft=64)
+    A = np.abs(sft.stft(rng.standard_normal(120)))
+    if not consistent:
+        A *= rng.uniform(0.7, 1.3, A.shape)
+    slow, fast = (griffin_lim(A, sft, 120, n_iter=30, momentum=m, rng=0, full_output=True)[1] for m in (0, 0.99))
+    assert fast[0] == slow[0]
+    assert fast.min() < (0.9 if consistent else 1.0) * slow.min()
+
+
 def test_right_phases_are_a_fixed_point(rng):
     sft = AdaptiveShortTimeFFT("hann", 40.5, 7.3, 1.0)
     x = rng.standard_normal(N)

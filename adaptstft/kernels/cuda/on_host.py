@@ -5,7 +5,7 @@ from __future__ import annotations
 from adaptstft.kernels.cpu.frequencies import first_order_frequency, second_order_frequency, squeeze
 from adaptstft.kernels.cpu.paths import advance_paths
 from adaptstft.kernels.cpu.phase_heap import integrate_phase
-from adaptstft.kernels.cpu.ridges import frequency_sums, strongest_path
+from adaptstft.kernels.cpu.ridge_loops import frequency_sums, strongest_path
 
 __all__ = [
     "advance_paths",
