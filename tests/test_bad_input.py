@@ -99,6 +99,19 @@ class TestSignals:
             use("a.wav")
 
 
+def test_columns_of_few_samples_are_not_called_silent():
+    columns = np.repeat(X[:200, np.newaxis], 2, axis=1)
+    with pytest.raises(ValueError, match=r"\(200 channels of 2 samples; if the columns of x .* pass axis=0\)"):
+        adaptstft.optimize(columns, 100.0)
+    with pytest.raises(ValueError, match=r"x has 1 sample, at least 2 .* \(200 channels of 1 sample; .* axis=0\)"):
+        adaptstft.optimize(columns[:, :1], 100.0)
+    with pytest.raises(ValueError, match=r"x has 1 sample, at least 2 are needed to compare window lengths$"):
+        adaptstft.optimize([1.0], 100.0)
+    with pytest.raises(ValueError, match=r"x is silent once its trend is removed \(detrend='linear'\): .* another$"):
+        adaptstft.optimize(np.arange(50.0), 100.0)
+    assert adaptstft.optimize(columns, 100.0, axis=0).win_length > 1
+
+
 def test_few_samples_of_few_channels_are_a_signal():
     assert SFT.stft(np.ones((255, 8))).shape[0] == 255
     assert SFT.stft(np.ones((256, 9))).shape[0] == 256
@@ -512,5 +525,5 @@ def test_the_message_for_a_missing_extra_has_the_command(monkeypatch):
     monkeypatch.setattr("importlib.import_module", lambda name: no_matplotlib(name))
     from adaptstft.common.optional import require
 
-    with pytest.raises(ImportError, match=r"needs matplotlib, .*: pip install 'adaptstft\[plot\]'"):
+    with pytest.raises(ImportError, match=r"needs matplotlib, .*: pip install .*\[plot\]"):
         require("matplotlib.pyplot", extra="plot")
