@@ -296,7 +296,7 @@ def test_window_length(length):
     ("options", "message"),
     [
         ({"win_bounds": (100, 50)}, r"win_bounds=\(100, 50\) cross"),
-        ({"win_bounds": (0.5, 50)}, "lower bound must be at least 1 samples"),
+        ({"win_bounds": (0.5, 50)}, "lower bound must be at least 1 sample$"),
         ({"win_bounds": 50}, r"win_bounds=50 must be a pair \(low, high\) in samples"),
         ({"hop_bounds": (9, 3)}, r"hop_bounds=\(9, 3\) cross"),
         ({"hop": 20, "hop_bounds": (3, 9), "hop_mode": "time"}, r"hop=20.* must lie within hop_bounds=\(3, 9\)"),

@@ -26,6 +26,11 @@ def count_things(things: Sized, name: str) -> str:
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
+def in_samples(value: float) -> str:
+    """Return a number of samples as text: ``"1 sample"``, ``"12.5 samples"``."""
+    return f"{value:g} sample{'s' * (value != 1)}"
+
+
 def short_repr(instance: Any) -> str:
     """Return the class of a dataclass and its fields, with the shapes of arrays in place of their values."""
     parts = []
@@ -93,7 +98,7 @@ def describe_hops(positions: Float64Array | None, hop: float | None, fs: float) 
         return f"{spacing.min():.1f} to {spacing.max():.1f} samples, mean {spacing.mean():.1f}{frames}"
     if hop is None:
         hop = float(spacing.mean()) if spacing.size else 0.0
-    return f"{hop:g} samples = {describe_duration(hop / fs)}{frames}"
+    return f"{in_samples(hop)} = {describe_duration(hop / fs)}{frames}"
 
 
 def describe_span(seconds: float) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from adaptstft.common.detrend import remove_trend
 from adaptstft.common.optional import require
-from adaptstft.common.text import describe_duration, describe_hops, describe_lengths, describe_window
+from adaptstft.common.text import describe_duration, describe_hops, describe_lengths, describe_window, in_samples
 from adaptstft.common.typing import Float64Array
 from adaptstft.display import plots
 from adaptstft.display.drawing import draw_spectrogram
@@ -90,8 +90,8 @@ def sampled_html(sft: SampledTransform) -> str:
     """Return a table of the settings of a transform with a sampled window and a picture of its windows."""
     overlap = 100 * (1 - sft.hop / sft.m_num)
     rows = [
-        ("window", f"{sft.m_num} samples = {describe_duration(sft.m_num / sft.fs)}"),
-        ("hop", f"{sft.hop} samples = {describe_duration(sft.hop / sft.fs)}, windows overlap by {overlap:.3g} %"),
+        ("window", f"{in_samples(sft.m_num)} = {describe_duration(sft.m_num / sft.fs)}"),
+        ("hop", f"{in_samples(sft.hop)} = {describe_duration(sft.hop / sft.fs)}, windows overlap by {overlap:.3g} %"),
         *_fft_rows(sft),
         ("invertible", "yes" if sft.invertible else "no"),
     ]

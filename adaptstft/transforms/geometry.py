@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft as fft_lib
 
 from adaptstft import kernels
+from adaptstft.common.text import in_samples
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AxesSequence, Backend, FFTMode, Float64Array, IntArray, Scaling
 from adaptstft.common.validation import (
@@ -430,8 +431,8 @@ class TransformGeometry:
         if self._samples is not None and n != self._samples:
             tied = "positions" if self._num_slice_lengths is None else "window lengths of slices"
             raise ValueError(
-                f"the signal has {n} samples, but the transform has samples={self._samples}: its {tied} belong to one "
-                "signal of that length; tune the other signal with adaptstft.optimize, or use one window length "
+                f"the signal has {in_samples(n)}, but the transform has samples={self._samples}: its {tied} belong to "
+                "one signal of that length; tune the other signal with adaptstft.optimize, or use one window length "
                 "and a hop for all signals: sft.remade(win_length=..., hop=..., positions=None, samples=None)"
             )
 

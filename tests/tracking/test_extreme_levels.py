@@ -30,7 +30,7 @@ def test_tracking(level, order):
     ("level", "noise_std"), [(2.0**-1020, 1.0), (2.0**-560, 2.0**500), (1.0, 2.0**700), (2.0**800, 2.0**-200)]
 )
 def test_noise_of_another_level(level, noise_std):
-    """Uncertainties are those of a small ratio of the levels, times the ratio; noise far above the signal is refused."""
+    """Uncertainties are those of a small ratio of levels, times that; noise far above the signal is refused."""
     usual = adaptstft.ridges(SFT, X, noise_std=1.0)
     if noise_std > level:
         with pytest.raises(ValueError, match=r"noise_std=.* must be at most 1e\+50 times the largest magnitude of x"):

@@ -211,3 +211,8 @@ def test_the_type_checker_knows_the_fields(tmp_path):
 
 def test_criteria_of_a_result_are_typed(results):
     assert isinstance(results["bits"].criterion, criteria.DescriptionLength)
+
+
+def test_one_sample_is_in_the_singular():
+    res = adaptstft.optimize(SHORT, CHIRP.fs, win_length=16, hop=1, window_mode="fixed")
+    assert rows_of(res)["hop"] == "1 sample = 1 ms; 600 frames"

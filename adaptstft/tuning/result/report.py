@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from adaptstft.common.text import in_samples
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria.bands import make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
@@ -173,7 +174,7 @@ def _shape_notes(request: Request) -> list[str]:
     channels, n, (low, high) = request.channels, request.n, request.win_bounds
     texts = []
     if channels > n:
-        texts.append(f"{channels} channels of {n} samples: if time is another axis of x, name it with axis=")
+        texts.append(f"{channels} channels of {in_samples(n)}: if time is another axis of x, name it with axis=")
     if request.window_mode != "fixed" and low == high:
         texts.append(f"only one window length is allowed, {low:g} samples")
     if request.steady_tones:
