@@ -9,21 +9,21 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from adaptstft import __version__, datasets
+from adaptstft import __version__, datasets, kernels
 from adaptstft.batch import parallel
 from adaptstft.batch.command import json_report, parse_criterion, text_report
-from adaptstft.batch.items import check_hop
 from adaptstft.batch.rows import describe_error, labelled
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 from adaptstft.common.typing import HopMode, Method, Scope, WindowMode
-from adaptstft.recordings import Recording, read
+from adaptstft.common.validation import as_index, check_hop
+from adaptstft.recordings import Recording, pick_channel, read
 from adaptstft.recordings.reading import reading_lines
 
 if TYPE_CHECKING:
@@ -60,7 +60,11 @@ class _Parser(argparse.ArgumentParser):
     """A parser with error messages of one line."""
 
     def error(self, message: str) -> NoReturn:
-        _print_error(f"{printable(message)} (see {self.prog} --help)")
+        self.fail(f"{message} (see {self.prog} --help)")
+
+    def fail(self, message: str) -> NoReturn:
+        """Print a message that is complete, such as one that ends with a command, and exit."""
+        _print_error(printable(message))
         raise SystemExit(2)
 
     def _print_message(self, message: str, file: Any = None) -> None:
@@ -133,10 +137,16 @@ def _discard_output() -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    with warnings.catch_warnings(record=True) as caught:
+        kernels.resolve("auto")  # its warning concerns all files
+    for warning in caught:
+        _print_error(f"warning: {warning.message}")
     if args.out is not None:
         return _write_rows(args)
     failed = False
-    for report, warnings_and_errors in _in_order(partial(_attempt, args), args.files or [None], args.jobs):
+    for file, outcome in parallel.run_in_order(partial(_attempt, args), args.files or [None], n_jobs=args.jobs):
+        lost = isinstance(outcome, parallel.Lost)
+        report, warnings_and_errors = (None, [_error_line(file, outcome.error)]) if lost else outcome
         for line in warnings_and_errors:
             _print_error(line)
         if report is None:
@@ -146,22 +156,8 @@ def _run(args: argparse.Namespace) -> int:
     return 2 if failed else 0
 
 
-def _in_order(function: Callable[[Any], Any], files: list[Any], jobs: int) -> Iterator[tuple[str | None, list[str]]]:
-    """Yield the outcome of each file in the order of the files; several processes finish in another order."""
-    waiting: dict[int, Any] = {}
-    following = 0
-    for (number, file), outcome in parallel.run(function, enumerate(files), n_jobs=jobs):
-        if isinstance(outcome, parallel.Lost):
-            outcome = None, [_error_line(file, outcome.error)]
-        waiting[number] = outcome
-        while following in waiting:
-            yield waiting.pop(following)
-            following += 1
-
-
-def _attempt(args: argparse.Namespace, task: tuple[int, str | None]) -> tuple[str | None, list[str]]:
+def _attempt(args: argparse.Namespace, file: str | None) -> tuple[str | None, list[str]]:
     """Return the report on a file, None after an error, and the lines for standard error."""
-    _, file = task
     try:
         with warnings.catch_warnings(record=True) as caught:
             report = _tune(file, args)
@@ -248,9 +244,17 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     args = parser.parse_intermixed_args(argv[:end])
     args.files += argv[end + 1 :]
     try:
-        check_hop(args.hop)
+        kernels.check_environment()
+        if args.hop is not None:
+            check_hop(args.hop)
+        if args.channel is not None:
+            as_index("--channel", args.channel, 0)
     except ValueError as error:
         parser.error(str(error))
+    if not args.files:
+        for name in ("fs", "key", "resample"):
+            if getattr(args, name) not in (None, False):
+                parser.error(f"--{name} needs a FILE: the generated example has a sampling rate and one array")
     if args.window_mode == "fixed" and args.win_length is None:
         parser.error("--mode fixed needs --win-length, the length to keep")
     written = {"--plot": args.plot, "--report": args.report, "--save": args.save}
@@ -266,10 +270,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def _check_collection(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+def _check_collection(parser: _Parser, args: argparse.Namespace) -> None:
     try:
         parallel.check_engine(args.jobs, None, None)
-    except (ImportError, ValueError) as error:
+    except ImportError as error:
+        parser.fail(f"--jobs {args.jobs}: {error}")
+    except ValueError as error:
         parser.error(f"--jobs {args.jobs}: {error}")
     if args.progress and args.jobs != 1 and args.out is None:
         parser.error(f"--progress shows one FILE after the other, got --jobs {args.jobs}")
@@ -284,7 +290,7 @@ def _check_collection(parser: argparse.ArgumentParser, args: argparse.Namespace)
             parser.error(f"--out {args.out} cannot be combined with --{name}")
 
 
-def _build_parser() -> argparse.ArgumentParser:
+def _build_parser() -> _Parser:
     """Make the parser. Arguments of `optimize` keep their names as ``dest``."""
     parser = _Parser(
         prog="adaptstft",
@@ -377,12 +383,12 @@ def _window(text: str) -> str | tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{shape!r} is not a number; expected NAME:SHAPE") from None
 
 
-def _check_picture(parser: argparse.ArgumentParser, option: str, path: Path, formats: Sequence[str]) -> None:
+def _check_picture(parser: _Parser, option: str, path: Path, formats: Sequence[str]) -> None:
     """Refuse a picture or a report that cannot be written, before any work."""
     try:
         backend = require("matplotlib.backends.backend_agg", extra="plot")
     except ImportError as error:
-        parser.error(f"{option} {path}: {error}")
+        parser.fail(f"{option} {path}: {error}")
     formats = formats or sorted(backend.FigureCanvasAgg.get_supported_filetypes())
     if path.suffix[1:].lower() not in formats:
         parser.error(f"{option} {path}: the suffix must be one of {', '.join(formats)}")
@@ -391,8 +397,11 @@ def _check_picture(parser: argparse.ArgumentParser, option: str, path: Path, for
 def _tune(file: str | None, args: argparse.Namespace) -> str:
     from adaptstft import optimize
 
-    recording = _example(args.window_mode) if file is None else _read(file, args)
-    x = _pick_channel(recording, args.channel)
+    if file is None:
+        recording = _example(args.window_mode)
+    else:
+        recording = read(file, fs=args.fs, key=args.key, resample=args.resample)
+    x = pick_channel(recording, args.channel, f"--channel {args.channel}")
     result = optimize(
         x,
         recording.fs,
@@ -411,10 +420,6 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
     written = {"picture": args.plot, "report": args.report, "result": args.save}
     lines = [f"{name}: {path}" for name, path in written.items() if path is not None]
     return "\n".join([text_report(file, x, recording, result), *lines])
-
-
-def _read(file: str, args: argparse.Namespace) -> Recording:
-    return read(file, fs=args.fs, key=args.key, resample=args.resample)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -439,15 +444,6 @@ def _example(mode: str) -> Recording:
     else:
         signal = datasets.linear_chirp(20.0)
     return Recording(signal.x[None], signal.fs, signal.name)
-
-
-def _pick_channel(recording: Recording, channel: int | None) -> Any:
-    count = len(recording.x)
-    if channel is None:
-        return recording.x if count > 1 else recording.x[0]
-    if not 0 <= channel < count:
-        raise ValueError(f"{recording.name}: --channel {channel} must lie between 0 and {count - 1}")
-    return recording.x[channel]
 
 
 def _error_line(file: str | None, error: BaseException) -> str:

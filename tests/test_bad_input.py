@@ -78,6 +78,14 @@ class TestSignals:
         with pytest.raises(ValueError, match=message):
             use(x)
 
+    @pytest.mark.parametrize("lead", [(1,), (3, 1)])
+    def test_channels_last_of_more_dimensions(self, use, lead):
+        x = np.ones((*lead, 300, 2))
+        channels, axis = np.prod(lead) * 300, len(lead) + 1
+        message = rf"along axis={axis} these are {channels} channels of 2 samples; .* pass axis={axis - 1}, other"
+        with pytest.raises(ValueError, match=message):
+            use(x)
+
     def test_rows_of_different_lengths(self, use):
         if use is tune:
             pytest.skip("a list of signals of different lengths is a corpus")
@@ -109,6 +117,14 @@ def test_few_samples_of_few_channels_are_a_signal():
     assert SFT.stft(np.ones((256, 9))).shape[0] == 256
     assert SFT.stft(np.ones((8, 256))).shape[0] == 8
     assert SFT.stft(np.ones((300, 2)), axis=0).shape[0] == 21
+    assert SFT.stft(np.ones((300, 2)), axis=1).shape[:2] == (300, 21)
+    assert SFT.stft(np.ones((2, 300, 2)), axis=2).shape[:3] == (2, 300, 21)
+
+
+@pytest.mark.parametrize("axis", [0, -2])
+def test_channels_first_with_the_axis_of_channels_last(axis):
+    with pytest.raises(ValueError, match=r"along axis=0 these are 300 channels of 2 samples; .* pass axis=1 or x\.T$"):
+        SFT.stft(np.ones((2, 300)), axis=axis)
 
 
 def test_slices_that_do_not_reach_the_samples():
@@ -119,10 +135,60 @@ def test_slices_that_do_not_reach_the_samples():
         wide.istft(wide.stft(X[:100]), k1=100)
 
 
+@pytest.mark.parametrize(
+    ("k0", "k1", "message"),
+    [
+        (60, 50, "^k0=60 must be at least -40 and less than k1=50$"),
+        (460, None, "^k0=460 must be at least -40 and less than k1=431, the end of the last slice$"),
+        (-41, 50, "^k0=-41, k1=50: the 44 slices of S reach the samples -40 to 430, .* and k1 at most 431"),
+        (0, 432, "^k0=0, k1=432: the 44 slices of S"),
+    ],
+)
+def test_ranges_of_samples(k0, k1, message):
+    with pytest.raises(ValueError, match=message):
+        SFT.istft(SFT.stft(X), k0, k1)
+
+
+def test_denoising_with_a_hop_that_needs_endless_memory():
+    with pytest.raises(ValueError, match=r"^hop=1e-09 must be at least 1/64 of a sample"):
+        adaptstft.denoise(X, FS, hop=1e-9)
+
+
 @pytest.mark.parametrize("use", [tune, SIGNAL_USERS["value_and_grad"]])
 def test_silent(use):
     with pytest.raises(ValueError, match="x is silent: all 400 samples are zero"):
         use(np.zeros(400))
+
+
+TINY = {"float64": (1e-310, "2.33e-302"), "float32": (1e-40, "1.23e-32"), "complex128": (1e-310, "2.33e-302")}
+
+
+@pytest.mark.parametrize("dtype", TINY)
+@pytest.mark.parametrize("criterion", ["renyi", "gini", "shannon"])
+def test_derivatives_of_numbers_that_are_almost_zero(dtype, criterion):
+    """Their inverses, the order of the derivatives, are no numbers."""
+    scale, limit = TINY[dtype]
+    mode = "centered" if dtype == "complex128" else "onesided"
+    sft = AdaptiveShortTimeFFT("hann", 40.5, 10.0, FS, fft_mode=mode)
+    message = rf"^x has the largest magnitude \S+, derivatives need at least {limit} for {dtype}: multiply it"
+    with pytest.raises(ValueError, match=message):
+        sft.value_and_grad((scale * X).astype(dtype), criterion)
+    value, gradient = sft.value_and_grad((X * (4 * float(limit))).astype(dtype), criterion)
+    assert value == pytest.approx(sft.value_and_grad(X.astype(dtype), criterion)[0], rel=1e-6)
+    assert np.isfinite(gradient.x).all() and np.isfinite(gradient.win_length)
+
+
+def test_numbers_that_are_almost_zero_are_tuned():
+    assert tune(1e-310 * X).win_length == pytest.approx(tune(X).win_length, rel=1e-6)
+
+
+def test_noise_far_above_the_signal():
+    message = r"^noise_std=0\.1 must be at most 1e\+50 times the largest magnitude of x, \S+e-260$"
+    with pytest.raises(ValueError, match=message):
+        adaptstft.ridges(SFT, 1e-310 * X, noise_std=0.1)
+    with pytest.raises(ValueError, match=r"^noise_std=1e\+200 must be at most 1e\+50 times"):
+        adaptstft.ridges(SFT, X, noise_std=1e200)
+    assert adaptstft.ridges(SFT, 1e-310 * X, noise_std=1e-300).frequency.shape == (1, 44)
 
 
 def test_silent_without_its_trend():
@@ -239,6 +305,12 @@ def test_window_length(length):
         ({"hop": 80, "win_bounds": (16, 100)}, r"hop=80.* leaves samples uncovered: .* at least 160 samples"),
         ({"hop_bounds": (300, 400)}, "leaves samples uncovered"),
         ({"hop": 0}, "hop=0 must be greater than 0 samples"),
+        ({"hop": 1e-9}, "^hop=1e-09 must be at least 1/64 of a sample"),
+        ({"hop": 0.015, "hop_mode": "constant"}, "^hop=0.015 must be at least 1/64 of a sample"),
+        (
+            {"hop_mode": "constant", "hop_bounds": (0, 1e-8), "min_overlap": None},
+            r"hop_bounds=\(0, 1e-08\): the upper bound must be at least 1/64 of a sample",
+        ),
         ({"hop": -4.0}, "hop=-4.0 must be greater than 0 samples"),
         ({"mfft": 0}, "mfft=0 must be at least 1"),
         ({"mfft": 64, "win_bounds": (16, 200)}, "mfft=64 must be at least the longest window allowed, 200"),

@@ -237,7 +237,8 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
         (["--window", "kaiser:high"], "argument --window: 'high' is not a number; expected NAME:SHAPE"),
         (["--win-length", "-5"], "win_length=-5.0"),
         (["--hop", "0"], "hop=0.0"),
-        (["--channel", "1"], "--channel 1 must lie between 0 and 0"),
+        (["--channel", "1"], "chirp.wav: --channel 1 must lie between 0 and 0"),
+        (["--channel", "-1"], "--channel=-1 must be at least 0"),
         (["--key", "x"], "key='x' is for MAT and NPZ files only"),
         (["--nosuch"], "unrecognized arguments: --nosuch"),
         (["--plot", "out.xyz"], "--plot out.xyz: the suffix must be one of"),
@@ -256,6 +257,22 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
 def test_bad_option_gets_one_line(capsys, wav, options, message):
     line = run_badly(capsys, wav, *options)
     assert line.startswith("adaptstft: ") and message in line
+
+
+@pytest.mark.parametrize(("option", "value"), [("--fs", "8"), ("--key", "x"), ("--resample", None)])
+def test_options_of_a_file_need_a_file(capsys, option, value):
+    line = run_badly(capsys, option, *filter(None, [value]))
+    assert line.startswith(f"adaptstft: {option} needs a FILE: the generated example has a sampling rate")
+
+
+def test_paths_that_are_no_files(capsys, tmp_path):
+    """Whatever their endings, which are not the fault."""
+    for name in ("missing", "missing.doc", "missing.wav"):
+        line = run_badly(capsys, str(tmp_path / name))
+        assert line == f"adaptstft: {tmp_path / name}: No such file or directory\n"
+    for name in ("folder", "folder.wav"):
+        (tmp_path / name).mkdir()
+        assert run_badly(capsys, str(tmp_path / name)) == f"adaptstft: {tmp_path / name}: Is a directory\n"
 
 
 def test_plot_without_matplotlib_names_the_extra(capsys, wav, monkeypatch):

@@ -84,6 +84,13 @@ def test_channel_and_key_reach_the_files(capsys, tmp_path):
     assert row["channels"] == "1" and json.loads(row["settings"]) == {"channel": 0, "key": "x"}
 
 
+def test_a_channel_that_a_file_does_not_have(capsys, tmp_path):
+    path, out = tmp_path / "a.npy", str(tmp_path / "out.csv")
+    np.save(path, np.zeros((2, 300)))
+    assert cli.main([str(path), "--fs", "1", "--channel", "2", "--out", out]) == 2
+    assert capsys.readouterr().err == f"adaptstft: {path}: channel=2 must lie between 0 and 1\n"
+
+
 @pytest.mark.slow
 def test_several_processes_report_in_the_order_of_the_files(capsys, tmp_path, files):
     pytest.importorskip("joblib", reason="processes need joblib, of the extra 'many'")

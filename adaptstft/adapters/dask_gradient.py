@@ -15,7 +15,7 @@ import numpy as np
 from adaptstft import criteria
 from adaptstft.adapters.dask_slices import StretchSlices, divide_slices, window_reach
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.common.validation import as_inexact, check_finite_stretch
+from adaptstft.common.validation import as_inexact, check_finite_stretch, check_has_derivatives
 from adaptstft.criteria.evaluate import evaluate, scale_free
 from adaptstft.criteria.scopes import FrameView, Reduction, Sums
 from adaptstft.engine.bins import BinFrames
@@ -34,16 +34,16 @@ Conclusion: TypeAlias = tuple[float, Float64Array]
 
 def check_sums(loss: criteria.Criterion) -> criteria.Additive:
     """Require a criterion that is a function of sums over the whole signal or over each frame."""
+    if isinstance(loss, criteria.DescriptionLength):
+        raise ValueError(
+            f"criterion={loss.name!r} is not available for a signal in chunks, because its distortion is measured over "
+            "the whole signal: take another criterion of sums, such as 'renyi'"
+        )
     if not isinstance(loss, criteria.Additive) or loss.scope == "local":
         scope = f", scope={loss.scope!r}" if loss.scope == "local" else ""
         raise ValueError(
             f"criterion={loss.name!r}{scope}: for a signal in chunks it must be a function of sums, which add up over "
             "the chunks, of scope 'global' or 'frame'"
-        )
-    if isinstance(loss, criteria.DescriptionLength):
-        raise ValueError(
-            f"criterion={loss.name!r} is not available for a signal in chunks, because its distortion depends on the "
-            "whole signal"
         )
     return loss
 
@@ -93,10 +93,10 @@ def _largest(block: AnyArray, low: int) -> float:
     return float(np.abs(x).max())
 
 
-def _check_peak(peak: float) -> float:
+def _check_peak(peak: float, dtype: Any) -> float:
     if peak == 0:
         raise ValueError("x is silent: all its samples are zero, so no window is better than another")
-    return peak
+    return check_has_derivatives(peak, dtype)
 
 
 def _sums(block: AnyArray, part: StretchSlices, loss: criteria.Additive, peak: float) -> tuple[Float64Array, float]:
@@ -198,7 +198,7 @@ class GradientTasks:
         self._parts = divide_slices(sft, x)
         self._inputs = [self._input(part) for part in self._parts]
         largest = [delayed(_largest)(samples(x, a, b), a) for a, b in self._stretches]
-        self._peak = delayed(_check_peak)(tree(delayed, max, largest))
+        self._peak = delayed(_check_peak)(tree(delayed, max, largest), x.dtype)
         sums = [delayed(_sums)(*own, loss, self._peak) for own in self._inputs]
         self._conclusion = delayed(_conclude)(loss, tree(delayed, _add_sums, sums))
 

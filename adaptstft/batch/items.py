@@ -13,9 +13,6 @@ from adaptstft.common.text import printable
 from adaptstft.common.validation import show
 from adaptstft.recordings import Recording
 
-#: Smallest hop: shorter ones differ by less than any signal shows, and make billions of frames.
-LEAST_HOP = 1 / 64
-
 
 @dataclass(frozen=True)
 class Task:
@@ -34,14 +31,6 @@ class Task:
     index: int
     name: str
     source: Any
-
-
-def check_hop(hop: Any) -> None:
-    """Require a hop that makes a number of frames that fits in memory."""
-    values = np.asarray(hop, dtype=object).ravel()
-    numbers = [float(value) for value in values if isinstance(value, int | float | np.number)]
-    if any(0 < number < LEAST_HOP for number in numbers):
-        raise ValueError(f"hop={show(hop)} must be at least 1/{round(1 / LEAST_HOP)} of a sample")
 
 
 def check_items(items: Any, fs: float | None) -> Iterable[Any]:

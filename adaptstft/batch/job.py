@@ -7,15 +7,14 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from adaptstft import __version__, recordings
 from adaptstft.batch.items import Task
 from adaptstft.batch.rows import COLUMNS, Row, describe, describe_error, describe_file
-from adaptstft.common.typing import AnyArray
-from adaptstft.recordings import Recording
+from adaptstft.recordings import Recording, pick_channel
 from adaptstft.tuning.entry import optimize
 from adaptstft.tuning.result.result import TuningResult
 
@@ -93,7 +92,7 @@ def _load(job: Job, source: Any) -> tuple[Any, float, int, tuple[str, ...]]:
     elif job.key is not None:
         raise ValueError(f"key={job.key!r} is for MAT and NPZ files only")
     if isinstance(source, Recording):
-        x = _select_channel(source, job.channel)
+        x = pick_channel(source, job.channel)
         return x, source.fs if job.fs is None else job.fs, -1, source.notes
     if job.channel is not None:
         raise ValueError(f"channel={job.channel} is for files and recordings; index the array instead")
@@ -101,15 +100,6 @@ def _load(job: Job, source: Any) -> tuple[Any, float, int, tuple[str, ...]]:
         origin = "the function returned" if from_function else "the item is"
         raise ValueError(f"fs=None: {origin} an array, which needs a sampling frequency")
     return source, job.fs, job.options.get("axis", -1), ()
-
-
-def _select_channel(recording: Recording, channel: int | None) -> AnyArray:
-    count = len(recording.x)
-    if channel is None:
-        return recording.x if count > 1 else cast(AnyArray, recording.x[0])
-    if not channel < count:
-        raise ValueError(f"{recording.name}: {channel=} must lie between 0 and {count - 1}")
-    return cast(AnyArray, recording.x[channel])
 
 
 def _save(result: TuningResult, folder: Path, name: str) -> str:

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from adaptstft.batch import parallel
-from adaptstft.batch.items import Task, check_hop, check_items, count_items, make_tasks
+from adaptstft.batch.items import Task, check_items, count_items, make_tasks
 from adaptstft.batch.job import Job, tune_recording
 from adaptstft.batch.parallel import Lost
 from adaptstft.batch.rows import Row, RowFile, check_path, describe_error, file_has_changed, one_line
@@ -237,7 +237,6 @@ def _check_options(options: dict[str, Any], fs: Any, *, local: bool) -> Request:
             f"of optimize that it does take are {', '.join(_OPTIONS)}"
         )
     as_index("axis", options.get("axis", -1))
-    check_hop(options.get("hop"))
     arguments = _OPTIONS | options | {"callback": None, "progress": False, "axis": -1}
     if not local:
         arguments["backend"] = "auto"  # only the other machines know their devices

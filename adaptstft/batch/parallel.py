@@ -143,6 +143,23 @@ def run(
         raise source.error
 
 
+def run_in_order(
+    function: Callable[[Any], Any], tasks: Iterable[Any], *, n_jobs: int = 1
+) -> Generator[tuple[Any, Any], None, None]:
+    """Yield tasks with their outcomes as `run` does, but in the order of the tasks."""
+    waiting: dict[int, tuple[Any, Any]] = {}
+    following = 0
+    for (number, task), outcome in run(partial(_second, function), enumerate(tasks), n_jobs=n_jobs):
+        waiting[number] = task, outcome
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
+def _second(function: Callable[[Any], Any], numbered: tuple[int, Any]) -> Any:
+    return function(numbered[1])
+
+
 def _on_joblib(
     function: Callable[[Any], Any], source: _Source, n_jobs: int, pre_dispatch: int | None
 ) -> Generator[tuple[Any, Any], None, None]:

@@ -7,6 +7,7 @@ No function changes its arguments.
 
 from __future__ import annotations
 
+import math
 import operator
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,10 @@ from adaptstft.common.typing import AnyArray, Float64Array
 
 #: Samples of a long signal that are checked at once, so that temporary arrays stay small.
 _CHUNK = 1 << 20
+#: Smallest hop in samples: shorter ones differ by less than any signal shows, and make billions of frames.
+LEAST_HOP = 1 / 64
+#: Ratio of the smallest peak of a signal with derivatives to the smallest normal number.
+_TINY_RATIO = 2.0**20
 #: Most samples and fewest channels of an array whose axes have been mistaken: no transform of such signals is useful.
 _FEW_SAMPLES, _MANY_CHANNELS = 8, 256
 
@@ -75,6 +80,14 @@ def check_positive(name: str, value: Any, unit: str = "") -> float:
     number = as_real(name, value)
     if not number > 0:
         raise ValueError(f"{name}={show(value)} must be greater than 0{' ' + unit if unit else ''}")
+    return number
+
+
+def check_hop(hop: Any) -> float:
+    """Return a hop in samples that makes a number of frames that fits in memory."""
+    number = check_positive("hop", hop, "samples")
+    if number < LEAST_HOP:
+        raise ValueError(f"hop={show(hop)} must be at least 1/{round(1 / LEAST_HOP)} of a sample")
     return number
 
 
@@ -274,32 +287,44 @@ def as_signal(
     named, axis = axis, as_axis(axis, array.ndim)
     if array.size == 0:
         raise ValueError(f"{name} is empty: its shape is {array.shape}, at least one sample is needed")
-    if named != 1:  # which says that the rows are channels, and is not the default
-        _check_time_is_long(name, array, axis)
+    check_time_is_long(name, array.shape, named)
     if onesided:
         check_real(name, array)
     check_finite(name, array)
     return np.moveaxis(array, axis, -1), axis
 
 
-def _check_time_is_long(name: str, array: AnyArray, axis: int) -> None:
-    """Refuse an array whose time axis is obviously another one, such as stereo of shape (n, 2)."""
-    samples, channels = array.shape[axis], array.size // array.shape[axis]
-    if array.ndim == 2 and samples <= _FEW_SAMPLES and channels >= _MANY_CHANNELS:
+def check_time_is_long(name: str, shape: tuple[int, ...], axis: int) -> None:
+    """Refuse an array whose time axis is obviously another one, such as stereo of shape (n, 2).
+
+    If `axis`, as the user gives it, is the positive number of the last axis, it is meant: it is not the default.
+    """
+    if axis == len(shape) - 1 or len(shape) < 2:
+        return
+    axis = as_axis(axis, len(shape))
+    other = max((k for k in range(len(shape)) if k != axis), key=lambda k: shape[k])
+    samples, last = shape[axis], len(shape) - 1
+    channels = math.prod(shape) // max(samples, 1)
+    if samples <= _FEW_SAMPLES and shape[other] >= _MANY_CHANNELS:
         raise ValueError(
-            f"{name} has shape {array.shape}: along axis={axis} these are {channels} channels of {samples} "
-            f"sample{'s' * (samples > 1)}; if time is the other axis, pass axis={1 - axis} or {name}.T"
-            + (", otherwise axis=1" if axis == 1 else "")
+            f"{name} has shape {shape}: along axis={axis} these are {channels} channels of {samples} "
+            f"sample{'s' * (samples > 1)}; if time is the other axis, pass axis={other}"
+            + (f" or {name}.T" if last == 1 else "")
+            + (f", otherwise axis={last}" if axis == last else "")
         )
 
 
 def check_sample_range(k0: int, k1: int, low: int, high: int, p_num: int) -> None:
     """Require ``low <= k0 < k1 <= high``, the samples that `p_num` slices reach."""
-    if not low <= k0 < k1 <= high:
+    if low <= k0 < k1 <= high:
+        return
+    if k0 < low or k1 > high:
         raise ValueError(
             f"{k0=}, {k1=}: the {p_num} slice{'s' * (p_num > 1)} of S reach the samples {low} to {high - 1}, no window "
-            f"covers others; k0 and k1 must be in order, with k0 at least {low} and k1 at most {high}"
+            f"covers others; k0 must be at least {low}, and k1 at most {high}"
         )
+    end = ", the end of the last slice" if k1 == high else ""
+    raise ValueError(f"{k0=} must be at least {low} and less than {k1=}{end}")
 
 
 def check_not_silent(x: AnyArray, name: str = "x") -> float:
@@ -310,6 +335,17 @@ def check_not_silent(x: AnyArray, name: str = "x") -> float:
     if peak == 0:
         described = "its only sample is" if x.size == 1 else f"all {x.size} samples are"
         raise ValueError(f"{name} is silent: {described} zero, so no window is better than another")
+    return peak
+
+
+def check_has_derivatives(peak: float, dtype: Any, name: str = "x") -> float:
+    """Require a largest magnitude whose inverse, the order of derivatives in the samples, is a number; return it."""
+    limit = float(np.finfo(dtype).tiny) * _TINY_RATIO
+    if peak < limit:
+        raise ValueError(
+            f"{name} has the largest magnitude {peak:.3g}, derivatives need at least {limit:.3g} for "
+            f"{np.dtype(dtype)}: multiply it by a power of two, on which no criterion depends"
+        )
     return peak
 
 

@@ -24,12 +24,12 @@ _OUTSIDE = 1e-6
 class DescriptionLength(Additive):
     r"""Mean description length of a bin in nats, ``mean(log(1 + (P / D)**s) / s)`` with ``P = |S|**2``.
 
-    This is what it takes to describe the transform with a mean square error ``D``, the distortion: bins below it
-    cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between them.
-    A real signal has half as many independent values as bins, so that half of the mean is the number of nats for each
-    of its samples.
+    This is the number of nats that describe a bin of the transform with a mean square error ``D``, the distortion: bins
+    below it cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between
+    them. A real signal has half as many independent values as bins, so that half of the mean is the number of nats for
+    each of its samples.
 
-    ``P`` is that of windows of unit energy, whatever ``scale_to`` is. ``D`` is the larger of a share of the power of
+    ``P`` is that of windows of unit energy for every ``scale_to``. ``D`` is the larger of a share of the power of
     the signal and of its noise floor. It is computed from the signal once, and does not depend on the windows. In scope
     ``"local"`` the power is that of a neighbourhood in time (and of a band, where window lengths vary with the
     frequency), so that quiet passages count.
@@ -41,7 +41,8 @@ class DescriptionLength(Additive):
     sharpness : float, optional
         Exponent ``s``, at least 1. With more sharpness, noise near the distortion counts less.
     floor : float, optional
-        Variance of white noise at the level of the floor, in the units of ``x**2``; None estimates it.
+        Variance of white noise at the level of the floor, in the units of ``x**2``, less than the energy of the signal;
+        None estimates it.
     margin : float, optional
         Time in seconds at both ends of the signal in which frames do not count, because their windows would reach over
         the end and see a jump to zero. At most a quarter of the signal is left out at each end. By default,
@@ -78,9 +79,13 @@ class DescriptionLength(Additive):
     normalised: ClassVar[bool] = False
 
     @property
-    def in_nats(self) -> bool:
-        """False: the value is in nats, but it is no logarithm, whose differences would be relative changes."""
+    def is_logarithm(self) -> bool:
+        """False: the value is in nats, but its differences are no relative changes."""
         return False
+
+    @property
+    def unit(self) -> str:
+        return "nat per bin"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,6 +113,11 @@ class DescriptionLength(Additive):
         offset: float = 0.0,
     ) -> DescriptionLength:
         """Return the criterion with its distortion, for a signal of `n` samples with a level."""
+        if self.floor is not None and level.floor >= n * level.power > 0:
+            raise ValueError(
+                f"floor={self.floor!r} must be less than the energy of the signal, "
+                f"{n * level.power * (self.floor / level.floor):.3g}: no bin of any spectrogram would be above it"
+            )
         return replace(self, units=Distortion.of_level(level, self.distortion, places, n, offset))
 
     def floor_of(self, scale: float) -> float | None:

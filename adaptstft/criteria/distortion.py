@@ -72,7 +72,10 @@ def energy_of(x: AnyArray) -> float:
 
 @dataclass(frozen=True)
 class LevelPart:
-    """Energy, number of values and noise floor of each channel of one signal of several, and how often it counts."""
+    """Energy, number of values and noise floor of each channel of one signal of several, and how often it counts.
+
+    There are no floors if one is given for all signals.
+    """
 
     energy: float
     count: int
@@ -80,9 +83,9 @@ class LevelPart:
     weight: float = 1.0
 
     @classmethod
-    def of_channels(cls, x: AnyArray) -> LevelPart:
-        """Measure channels ``x``, shape (channels, n)."""
-        return cls(energy_of(x), x.size, channel_floors(x))
+    def of_channels(cls, x: AnyArray, *, floors: bool = True) -> LevelPart:
+        """Measure channels ``x``, shape (channels, n), with their `floors` or without."""
+        return cls(energy_of(x), x.size, channel_floors(x) if floors else np.zeros(0))
 
     def counted(self, weight: float) -> LevelPart:
         """Return the part with a weight."""

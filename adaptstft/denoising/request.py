@@ -8,7 +8,15 @@ from typing import Any, Literal, get_args
 from adaptstft import windows
 from adaptstft.common.text import in_samples
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.common.validation import as_bounds, as_real, as_signal, as_workers, check_option, check_positive
+from adaptstft.common.validation import (
+    as_bounds,
+    as_real,
+    as_signal,
+    as_workers,
+    check_hop,
+    check_option,
+    check_positive,
+)
 from adaptstft.denoising.noise import check_noise
 from adaptstft.denoising.problem import SHORTEST_HOP_RATIO
 from adaptstft.denoising.shrinkage import Mode
@@ -107,7 +115,7 @@ def check_request(
     n = signal.shape[-1]
     if n < _FEWEST:
         raise ValueError(f"x has {in_samples(n)} along {axis=}: at least {_FEWEST} are needed")
-    hop = None if hop is None else check_positive("hop", hop, "samples")
+    hop = None if hop is None else check_hop(hop)
     if mode == "block" and hop is not None and hop != round(hop):
         raise ValueError(f"{hop=} must be a whole number of samples for {mode=}")
     bounds = _length_bounds(n, lengths_mode, win_length, win_bounds, hop)

@@ -146,7 +146,7 @@ def _draw_surface(ax: Any, result: Result, survey: Survey, surface: Surface) -> 
     above = np.ma.masked_invalid(result.scored(surface.values - lowest))
     frequencies = surface.axis == "frequency"
     low, high = _ends(result, surface)
-    most = _MOST_ABOVE if result.criterion.in_nats else float(np.median(above.compressed()))
+    most = _MOST_ABOVE if result.criterion.is_logarithm else float(np.median(above.compressed()))
     mesh = ax.pcolormesh(
         _edges(surface.places, low, high), edges, above.T, vmin=0, vmax=most or 1.0, cmap="cividis_r", rasterized=True
     )

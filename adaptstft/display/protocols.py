@@ -129,12 +129,14 @@ class Sensitivity(Protocol):
 
 
 class Criterion(Protocol):
-    """The name of a criterion, and whether its values are in nats."""
+    """The name of a criterion, the unit of its values, and whether they are logarithms."""
 
     @property
     def name(self) -> str: ...
     @property
-    def in_nats(self) -> bool: ...
+    def is_logarithm(self) -> bool: ...
+    @property
+    def unit(self) -> str: ...
 
 
 class Result(Protocol):

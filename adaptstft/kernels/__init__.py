@@ -15,6 +15,8 @@ in the same order, so the engine runs on any of them without knowledge of Numba 
     Sums of cells of the time-frequency plane over a grid of lengths, and their interpolation, on the host.
 ``paths``
     The dynamic programme for window lengths that vary from frame to frame, on the host.
+``frequencies``, ``ridge_loops``, ``phase_heap``
+    Tracking, on the host: instantaneous frequencies and squeezing; paths and peaks of ridges; phases from magnitudes.
 ``fused`` (Numba), `adaptstft.kernels.composed` (other backends)
     Functions that do several of these steps in one pass, for value and gradient in tuning.
 
@@ -45,6 +47,7 @@ transforms. Arrays with one entry for each frame are NumPy arrays.
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
 from typing import Any, get_args
 
@@ -53,11 +56,13 @@ from adaptstft.common.optional import require
 from adaptstft.common.typing import Backend
 
 BACKENDS: tuple[str, ...] = get_args(Backend)
+_THREADS = "NUMBA_NUM_THREADS"
 
 
 def resolve(backend: str) -> tuple[str, ModuleType]:
     """Return the name and the module of a backend; ``"auto"`` is Numba."""
     if backend in ("auto", "numba"):
+        check_environment()
         from adaptstft.kernels import cpu
 
         return "numba", cpu
@@ -68,6 +73,19 @@ def resolve(backend: str) -> tuple[str, ModuleType]:
     if backend == "cuda":
         return "cuda", _cuda_kernels()
     raise ValueError(f"unknown {backend=}; known are {list(BACKENDS)}")
+
+
+def check_environment() -> None:
+    """Require a number of threads with which Numba can be imported; its own error does not name the variable."""
+    value = os.environ.get(_THREADS, "1")
+    try:
+        legal = int(value) >= 1
+    except ValueError:
+        legal = False
+    if not legal:
+        raise ValueError(
+            f"the environment variable {_THREADS}={value!r} must be a whole number of at least 1, or unset"
+        )
 
 
 def resolve_for(backend: str, name: str, array: Any) -> tuple[str, ModuleType]:
@@ -81,6 +99,7 @@ def resolve_for(backend: str, name: str, array: Any) -> tuple[str, ModuleType]:
 
 def _cuda_kernels() -> ModuleType:
     """Import the CUDA backend, or raise an error that says what is missing."""
+    check_environment()
     numba_cuda = require("numba.cuda", extra="cuda", package="numba-cuda")
     from numba import config
 

@@ -7,5 +7,6 @@ samples) -> `columns` and `variables` (which of them is the clock) -> `clock` (i
 from adaptstft.recordings.reading import read
 from adaptstft.recordings.reading import read_at as read_at
 from adaptstft.recordings.recording import Recording
+from adaptstft.recordings.recording import pick_channel as pick_channel
 
 __all__ = ["Recording", "read"]

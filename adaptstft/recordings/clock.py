@@ -43,6 +43,28 @@ _STRIP_ITERATIONS = 44
 
 
 @dataclass(frozen=True)
+class Clock:
+    """The clock of a file.
+
+    Attributes
+    ----------
+    rate : float or None
+        Sampling rate in Hz; None if there is none.
+    times : ndarray or None
+        Seconds after the first sample; None if the file has a rate only, or if its times can be read in two ways.
+    fault : str
+        Why there is no rate; empty if there is one.
+    unit_known : bool
+        False if the seconds of `times` are a guess.
+    """
+
+    rate: float | None = None
+    times: Float64Array | None = None
+    fault: str = ""
+    unit_known: bool = True
+
+
+@dataclass(frozen=True)
 class ClockFit:
     """A straight line through the times of samples.
 

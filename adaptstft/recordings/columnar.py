@@ -9,6 +9,7 @@ import numpy as np
 from adaptstft.common.memory import check_memory
 from adaptstft.common.optional import require
 from adaptstft.recordings.columns import Column, Table
+from adaptstft.recordings.source import readable
 
 _ITEM = 8
 
@@ -16,7 +17,7 @@ _ITEM = 8
 def read_columnar(stream: BinaryIO, suffix: str) -> Table:
     """Return the numeric columns and the times of a Parquet or Feather file."""
     pyarrow = require("pyarrow", extra="files")
-    try:
+    with readable(f"{suffix[1:]} file"):
         if suffix == ".parquet":
             file = require("pyarrow.parquet", extra="files").ParquetFile(stream)
             schema, rows = file.schema_arrow, file.metadata.num_rows
@@ -30,10 +31,6 @@ def read_columnar(stream: BinaryIO, suffix: str) -> Table:
         else:
             table = file.read_all()
         columns = [_column(name, table.column(name)) for name in names]
-    except ImportError:
-        raise
-    except Exception as error:  # pyarrow raises many kinds of errors for damaged files
-        raise ValueError(f"not a readable {suffix[1:]} file ({error})") from error
     notes = tuple(
         f"column {field.name!r} is of type {field.type} and is left out" for field in schema if field.name not in names
     )

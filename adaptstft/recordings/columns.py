@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.recordings.clock import ClockFit, datetime_times, fit_clock, number_times, time_unit
+from adaptstft.recordings.clock import Clock, ClockFit, datetime_times, fit_clock, number_times, time_unit
 from adaptstft.recordings.dates import add_hours
 
 #: Names of columns and variables that hold times, in lower case, other signs as blanks.
@@ -83,31 +83,15 @@ class Table:
         Decisions of the reader.
     above : tuple of (int, str)
         Lines above the rows.
+    decimal : str
+        The decimal sign of its numbers.
     """
 
     columns: list[Column]
     place: Callable[[int], str]
     notes: tuple[str, ...] = ()
     above: tuple[tuple[int, str], ...] = ()
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The clock of a file.
-
-    Attributes
-    ----------
-    rate : float or None
-        Sampling rate in Hz; None if there is none.
-    times : ndarray or None
-        Seconds after the first sample; None if the file has a rate only.
-    fault : str
-        Why there is no rate; empty if there is one.
-    """
-
-    rate: float | None = None
-    times: Float64Array | None = None
-    fault: str = ""
+    decimal: str = "."
 
 
 def split_unit(name: str, unit: str = "") -> tuple[str, str]:
@@ -150,9 +134,10 @@ def clock_of(label: str, column: Column, place: Callable[[int], str]) -> Clock:
         return _fitted(label, *number_times(values, seconds), place)
     if base in _DATE_NAMES:
         return Clock(fault=f"{label} holds dates as numbers of an unknown unit: name the unit, such as 'time (days)'")
-    clock = _fitted(label, *number_times(values, 1.0), place)
-    if clock.rate is not None and np.all(values == np.round(values)):
-        return replace(clock, rate=None, fault=_two_readings(label, values, clock.rate))
+    whole = bool(np.all(values == np.round(values)))
+    clock = _fitted(label, *number_times(values, 1.0), place, unit_known=not whole)
+    if clock.rate is not None and whole:
+        return Clock(fault=_two_readings(label, values, clock.rate))
     return clock
 
 
@@ -176,18 +161,19 @@ def _epoch_unit(values: AnyArray) -> float | None:
     return next((unit for unit in _EPOCH_UNITS if _EPOCH[0] <= first * unit < _EPOCH[1]), None)
 
 
-def _fitted(label: str, times: Float64Array, resolution: float, place: Callable[[int], str]) -> Clock:
+def _fitted(
+    label: str, times: Float64Array, resolution: float, place: Callable[[int], str], *, unit_known: bool = True
+) -> Clock:
     fit = fit_clock(times, resolution)
     if not fit.fault:
         return Clock(fit.rate, times)
     where = f"{place(fit.worst)}: " if fit.worst else ""
     increasing = bool(times.size > 1 and np.isfinite(times).all() and np.diff(times).min() > 0)
-    advice = (
-        "resample (on the command line: --resample), or give fs to ignore the times"
-        if increasing
-        else "give fs to ignore the times"
-    )
-    return Clock(None, times if increasing else None, f"{where}{label} {fit.fault}; {advice}")
+    advice = "give fs to ignore the times"
+    if increasing:
+        name = "" if unit_known else "name the unit, such as 'time (ms)', and "
+        advice = f"{name}resample (on the command line: --resample), or {advice}"
+    return Clock(None, times if increasing else None, f"{where}{label} {fit.fault}; {advice}", unit_known)
 
 
 @np.errstate(all="ignore")  # numbers of a damaged file overflow
@@ -269,8 +255,11 @@ class _Choice:
                     "or give the channel another name"
                 )
         for k, column in enumerate(self.columns):
-            if k in self.left_out or column.is_time:
-                self.left_out |= {k}
+            if k in self.left_out:
+                continue
+            if column.is_time:
+                self.left_out.add(k)
+                self.notes.append(f"{self.label(k)} holds dates or times and is left out")
             elif self._counts_rows(k) and self._is_row_name(k):
                 self._leave_out_row_numbers(k)
             else:
@@ -306,7 +295,7 @@ class _Choice:
         clock = self.clock(main)
         if self.columns[main].name and self._is_row_name(main) and not unit and clock.rate is not None:
             fault = f"{self.label(main)} is named as row numbers, but does not count rows"
-            return replace(clock, rate=None, fault=f"{fault}; give fs (on the command line: --fs)")
+            return Clock(fault=f"{fault}; give fs (on the command line: --fs)")
         return clock
 
     def _is_steady(self, k: int) -> bool:

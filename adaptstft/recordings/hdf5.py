@@ -10,10 +10,11 @@ import numpy as np
 
 from adaptstft.common.optional import require
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.arrays import DEFLATE_RATIO
-from adaptstft.recordings.variables import Variable
+from adaptstft.recordings.source import largest_expansion, readable
+from adaptstft.recordings.variables import Variable, matlab_object
 
 _MOST_MEMBERS = 10_000
+_KIND = "MATLAB 7.3 (HDF5) file"
 
 
 def hdf5_variables(stream: BinaryIO) -> list[Variable]:
@@ -22,11 +23,8 @@ def hdf5_variables(stream: BinaryIO) -> list[Variable]:
         h5py = require("h5py", extra="files")
     except ImportError as error:
         raise ValueError(f"a MATLAB 7.3 (HDF5) file: {error}; or save it with -v7") from None
-    try:
-        file = h5py.File(stream, "r")
-        return list(_variables(h5py, file, "", deep=True))
-    except Exception as error:  # h5py raises many kinds of errors for damaged files
-        raise ValueError(f"not a readable MATLAB 7.3 (HDF5) file ({error})") from error
+    with readable(_KIND):
+        return list(_variables(h5py, h5py.File(stream, "r"), "", deep=True))
 
 
 def _variables(h5py: Any, group: Any, prefix: str, *, deep: bool) -> list[Variable]:
@@ -40,9 +38,15 @@ def _variables(h5py: Any, group: Any, prefix: str, *, deep: bool) -> list[Variab
         member = group[name]
         if isinstance(member, h5py.Group):
             found += _variables(h5py, member, f"{prefix}{name}.", deep=False) if deep else []
+        elif "MATLAB_object_decode" in member.attrs:  # numbers of other parts of the file, no samples
+            found.append(matlab_object(prefix + name, _text(member.attrs.get("MATLAB_class", b"object"))))
         elif isinstance(member, h5py.Dataset) and _is_numeric(member):
             found.append(Variable(prefix + name, tuple(member.shape[::-1]), partial(_load, member)))
     return found
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def _is_numeric(dataset: Any) -> bool:
@@ -56,14 +60,12 @@ def _is_numeric(dataset: Any) -> bool:
 
 
 def _load(dataset: Any) -> AnyArray:
-    try:
+    with readable(_KIND):
         needed = prod(dataset.shape) * dataset.dtype.itemsize
         stored = dataset.id.get_storage_size()
-        if needed > DEFLATE_RATIO * stored + 1024:
+        if needed > largest_expansion(stored):
             raise ValueError(f"{dataset.name!r} claims {needed} bytes, it has {stored}")
         values = np.asarray(dataset[()])
-    except Exception as error:  # a damaged piece of the file
-        raise ValueError(f"not a readable MATLAB 7.3 (HDF5) file ({error})") from error
     if values.dtype.names is not None:
         values = values["real"] + 1j * values["imag"]
     return values.T  # MATLAB counts the first index fastest

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO
 
+import numpy as np
+
 from adaptstft.recordings.clock import time_unit
 from adaptstft.recordings.dialect import (
     SEPARATORS,
@@ -80,6 +82,8 @@ class Layout:
         Name and unit of each column; empty if there is none.
     above : list of (int, str)
         Lines above the rows.
+    notes : tuple of str
+        Lines that were left out.
     """
 
     dialect: Dialect
@@ -88,6 +92,7 @@ class Layout:
     names: list[str]
     units: list[str]
     above: list[Line] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     def label(self, column: int) -> str:
         """Return the name of a column for messages."""
@@ -116,7 +121,9 @@ def find_layout(stream: BinaryIO) -> Layout:
     names, units, start = _names(above, dialect, run, kinds)
     if dialect.separator == "," and dialect.decimal == "." and not forced:
         check_no_decimal_commas(run.rows, len(_fields(above, dialect)) if above else None)
-    return Layout(dialect, start, kinds, names, units, above)
+    first = run.rows[0][0]
+    notes = () if start == first else (f"line {first} numbers the columns and is left out",)
+    return Layout(dialect, start, kinds, names, units, above, notes)
 
 
 def _sample(stream: BinaryIO) -> list[Line]:
@@ -283,19 +290,22 @@ def _are_units(fields: list[str]) -> bool:
 def _numbered_header(run: Run, kinds: list[str], dialect: Dialect) -> list[str] | None:
     """Return the names if the first row counts the columns, as the names of an unnamed table do.
 
-    If the other rows hold whole numbers as well, the row may also be one of samples.
+    It is a row of samples if a column increases from it at the pace of the other rows, as a time does. Without
+    decimals below it, or with two columns, it may be either, unless the other numbers are printed in another form.
     """
     first = run.rows[0][1]
     if (
-        len(run.rows) < 2
+        len(run.rows) < _BLOCK
         or len(first) < 2
         or first not in ([str(k + low) for k in range(len(first))] for low in (0, 1))
     ):
         return None
-    if set(kinds) != {"n"} or _counts_on(run):
+    columns = list(zip(*(fields for _, fields in run.rows), strict=True))
+    if set(kinds) != {"n"} or any(_continues(list(map(dialect.number, column))) for column in columns):
         return None
-    others = [value for _, fields in run.rows[1:] for value in fields]
-    if any(number is not None and number % 1 for number in map(dialect.number, others)):
+    others = [value for column in columns for value in map(dialect.number, column[1:])]
+    has_decimals = any(number is not None and number % 1 for number in others)
+    if has_decimals and (len(first) > 2 or all(_has_fixed_decimals(column[1:], dialect.decimal) for column in columns)):
         return first
     raise ValueError(
         f"line {run.rows[0][0]}: '{(dialect.separator or ' ').join(first)}' numbers the columns, or it is a row of "
@@ -303,19 +313,15 @@ def _numbered_header(run: Run, kinds: list[str], dialect: Dialect) -> list[str] 
     )
 
 
-def _counts_on(run: Run) -> bool:
-    """Return True if the first row continues into the next ones in some column, as a time or a row number does."""
-    if len(run.rows) < _BLOCK:
-        return True
-    rows = [[float(value) for value in fields] for _, fields in run.rows[:_BLOCK] if all(map(_is_plain, fields))]
-    return len(rows) == _BLOCK and any(
-        rows[1][k] - rows[0][k] == rows[2][k] - rows[1][k] > 0 for k in range(len(rows[0]))
-    )
+@np.errstate(all="ignore")  # numbers of a damaged file overflow
+def _continues(values: list[float | None]) -> bool:
+    """Return True if numbers increase, and the first step is like the others."""
+    numbers = [np.nan if value is None else value for value in values]
+    steps = np.diff(numbers)
+    return bool(steps.min() > 0 and 0.5 < steps[0] / np.median(steps) < 2)
 
 
-def _is_plain(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def _has_fixed_decimals(column: Sequence[str], decimal: str) -> bool:
+    """Return True if all numbers have the same count of decimals, at least one."""
+    counts = {len(text.partition(decimal)[2]) for text in column}
+    return len(counts) == 1 and 0 not in counts

@@ -20,11 +20,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.arrays import DEFLATE_RATIO
-from adaptstft.recordings.columns import Clock
+from adaptstft.recordings.clock import Clock
 from adaptstft.recordings.hdf5 import hdf5_variables
-from adaptstft.recordings.source import size_of
-from adaptstft.recordings.variables import Variable, choose_variable
+from adaptstft.recordings.source import largest_expansion, readable, size_of
+from adaptstft.recordings.variables import Variable, choose_variable, matlab_object
 
 _MATRIX, _COMPRESSED = 14, 15
 #: Numeric types of elements.
@@ -39,22 +38,22 @@ _LONGEST_NAME = 1 << 16
 _MOST_DIMENSIONS = 32
 _PIECE = 1 << 16
 _HEADER = 128
-
-
-class _Damaged(Exception):
-    """The structure of the file is not that of a MAT file."""
-
-
-_DAMAGED = (_Damaged, struct.error, zlib.error, LookupError, ValueError)
+_KIND = "MAT file"
+#: Errors where the structure of a file is not that of a MAT file.
+_DAMAGED = (struct.error, zlib.error, LookupError, ValueError)
 
 
 @dataclass
 class _Array:
-    """An array as the file declares it; `offset` is the place of its numbers among the bytes of its variable."""
+    """An array as the file declares it; `offset` is the place of its numbers among the bytes of its variable.
+
+    An object of MATLAB has the name of its class and no shape.
+    """
 
     name: str
     code: int
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] = ()
+    class_name: str = ""
     fields: list[_Array] = field(default_factory=list)
     offset: int = 0
     is_complex: bool = False
@@ -66,15 +65,9 @@ def read_mat(stream: BinaryIO, key: str | None) -> tuple[AnyArray, Clock]:
     head = stream.read(_HEADER)
     if len(head) == _HEADER and head[124:128] in (b"\x00\x02IM", b"\x02\x00MI"):
         return choose_variable(hdf5_variables(stream), key)
-    try:
+    with readable(_KIND, _DAMAGED):
         variables = _variables_4(stream, size) if 0 in head[:4] else _variables_5(stream, size, head)
-    except _DAMAGED as error:
-        raise _unreadable(error) from error
     return choose_variable(variables, key)
-
-
-def _unreadable(error: Exception) -> ValueError:
-    return ValueError(f"not a readable MAT file ({error})")
 
 
 # ---------------------------------------------------------------------------------------
@@ -87,15 +80,15 @@ def _variables_4(stream: BinaryIO, size: int) -> list[Variable]:
         stream.seek(position)
         head = stream.read(20)
         if len(head) < 20:
-            raise _Damaged("truncated header of a variable")
+            raise ValueError("truncated header of a variable")
         order = "<" if struct.unpack("<I", head[:4])[0] <= 9999 else ">"
         kind, rows, columns, imaginary, length = struct.unpack(order + "5i", head)
         sizes = {0: 8, 1: 4, 2: 4, 3: 2, 4: 2, 5: 1}
         if min(rows, columns) < 0 or kind // 10 % 10 not in sizes or not 0 < length <= _LONGEST_NAME:
-            raise _Damaged("header of a variable")
+            raise ValueError("header of a variable")
         stored = rows * columns * sizes[kind // 10 % 10] * (2 if imaginary else 1)
         if stored > size - position - 20 - length:
-            raise _Damaged(f"a variable claims {stored} bytes, the file has {size} bytes")
+            raise ValueError(f"a variable claims {stored} bytes, the file has {size} bytes")
         name = stream.read(length).rstrip(b"\0").decode("latin-1")
         if kind % 10 == 0:  # others are texts and sparse matrices
             variables.append(Variable(name, (rows, columns), partial(_load_4, stream, name)))
@@ -107,12 +100,9 @@ def _load_4(stream: BinaryIO, name: str) -> AnyArray:
     import scipy.io
 
     stream.seek(0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return np.asarray(scipy.io.loadmat(stream, variable_names=[name])[name])
-    except Exception as error:  # SciPy raises many kinds of errors for damaged files
-        raise _unreadable(error) from error
+    with readable(_KIND), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return np.asarray(scipy.io.loadmat(stream, variable_names=[name])[name])
 
 
 # ---------------------------------------------------------------------------------------
@@ -126,7 +116,7 @@ class _Body:
         self._stream, self._position, self._end = stream, start, start + size
         self._inflate = zlib.decompressobj() if compressed else None
         self._ready = b""
-        self.most = size * DEFLATE_RATIO + 1024 if compressed else size
+        self.most = largest_expansion(size) if compressed else size
         self.offset = 0
 
     def read(self, count: int) -> bytes:
@@ -135,7 +125,7 @@ class _Body:
         while len(out) < count:
             piece = self._next(min(count - len(out), _PIECE))
             if not piece:
-                raise _Damaged("a variable is truncated")
+                raise ValueError("a variable is truncated")
             out += piece
         self.offset += count
         return bytes(out)
@@ -143,17 +133,17 @@ class _Body:
     def skip(self, count: int) -> None:
         """Pass over bytes."""
         if count > self.most:
-            raise _Damaged(f"an array claims {count} bytes, the file has at most {self.most}")
+            raise ValueError(f"an array claims {count} bytes, the file has at most {self.most}")
         self.offset += count
         if self._inflate is None:
             self._position += count
             if self._position > self._end:
-                raise _Damaged("a variable is truncated")
+                raise ValueError("a variable is truncated")
             return
         while count:
             piece = self._next(min(count, _PIECE))
             if not piece:
-                raise _Damaged("a variable is truncated")
+                raise ValueError("a variable is truncated")
             count -= len(piece)
 
     def _next(self, count: int) -> bytes:
@@ -177,7 +167,7 @@ class _Body:
 
 def _variables_5(stream: BinaryIO, size: int, head: bytes) -> list[Variable]:
     if len(head) < _HEADER or head[126:128] not in (b"IM", b"MI"):
-        raise _Damaged("no header of a MAT file")
+        raise ValueError("no header of a MAT file")
     order = "<" if head[126:128] == b"IM" else ">"
     variables: list[Variable] = []
     position = _HEADER
@@ -185,41 +175,42 @@ def _variables_5(stream: BinaryIO, size: int, head: bytes) -> list[Variable]:
         stream.seek(position)
         tag = stream.read(8)
         if len(tag) < 8:
-            raise _Damaged("truncated after a variable")
+            raise ValueError("truncated after a variable")
         kind, count = struct.unpack(order + "II", tag)
         if kind not in (_MATRIX, _COMPRESSED) or count > size - position - 8:
-            raise _Damaged(f"an element of type {kind} claims {count} bytes, the file has {size - position - 8} more")
+            raise ValueError(f"an element of type {kind} claims {count} bytes, the file has {size - position - 8} more")
         new_body = partial(_Body, stream, position + 8, count, compressed=kind == _COMPRESSED)
         body = new_body()
         if kind == _COMPRESSED:
             inner, count_inner = struct.unpack(order + "II", body.read(8))
             if inner != _MATRIX or count_inner > body.most:
-                raise _Damaged("a compressed element is no variable")
+                raise ValueError("a compressed element is no variable")
         variables += _listed(_read_array(body, order, 0, top=True), new_body, order)
         position += 8 + count
     return variables
 
 
 def _listed(array: _Array, new_body: Callable[[], _Body], order: str) -> list[Variable]:
-    """Return a numeric array, or the numeric fields of a struct."""
-    if array.code in _CLASSES:
-        return [Variable(array.name, array.shape, partial(_load_5, new_body, order, array))]
+    """Return a numeric array or an object, or such fields of a struct."""
+    if not array.name:  # the contents of objects are in an array without a name
+        return []
+    parts = [(array.name, array)] + [(f"{array.name}.{one.name}", one) for one in array.fields]
     return [
-        Variable(f"{array.name}.{one.name}", one.shape, partial(_load_5, new_body, order, one))
-        for one in array.fields
-        if one.code in _CLASSES
+        matlab_object(name, one.class_name)
+        if one.class_name
+        else Variable(name, one.shape, partial(_load_5, new_body, order, one))
+        for name, one in parts
+        if one.class_name or one.code in _CLASSES
     ]
 
 
 def _load_5(new_body: Callable[[], _Body], order: str, array: _Array) -> AnyArray:
     """Read the numbers of an array piece by piece."""
-    try:
+    with readable(_KIND, _DAMAGED):
         body = new_body()
         body.skip(array.offset)
         dtype = np.dtype(_CLASSES[array.code])
         parts = [_numbers(body, order, prod(array.shape), dtype) for _ in range(1 + array.is_complex)]
-    except _DAMAGED as error:
-        raise _unreadable(error) from error
     values = parts[0] + 1j * parts[1] if array.is_complex else parts[0]
     return np.asarray(values.reshape(array.shape, order="F"))
 
@@ -247,7 +238,7 @@ def _tag(body: _Body, order: str) -> tuple[int, int, bytes | None]:
     if kind >> 16:
         count, kind = kind >> 16, kind & 0xFFFF
         if count > 4:
-            raise _Damaged("a small element of more than 4 bytes")
+            raise ValueError("a small element of more than 4 bytes")
         return kind, count, raw[4 : 4 + count]
     return kind, count, None
 
@@ -258,7 +249,7 @@ def _element(body: _Body, order: str, most: int) -> bytes:
     if data is not None:
         return data
     if count > most:
-        raise _Damaged(f"a name or shape of {count} bytes")
+        raise ValueError(f"a name or shape of {count} bytes")
     data = body.read(count)
     body.skip(-count % 8)
     return data
@@ -275,25 +266,28 @@ def _skip_data(body: _Body, order: str, elements: int | None) -> None:
 
 def _check_count(kind: int, count: int, elements: int) -> None:
     if kind not in _TYPES:
-        raise _Damaged(f"numbers of the unknown type {kind}")
+        raise ValueError(f"numbers of the unknown type {kind}")
     if count != elements * np.dtype(_TYPES[kind]).itemsize:
-        raise _Damaged(f"an array of {elements} numbers has {count} bytes")
+        raise ValueError(f"an array of {elements} numbers has {count} bytes")
 
 
 def _read_array(body: _Body, order: str, depth: int, *, top: bool = False) -> _Array:
     if depth > _DEEPEST:
-        raise _Damaged(f"structs and cells are nested more than {_DEEPEST} deep")
+        raise ValueError(f"structs and cells are nested more than {_DEEPEST} deep")
     flags = _element(body, order, 64)
     if len(flags) < 8:
-        raise _Damaged("an array without flags")
+        raise ValueError("an array without flags")
     word = struct.unpack(order + "I", flags[:4])[0]
     code, is_complex = word & 0xFF, bool(word & 0x800)
-    if code == _OPAQUE:  # tables, timetables and other objects, which only MATLAB can read
-        return _Array("", code, ())
+    if code == _OPAQUE:  # tables, timetables and other objects: name, kind of object, and class
+        name, _, class_name = (_element(body, order, _LONGEST_NAME).decode("latin-1") for _ in range(3))
+        if not top:
+            _skip_data(body, order, None)
+        return _Array(name, code, class_name=class_name or "object")
     raw = _element(body, order, 4 * _MOST_DIMENSIONS)
     shape = struct.unpack(f"{order}{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
     if len(shape) < 2 or min(shape) < 0:
-        raise _Damaged(f"the shape {shape}")
+        raise ValueError(f"the shape {shape}")
     array = _Array(_element(body, order, _LONGEST_NAME).decode("latin-1"), code, shape)
     if code in _CLASSES:
         array.offset, array.is_complex = body.offset, is_complex
@@ -312,7 +306,7 @@ def _check_numbers(body: _Body, order: str, elements: int) -> None:
     kind, count, data = _tag(body, order)
     _check_count(kind, count, elements)
     if data is None and count > body.most:
-        raise _Damaged(f"an array claims {count} bytes, the file has at most {body.most}")
+        raise ValueError(f"an array claims {count} bytes, the file has at most {body.most}")
 
 
 def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
@@ -325,7 +319,7 @@ def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
         width = struct.unpack(order + "i", _element(body, order, 64)[:4].ljust(4, b"\0"))[0]
         packed = _element(body, order, _LONGEST_NAME)
         if not 0 < width <= _LONGEST_NAME:
-            raise _Damaged("the names of the fields of a struct")
+            raise ValueError("the names of the fields of a struct")
         names = [packed[k : k + width].split(b"\0")[0].decode("latin-1") for k in range(0, len(packed), width)]
         count *= len(names)
     elif array.code == _SPARSE:
@@ -336,12 +330,12 @@ def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
         _skip_data(body, order, None)
         return
     if count * 8 > body.most:
-        raise _Damaged(f"a struct or cell of {count} members does not fit in the file")
+        raise ValueError(f"a struct or cell of {count} members does not fit in the file")
     for k in range(count):
         kind, size, data = _tag(body, order)
         if kind != _MATRIX or data is not None:
-            raise _Damaged(f"a member of type {kind}")
-        member = _read_array(body, order, depth + 1) if size else _Array("", 0, (0, 0))
+            raise ValueError(f"a member of type {kind}")
+        member = _read_array(body, order, depth + 1) if size else _Array("", 0)
         if names and prod(array.shape) == 1:
             member.name = names[k]
             array.fields.append(member)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
-import re
+import stat
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -16,9 +18,11 @@ from adaptstft.common.typing import AnyArray
 from adaptstft.common.validation import as_flag, check_positive
 from adaptstft.recordings import audio
 from adaptstft.recordings.arrays import read_npy, read_npz
+from adaptstft.recordings.clock import Clock
 from adaptstft.recordings.columnar import read_columnar
-from adaptstft.recordings.columns import Clock, Column, Table, split_clock
+from adaptstft.recordings.columns import Column, Table, split_clock
 from adaptstft.recordings.matlab import read_mat
+from adaptstft.recordings.rate_lines import rate_above
 from adaptstft.recordings.recording import Recording, as_channels
 from adaptstft.recordings.resampling import resample_evenly
 from adaptstft.recordings.source import open_source
@@ -29,12 +33,6 @@ _COLUMNAR_ENDINGS = (".parquet", ".feather")
 _KEY_ENDINGS = (".mat", ".npz")
 #: Endings of files that can be read.
 ENDINGS = (".wav", *_TEXT_ENDINGS, ".npy", *_KEY_ENDINGS, *_COLUMNAR_ENDINGS, *audio.OTHER_ENDINGS)
-#: A sampling rate among the lines above a table.
-_RATE_LINE = re.compile(
-    r"(?:sampl(?:e|ing)[\s_-]*(?:rate|freq(?:uency)?)|\bfs\b|\bsfreq\b)[^\d\n]{0,24}?([\d.]+(?:e[+-]?\d+)?)\s*[\"',;]*\s*"
-    r"[(\[]?(k?hz|s/s)?",
-    re.IGNORECASE,
-)
 _LONGEST_MESSAGE = 1000
 #: Fewest columns, and fewest for each row, of a table without names whose rows are channels.
 _WIDE, _WIDE_RATIO = 64, 8
@@ -129,6 +127,8 @@ def read_at(path: str | os.PathLike[str], fs: float) -> Recording:
 
 def _read(file: Path, fs: float | None, key: str | None, *, resample: bool = False, same: bool = False) -> Recording:
     suffix = file.suffix.lower()
+    if stat.S_ISDIR(file.stat().st_mode):  # which also finds that there is no file
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
     if suffix not in ENDINGS:
         raise ValueError(f"{printable(str(file))}: unknown ending {suffix!r}, expected one of {', '.join(ENDINGS)}")
     if key is not None and suffix not in _KEY_ENDINGS:
@@ -136,12 +136,20 @@ def _read(file: Path, fs: float | None, key: str | None, *, resample: bool = Fal
     try:
         with open_source(file) as stream:
             samples, clock, notes = _contents(stream, suffix, key)
-        if same and clock.rate is not None and not math.isclose(clock.rate, cast(float, fs), rel_tol=1e-6):
-            raise ValueError(f"its sampling rate is {clock.rate:g} Hz, where fs={fs:g} is wanted; resample it first")
+        if same:
+            _check_rate(clock, cast(float, fs))
         x, rate, more = _at_rate(as_channels(samples), clock, fs, resample=resample)
     except (ValueError, MemoryError) as error:
         raise ValueError(f"{printable(str(file))}: {_message(error)}") from error
     return Recording(x, rate, file.name, (*notes, *more))
+
+
+def _check_rate(clock: Clock, fs: float) -> None:
+    """Require that a clock is even and has the rate `fs`, if there is a clock."""
+    if clock.rate is not None and not math.isclose(clock.rate, fs, rel_tol=1e-6):
+        raise ValueError(f"its sampling rate is {clock.rate:g} Hz, where {fs=:g} is wanted; resample it first")
+    if clock.rate is None and clock.times is not None:
+        raise ValueError(f"an even clock with {fs=:g} is wanted; {clock.fault}")
 
 
 def _message(error: BaseException) -> str:
@@ -174,7 +182,7 @@ def _from_table(table: Table) -> tuple[AnyArray, Clock, Sequence[str]]:
     samples, clock, notes = split_clock(table)
     _check_samples(samples, table)
     if clock.rate is None and clock.times is None and not clock.fault:
-        clock, more = _rate_above(table)
+        clock, more = rate_above(table.above, table.decimal)
         notes += more
     return samples, clock, notes
 
@@ -188,7 +196,8 @@ def _rows_as_columns(table: Table) -> Table:
         return table
     values = np.array([column.values for column in table.columns]).T
     note = () if rows == 1 else (f"{rows} rows of {columns} columns: each row is a channel",)
-    return Table([Column("", "", row) for row in values], lambda k: f"column {k + 1}", table.notes + note, table.above)
+    channels = [Column("", "", row) for row in values]
+    return replace(table, columns=channels, place=lambda k: f"column {k + 1}", notes=table.notes + note)
 
 
 def _check_samples(samples: AnyArray, table: Table) -> None:
@@ -202,24 +211,9 @@ def _check_samples(samples: AnyArray, table: Table) -> None:
         )
 
 
-def _rate_above(table: Table) -> tuple[Clock, tuple[str, ...]]:
-    """Return the sampling rate that a line above the table names."""
-    rates = [(line, match) for line, text in table.above if (match := _RATE_LINE.search(text)) is not None]
-    values = {}
-    for line, match in rates:
-        try:
-            values[line] = float(match[1]) * (1e3 if (match[2] or "").lower() == "khz" else 1.0)
-        except ValueError:
-            continue
-    if len(set(values.values())) != 1 or min(values.values()) <= 0:
-        return Clock(), ()
-    line, rate = next(iter(values.items()))
-    return Clock(rate), (f"the sampling rate {rate:g} Hz is that of line {line}",)
-
-
 def _at_rate(x: AnyArray, clock: Clock, fs: float | None, *, resample: bool) -> tuple[AnyArray, float, Sequence[str]]:
     """Return samples at an even rate, the rate, and a note if they were resampled."""
-    if resample and clock.rate is None and clock.times is not None:
+    if resample and clock.rate is None and clock.times is not None and (clock.unit_known or fs is not None):
         if fs is not None:
             raise ValueError(f"{fs=} replaces the times of the file: give either fs or resample")
         even, rate, note = resample_evenly(x, clock.times)

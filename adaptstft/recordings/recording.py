@@ -55,6 +55,16 @@ def as_channels(samples: AnyArray) -> AnyArray:
     return x
 
 
+def pick_channel(recording: Recording, channel: int | None, option: str = "") -> AnyArray:
+    """Return one channel of a recording, shape (n,), or all of several; `option` is the argument in messages."""
+    count = len(recording.x)
+    if channel is None:
+        return recording.x if count > 1 else np.asarray(recording.x[0])
+    if not 0 <= channel < count:
+        raise ValueError(f"{option or f'{recording.name}: {channel=}'} must lie between 0 and {count - 1}")
+    return np.asarray(recording.x[channel])
+
+
 def time_last(samples: AnyArray) -> AnyArray:
     """Return a 2-D array with its longer axis last."""
     return samples.T if samples.ndim == 2 and samples.shape[0] > samples.shape[1] else samples

@@ -33,7 +33,7 @@ def open_source(path: Path) -> Iterator[BinaryIO]:
     if stat.S_ISFIFO(mode):
         yield io.BytesIO(_read_pipe(path))
         return
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+    if not stat.S_ISREG(mode):
         raise ValueError("a device or a socket, not a file")
     with path.open("rb") as stream:
         if not stream.read(1):
@@ -65,6 +65,22 @@ def _next_piece(descriptor: int) -> bytes:
     if not poll.poll(PIPE_WAIT * 1000):
         raise ValueError(f"a pipe into which no program has written for {PIPE_WAIT:g} s")
     return os.read(descriptor, _PIECE)
+
+
+def largest_expansion(stored: int) -> int:
+    """Return the most bytes that can be expanded from `stored` ones; DEFLATE reaches 1032 times, and headers count."""
+    return 1032 * stored + 1024
+
+
+@contextmanager
+def readable(kind: str, errors: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
+    """Turn the errors of a library, which are of many kinds for damaged files, into one that names the kind of file."""
+    try:
+        yield
+    except (ImportError, MemoryError):
+        raise
+    except errors as error:
+        raise ValueError(f"not a readable {kind} ({error})") from error
 
 
 def size_of(stream: BinaryIO) -> int:

@@ -132,7 +132,7 @@ class _Reader:
     def table(self) -> Table:
         """Return the columns, those without numbers left out."""
         layout = self.layout
-        columns, notes = [], []
+        columns, notes = [], list(layout.notes)
         values = np.concatenate(self.values) if self.values else np.empty((0, len(self.numbers)))
         self.values.clear()
         for k, kind in enumerate(layout.kinds):
@@ -142,7 +142,7 @@ class _Reader:
                 columns.append(Column(layout.names[k], layout.units[k], self._parsed(k)))
             elif kind == "s":
                 notes.append(f"column {layout.label(k)} holds text and is left out")
-        return Table(columns, self.places, tuple(notes), tuple(layout.above))
+        return Table(columns, self.places, tuple(notes), tuple(layout.above), layout.dialect.decimal)
 
     def _parsed(self, column: int) -> AnyArray:
         try:

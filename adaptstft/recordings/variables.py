@@ -14,7 +14,8 @@ import numpy as np
 from adaptstft.common.memory import check_memory
 from adaptstft.common.text import printable
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.columns import Clock, Column, clock_of, is_time_name
+from adaptstft.recordings.clock import Clock
+from adaptstft.recordings.columns import Column, clock_of, is_time_name
 from adaptstft.recordings.recording import time_last
 
 #: Names of a sampling rate in Hz, in lower case without other signs.
@@ -39,11 +40,14 @@ class Variable:
         Its shape.
     load : callable
         Returns the array.
+    advice : str
+        Why it cannot be loaded, and what to do in MATLAB; empty for numbers.
     """
 
     name: str
     shape: tuple[int, ...]
     load: Callable[[], AnyArray]
+    advice: str = ""
 
     @property
     def size(self) -> int:
@@ -71,6 +75,27 @@ class Variable:
         return self.is_vector and is_time_name(self.field)
 
 
+def matlab_object(name: str, class_name: str) -> Variable:
+    """Return an object of MATLAB, such as a timetable: its form in the file is not documented."""
+    columns = {
+        "timetable": f"t = seconds({name}.Properties.RowTimes - {name}.Properties.RowTimes(1)); x = {name}.Variables;",
+        "table": f"x = {name}.Variables;",
+        "datetime": f"t = seconds({name} - {name}(1));",
+        "duration": f"t = seconds({name});",
+    }
+    steps = columns.get(class_name, f"x = double({name});")
+    saved = ", ".join(f"'{variable}'" for variable in "tx" if f"{variable} = " in steps)
+    advice = (
+        f"{name!r} is a {class_name} of MATLAB, which only MATLAB can read: save its numbers there, by {steps} "
+        f"save('new.mat', {saved})"
+    )
+
+    def refuse() -> AnyArray:
+        raise ValueError(advice)
+
+    return Variable(name, (0,), refuse, advice)
+
+
 def choose_variable(variables: Sequence[Variable], key: str | None) -> tuple[AnyArray, Clock]:
     """Return the samples and the clock of the only array, or of the one that `key` names.
 
@@ -81,11 +106,15 @@ def choose_variable(variables: Sequence[Variable], key: str | None) -> tuple[Any
     """
     candidates = [one for one in variables if one.size > 1 and not one.is_clock]
     if key is not None:
+        for one in variables:
+            if one.advice and f"{key}.".startswith(f"{one.name}."):  # columns of a table as well
+                raise ValueError(one.advice)
         chosen = next((one for one in variables if one.name == key), None)
         if chosen is None:
             raise ValueError(f"key={key!r} is not a numeric array in the file, there are: {_listing(candidates)}")
     elif not candidates:
-        raise ValueError("the file holds no numeric array of more than one element")
+        advice = (one.advice for one in variables)
+        raise ValueError(next(filter(None, advice), "the file holds no numeric array of more than one element"))
     elif len(candidates) > 1:
         raise ValueError(
             f"the file holds several arrays, choose one with key (on the command line: --key): {_listing(candidates)}"
@@ -120,7 +149,8 @@ def _find_clock(variables: Sequence[Variable], folder: str, shape: tuple[int, ..
         if times:
             counts = ", ".join(f"{one.name!r} has {one.size} values" for one in times)
             unfitting = unfitting or f"{counts}, the recording has the shape {'x'.join(map(str, shape))}"
-    return Clock(fault=unfitting), None
+    objects = (one.advice for one in variables if one.folder in (folder, "") and is_time_name(one.field))
+    return Clock(fault=unfitting or next(filter(None, objects), "")), None
 
 
 def _clock_of_scalar(variables: Sequence[Variable]) -> Clock | None:

@@ -187,7 +187,7 @@ def reassign(sft: AdaptiveShortTimeFFT, x: Any, *, axis: int = -1) -> Reassigned
     sft = host_transform(sft)
     check_continuous_window(sft)
     framed = frame_signal(sft, x, axis)
-    moments = compute_moments(framed, time=True, second=False)
+    moments = compute_moments(framed)
     significant = significant_bins(moments.V)
     S = framed.to_public(stft_of(sft, framed))
     P = S.real**2 + S.imag**2

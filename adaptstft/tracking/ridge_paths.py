@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.levels import times_power_of_two
 from adaptstft.common.text import short_repr
 from adaptstft.common.typing import Float64Array
 from adaptstft.common.validation import as_index, as_inexact, check_finite, check_positive
-from adaptstft.tracking.framed_signal import frame_signal, host_transform, times_power_of_two
+from adaptstft.tracking.framed_signal import frame_signal, host_transform, scaled_noise
 from adaptstft.tracking.ridge_grid import bin_powers, largest_steps, make_grid
 from adaptstft.tracking.ridge_tracker import RidgeTracker
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
@@ -167,7 +168,7 @@ def ridges(
     grid = make_grid(sft, f_bounds, multiples)
     framed = frame_signal(sft, x, axis)
     steps = largest_steps(sft, framed, grid, rate)
-    noise = None if noise is None else float(times_power_of_two(np.asarray(noise), -framed.exponent))
+    noise = None if noise is None else scaled_noise(framed, noise)
     tracked = [
         RidgeTracker(sft, framed, grid, steps, channel, power, noise).track(n_ridges)
         for channel, power in zip(framed.layout.channels, bin_powers(sft, framed), strict=True)

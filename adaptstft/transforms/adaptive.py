@@ -10,7 +10,7 @@ import numpy as np
 from adaptstft import criteria
 from adaptstft.common.device import to_host
 from adaptstft.common.typing import Backend, FFTMode, Float64Array, Padding, Parameter, Scaling
-from adaptstft.common.validation import check_not_silent
+from adaptstft.common.validation import check_has_derivatives, check_not_silent
 from adaptstft.criteria import evaluate as objective
 from adaptstft.criteria.bands import make_tiles
 from adaptstft.criteria.energy_shares import share_gradient
@@ -245,6 +245,8 @@ class AdaptiveShortTimeFFT(Analysis, SampledWindow, BlockProcessing):
         layout = self._signal_layout(x, None, None, k_offset, padding, axis)
         peak = check_not_silent(layout.channels)
         is_user_loss = isinstance(loss, criteria.UserLoss)
+        if not is_user_loss:
+            check_has_derivatives(peak, layout.channels.dtype)
         view = self._frame_view(layout, loss)
         if is_user_loss and layout.axis != len(layout.lead):
             raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")

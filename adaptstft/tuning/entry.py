@@ -109,7 +109,8 @@ def optimize(
     scale_to : {"psd", "magnitude"} or None, optional
         Scaling of the windows; with ``"psd"`` all have the same energy.
     detrend : {"constant", "linear"} or None, optional
-        Trend removed from the whole signal before tuning; the transform that is returned does not detrend.
+        Trend removed from the whole signal before tuning; the transform that is returned does not detrend. With the
+        description length and one length for all frequencies, weak steady tones such as hum are removed, too.
     starts : int, optional
         Largest number of starts of descents; with a `win_length` and ``starts=1`` there is one descent from it.
     method : {"L-BFGS-B", "adam", "grid", "local-concentration", "chirp-rate"}, optional

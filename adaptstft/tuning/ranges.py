@@ -11,7 +11,7 @@ import numpy as np
 
 from adaptstft.common.band_pass import BandPass
 from adaptstft.common.typing import Float64Array
-from adaptstft.common.validation import as_bounds, as_index, as_real, as_win_length, show
+from adaptstft.common.validation import LEAST_HOP, as_bounds, as_index, as_real, as_win_length, show
 from adaptstft.engine.frames import frame_count
 from adaptstft.tuning.hop_ratio import DEFAULT_HOP_RATIO
 from adaptstft.tuning.overlap import Overlap
@@ -243,6 +243,8 @@ def check_hop_bounds(
     if hop_mode == "fixed" and hop is not None:
         raise ValueError(f"{hop_bounds=} needs hop_mode='time' or 'constant', or a hop that is not given, got {hop=}")
     low, high = as_bounds("hop_bounds", hop_bounds, 0.0 if min_overlap is None else 1e-3)
+    if high < LEAST_HOP:
+        raise ValueError(f"{hop_bounds=}: the upper bound must be at least 1/{round(1 / LEAST_HOP)} of a sample")
     if hop is not None and not low <= hop <= high:
         raise ValueError(f"{hop=} must lie within {hop_bounds=}")
     longest = Overlap(min_overlap).longest_hop(win_bounds[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +15,7 @@ from adaptstft.common.device import to_host
 from adaptstft.common.typing import AnyArray
 from adaptstft.common.validation import as_signal, as_win_length, check_not_silent
 from adaptstft.criteria.distortion import SignalLevel
+from adaptstft.criteria.steady_tones import without_steady_tones
 from adaptstft.tuning.options import DEFAULT_ACCURACY, descends
 from adaptstft.tuning.ranges import check_band_not_silent, find_band
 from adaptstft.tuning.shared.corpus import CorpusSignals
@@ -38,6 +39,7 @@ class TakenSignal:
     shared: SharedSignals | None = None
     scale: float = 1.0
     band: BandPass | None = None
+    steady_tones: tuple[float, ...] = ()
 
 
 def unfiltered(original: AnyArray, detrend: str | None) -> AnyArray:
@@ -50,10 +52,10 @@ def level_of(criterion: criteria.Criterion, signal: TakenSignal, detrend: str | 
     if not isinstance(criterion, criteria.DescriptionLength):
         return None
     if signal.shared is not None:
-        return signal.shared.level(criterion.floor)
+        return signal.shared.level(criterion)
     if signal.band is None:
         return criterion.level(signal.channels, signal.scale)
-    return criterion.level(signal.band.baseband(unfiltered(signal.original, detrend)) / signal.scale, signal.scale)
+    return criterion.level(signal.band.baseband(unfiltered(signal.original, detrend) / signal.scale), signal.scale)
 
 
 def take_signal(x: Any, fs: float, a: SimpleNamespace, criterion: criteria.Criterion) -> TakenSignal:
@@ -70,7 +72,13 @@ def take_signal(x: Any, fs: float, a: SimpleNamespace, criterion: criteria.Crite
     n = original.shape[-1]
     band = find_band(a.f_bounds, fs, n, is_complex=np.iscomplexobj(original))
     channels, scale = _take_channels(original, criterion, a.detrend, band)
-    return TakenSignal(original, module.asarray(channels), n, n, backend, criterion, scale=scale, band=band)
+    tones: list[float] = []
+    # lengths that vary with the frequency suit a steady tone as well as the rest
+    one_for_all = isinstance(criterion, criteria.DescriptionLength) and a.window_mode in ("constant", "time")
+    if one_for_all and a.detrend is not None:
+        channels, tones = without_steady_tones(channels)
+    taken = TakenSignal(original, module.asarray(channels), n, n, backend, criterion, scale=scale, band=band)
+    return replace(taken, steady_tones=tuple(frequency * fs for frequency in tones))
 
 
 def _take_array(x: Any, axis: Any, criterion: criteria.Criterion) -> AnyArray:

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from sample_files import chunk, wav, wav_format
 
 from adaptstft import recordings
 from adaptstft.recordings import riff
@@ -13,16 +14,7 @@ from adaptstft.recordings import riff
 N = 400
 X = np.round(np.sin(0.3 * np.arange(N)), 3)
 CODES = np.round(X * 20000).astype("<i2")
-FMT = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
-
-
-def chunk(name, data, size=None, order="<"):
-    return name + struct.pack(order + "I", len(data) if size is None else size) + data + b"\0" * (len(data) % 2)
-
-
-def wav(*chunks, size=None):
-    body = b"WAVE" + b"".join(chunks)
-    return b"RIFF" + struct.pack("<I", len(body) if size is None else size) + body
+FMT = wav_format()
 
 
 @pytest.fixture(params=["soundfile", "scipy"])

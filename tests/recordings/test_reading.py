@@ -1,12 +1,11 @@
 """Recordings: all variants of each file format, and error messages of one line."""
 
-import struct
-
 import numpy as np
 import pytest
 import scipy.io
 import scipy.io.wavfile
 from numpy.testing import assert_allclose, assert_array_equal
+from sample_files import chunk, wav, wav_format
 
 from adaptstft import recordings
 
@@ -18,7 +17,6 @@ def x(rng):
 
 def write_wav(path, x, bits, *, is_float=False, extra=b"", fs=8000):
     """Write x (channels, n) in [-1, 1] as PCM or floating point, ``extra`` between header and samples."""
-    channels = len(x)
     frames = x.T.ravel()
     if is_float:
         data = frames.astype(f"<f{bits // 8}").tobytes()
@@ -27,10 +25,8 @@ def write_wav(path, x, bits, *, is_float=False, extra=b"", fs=8000):
     else:
         codes = np.round(frames * 2.0 ** (bits - 1)).astype("<i8")
         data = codes.view(np.uint8).reshape(-1, 8)[:, : bits // 8].tobytes()
-    block = channels * bits // 8
-    fmt = struct.pack("<HHIIHH", 3 if is_float else 1, channels, fs, fs * block, block, bits)
-    body = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + extra + b"data" + struct.pack("<I", len(data)) + data
-    path.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
+    fmt = wav_format(bits, channels=len(x), fs=fs, code=3 if is_float else 1)
+    path.write_bytes(wav(fmt, extra, chunk(b"data", data)))
     return path
 
 
@@ -57,7 +53,7 @@ def test_wav_full_scale_is_minus_one(tmp_path):
 
 
 def test_wav_with_unknown_chunk_is_read_without_warning(tmp_path, x):
-    extra = b"bext" + struct.pack("<I", 4) + b"abcd"
+    extra = chunk(b"bext", b"abcd")
     recording = recordings.read(write_wav(tmp_path / "a.wav", x, 64, is_float=True, extra=extra))
     assert_array_equal(recording.x, x)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sample_files import rows
 
 from adaptstft import recordings
 from adaptstft.recordings.resampling import resample_evenly
@@ -40,7 +41,7 @@ def test_frequencies_above_the_new_limit_are_removed():
 
 def test_a_file_is_resampled(tmp_path):
     t = CLOCKS["drift"]
-    (tmp_path / "a.csv").write_text("time,x\n" + "".join(f"{a:.9f},{np.sin(31.4 * a):.6f}\n" for a in t))
+    (tmp_path / "a.csv").write_text("time,x\n" + rows(t, np.sin(31.4 * t), fmt="%.9f"))
     recording = recordings.read(tmp_path / "a.csv", resample=True)
     assert recording.fs == pytest.approx(94, rel=1e-6)
     (note,) = recording.notes
@@ -51,8 +52,36 @@ def test_a_file_is_resampled(tmp_path):
         recordings.read(tmp_path / "a.csv", resample=1)
 
 
+AMBIGUOUS = {
+    "whole numbers without a unit": ("time", 4 * np.arange(200), "without a unit: the rate is 0.25 Hz if"),
+    "uneven whole numbers without a unit": ("time", np.delete(np.arange(201), 77), "name the unit, .* and resample"),
+    "times named as row numbers": ("sample", np.arange(200) / 250, "is named as row numbers, but does not count"),
+}
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_resampling_does_not_guess(tmp_path, name):
+    column, times, message = AMBIGUOUS[name]
+    text = rows(times, np.sin(np.arange(times.size)))
+    (tmp_path / "a.csv").write_text(f"{column},x\n{text}")
+    with pytest.raises(ValueError, match=message):
+        recordings.read(tmp_path / "a.csv", resample=True)
+    if column == "time":
+        (tmp_path / "a.csv").write_text(f"time (ms),x\n{text}")
+        assert recordings.read(tmp_path / "a.csv", resample=True).fs == pytest.approx(1e3 / (times[1] - times[0]))
+
+
+def test_a_clock_that_drifts_has_no_rate_that_is_wanted(tmp_path):
+    t = CLOCKS["drift"]
+    (tmp_path / "a.csv").write_text("time,x\n" + rows(t, np.sin(t)))
+    with pytest.raises(ValueError, match=r"a\.csv: an even clock with fs=100 is wanted; line 2002: .* is not even"):
+        recordings.read_at(tmp_path / "a.csv", 100.0)
+    (tmp_path / "a.csv").write_text("x\n" + rows(np.sin(t)))
+    assert recordings.read_at(tmp_path / "a.csv", 100.0).fs == 100
+
+
 def test_an_even_clock_is_left_alone(tmp_path):
-    (tmp_path / "a.csv").write_text("time,x\n" + "".join(f"{k / 50:.2f},{k % 7}\n" for k in range(100)))
+    (tmp_path / "a.csv").write_text("time,x\n" + rows(np.arange(100) / 50, np.arange(100) % 7))
     recording = recordings.read(tmp_path / "a.csv", resample=True)
     assert recording.fs == 50 and recording.notes == ()
     np.testing.assert_array_equal(recording.x[0], np.arange(100) % 7)

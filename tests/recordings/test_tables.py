@@ -2,20 +2,13 @@
 
 import numpy as np
 import pytest
+from sample_files import rows
 
 from adaptstft import recordings
 
 K = np.arange(200)
 X = np.round(np.sin(0.3 * K) + 0.3 * np.cos(1.1 * K), 6)
 Y = np.round(5 * np.cos(0.2 * K) - 1, 6)
-
-
-def rows(*columns, sep=",", fmt="%.9g"):
-    """Text of rows."""
-    return (
-        "\n".join(sep.join(v if isinstance(v, str) else fmt % v for v in row) for row in zip(*columns, strict=True))
-        + "\n"
-    )
 
 
 def comma(text):
@@ -296,6 +289,40 @@ RIGHT = {
     ),
     "the rate in a line above": ("Sampling rate: 250 Hz\nx;y\n" + rows(X, Y, sep=";"), "csv", None, 250, [X, Y]),
     "the rate in kHz above": ("# fs = 2.5 kHz\n" + rows(X, sep=";"), "txt", None, 2500, [X]),
+    "the rate in kHz, in brackets behind its name": ("Sampling rate (kHz);2.5\n" + rows(X), "txt", None, 2500, [X]),
+    "the rate in MHz": ("Sampling rate = 2 MHz\n" + rows(X), "txt", None, 2e6, [X]),
+    "the rate in mHz": ("Sampling rate = 20 mHz\n" + rows(X), "txt", None, 0.02, [X]),
+    "the rate in samples": ('"Sample Rate (samples/s)","1.25e3"\n' + rows(X), "csv", None, 1250, [X]),
+    "the rate in thousands of samples": ("# fs: 48 kS/s\n" + rows(X), "csv", None, 48_000, [X]),
+    "the rate with a decimal comma": (
+        "Sampling rate: 12,5 kHz\nx;y\n" + rows(X, Y, sep=";"),
+        "csv",
+        None,
+        12_500,
+        [X, Y],
+    ),
+    "the rate with commas between thousands": ("Sample rate: 1,234,567 Hz\n" + rows(X), "csv", None, 1_234_567, [X]),
+    "the rate with blanks between thousands": ("Sample rate: 44 100 Hz\n" + rows(X), "csv", None, 44_100, [X]),
+    "the rate with points between thousands": ("Rate\nfs = 44.100,5 Hz\n" + rows(X), "csv", None, 44_100.5, [X]),
+    "the rate among other numbers": ("Sample rate: 16 bit, 8000 Hz\n" + rows(X), "csv", None, 8000, [X]),
+    "the rate of a numbered channel": ("Sampling rate of channel 1: 250\n" + rows(X), "csv", None, 250, [X]),
+    "the rate before another setting": ("fs=250, gain=10\n" + rows(X), "csv", None, 250, [X]),
+    "the rate in the next column but one": ("Sampling rate,,250,\n" + rows(X), "csv", None, 250, [X]),
+    "femtoseconds are no sampling rate": ("pulse of 30 fs, 5 ps apart\n" + rows(X), "txt", 9.0, 9, [X]),
+    "a first row that numbers the columns, and is the first time": (
+        rows([f"{v:.6g}" for v in K / 300], X - X[0] + 1),
+        "csv",
+        None,
+        300,
+        [X - X[0] + 1],
+    ),
+    "numbers of two columns above fixed decimals": (
+        "0,1\n" + rows(X, Y, fmt="%.6f"),
+        "csv",
+        9.0,
+        9,
+        [X, Y],
+    ),
     "a header of numbers": ("1,2,3\n" + rows(X + 0.5, 2 * X, 3 * X), "csv", 9.0, 9, [X + 0.5, 2 * X, 3 * X]),
     "names of rows without a name": ("x\ty\n" + rows([f"r{k}" for k in K], X, Y, sep="\t"), "txt", 9.0, 9, [X, Y]),
     "a column of text": ("t,state,x\n" + rows(T, ["ok"] * 200, X), "csv", None, 250, [X]),
@@ -442,6 +469,51 @@ REFUSED = {
         1.0,
         "line 202, column 'd': 'yesterday' is not a time",
     ),
+    "a rate with one comma": (
+        "Sample rate: 44,100 Hz\n" + rows(X),
+        None,
+        "line 1: the sampling rate '44,100' has a decimal comma, or a comma between thousands: give fs",
+    ),
+    "a rate with one point among decimal commas": (
+        "fs: 44.100 Hz\n" + comma(rows(X, Y, sep=";")),
+        None,
+        "line 1: the sampling rate '44.100' has a decimal point, or a point between thousands: give fs",
+    ),
+    "a rate in another unit": (
+        "\nSampling rate: 60 rpm\n" + rows(X),
+        None,
+        "line 2: 'Sampling rate: 60 rpm' names a sampling rate that cannot be read: give fs",
+    ),
+    "a rate in a doubtful unit": (
+        "fs: 2 mhz\n" + rows(X),
+        None,
+        "'fs: 2 mhz' names a sampling rate that cannot be read",
+    ),
+    "two numbers without units": ("fs: 250 16\n" + rows(X), None, "'fs: 250 16' names a sampling rate that cannot"),
+    "a range of rates": ("fs: 10 Hz to 20 Hz\n" + rows(X), None, "names a sampling rate that cannot be read"),
+    "a number behind a word": (
+        "Sampling rate: unknown 5\n" + rows(X),
+        None,
+        "names a sampling rate that cannot be read",
+    ),
+    "a rate that is no number": ("fs: 1.2.3.4\n" + rows(X), None, "the sampling rate '1.2.3.4' cannot be read"),
+    "two rates": (
+        "fs=250 Hz\nSampling rate: 1 kHz\n" + rows(X),
+        None,
+        "the lines above the table name different sampling rates, 250 Hz in line 1 and 1000 Hz in line 2",
+    ),
+    "a rate of zero": ("fs: 0 Hz\n" + rows(X), None, "line 1: the sampling rate 0 Hz is not positive and finite"),
+    "a rate below zero": ("fs: -5 Hz\n" + rows(X), None, "line 1: the sampling rate -5 Hz is not positive and finite"),
+    "a sine and a cosine": (
+        rows(np.round(np.sin(0.2 * K), 6), np.round(np.cos(0.2 * K), 6)),
+        1.0,
+        "line 1: '0,1' numbers the columns, or it is a row of samples",
+    ),
+    "whole numbers without a unit, uneven": (
+        "time,x\n" + rows(np.delete(np.arange(201), 77), X),
+        None,
+        "is not even: .*; name the unit, such as 'time .ms.', and resample",
+    ),
     "versions of programs": (
         "1.2.3\n4.5.6\n7.8.x\n",
         1.0,
@@ -469,6 +541,8 @@ def test_tables_that_are_refused(tmp_path, name):
         ("t,time_ms,x\n" + rows(T, 4 * K, X), "the column 'time_ms' has the times of the column 't' and is left out"),
         ("t,state,x\n" + rows(T, ["ok"] * 200, X), "column 'state' holds text and is left out"),
         ("Sample rate (Hz): 250\n" + rows(X), "the sampling rate 250 Hz is that of line 1"),
+        ("day,t,x\n" + rows(["2024-03-01"] * 200, T, X), "the column 'day' holds dates or times and is left out"),
+        ("fs=9\n\n0,1,2\n" + rows(X, Y, X), "line 3 numbers the columns and is left out"),
     ],
 )
 def test_what_is_left_out_is_said(tmp_path, content, note):

@@ -175,7 +175,7 @@ def test_stopping_in_any_stage_gives_a_result_in_form(stage):
 
 def test_frame_kurtosis_is_no_logarithm():
     res = adaptstft.optimize(CHIRP, FS, criterion="kurtosis", scope="frame", hop=16, mfft=1000, win_bounds=(40, 900))
-    assert not res.criterion.in_nats
+    assert not res.criterion.is_logarithm
     assert res.sensitivity.tolerance == pytest.approx(0.01 * abs(res.area_fun))
 
 
@@ -209,6 +209,15 @@ def test_two_minima_make_two_starts():
     signal = datasets.close_tones_and_clicks(click_height=40)
     res = adaptstft.optimize(signal.x, signal.fs, criterion="shannon")
     assert len({start["label"].split(",")[0] for start in res.starts}) >= 2
+    assert res.area_fun == min(start["area_fun"] for start in res.starts)
+
+
+@pytest.mark.parametrize(("height", "refined"), [(10.0, 1), (40.0, 2)], ids=["far above", "near"])
+def test_a_minimum_far_above_the_best_one_is_not_refined(height, refined):
+    signal = datasets.close_tones_and_clicks(click_height=height)
+    res = adaptstft.optimize(signal.x, signal.fs)
+    assert len(res.survey.minima(3)) == 2
+    assert len({start["label"].split(",")[0] for start in res.starts}) == refined
     assert res.area_fun == min(start["area_fun"] for start in res.starts)
     one = adaptstft.optimize(signal.x, signal.fs, criterion="shannon", starts=1)
     assert len({start["label"].split(",")[0] for start in one.starts}) == 1

@@ -10,16 +10,28 @@ them on blocks of frames instead, one thread for each block
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from numba import njit
+
+from adaptstft.kernels.cache import compile_cached
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
+#: Without "nnan" and "ninf": NaN and infinity keep their meaning.
+_RELAXED = frozenset(("nsz", "arcp", "contract", "afn", "reassoc"))
+
+
 def kernel(function: _Function) -> _Function:
     """Compile a function with Numba, with relaxed rounding of sums and products."""
-    # Without "nnan" and "ninf": NaN and infinity keep their meaning.
-    flags = {"nsz", "arcp", "contract", "afn", "reassoc"}
-    compiled: Any = njit(nogil=True, cache=True, fastmath=flags, error_model="numpy")(function)
-    return cast(_Function, compiled)
+    return _compile(function, _RELAXED)
+
+
+def exact_kernel(function: _Function) -> _Function:
+    """Compile a function with Numba whose operations keep their order; a product and a sum may become one operation."""
+    return _compile(function, frozenset(("contract",)))
+
+
+def _compile(function: _Function, fastmath: frozenset[str]) -> _Function:
+    return compile_cached(njit, function, nogil=True, fastmath=set(fastmath), error_model="numpy")

@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from adaptstft.kernels.cpu.jit import exact_kernel
 
 _FRACTION = np.uint64((1 << 52) - 1)
 _FRACTION_BITS = np.uint64(52)
@@ -39,7 +40,7 @@ _R1, _R2, _R3, _R4, _R5, _R6, _R7 = (
 )
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")  # other flags lose accuracy
+@exact_kernel  # relaxed rounding loses accuracy
 def log_of_positive(x):  # type: ignore[no-untyped-def]
     """Return the logarithm of a positive number; NaN and infinity are returned unchanged."""
     subnormal = x < _SMALLEST_NORMAL
@@ -55,18 +56,18 @@ def log_of_positive(x):  # type: ignore[no-untyped-def]
     return value if x < math.inf else x
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+@exact_kernel
 def logs_or_zero(x, out):  # type: ignore[no-untyped-def]
     """Write ``log x`` where ``x > 0``, and 0 elsewhere."""
     for i in range(x.size):
         out[i] = log_of_positive(x[i] if x[i] > 0 else 1.0)
 
 
-@njit(nogil=True, cache=True, fastmath={"contract"}, error_model="numpy")
+@exact_kernel
 def logs_of_one_plus(x, a, out):  # type: ignore[no-untyped-def]
     """Write ``log(1 + x**a)`` for ``x >= 0`` to another array, with an absolute error of rounding.
 
-    Common exponents need no power function.
+    Common exponents need no power function. Other powers of a large ``x`` may overflow, its inverse's do not.
     """
     if a == 1.5:
         for i in range(x.size):
@@ -79,4 +80,6 @@ def logs_of_one_plus(x, a, out):  # type: ignore[no-untyped-def]
             out[i] = log_of_positive(1.0 + x[i])
     else:
         for i in range(x.size):
-            out[i] = log_of_positive(1.0 + x[i] ** a)
+            large = x[i] > 1.0
+            tail = log_of_positive(1.0 + (1.0 / x[i] if large else x[i]) ** a)
+            out[i] = tail + a * log_of_positive(x[i]) if large else tail

@@ -131,10 +131,16 @@ def _statistic(energy, log_energy, a, kind):  # type: ignore[no-untyped-def]
 def _add_derivative(energy, log_energy, a, kind, c, factor):  # type: ignore[no-untyped-def]
     """Add ``c`` times the derivative of the terms of `_statistic` in ``E``; that of powers is 0 where ``E`` is 0."""
     log = kind == POWER_LOG
-    if kind == LOG1P:
+    if kind == LOG1P and (a == 1.5 or a == 2.0):
         for q in range(energy.size):
-            power = energy[q] if a == 2.0 else math.sqrt(energy[q]) if a == 1.5 else energy[q] ** (a - 1.0)
+            power = energy[q] if a == 2.0 else math.sqrt(energy[q])
             factor[q] += c * power / (1.0 + power * energy[q])
+    elif kind == LOG1P:
+        for q in range(energy.size):
+            large = energy[q] > 1.0  # E**a may overflow, E**-a does not
+            small = 1.0 / energy[q] if large else energy[q]
+            power = small ** (a - 1.0)
+            factor[q] += c * (small if large else power) / (1.0 + power * small)
     elif log and a == 1.0:
         for q in range(energy.size):
             factor[q] += c * (log_energy[q] + 1.0) if energy[q] > 0 else 0.0

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 from numba import cuda
 
+from adaptstft.kernels.cache import compile_cached
 from adaptstft.kernels.cuda.arrays import SIMULATED
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -24,7 +25,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def kernel(function: _Function) -> _Function:
     """Compile a function that is launched from the host."""
-    return cast(_Function, cuda.jit(cache=not SIMULATED)(function))
+    return cast(_Function, cuda.jit(function)) if SIMULATED else compile_cached(cuda.jit, function)
 
 
 def device_function(function: _Function) -> _Function:

@@ -32,8 +32,10 @@ _SETTLED = {
 _NO_STEP = 2
 STOPPED: dict[str, Any] = {"success": False, "status": 99, "message": "stopped by the callback"}
 #: Gradient, in nats for a factor e in a length, that counts as zero where no step improves the value. For a window
-#: with a jump at its ends the jump is added, as the gradient does not contain it.
+#: with jumps at its ends their slope is added, as the gradient does not contain it.
 _FLAT_ENOUGH = 0.01
+#: Number of points of a mean over the window.
+_POINTS = 256
 _TINY = float(np.finfo(float).tiny)
 
 
@@ -120,8 +122,7 @@ def descend(objective: Objective, variables: Variables, optimiser: Optimiser) ->
         best = start
     if not objective.keeps_ratio(variables.state(best.y)):
         best = _within_ratio(path, ended)
-    jump = variables.shape.window.end_value
-    if ended.status == _NO_STEP and _projected(best, variables) / path.unit <= _FLAT_ENOUGH + jump:
+    if ended.status == _NO_STEP and _projected(best, variables) <= _flat_enough(path):
         # Where a window jumps at its ends the objective jumps too, so that near the optimum a step along the gradient
         # need not improve it.
         ended.update(success=True, status=0, message="converged: no step along the small gradient lowers the value")
@@ -152,7 +153,7 @@ class _Path:
         self.options = ({"maxiter": _MOST_ITERATIONS} if many else {}) | optimiser.options
         # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.
         scale = max(abs(start.value), float(np.abs(start.gradient).max()), _TINY)
-        self.unit = 1.0 if objective.criterion.in_nats else scale
+        self.unit = 1.0 if objective.criterion.is_logarithm else scale
 
     def evaluate(self, y: Float64Array) -> tuple[float, Float64Array]:
         """Return the value to minimise and its gradient, in units of order one."""
@@ -245,6 +246,19 @@ def _projected(at: Evaluation, variables: Variables) -> float:
     gradient = at.gradient
     inward = np.where(at.y <= low, np.minimum(gradient, 0), np.where(at.y >= high, np.maximum(gradient, 0), gradient))
     return float(np.abs(inward).max())
+
+
+def _flat_enough(path: _Path) -> float:
+    """Return the largest gradient at which a descent whose line search finds no better point has converged.
+
+    As the length grows by a factor e, half a length of samples enters the window at each end. For a tone they change
+    the logarithm of the power by twice the value at the ends over the mean of the window. The gradient is that between
+    two jumps and lacks this part.
+    """
+    window = path.variables.shape.window
+    mean = float(np.abs(window((np.arange(_POINTS) + 0.5) / _POINTS - 0.5)).mean())
+    unit = 1.0 if path.objective.criterion.unit else path.unit
+    return _FLAT_ENOUGH * path.unit + 2 * window.end_value / mean * unit
 
 
 def _outcome(

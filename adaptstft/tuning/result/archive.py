@@ -15,9 +15,10 @@ import numpy as np
 from scipy.optimize import OptimizeResult
 
 from adaptstft import criteria
-from adaptstft.common.files import new_file
+from adaptstft.common.files import replacing
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.arrays import DEFLATE_RATIO, check_header
+from adaptstft.recordings.arrays import check_header
+from adaptstft.recordings.source import largest_expansion
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.result.diagnosis import Sensitivity
 from adaptstft.tuning.result.recommendation import Recommendation
@@ -84,10 +85,8 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         **({"call": result.call} if result.call else {}),
     }
     target = Path(_with_suffix(path))
-    new = target.with_name(f"{target.name}.{os.getpid()}.new")
-    with new_file(new) as file:  # an old result is kept until the new one is on the disk
+    with replacing(target, f".{os.getpid()}.new") as file:
         np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
-    os.replace(new, target)
 
 
 def load_fields(path: Any) -> dict[str, Any]:
@@ -146,7 +145,7 @@ def _read(path: Any) -> tuple[dict[str, AnyArray], dict[str, Any]]:
 def _member(file: Any, name: str) -> AnyArray:
     """Return an array whose header agrees with the size of its member."""
     member = file.zip.getinfo(f"{name}.npy")
-    if member.file_size > DEFLATE_RATIO * member.compress_size + 1024:
+    if member.file_size > largest_expansion(member.compress_size):
         raise ValueError(f"the member {name!r} claims {member.file_size} bytes, it has {member.compress_size}")
     with file.zip.open(member) as stream:
         check_header(stream, member.file_size)

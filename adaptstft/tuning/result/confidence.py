@@ -107,5 +107,5 @@ def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:
     change = float(np.ptp(curve.values))
     if high / low < _FLAT_RANGE or change > _FLAT * equally_good(criterion, float(curve.values.min())):
         return []
-    unit = " nat" if criterion.in_nats else ""
+    unit = f" {criterion.unit}" if criterion.unit else ""
     return [f"the criterion is flat: it changes by only {change:.2g}{unit} from {low:g} to {high:g} samples"]

@@ -58,7 +58,7 @@ class Sensitivity:
 
 def equally_good(criterion: Criterion, value: float) -> float:
     """Increase of a criterion over a value up to which it is equally good."""
-    return _TOLERANCE if criterion.in_nats else _TOLERANCE * abs(value)
+    return _TOLERANCE if criterion.is_logarithm else _TOLERANCE * abs(value)
 
 
 def sensitivity(

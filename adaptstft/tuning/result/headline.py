@@ -28,6 +28,6 @@ def unit_of(criterion: Criterion, *, onesided: bool) -> Unit:
         return Unit(float(factor), "bits per sample", "the length of a code at a fixed distortion")
     if isinstance(criterion, Shannon | Renyi | Kurtosis) and criterion.scope == "global":
         return Unit(1.0, "nat", "the logarithm of the area that the energy fills, in s Hz")
-    if criterion.in_nats:
+    if criterion.is_logarithm:
         return Unit(1.0, "nat", "the logarithm of a measure of spread")
     return Unit(1.0, "", "a measure of spread without a unit")

@@ -170,13 +170,16 @@ def _retiled(
 
 
 def _shape_notes(request: Request) -> list[str]:
-    """Return notes on unusual shapes of the signal, and on bounds that leave nothing to tune."""
+    """Return notes on unusual shapes of the signal, on bounds that leave nothing to tune, and on steady tones."""
     channels, n, (low, high) = request.channels, request.n, request.win_bounds
     texts = []
     if channels > n:
         texts.append(f"{channels} channels of {in_samples(n)}: if time is another axis of x, name it with axis=")
     if request.window_mode != "fixed" and low == high:
         texts.append(f"only one window length is allowed, {low:g} samples")
+    if request.steady_tones:
+        tones = ", ".join(f"{frequency:.4g}" for frequency in request.steady_tones)
+        texts.append(f"weak steady tones do not count: {tones} Hz; f_bounds=(low, high) around one makes it count")
     return texts
 
 

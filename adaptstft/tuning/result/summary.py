@@ -56,7 +56,7 @@ def _gain(result: OptimizeResult, unit: Unit) -> str:
     gain = result.initial_area_fun - result.area_fun
     if abs(gain) <= result.sensitivity.tolerance:
         return f"as good as {before}, {_tolerance(result)}"
-    if result.criterion.in_nats:
+    if result.criterion.is_logarithm:
         return f"{_amount(abs(gain), unit, 3)} {'better' if gain >= 0 else 'worse'} than {before}"
     if isinstance(result.criterion, DescriptionLength) and result.initial_area_fun > 0:
         return f"{abs(gain) / result.initial_area_fun:.2%} {'shorter' if gain >= 0 else 'longer'} than with {before}"
@@ -66,7 +66,7 @@ def _gain(result: OptimizeResult, unit: Unit) -> str:
 def _tolerance(result: OptimizeResult) -> str:
     """Return the tolerance of lengths that are equally good."""
     tolerance = result.sensitivity.tolerance
-    return f"within {tolerance:.3g} nat" if result.criterion.in_nats else "within 1 %"
+    return f"within {tolerance:.3g} nat" if result.criterion.is_logarithm else "within 1 %"
 
 
 def _flatness(result: OptimizeResult) -> str:

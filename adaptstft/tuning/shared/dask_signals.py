@@ -13,7 +13,15 @@ import numpy as np
 from adaptstft.common.optional import require
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.common.validation import as_axis, as_index, as_inexact, check_finite_stretch, check_real
+from adaptstft.common.validation import (
+    as_axis,
+    as_index,
+    as_inexact,
+    check_finite_stretch,
+    check_real,
+    check_time_is_long,
+)
+from adaptstft.criteria import DescriptionLength
 from adaptstft.criteria.distortion import FloorFrames, SignalLevel, level_of_stretches
 from adaptstft.criteria.neighbourhoods import EnergyCells, Neighbourhoods
 from adaptstft.tuning.shared.frame_jobs import CellJob, Job, LevelJob
@@ -41,11 +49,13 @@ def check_array(x: Any, axis: Any, *, onesided: bool = False) -> Any:
         )
     if x.ndim == 0:
         raise ValueError("x must have at least one dimension, got a scalar")
+    given = x.shape
     x = da.moveaxis(x, as_axis(axis, x.ndim), -1)
     if any(np.isnan(size) for size in x.shape):
         raise ValueError(f"x has the unknown shape {x.shape}: call x.compute_chunk_sizes() first")
     if 0 in x.shape:
         raise ValueError(f"x is empty: its shape is {x.shape}, at least one sample is needed")
+    check_time_is_long("x", given, axis)
     target = as_inexact("x", np.zeros(0, x.dtype)).dtype
     if onesided:
         check_real("x", np.zeros(0, target))
@@ -187,11 +197,11 @@ class DaskSignals(SharedSignals):
             without = "" if detrend is None else f" once its trend is removed ({detrend=})"
             raise ValueError(f"x is silent{without}: no window is better than another")
 
-    def level(self, floor: float | None) -> SignalLevel:
+    def level(self, criterion: DescriptionLength) -> SignalLevel:
         """Measure every stretch; the frames for the noise floor are those of the signal in memory."""
-        frames = None if floor is not None else FloorFrames.of_size(self.n)
+        frames = None if criterion.floor is not None else FloorFrames.of_size(self.n)
         parts = self.run([LevelJob(frames)] * len(self.stretches))
-        return level_of_stretches(parts, self.n * self.channels, None if floor is None else floor / self.peak**2)
+        return level_of_stretches(parts, self.n * self.channels, criterion.floor_of(self.peak))
 
     def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
         """Add the sums over all stretches, on the workers that computed them."""

@@ -218,7 +218,7 @@ class _CellBlock:
         spectra = strided_bins(plan, x, frames, stride)
         sums = np.zeros((len(stats), int(self.cell[-1]) + 1, spectra.shape[-1]))
         for channel in spectra:
-            plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.kinds, self.units, self.cell, sums)
+            plan.kernels.add_cell_sums(channel, stats.exponents, stats.kinds, self.units, self.cell, sums)
         return sums
 
 
