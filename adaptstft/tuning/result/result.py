@@ -378,13 +378,14 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
         Examples
         --------
-        >>> import os, tempfile
+        >>> import tempfile
+        >>> from pathlib import Path
         >>> import numpy as np
         >>> import adaptstft
         >>> res = adaptstft.optimize(np.cos(0.001 * np.arange(600.0) ** 2), 100.0)
-        >>> path = os.path.join(tempfile.mkdtemp(), "report.html")
+        >>> path = Path(tempfile.mkdtemp(), "report.html")
         >>> res.to_html(path, title="A chirp")
-        >>> "<title>A chirp</title>" in open(path, encoding="utf-8").read()
+        >>> "<title>A chirp</title>" in path.read_text(encoding="utf-8")
         True
         """
         report = make_report(self, summary_rows(self), title, source)
