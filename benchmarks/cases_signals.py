@@ -29,7 +29,7 @@ class _Magnitudes:
 
     def ours(self, n_iter: int) -> Any:
         """Return our signal."""
-        return adaptstft.griffin_lim(self.A, self.sft, self.n, n_iter=n_iter, rng=0)
+        return adaptstft.griffin_lim(self.sft, self.A, self.n, n_iter=n_iter, rng=0)
 
     def theirs(self, n_iter: int) -> Any:
         """Return the signal of librosa, which has only the frames that are centred within the signal."""

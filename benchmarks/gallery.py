@@ -274,7 +274,7 @@ def draw(item: Item) -> list[str]:
 
 def _page(titles: dict[str, list[str]]) -> str:
     """Return the cards and the sections of all recordings as reStructuredText."""
-    cards = [".. grid:: 2 3 4 5", "   :gutter: 2", ""]
+    cards = [".. grid:: 2 3 4 4", "   :gutter: 2", ""]
     sections = []
     for item in ITEMS:
         cards += [

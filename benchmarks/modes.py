@@ -44,7 +44,8 @@ def _cost(x: Any, arguments: dict[str, Any]) -> float:
 def main() -> None:
     """Measure and write the table."""
     x = voice(_SECONDS)
-    lines = [".. This file is written by benchmarks/modes.py.", "", ".. list-table::", "   :header-rows: 1", ""]
+    lines = [".. This file is written by benchmarks/modes.py.", "", ".. list-table::"]
+    lines += ["   :header-rows: 1", "   :widths: 42 38 20", ""]
     lines += ["   * - You want to know", "     - Call", "     - Seconds of a processor for a second of audio"]
     for question, call, arguments in _ROWS:
         seconds = _cost(x, arguments)

@@ -27,6 +27,7 @@ _MEANINGS = {
     "hop": "The time between neighbouring frames.",
     "mfft": "The length of the FFT in samples. It fixes the distance between frequencies.",
     "f_bounds": "Energy at other frequencies had no influence on the window length.",
+    "gain": "The comparison with the transform before tuning.",
     "tuned on": "The search used a table for these lengths; the result was computed again without it.",
     "flatness": "All window lengths in this range are practically as good.",
     "recommended": "Whole numbers near the optimum, and how the criterion changes with them.",
@@ -102,12 +103,13 @@ def make_report(result: Result, rows: Sequence[tuple[str, str]], title: str, sou
 
 
 def _verdict(result: Result, rows: Sequence[tuple[str, str]]) -> str:
-    """Return the result in a sentence, and the line of the summary with the criterion."""
+    """Return the result in a sentence, and the gain in another one."""
     lengths = describe_lengths(result.win_length, result.sft.fs)
     kind = "A window" if np.ndim(result.win_length) == 0 else "Windows"
-    value = next((f"The {name} is {text}." for name, text in rows if name == result.criterion.name), "")
+    value = f"{result.criterion.name} {result.score:.4g} {result.score_unit}".rstrip()
+    gain = next((f" {text[:1].upper()}{text[1:]}." for name, text in rows if name == "gain"), "")
     verb = "concentrates" if np.ndim(result.win_length) == 0 else "concentrate"
-    return f"{kind} of {lengths} {verb} this signal best. {value}"
+    return f"{kind} of {lengths} {verb} this signal best: {value}.{gain}"
 
 
 def _image(picture: pictures.Picture, *, hidden: bool = False) -> str:
@@ -128,7 +130,7 @@ def _series(result: Result, steps: Sequence[pictures.Step]) -> list[str]:
         return ["<h2>Other window lengths</h2><p>The lengths were given, so there was no search over others.</p>"]
     curve = Curve(result)
     fs = result.sft.fs
-    unit = f" {result.criterion.unit}".rstrip()
+    unit = f" {result.score_unit}" if result.score_unit else ""
     texts = [
         f"{describe_lengths(step.win_length, fs)}; {result.criterion.name} {step.value:.5g}{unit}" for step in steps
     ]

@@ -17,6 +17,10 @@ _MOST_TICKS = 8
 _MOST_MS = 10.0
 
 
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} in {unit}" if unit else name
+
+
 class Curve:
     """The criterion over the logarithm of the window length.
 
@@ -28,8 +32,8 @@ class Curve:
 
     def __init__(self, result: Result) -> None:
         assert result.survey is not None
-        self._lengths, self._values = result.survey.lengths, result.survey.values
-        self._name, self._fs = result.criterion.name, result.sft.fs
+        self._lengths, self._values = result.survey.lengths, result.scored(result.survey.values)
+        self._name, self._fs = _with_unit(result.criterion.name, result.score_unit), result.sft.fs
         self._one = np.ndim(result.win_length) == 0
         self._typical = float(np.exp(np.mean(np.log(result.win_length))))
         factors = result.sensitivity.factors

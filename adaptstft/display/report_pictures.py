@@ -13,9 +13,11 @@ import numpy as np
 from adaptstft.common.detrend import remove_trend
 from adaptstft.common.optional import require
 from adaptstft.common.text import describe_lengths
-from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.typing import AnyArray
 from adaptstft.display import plots
+from adaptstft.display.drawing import draw_spectrogram
 from adaptstft.display.protocols import Result, Transform
+from adaptstft.display.spectrogram import View
 
 #: Size of a picture. With this width its text can still be read on a telephone.
 _INCHES = (4.8, 3.4)
@@ -44,7 +46,7 @@ class Step:
     Attributes
     ----------
     win_length, value : float
-        Window length in samples, and the criterion of the search.
+        Window length in samples, and the criterion of the search in the unit of the result.
     picture : Picture or None
         The spectrogram. None for a result without a signal.
     """
@@ -56,18 +58,10 @@ class Step:
 
 def before_and_after(result: Result) -> list[Picture]:
     """Return the spectrograms with the transform before tuning and with the tuned one; none without a signal."""
-    x = _signal(result)
-    if x is None:
+    if result.signal is None:
         return []
-
-    def drawn(sft: Transform, name: str, *, lengths: bool) -> Picture:
-        text = f"Spectrogram {name}, with windows of {describe_lengths(sft.win_length, sft.fs)}"
-        return _picture(text, lambda figure: _draw(figure, result, sft, x, name, lengths=lengths))
-
-    return [
-        drawn(result.initial, "before tuning", lengths=False),
-        drawn(result.sft, "after tuning", lengths=True),
-    ]
+    tuned, before = plots.at_one_hop(result, result.signal.shape[-1])
+    return [_spectrogram(result, before, "before tuning"), _spectrogram(result, tuned, "after tuning")]
 
 
 def criterion_surface(result: Result) -> Picture | None:
@@ -87,45 +81,40 @@ def series(result: Result) -> list[Step]:
         return []
     lengths, values = result.survey.lengths, result.survey.values
     chosen = np.unique(np.linspace(0, lengths.size - 1, min(lengths.size, _MOST_LENGTHS)).round().astype(int))
-    steps = [(float(lengths[index]), float(values[index])) for index in chosen]
+    steps = [(float(lengths[index]), float(result.scored(values[index]))) for index in chosen]
     if np.ndim(result.win_length) == 0:
-        steps = sorted({*steps, (float(result.win_length), float(result.area_fun))})
-    x = _signal(result)
+        steps = sorted({*steps, (float(result.win_length), result.score)})
+    x = result.signal
     return [Step(length, value, None if x is None else _one_length(result, x, length)) for length, value in steps]
 
 
-def _signal(result: Result) -> AnyArray | None:
-    return None if result.signal is None else remove_trend(result.signal, result.detrend)
-
-
-def _one_length(result: Result, x: AnyArray, length: float) -> Picture:
+def _one_length(result: Result, signal: AnyArray, length: float) -> Picture:
     """Return the spectrogram with windows of one length."""
-    n = x.shape[-1]
+    n = signal.shape[-1]
     mfft = max(2 * int(np.ceil(length)), 2 * _FREQUENCIES)
-    channels = x.size // n
     # frames at every half of a window, unless there are too many; at least as many as the picture has columns
     wanted = max(_FRAMES, int(np.ceil(2 * n / length)))
-    frames = min(wanted, max(_FRAMES, _BUDGET // (mfft * channels)))
-    sft = result.sft.remade(
-        win_length=length, positions=_even_positions(n, frames), hop=None, mfft=mfft, max_length=None
-    )
-    text = describe_lengths(length, sft.fs)
+    frames = min(wanted, max(_FRAMES, _BUDGET // (mfft * (signal.size // n))))
+    positions = np.linspace(0.0, n - 1.0, max(2, min(frames, n)))
+    sft = result.sft.remade(win_length=length, positions=positions, hop=None, mfft=mfft, max_length=None)
+    return _spectrogram(result, sft, "")
+
+
+def _spectrogram(result: Result, sft: Transform, name: str) -> Picture:
+    """Return the spectrogram of the signal of a result, with the lengths of windows that vary."""
+    assert result.signal is not None
+    x = remove_trend(result.signal, result.detrend)
+    text = describe_lengths(sft.win_length, sft.fs)
+    view = View(f_range=plots.band_range(result.sft, result.f_bounds))
+
+    def draw(figure: Any) -> None:
+        ax = figure.subplots()
+        draw_spectrogram(ax, sft, x, name or text, view)
+        plots.overlay_lengths(ax, sft, x.shape[-1])
+
     return _picture(
-        f"Spectrogram with windows of {text}", lambda figure: _draw(figure, result, sft, x, text, lengths=False)
+        f"Spectrogram {name}, with windows of {text}" if name else f"Spectrogram with windows of {text}", draw
     )
-
-
-def _even_positions(n: int, frames: int) -> Float64Array:
-    return np.linspace(0.0, n - 1.0, max(2, min(frames, n)))
-
-
-def _draw(figure: Any, result: Result, sft: Transform, x: AnyArray, title: str, *, lengths: bool) -> None:
-    """Draw a spectrogram on a figure; if asked also the lengths of its windows, where they vary."""
-    ax = figure.subplots()
-    plots.draw_spectrogram(ax, sft, x, title)
-    plots.show_band(ax, sft, result.f_bounds)
-    if lengths and np.ndim(sft.win_length):
-        plots.draw_lengths(ax, sft)
 
 
 def _picture(text: str, draw: Callable[[Any], None]) -> Picture:

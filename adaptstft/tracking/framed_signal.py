@@ -95,7 +95,7 @@ def check_continuous_window(sft: AdaptiveShortTimeFFT) -> None:
         sft.window.check_tunable()
     except ValueError as error:
         raise ValueError(
-            f"window {sft.window.spec!r} is not continuous, so its derivative does not give instantaneous frequencies: "
+            f"window {sft.window.label} is not continuous, so its derivative does not give instantaneous frequencies: "
             "it must fall to at most 0.1 at its ends, as 'hann' and 'gaussian' do"
         ) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from adaptstft.common.device import is_device_array, to_host
 from adaptstft.common.levels import times_power_of_two
 from adaptstft.common.typing import AnyArray, Float64Array
-from adaptstft.common.validation import as_index, as_inexact, as_real, check_finite, check_option
+from adaptstft.common.validation import as_index, as_inexact, as_real, check_finite, check_option, show
 from adaptstft.tracking.phase_gradient import estimate_phase
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
@@ -17,8 +18,8 @@ __all__ = ["griffin_lim"]
 
 
 def griffin_lim(
-    magnitude: Any,
     sft: AdaptiveShortTimeFFT,
+    magnitude: Any,
     n: int,
     *,
     n_iter: int = 100,
@@ -40,10 +41,10 @@ def griffin_lim(
 
     Parameters
     ----------
+    sft : AdaptiveShortTimeFFT
+        An invertible transform. The former order, `magnitude` before `sft`, is deprecated.
     magnitude : array_like, shape (..., f_pts, p_num)
         Magnitudes ``A``, not negative, in the shape of ``sft.stft`` of `n` samples.
-    sft : AdaptiveShortTimeFFT
-        An invertible transform.
     n : int
         Number of samples of the signal.
     n_iter : int, optional
@@ -100,10 +101,15 @@ def griffin_lim(
     >>> import adaptstft
     >>> x = np.cos(0.002 * np.arange(400.0) ** 2)
     >>> sft = adaptstft.AdaptiveShortTimeFFT("hann", 64, 8, fs=1.0)
-    >>> y, errors = adaptstft.griffin_lim(abs(sft.stft(x)), sft, 400, rng=0, full_output=True)
+    >>> y, errors = adaptstft.griffin_lim(sft, abs(sft.stft(x)), 400, rng=0, full_output=True)
     >>> bool(errors[0] < 0.1), bool(errors.min() < 0.1 * errors[0])
     (True, True)
     """
+    if isinstance(magnitude, AdaptiveShortTimeFFT):
+        sft, magnitude = magnitude, sft
+        warnings.warn("griffin_lim(magnitude, sft, n) is deprecated: pass sft first", DeprecationWarning, stacklevel=2)
+    if not isinstance(sft, AdaptiveShortTimeFFT):
+        raise TypeError(f"sft={show(sft)} must be an AdaptiveShortTimeFFT")
     n, n_iter = as_index("n", n, 1), as_index("n_iter", n_iter, 0)
     momentum = as_real("momentum", momentum)
     if not 0 <= momentum <= 1:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.text import short_repr
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.common.validation import as_inexact, check_finite
 from adaptstft.tracking.framed_signal import check_continuous_window, frame_signal, host_transform, stft_of
@@ -49,6 +50,8 @@ class Reassigned:
     f_hat: Float64Array
     t: Float64Array
     f: Float64Array
+
+    __repr__ = short_repr
 
     def picture(self, t: Any = None, f: Any = None) -> Float64Array:
         """Sum the energy in the cells of a grid.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.levels import times_power_of_two
+from adaptstft.common.text import short_repr
 from adaptstft.common.threads import block_ranges, run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_inexact, check_finite, check_option, check_positive
@@ -63,6 +64,8 @@ class Synchrosqueezed:
     _x: AnyArray = field(repr=False)  # with time last, over 2**_exponent
     _exponent: int = field(repr=False)
     _axis: int = field(repr=False)
+
+    __repr__ = short_repr
 
     def inverse(self, frequency: Any = None, width: float | None = None) -> AnyArray:
         """Invert the transform, or only the bins in a band of instantaneous frequencies.
@@ -205,7 +208,7 @@ def synchrosqueeze(sft: AdaptiveShortTimeFFT, x: Any, *, order: int = 2, axis: i
     check_continuous_window(sft)
     peak = float(sft.window(0.0))
     if not peak > 0:
-        raise ValueError(f"window {sft.window.spec!r} is {peak:g} at its centre: it must be positive to be squeezed")
+        raise ValueError(f"window {sft.window.label} is {peak:g} at its centre: it must be positive to be squeezed")
     framed = frame_signal(sft, x, axis)
     found = estimate_frequencies(framed, order)
     _squeeze(sft, framed, found, peak)

@@ -347,7 +347,7 @@ def _check_windows(a: SimpleNamespace, criterion: criteria.Criterion) -> tuple[W
     if a.window_mode != "fixed" or a.hop_mode == "time" or tune_shape:
         window.check_tunable()
     if tune_shape and not window.shape:
-        raise ValueError(f"{tune_shape=} needs a window with shape parameters, which {window.spec!r} does not have")
+        raise ValueError(f"{tune_shape=} needs a window with shape parameters, which {window.label} does not have")
     if tune_shape:
         window.check_shape_bounds()
     return (window,)

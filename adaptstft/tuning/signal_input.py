@@ -22,6 +22,9 @@ from adaptstft.tuning.shared.corpus import CorpusSignals
 from adaptstft.tuning.shared.dask_signals import DaskSignals
 from adaptstft.tuning.shared.signals import SharedSignals
 
+#: Fewest samples of a signal: one sample has no frequencies.
+_FEWEST = 2
+
 
 @dataclass(frozen=True)
 class TakenSignal:
@@ -83,6 +86,10 @@ def _take_array(x: Any, axis: Any, criterion: criteria.Criterion) -> AnyArray:
     original, time_axis = as_signal(to_host(x), axis)
     if isinstance(criterion, criteria.UserLoss) and time_axis != original.ndim - 1:
         raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
+    if original.shape[-1] < _FEWEST:
+        raise ValueError(
+            f"x has 1 sample, at least {_FEWEST} are needed to compare window lengths{_columns_hint(original)}"
+        )
     check_not_silent(original.reshape(-1, original.shape[-1]))
     return original
 
@@ -102,11 +109,22 @@ def _take_channels(
     return channels / peak, peak  # the others do not depend on the scale
 
 
+def _columns_hint(original: AnyArray) -> str:
+    """Return what to do if the axes of a signal, whose time is last, have been mistaken; mostly an empty text."""
+    n, channels = original.shape[-1], original.size // original.shape[-1]
+    if channels <= n:
+        return ""
+    return f" ({channels} channels of {n} sample{'s' * (n > 1)}; if the columns of x are channels, pass axis=0)"
+
+
 def _check_detrended(x: AnyArray, original: AnyArray, kind: str | None) -> float:
     peak = float(np.abs(x).max())
     rounding = 0.0 if kind is None else np.finfo(x.dtype).eps * np.sqrt(x.shape[1]) * float(np.abs(original).max())
     if peak <= rounding:
-        raise ValueError(f"x is silent once its trend is removed (detrend={kind!r}): no window is better than another")
+        raise ValueError(
+            f"x is silent once its trend is removed (detrend={kind!r}): no window is better than another"
+            + _columns_hint(original)
+        )
     return peak
 
 

@@ -267,7 +267,8 @@ def test_a_screen_reader_has_names_for_everything(page):
     (slider,) = page.find("#length")
     assert (page.role(slider), page.label(slider)) == ("slider", "Window length")
     (curve,) = page.find("svg")
-    assert page.label(curve).startswith("description-length against window length. It is smallest at")
+    label = page.label(curve)
+    assert label.startswith("description-length in bits per sample against window length. It is smallest at")
     for image in page.find("img:not([hidden])"):
         assert page.role(image) in ("image", "img") and len(page.label(image)) > 30
     (code,) = page.find("pre")

@@ -363,7 +363,7 @@ def test_griffin_lim_never_gets_worse(fft_mode, scale_to, kind, place, rng):
     transform = make(kind, place, rng, n, fft_mode=fft_mode, scale_to=scale_to)
     A = np.abs(transform.stft(rng.standard_normal((2, n))))
     A *= rng.uniform(0.7, 1.3, A.shape)  # not of any signal
-    y, errors = griffin_lim(A, transform, n, n_iter=8, momentum=0, rng=0, full_output=True)
+    y, errors = griffin_lim(transform, A, n, n_iter=8, momentum=0, rng=0, full_output=True)
     assert y.shape == (2, n)
     assert np.all(np.diff(errors) <= 1e-9)  # the solver's tolerance
     assert errors[-1] < 0.95 * errors[0]

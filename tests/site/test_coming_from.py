@@ -84,7 +84,7 @@ def test_griffin_lim(theirs, ours):
     settings = {"n_fft": 256, "hop_length": 64, "n_iter": 32, "length": len(Y), "random_state": 0}
     x = librosa.griffinlim(magnitudes, pad_mode="constant", **settings, **theirs)
     sft = AdaptiveShortTimeFFT("hann", 256, 64, FS)
-    y = adaptstft.griffin_lim(np.abs(sft.stft(Y)), sft, len(Y), n_iter=32, rng=0, **ours)
+    y = adaptstft.griffin_lim(sft, np.abs(sft.stft(Y)), len(Y), n_iter=32, rng=0, **ours)
 
     def distance(x):
         return np.linalg.norm(np.abs(sft.stft(x)) - np.abs(sft.stft(Y))) / np.linalg.norm(sft.stft(Y))

@@ -43,6 +43,13 @@ def test_lines_are_aligned():
     assert shape(to_mathml(r"a &= b \\ c &= d", block=True)).count("<mtr>") == 2
 
 
+def test_accents_and_lines_over_terms():
+    dot = "<mover><mi>t</mi><mo>˙</mo></mover>"
+    assert f"<msub>{dot}<mi>p</mi></msub>" in shape(to_mathml(r"\dot t_p", block=False))
+    line = to_mathml(r"\overline{G[q,p]} x", block=False)
+    assert '<mrow class="overline">' in line and "mover" not in line and "<mi>G</mi>" in shape(line)
+
+
 def formulas():
     for path in SOURCES:
         text = path.read_text(encoding="utf-8")

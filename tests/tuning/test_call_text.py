@@ -24,7 +24,7 @@ def entropy_of_the_user(power):
         {"window": ("gaussian", np.float64(6)), "f_bounds": (None, 20.0)},
         {"criterion": criteria.Renyi(alpha=2.5), "win_bounds": (16, 200)},
         {"criterion": criteria.Combined([criteria.Shannon(), "kurtosis"], [1.0, 2.0]), "win_bounds": (16, 64)},
-        {"window_mode": "fixed", "win_length": np.full(4, 300.0), "hop": 200.0},
+        {"window_mode": "fixed", "win_length": np.full(4, 450.0), "hop": 200.0},
         {"options": {"maxiter": 2}, "starts": 1},
     ],
     ids=["defaults", "time", "tuples", "criterion", "combined", "array", "options"],

@@ -183,7 +183,7 @@ def test_windows_per_frequency_keep_a_ratio_that_is_asked_for():
     limit = 1 + 0.99 * (ratio(free, x.size) - 1)
     held = adaptstft.optimize(x, 1000.0, **setting, max_frame_ratio=limit)
     assert ratio(held, x.size) <= limit * (1 + 1e-3)  # the bounds are known to a thousandth
-    assert "BROUGHT BACK" in held.message
+    assert "brought back" in held.message
     assert held.fun > free.fun
 
 

@@ -4,6 +4,7 @@ import autograd.numpy as anp
 import naive
 import numpy as np
 import pytest
+from framed import on_frames
 from numpy.testing import assert_allclose
 from scipy.signal import detrend
 
@@ -75,7 +76,7 @@ def test_result(x, mode, points):
     size = {5: 5, (5, 3): 15, "free": res.win_length.size}.get(points, res.x.size)
     assert res.x.size == res.jac.size == size
     # the value is that of the exact sums in single precision, and the criterion says how to have it again
-    value, _ = res.sft.value_and_grad(detrend(x), res.criterion, wrt=())
+    value, _ = on_frames(res).value_and_grad(detrend(x), res.criterion, wrt=())
     assert value == pytest.approx(res.fun, rel=1e-6)
     assert res.fun < max(start["fun_start"] for start in res.starts)
     assert res.approximation["lengths"] == 20 and abs(res.approximation["difference"]) < 2e-3 * abs(res.fun)

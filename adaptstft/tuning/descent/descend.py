@@ -12,6 +12,7 @@ from scipy.optimize import OptimizeResult, minimize
 from adaptstft.common.typing import Float64Array
 from adaptstft.tuning.descent.adam import adam
 from adaptstft.tuning.descent.common_direction import common_descent
+from adaptstft.tuning.descent.messages import in_words
 from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit, minimise_within
 from adaptstft.tuning.descent.objective import Evaluation, Objective
 from adaptstft.tuning.variables.state import State
@@ -25,7 +26,7 @@ _MOST_ITERATIONS, _RECENT, _LEAST_GAIN = 300, 10, 1e-4
 _SETTLED = {
     "success": True,
     "status": 0,
-    "message": f"CONVERGENCE: {_RECENT} ITERATIONS REDUCE THE VALUE BY LESS THAN {_LEAST_GAIN:g}",
+    "message": f"converged: the last {_RECENT} iterations lower the value by less than {_LEAST_GAIN:g}",
 }
 #: SciPy's status of a line search that finds no better point.
 _NO_STEP = 2
@@ -124,7 +125,7 @@ def descend(objective: Objective, variables: Variables, optimiser: Optimiser) ->
     if ended.status == _NO_STEP and _projected(best, variables) <= _flat_enough(path):
         # Where a window jumps at its ends the objective jumps too, so that near the optimum a step along the gradient
         # need not improve it.
-        ended.update(success=True, status=0, message="CONVERGENCE: NO STEP ALONG THE SMALL GRADIENT IMPROVES THE VALUE")
+        ended.update(success=True, status=0, message="converged: no step along the small gradient lowers the value")
     if path.stopped:
         ended.update(STOPPED)
     return _outcome(variables, start, best, path.history, ended)
@@ -276,5 +277,5 @@ def _outcome(
         nfev=int(ended.nfev),
         success=bool(ended.success),
         status=int(ended.status),
-        message=str(ended.message),
+        message=in_words(str(ended.message)),
     )

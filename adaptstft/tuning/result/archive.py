@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from adaptstft import criteria, windows
+from adaptstft import criteria
 from adaptstft.common.files import replacing
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.arrays import check_header
@@ -23,6 +23,7 @@ from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.result.diagnosis import Sensitivity
 from adaptstft.tuning.result.recommendation import Recommendation
 from adaptstft.tuning.tables.survey import Surface, SurfaceAxis, Survey
+from adaptstft.windows.window import restore
 
 #: Version of the format. A file of another version is refused.
 _FORMAT = 4
@@ -106,7 +107,7 @@ def _fields(arrays: dict[str, AnyArray], settings: dict[str, Any]) -> dict[str, 
     if initial_positions is not None:
         initial_positions = np.array(initial_positions)
     return {
-        "sft": _transform(settings["sft"], arrays["win_length"], arrays.get("positions")),
+        "sft": _transform(settings["sft"], arrays["win_length"], _positions_of(settings["sft"], arrays)),
         "win_length": win_length,
         "win_duration": win_length / settings["sft"]["fs"],
         "initial": _transform(initial, initial_lengths, initial_positions),
@@ -170,13 +171,19 @@ def _transform_settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
         "max_length": sft.m_num,
         "scale_to": sft.scaling,
         "phase_shift": sft.phase_shift,
+        **({} if sft.samples is None else {"samples": sft.samples}),
     }
 
 
 def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArray | None) -> AdaptiveShortTimeFFT:
     keywords = dict(settings)
     window, fs, hop = keywords.pop("window"), keywords.pop("fs"), keywords.pop("hop", None)
-    return AdaptiveShortTimeFFT(windows.resolve(window), win_length, hop, fs, positions=positions, **keywords)
+    return AdaptiveShortTimeFFT(restore(window), win_length, hop, fs, positions=positions, **keywords)
+
+
+def _positions_of(settings: dict[str, Any], arrays: dict[str, AnyArray]) -> AnyArray | None:
+    """Return the positions of the tuned transform; those of the search if it has no hop."""
+    return arrays.get("positions") if settings.get("hop") is None else None
 
 
 def _survey_arrays(survey: Survey) -> dict[str, AnyArray]:

@@ -452,7 +452,7 @@ def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
         )
     y = safe + largest_step(lambda step: excess(safe + step * (outcome.y - safe)), at, beyond) * (outcome.y - safe)
     evaluation, state = objective.evaluate(variables, y), variables.state(y)
-    message = "BROUGHT BACK TOWARDS ONE LENGTH UNTIL THE FRAME BOUNDS KEPT THEIR RATIO"
+    message = "brought back towards one length until the frame bounds kept their ratio"
     outcome = replace(
         outcome,
         state=state,

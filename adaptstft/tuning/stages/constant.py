@@ -35,7 +35,7 @@ _MOST_FRAMINGS = 20
 #: Largest number of framings for lengths that change with the hop.
 _MOST_HOPS = 6
 #: How a descent ends whose length changes with the hop.
-_CHANGING = {"success": True, "status": 0, "message": "CONVERGENCE: THE LENGTH CHANGES WITH THE HOP BY LITTLE"}
+_CHANGING = {"success": True, "status": 0, "message": "converged: the length hardly changes with the hop"}
 #: A minimum of the grid this far above the best one is not refined: in nats, and for a description length relative to
 #: the best. A descent between points of the grid gains a hundredth of it.
 _HOPELESS, _HOPELESS_SHARE = 0.5, 0.1

@@ -37,7 +37,7 @@ NATS_PER_CHANGE = 9.0
 _LONGER, _SHORTER = 0.6, 0.3
 #: Largest table of sums in GiB.
 _MOST_GIB = 4.0
-_DONE = {"success": True, "status": 0, "message": "CONVERGENCE: THE BEST PATH OF LENGTHS ON THE TABLE"}
+_DONE = {"success": True, "status": 0, "message": "converged: the best path of lengths on the table"}
 
 
 @dataclass(frozen=True)
