@@ -121,7 +121,8 @@ def _before_and_after(found: Sequence[pictures.Picture]) -> list[str]:
     if not found:
         return ["<p>The result of a corpus or a Dask array holds no signal, so there are no spectrograms.</p>"]
     figures = [f"<figure>{_image(one)}<figcaption>{html.escape(one.text)}</figcaption></figure>" for one in found]
-    return ["<h2>Before and after</h2>", f'<div class="pair">{"".join(figures)}</div>']
+    hint = "Equal colours are equal levels, from 0 to 60 dB below the maximum of both."
+    return ["<h2>Before and after</h2>", f'<p class="hint">{hint}</p>', f'<div class="pair">{"".join(figures)}</div>']
 
 
 def _series(result: Result, steps: Sequence[pictures.Step]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ from adaptstft.display.spectrogram import View
 #: Size of a picture. With this width its text can still be read on a telephone.
 _INCHES = (4.8, 3.4)
 _PIXELS_PER_INCH = 170
-_STYLE = {"font.size": 9.0, "axes.titlesize": 10.0, "svg.fonttype": "path"}
+_STYLE = {"font.size": 9.0, "axes.titlesize": 10.0, "legend.fontsize": 8.0}
 #: Most window lengths of the series.
 _MOST_LENGTHS = 17
 #: Frames of a spectrogram in the series, and most samples that are windowed and transformed for one.
@@ -61,18 +60,25 @@ def before_and_after(result: Result) -> list[Picture]:
     if result.signal is None:
         return []
     tuned, before = plots.at_one_hop(result, result.signal.shape[-1])
-    return [_spectrogram(result, before, "before tuning"), _spectrogram(result, tuned, "after tuning")]
+    with _style():
+        drawn = [_spectrogram(result, before, "before tuning"), _spectrogram(result, tuned, "after tuning")]
+        peak = max(one.mesh.peak for one in drawn)
+        for one in drawn:  # equal colours are equal levels
+            one.mesh.peak = peak
+        return [_saved(one.text, one.figure) for one in drawn]
 
 
 def criterion_surface(result: Result) -> Picture | None:
     """Return the picture of the criterion over time or frequency, and length; None if only one length was tuned."""
     if result.survey is None or result.survey.surface is None:
         return None
-    axis = result.survey.surface.axis
-    return _picture(
-        f"The criterion for each {axis} and window length, with the chosen lengths as a line",
-        lambda figure: plots.plot_criterion(result, figure.subplots()),
-    )
+    with _style():
+        figure = _figure()
+        ax = plots.plot_criterion(result, figure.subplots())
+        ax.get_legend().set_in_layout(False)  # a wide one would make the axes narrow
+        ax.set_title(" ")  # its place
+        axis = result.survey.surface.axis
+        return _saved(f"The criterion for each {axis} and window length, with the chosen lengths as a line", figure)
 
 
 def series(result: Result) -> list[Step]:
@@ -97,33 +103,45 @@ def _one_length(result: Result, signal: AnyArray, length: float) -> Picture:
     frames = min(wanted, max(_FRAMES, _BUDGET // (mfft * (signal.size // n))))
     positions = np.linspace(0.0, n - 1.0, max(2, min(frames, n)))
     sft = result.sft.remade(win_length=length, positions=positions, hop=None, mfft=mfft, max_length=None)
-    return _spectrogram(result, sft, "")
+    with _style():
+        drawn = _spectrogram(result, sft, "")
+        return _saved(drawn.text, drawn.figure)
 
 
-def _spectrogram(result: Result, sft: Transform, name: str) -> Picture:
-    """Return the spectrogram of the signal of a result, with the lengths of windows that vary."""
+@dataclass(frozen=True)
+class _Drawn:
+    """A spectrogram on a figure, whose levels can still be changed."""
+
+    text: str
+    figure: Any
+    mesh: Any
+
+
+def _spectrogram(result: Result, sft: Transform, name: str) -> _Drawn:
+    """Draw the spectrogram of the signal of a result, with the lengths of windows that vary."""
     assert result.signal is not None
     x = remove_trend(result.signal, result.detrend)
-    text = describe_lengths(sft.win_length, sft.fs)
+    lengths = describe_lengths(sft.win_length, sft.fs)
+    figure = _figure()
+    ax = figure.subplots()
     view = View(f_range=plots.band_range(result.sft, result.f_bounds))
-
-    def draw(figure: Any) -> None:
-        ax = figure.subplots()
-        draw_spectrogram(ax, sft, x, name or text, view)
-        plots.overlay_lengths(ax, sft, x.shape[-1])
-
-    return _picture(
-        f"Spectrogram {name}, with windows of {text}" if name else f"Spectrogram with windows of {text}", draw
-    )
+    mesh = draw_spectrogram(ax, sft, x, name or lengths, view)
+    plots.overlay_lengths(ax, sft, x.shape[-1])
+    return _Drawn(f"Spectrogram{f' {name},' if name else ''} with windows of {lengths}", figure, mesh)
 
 
-def _picture(text: str, draw: Callable[[Any], None]) -> Picture:
-    """Return what `draw` draws on a figure, as a WebP image, which is a third of the size of a PNG image."""
+def _style() -> Any:
+    """Return a context with settings that are independent of those of the session."""
+    return require("matplotlib.style", extra="plot").context(["default", _STYLE])
+
+
+def _figure() -> Any:
     Figure = require("matplotlib.figure", extra="plot").Figure
-    style = require("matplotlib.style", extra="plot")
+    return Figure(figsize=_INCHES, dpi=_PIXELS_PER_INCH, layout="constrained")
+
+
+def _saved(text: str, figure: Any) -> Picture:
+    """Return a figure as a WebP image, which is a third of the size of a PNG image."""
     stream = io.BytesIO()
-    with style.context(["default", _STYLE]):  # independent of the settings of the session
-        figure = Figure(figsize=_INCHES, dpi=_PIXELS_PER_INCH, layout="constrained")
-        draw(figure)
-        figure.savefig(stream, format="webp", pil_kwargs={"quality": 82})
+    figure.savefig(stream, format="webp", pil_kwargs={"quality": 82})
     return Picture(text, f"data:image/webp;base64,{base64.b64encode(stream.getvalue()).decode('ascii')}")

@@ -10,7 +10,7 @@ import pytest
 
 import adaptstft
 from adaptstft import cli, datasets
-from adaptstft.display import report_curve
+from adaptstft.display import report_curve, report_pictures
 
 pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
 
@@ -86,6 +86,15 @@ def test_page_of_one_length(constant, one_length):
     for name, text in (line.split(maxsplit=1) for line in constant.summary().splitlines()):
         if name != "note":
             assert name in page.texts["th"] and text in page.texts["td"]
+
+
+def test_equal_colours_before_and_after_are_equal_levels(constant, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(report_pictures, "_saved", lambda text, figure: drawn.append(figure.axes[0].collections[0]))
+    report_pictures.before_and_after(constant)
+    assert len(drawn) == 2 and drawn[0].peak == drawn[1].peak
+    assert max(mesh.get_array().max() for mesh in drawn) == 0
+    assert all(mesh.norm.vmin == -60 for mesh in drawn)
 
 
 def test_the_series_has_the_lengths_of_the_search_and_the_choice(constant, one_length):
@@ -277,3 +286,19 @@ def test_a_screen_reader_has_names_for_everything(page):
     assert headings[0] == "H1" and set(headings[1:]) == {"H2"}
     assert page.run("return document.documentElement.lang") == "en"
     assert len(page.find("th[scope=row]")) >= 6
+
+
+@pytest.mark.slow
+def test_frame_of_a_notebook_works(browser, one_length, tmp_path):
+    head = '<!DOCTYPE html><html lang="en"><meta name="viewport" content="width=device-width"><body>'
+    (tmp_path / "notebook.html").write_text(f"{head}{one_length._repr_html_()}", encoding="utf-8")
+    browser.open((tmp_path / "notebook.html").as_uri())
+    inside = (
+        "const page = document.querySelector('iframe').contentDocument; const slider = page.getElementById('length');"
+    )
+    said = "return page.getElementById('said').textContent"
+    before = browser.run(inside + said)
+    moved = "slider.value = 0; slider.dispatchEvent(new Event('input'));"
+    after = browser.run(inside + moved + said)
+    assert before != after and after.startswith("16.00 samples")
+    assert browser.run("return document.documentElement.scrollWidth") <= browser.width
