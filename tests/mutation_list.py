@@ -620,6 +620,27 @@ MUTATIONS: list[Mutation] = [
         "recordings/test_tables.py",
     ),
     Mutation(
+        "recordings/rate_lines.py",
+        '_PREFIXES = {"": 1.0, "k": 1e3,',
+        '_PREFIXES = {"": 1.0, "k": 1e6,',
+        "prefix of a unit of frequency",
+        "recordings/test_tables.py",
+    ),
+    Mutation(
+        "recordings/layout.py",
+        "if has_decimals and (len(first) > 2 or all(",
+        "if has_decimals and (len(first) > 1 or all(",
+        "first row of samples that may number two columns",
+        "recordings/test_tables.py",
+    ),
+    Mutation(
+        "recordings/columns.py",
+        "unit_known=not whole",
+        "unit_known=True",
+        "resampling of times without a unit",
+        "recordings/test_resampling.py",
+    ),
+    Mutation(
         "recordings/riff.py",
         'raise ValueError("the WAV file has two chunks of samples (data); join them first")',
         "break",

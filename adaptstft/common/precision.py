@@ -1,4 +1,4 @@
-"""Signals in single precision, which is enough to compare window lengths: they are of order one."""
+"""The precision in which window lengths are compared; single precision is enough for signals of order one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import numpy as np
 
 from adaptstft.common.typing import AnyArray
 
+#: Samples up to which a signal keeps its precision. Single precision would save milliseconds, and the kernels for it
+#: are compiled, once, for seconds.
+_FEW_SAMPLES = 1 << 14
 
-def single_precision(x: AnyArray) -> AnyArray:
-    """Return a real or complex signal in single precision."""
-    return x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+
+def comparison_precision(x: AnyArray) -> AnyArray:
+    """Return a real or complex signal in single precision; a short one as it is."""
+    return x if x.size <= _FEW_SAMPLES else x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)

@@ -60,6 +60,8 @@ def _set_scale(ax: Any, view: View) -> None:
 def mark_round(axis: Any, steps: tuple[float, ...]) -> None:
     """Label round numbers of a logarithmic axis plainly, without labels at minor ticks, which would overlap."""
     ticker = require("matplotlib.ticker", extra="plot")
-    axis.set_major_locator(ticker.LogLocator(subs=steps))
+    from adaptstft.display.mesh import RoundLocator
+
+    axis.set_major_locator(RoundLocator(subs=steps))
     axis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(ticker.NullFormatter())

@@ -1,4 +1,4 @@
-"""A spectrogram that matplotlib computes again for the part of the plane that is looked at."""
+"""Parts of matplotlib that follow what is looked at: a spectrogram that is computed again, and ticks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,26 @@ import numpy as np
 from matplotlib.artist import allow_rasterization
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.display.spectrogram import COLOURS, Cells, Source, View, cell_counts
 
 #: Ratio of the cells that fit to the cells that are drawn, from which they are computed again.
 _FINER = 1.25
+#: Ratio of the ends of a logarithmic axis below which its ticks are evenly spaced.
+_NEARLY_LINEAR = 4.0
+
+
+class RoundLocator(LogLocator):  # type: ignore[misc, unused-ignore]
+    """Round numbers on a logarithmic axis, also where only a small part of a decade is looked at."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Return the ticks between two limits."""
+        low, high = sorted((vmin, vmax))
+        if low > 0 and high < _NEARLY_LINEAR * low:
+            return MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
+        return super().tick_values(vmin, vmax)
 
 
 class SpectrogramMesh(QuadMesh):  # type: ignore[misc, unused-ignore]

@@ -20,12 +20,14 @@ _NAME = re.compile(
     r"\bsampl(?:e|ing)[\s_-]*(?:rate|freq(?:uency)?)|(?:^|[;,|\t(\"'#%/])\s*(?:fs|sfreq|srate)(?![^\W_])", re.IGNORECASE
 )
 #: The beginning of another entry in the same line.
-_NEXT = re.compile(r"[;,|\t]\s*[^\W\d][\w ]*[:=]")
+_NEXT = re.compile(r"[;,|\t]\s*[\"']?[^\W\d][\w ]*[\"']?\s*[:=]")
+#: The sign between a name and its value, which is none in a time of day.
+_SIGN = re.compile(r"(?<!\d)[:=]|[:=](?!\d)")
 #: A number. Blanks separate thousands only if a unit follows: otherwise they separate columns.
 _NUMBER = re.compile(
     r"(?<![\w.])([+-]?(?:\d{1,3}(?:[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]\d{3})+(?=\s*[^\W\d])|"
     r"\d[\d.,'\N{RIGHT SINGLE QUOTATION MARK}]*(?:[eE][+-]?\d+)?|\.\d+))"
-    r"[\s)\]}\"']*[(\[{]?\s*(1/s\b|[^\W\d_]+(?:/[^\W\d_]+|(?: per |\s+/\s+)[^\W\d_]+)?)?"
+    r"([\s)\]}\"';,|]*)[(\[{\"']*\s*(1/s\b|[^\W\d_]+(?:/[^\W\d_]+|(?: per |\s+/\s+)[^\W\d_]+)?)?"
 )
 _WORD = re.compile(r"1/s\b|[^\W\d_]+(?:/[^\W\d_]+)?")
 _PREFIXES = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9}
@@ -62,10 +64,10 @@ def rate_above(lines: Sequence[tuple[int, str]], decimal: str) -> tuple[Clock, t
             if rate is not None:
                 rates.setdefault(rate, line)
     if len(rates) > 1:
-        named = " and ".join(f"{rate:g} Hz in line {line}" for rate, line in list(rates.items())[:2])
+        named = " and ".join(f"{rate:.9g} Hz in line {line}" for rate, line in list(rates.items())[:2])
         return Clock(fault=f"the lines above the table name different sampling rates, {named}: {_GIVE}"), ()
     for rate, line in rates.items():
-        return Clock(rate), (f"the sampling rate {rate:g} Hz is that of line {line}",)
+        return Clock(rate), (f"the sampling rate {rate:.9g} Hz is that of line {line}",)
     return Clock(), ()
 
 
@@ -75,9 +77,10 @@ def _rate_of(text: str, start: int, decimal: str) -> float | None:
     found = list(_NUMBER.finditer(entry))
     if not found:
         return None
-    units = [_UNITS.get(match[2] or "") for match in found]
+    words_behind = [_word_behind(match) for match in found]
+    units = [_UNITS.get(word) for word in words_behind]
     certain = {_number(match[1], decimal) * unit for match, unit in zip(found, units, strict=True) if unit}
-    if not certain and len(found) == 1 and not found[0][2]:
+    if not certain and len(found) == 1 and not words_behind[0]:
         between = entry[: found[0].start()]
         words = _WORD.findall(before if sign else between)
         known = [_UNITS[word] for word in words if word in _UNITS]
@@ -93,13 +96,19 @@ def _rate_of(text: str, start: int, decimal: str) -> float | None:
     return rate
 
 
+def _word_behind(number: re.Match[str]) -> str:
+    """Return the word behind a number; in the next column only a unit of frequency counts."""
+    word = number[3] or ""
+    is_next_column = any(sign in number[1][-1] + number[2] for sign in ";,|\t")
+    return word if word in _UNITS or not is_next_column else ""
+
+
 def _entry(text: str) -> tuple[str, str, str]:
     """Divide the text after the name at its first colon or equals sign, and cut it at the next entry of the line."""
     if len(text) > _REACH:
         text = text[:_REACH].rpartition(" ")[0]
-    before, sign, entry = text.partition(":") if "=" not in text.partition(":")[0] else text.partition("=")
-    if not sign:
-        before, entry = "", text
+    found = _SIGN.search(text)
+    before, sign, entry = ("", "", text) if found is None else (text[: found.start()], found[0], text[found.end() :])
     after = _NEXT.search(entry)
     return before, sign, entry if after is None else entry[: after.start()]
 

@@ -80,10 +80,11 @@ def griffin_lim(
 
     Notes
     -----
-    For tones, chirps, speech and noise with hops of a half to an eighth of a Hann window, the distance after 32
-    iterations is 0.3 to 0.9 times, and often a tenth of, the one from random phases, and that without momentum twice
-    as large again. The Gaussian windows of phase-gradient heap integration suit it most. Where the lengths
-    change from frame to frame, the formulas contain the derivatives of magnitude and phase in the length.
+    Measured on chirps, synthetic voices and noise, with Hann windows and hops of a half to an eighth of them: after 32
+    iterations from estimated phases the distance is 0.02 to 0.9 times that from random phases, with momentum in both;
+    without momentum, from random phases, it is 1.3 to 3 times as large again. White noise gains least. Gaussian windows
+    suit the estimate best. Where the lengths change from frame to frame, its formulas contain the derivatives of
+    magnitude and phase in the length.
 
     References
     ----------

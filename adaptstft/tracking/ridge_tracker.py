@@ -59,8 +59,7 @@ class RidgeTracker:
         self.least_noise = _ROUNDING * float(power.max())
         self.noise_std = noise_std
         self.free = np.ones(power.shape, bool)  # bins without a ridge
-        with np.errstate(over="ignore"):  # beside infinite noise all scores are zero
-            noise = self._noise_by_frame() if noise_std is None else np.full(len(power), np.float64(noise_std) ** 2)
+        noise = self._noise_by_frame() if noise_std is None else np.full(len(power), noise_std**2)
         self.score = np.log1p(power / np.maximum(noise, self.least_noise or 1.0)[:, np.newaxis])
         self.lobe = _lobe_width(sft.window)
         self.skew = _centre_of_gravity(sft.window)
@@ -76,7 +75,7 @@ class RidgeTracker:
             self._remove(tracked[-1].frequency)
         sigma = np.sqrt(self._noise_variance()) if self.noise_std is None else self.noise_std
         both_sides = 1.0 if np.iscomplexobj(self.x) else 2.0  # half of a real tone is at the negative frequency
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(invalid="ignore"):
             uncertainty = [np.where(np.isinf(peaks.deviation), np.inf, sigma * peaks.deviation) for peaks in tracked]
         return (
             np.stack([peaks.frequency for peaks in tracked]),

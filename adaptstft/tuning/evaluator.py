@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from adaptstft.common.device import to_host
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import FrameLoss, evaluate, value_of, values_in_views
@@ -143,7 +143,7 @@ class SignalEvaluator:
         n = self.x.shape[1]
         views = [measure.view(state, n, comparable=comparable) for comparable in (False, True)]
         assert isinstance(frames, BinFrames) and isinstance(measure.criterion, Additive)
-        value, comparable = values_in_views(plan, single_precision(self.x), frames, measure.criterion, views)
+        value, comparable = values_in_views(plan, comparison_precision(self.x), frames, measure.criterion, views)
         return value, comparable
 
     def table(
@@ -195,7 +195,7 @@ class SignalEvaluator:
         new = [i for i, key in enumerate(keys) if key not in self.sums]
         positions = [regular_positions(self.x.shape[1], framings[i].hop) for i in new]
         mffts = np.array([framings[i].mfft for i in new])
-        x = single_precision(self.x)  # the signal is of order one: single precision is enough
+        x = comparison_precision(self.x)  # the signal is of order one: single precision is enough
         for part, totals, done in sums_for_lengths(plan, x, stats, lengths[new], positions, mffts):
             ends = np.cumsum([one.size for one in positions[part]])
             for i, found in zip(new[part], np.split(totals, ends[:-1], axis=1), strict=True):

@@ -111,6 +111,15 @@ def test_scales_show_every_bin_once(pyplot, yscale):
     assert np.all(found >= wanted - 1e-9)  # columns share frames
 
 
+def test_a_small_part_of_a_logarithmic_axis_has_ticks(pyplot):
+    ax = LONG.plot(NOISE, yscale="log")
+    for low, high, ticks in ((1, 500, [1, 2, 5, 10, 20, 50, 100, 200, 500]), (101, 109, [102, 104, 106, 108])):
+        ax.set_ylim(low, high)
+        ax.figure.canvas.draw()
+        shown = [float(label.get_text()) for label in ax.get_yticklabels()]
+        assert [tick for tick in shown if low <= tick <= high] == ticks
+
+
 def test_the_mel_scale_is_odd_and_inverted():
     f = np.array([-3000.0, 0.0, 100.0, 1000.0, 8000.0])
     np.testing.assert_allclose(to_mel(1000.0), 1000.0, rtol=1e-4)  # its definition

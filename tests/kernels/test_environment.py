@@ -11,7 +11,7 @@ import pytest
 import adaptstft
 from adaptstft import kernels
 
-NOTE = "compiled code cannot be cached, because no folder for it can be written to"
+NOTE = "compiled code cannot be cached, because no folder for it can be written to or a disk is full"
 ROOT = Path(adaptstft.__file__).parents[1]
 #: Beside a script of this name Python imports it first: no folder for a cache is found.
 WITHOUT_FOLDERS = "from numba.core import caching\ncaching.CacheImpl._locator_classes = []\n"
@@ -44,6 +44,34 @@ print(out[0])
     count, without = map(int, done.stdout.splitlines()[0].split())
     assert count == without > 10
     assert done.stdout.splitlines()[1] == "[1. 5. 9.]"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="limits of the size of files")
+def test_a_cache_that_cannot_be_written_or_is_damaged(tmp_path):
+    """Files of no bytes, as on a full disk: the kernel is compiled, and stored later. An empty index is no error."""
+    code = """
+import resource, sys
+import numpy as np
+from adaptstft.kernels import cpu
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (0 if sys.argv[1] == "full" else hard, hard))
+out, w = np.zeros((4, 3)), np.arange(6.0).reshape(3, 2)
+cpu.row_sums(w, w, np.ones(3), np.zeros(3), np.full(3, 2), out)
+print(out[0], len(cpu.row_sums._cache_hits))
+"""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    hits, notes = [], []
+    for disk in ("full", "free", "free", "damaged"):
+        if disk == "damaged":
+            for index in tmp_path.rglob("*.nbi"):
+                index.write_bytes(b"")
+        command = [sys.executable, "-c", code, disk]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.stdout.startswith("[1. 5. 9.]"), done.stderr
+        hits.append(int(done.stdout.split()[-1]))
+        notes.append(done.stderr.count(NOTE))
+    assert hits == [0, 0, 1, 0] and notes == [1, 0, 0, 1]
 
 
 @pytest.mark.slow

@@ -308,6 +308,15 @@ RIGHT = {
     "the rate of a numbered channel": ("Sampling rate of channel 1: 250\n" + rows(X), "csv", None, 250, [X]),
     "the rate before another setting": ("fs=250, gain=10\n" + rows(X), "csv", None, 250, [X]),
     "the rate in the next column but one": ("Sampling rate,,250,\n" + rows(X), "csv", None, 250, [X]),
+    "the rate and its unit in columns": (
+        "Sampling rate;2,5;kHz\n" + comma(rows(X, Y, sep=";")),
+        "csv",
+        None,
+        2500,
+        [X, Y],
+    ),
+    "the rate before a time of day": ("Sampling rate 250.0 Hz 10:11:12\n" + rows(X), "csv", None, 250, [X]),
+    "the rate among quoted names": ('{"fs": 250, "gain": 3}\n' + rows(X), "csv", None, 250, [X]),
     "femtoseconds are no sampling rate": ("pulse of 30 fs, 5 ps apart\n" + rows(X), "txt", 9.0, 9, [X]),
     "a first row that numbers the columns, and is the first time": (
         rows([f"{v:.6g}" for v in K / 300], X - X[0] + 1),

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria.distortion import FloorFrames, StretchLevel, energy_of
 from adaptstft.criteria.neighbourhoods import EnergyCells, EnergySums, Neighbourhoods
@@ -199,7 +199,7 @@ class GroupJob(Job):
 
     def run(self, stretch: Stretch) -> list[GroupSums]:
         """Return the sums for each query."""
-        x = single_precision(stretch.channels)
+        x = comparison_precision(stretch.channels)
         return [self._sums(stretch, x, query) for query in self.queries]
 
     def _sums(self, stretch: Stretch, x: AnyArray, query: Query) -> GroupSums:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, DescriptionLength
@@ -115,7 +115,7 @@ def survey_tiles(
     TileSurvey
         The values.
     """
-    x, n = single_precision(x), x.shape[1]
+    x, n = comparison_precision(x), x.shape[1]
     edges = _edges(criterion, lengths, n)
     groups = tiles.energy.size // len(tiles.bands) if edges is None else edges.size - 1
     values = np.empty((lengths.size, len(tiles.bands), groups))
