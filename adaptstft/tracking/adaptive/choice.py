@@ -34,10 +34,8 @@ from adaptstft.windows import Window
 PER_OCTAVE = 2
 #: Cost of a change of the length by one place of the grid, in factors e of the error.
 _CHANGE = 2.0
-#: Deviations of a mean squared difference that are still noise, for shorter windows.
-_NOISE = 1.0
-#: Deviations that are added to the squared bias from the longer window, for the interval.
-_CAUTION = 2.0
+#: Deviations of a mean squared difference that are added to it for the interval.
+_CAUTION = 0.5
 #: Errors of windows of length ``h`` are independent at this distance in window lengths.
 _INDEPENDENT = 0.4
 #: Cost of a frame and a length that are not usable.
@@ -102,7 +100,7 @@ class Choice:
     place : ndarray of int
         Place of the length in the grid.
     variance, bias2 : ndarray
-        Variance due to noise and squared bias in squared Hz.
+        Variance due to noise, infinite where no length is usable, and squared bias, in squared Hz.
     """
 
     place: IntArray
@@ -146,26 +144,25 @@ class LengthChoice:
         changes = np.abs(np.arange(1 - count, count))
         place, _ = best_path(costs, NearMoves(1 - count, _CHANGE * changes, nearest_first=True))
         rows = np.arange(frames)
-        return Choice(place, self.variance[place, rows], bias2[place, rows])
+        usable = self.found.usable[place, rows]
+        return Choice(place, np.where(usable, self.variance[place, rows], np.inf), bias2[place, rows])
 
     def _risk(self, k: int) -> tuple[Float64Array, Float64Array]:
         """Return the mean squared error with the length at place `k`, and a cautious squared bias for the interval."""
-        short, caution = np.zeros((2, self.use.shape[1]))
-        known = np.zeros(short.size, bool)
-        for places in (PER_OCTAVE, 2 * PER_OCTAVE):
-            if places <= k:
-                shorter = self._compare(k, k - places)
-                known |= shorter.known
-                # b(h) over the difference of h and of h / 2 or h / 4
-                factor = 1 / (1 - 4.0 ** (-places / PER_OCTAVE)) ** 2
-                short = np.maximum(short, factor * (shorter.excess - _NOISE * shorter.spread))
-        longer = np.zeros(short.size)
-        if k + PER_OCTAVE < len(self.use):
-            other = self._compare(k, k + PER_OCTAVE)
-            both = self.found.usable[k + PER_OCTAVE]
-            longer = np.where(both, np.maximum(other.excess, 0.0), 0.0) / 9
-            caution = np.where(both, np.maximum(other.excess + _CAUTION * other.spread, 0.0), 0.0) / 9
-        bias2 = np.maximum(short, longer)
+        bias2, caution = np.zeros((2, self.use.shape[1]))
+        known = np.zeros(bias2.size, bool)
+        # b(h) over the difference of h and of h / 4, h / 2 or 2 h
+        for places, factor in ((-2 * PER_OCTAVE, 16 / 15), (-PER_OCTAVE, 4 / 3), (PER_OCTAVE, 1 / 3)):
+            if not 0 <= k + places < len(self.use):
+                continue
+            other = self._compare(k, k + places)
+            # far beyond the window a longer one says nothing
+            valid = other.known if places < 0 else self.found.usable[k + places]
+            known |= valid & (places < 0)
+            bias2 = np.maximum(bias2, factor**2 * np.where(valid, other.excess, 0.0))
+            if abs(places) == PER_OCTAVE:
+                bound = other.excess + _CAUTION * other.spread
+                caution = np.maximum(caution, factor**2 * np.where(valid, bound, 0.0))
         noise = running_mean(self.usable_variance[k], self.use[k], self._half_span(k))
         trusted = self.found.usable[k] & (known | (self.found.length[k] <= self.typical))
         return np.where(trusted, bias2 + noise, np.inf), np.maximum(bias2, caution)
