@@ -31,6 +31,8 @@ _SHORTEST, _LONGEST = 1 / 4, 2.0
 _RATE = 10.0
 #: Cost of a jump, relative to the number of frames in a window of the typical length.
 _JUMP = 0.5
+#: Share of the bins that have less power than the quantile from which the noise is estimated.
+_QUANTILE = 0.25
 #: Span over which the power of the noise is averaged, in window lengths.
 _NOISE_SPAN = 8.0
 #: Power of rounding errors relative to the largest power: noise is at least this strong.
@@ -211,16 +213,16 @@ class JumpMoves:
 
 
 def noise_power(power: Float64Array, at_ends: int, half_span: int | None = None) -> Float64Array:
-    """Power of the noise in each frame, from medians over the bins, averaged over neighbours or all frames.
+    """Power of the noise in each frame, from quantiles over the bins, averaged over neighbours or all frames.
 
-    The power of noise in a bin has an exponential distribution: its median is ``log 2`` times its mean. The frames `at_ends`
-    of the signal do not count.
+    The power of noise in a bin has an exponential distribution, whose quantiles are multiples of its mean. The lower
+    quartile is used, as components fill some of the bins. The frames `at_ends` of the signal do not count.
     """
     frames = len(power)
     counted = np.ones(frames)
     if frames > 2 * at_ends:
         counted[:at_ends] = counted[frames - at_ends :] = 0.0
-    levels = np.median(power, axis=1) / np.log(2)
+    levels = np.quantile(power, _QUANTILE, axis=1) / -np.log1p(-_QUANTILE)
     if half_span is None:
         return np.full(frames, np.average(levels, weights=counted))
     i = np.clip(np.arange(frames), *((at_ends, frames - 1 - at_ends) if frames > 2 * at_ends else (0, frames)))
