@@ -1,4 +1,4 @@
-"""The command line: ``adaptstft [tune] FILE...``."""
+"""The command line: ``adaptstft [tune] FILE...``, and ``adaptstft track FILE``, which is in `adaptstft.cli_track`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import numpy as np
 
-from adaptstft import __version__, datasets
+from adaptstft import __version__, cli_track, datasets
 from adaptstft.batch import parallel
 from adaptstft.batch.items import check_hop
 from adaptstft.batch.rows import describe_error, labelled
@@ -97,8 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # file names may hold bytes that are no text
     try:
-        args = _parse(list(sys.argv[1:] if argv is None else argv))
-        return _run(args)
+        words = list(sys.argv[1:] if argv is None else argv)
+        return cli_track.run(words[1:], _CONSOLE) if words[:1] == ["track"] else _run(_parse(words))
     except BrokenPipeError:
         _discard_output()  # the reader of a pipe has stopped, such as head
         return 0
@@ -281,7 +281,7 @@ def _build_parser() -> argparse.ArgumentParser:
     """Make the parser. Arguments of `optimize` keep their names as ``dest``."""
     parser = _Parser(
         prog="adaptstft",
-        usage="%(prog)s [tune] [FILE ...] [options]",
+        usage="%(prog)s [tune] [FILE ...] [options]\n       %(prog)s track FILE [options]",
         description="Find the short-time Fourier transform that fits a recording.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -492,3 +492,8 @@ def _print_error(line: str) -> None:
     if sys.stderr is not None:  # print would take standard output instead
         with suppress(OSError):
             print(f"adaptstft: {line}", file=sys.stderr, flush=True)
+
+
+_CONSOLE = cli_track.Console(
+    _Parser, _read, _pick_channel, _check_picture, _headline, _error_line, _print, _print_error
+)

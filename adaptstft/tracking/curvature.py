@@ -1,7 +1,7 @@
 r"""Bias of the peaks of spectra by the curvature of the law of the frequency.
 
-For a window ``w`` of duration ``tau`` whose middle is its centre of gravity, the peak of the spectrum is an average of the
-frequencies ``f(t + s)`` in the window, with weights whose second moment is ``sum s**4 w / (3 sum s**2 w)``. So its bias is
+For a window ``w`` whose middle is its centre of gravity, the peak of the spectrum is an average of the frequencies
+``f(t + s)`` in the window. The second moment of its weights is ``sum s**4 w / (3 sum s**2 w)``. So its bias is
 
 .. math:: b = \frac{f''}{2} \frac{\sum s^4 w}{3 \sum s^2 w} .
 

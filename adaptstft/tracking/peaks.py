@@ -207,15 +207,16 @@ def find_peaks(
     )
 
 
-def climb(rows: Sequence[Rows], cell: Float64Array, start: Float64Array, orders: Float64Array, used: BoolArray) -> Peaks:
+def climb(
+    rows: Sequence[Rows], cell: Float64Array, start: Float64Array, orders: Float64Array, used: BoolArray
+) -> Peaks:
     """Maximise ``J`` by Newton's method within a resolution `cell`, (frames,) in Hz, around `start`."""
     moving, f = np.arange(start.size), start.copy()
     part, inside, longest = list(rows), used, _LONGEST_STEP * cell
-    state = likelihood(part, start, orders, used)
+    J, gradient, curvature = likelihood(part, start, orders, used)
     for _ in range(_MOST_STEPS):
-        J = state[0]
         near, width = start[moving], cell[moving]
-        step = np.clip(_newton(*state, longest), -longest, longest)
+        step = np.clip(_newton(J, gradient, curvature, longest), -longest, longest)
         # stay at this peak
         step = np.where(J > 0, np.clip(f[moving] + step, near - width, near + width) - f[moving], 0.0)
         values = likelihood(part, f[moving] + step, orders, inside)
@@ -223,13 +224,14 @@ def climb(rows: Sequence[Rows], cell: Float64Array, start: Float64Array, orders:
         # reject a step that lowers J, and limit the next one to a quarter of it
         longest = np.where(worse, np.abs(step) / 4, longest)
         f[moving] += np.where(worse, 0.0, step)
-        state = tuple(np.where(worse, old, new) for old, new in zip(state, values, strict=True))
+        before = (J, gradient, curvature)
+        J, gradient, curvature = (np.where(worse, old, new) for old, new in zip(before, values, strict=True))
         goes_on = np.abs(step) >= _CONVERGED * width
         if not goes_on.any():
             break
         if goes_on.mean() < _FEWER:
             moving, longest, inside = moving[goes_on], longest[goes_on], inside[:, goes_on]
-            state = tuple(values[goes_on] for values in state)
+            J, gradient, curvature = J[goes_on], gradient[goes_on], curvature[goes_on]
             part = [row.take(goes_on) for row in part]
     return _peaks_at(rows, f, orders, used)
 
@@ -244,7 +246,7 @@ def _newton(J: Float64Array, gradient: Float64Array, curvature: Float64Array, lo
 
 def likelihood(
     rows: Sequence[Rows], f: Float64Array, orders: Float64Array, used: BoolArray
-) -> tuple[Float64Array, ...]:
+) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Return ``J`` and its first two derivatives."""
     total = np.zeros((3, f.size))
     for k, row, inside in zip(orders, rows, used, strict=True):

@@ -128,7 +128,9 @@ class Ridges:
         --------
         >>> import numpy as np
         >>> import adaptstft
-        >>> frame = adaptstft.track(np.cos(np.arange(500.0)), 1000.0).to_frame()  # doctest: +SKIP
+        >>> frame = adaptstft.track(np.cos(np.arange(500.0)), 1000.0).to_frame()
+        >>> round(frame.frequency.median(), 2)
+        159.15
         """
         return require("pandas", extra="many").DataFrame(self.columns())
 
@@ -165,7 +167,7 @@ class Ridges:
         """
         channel = as_index("channel", channel, 0)
         if channel >= len(self.signal):
-            raise ValueError(f"{channel=} must be at most {len(self.signal) - 1}: there are {len(self.signal)} channels")
+            raise ValueError(f"{channel=} must be at most {len(self.signal) - 1}, as x has {len(self.signal)} channels")
         frequency = self.frequency.reshape(-1, *self.frequency.shape[-2:])[channel]
         interval = self.interval.reshape(-1, *self.interval.shape[-3:])[channel]
         return plot_ridges(

@@ -17,6 +17,7 @@ from adaptstft.kernels.cuda.bins import (
     scale_sums,
     split_halves,
 )
+from adaptstft.kernels.cuda.chirps import chirp_sums
 from adaptstft.kernels.cuda.frames import (
     energy_cotangent,
     load_frames,
@@ -25,7 +26,6 @@ from adaptstft.kernels.cuda.frames import (
     reduce_rows,
     window_energy,
 )
-from adaptstft.kernels.cuda.chirps import chirp_sums
 from adaptstft.kernels.cuda.paths import advance_paths
 from adaptstft.kernels.cuda.spectra import (
     bin_cotangent,

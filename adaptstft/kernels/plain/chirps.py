@@ -10,7 +10,7 @@ from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 def chirp_sums(
     x: AnyArray, w: Float64Array, centre: IntArray, f: Float64Array, rate: Float64Array, out: AnyArray
 ) -> None:
-    """Write ``out[j, p] = sum_k x[centre[p] + k] w[M + k] k**j exp(-2i pi (f[p] k + rate[p] k**2 / 2))``, j = 0, 1, 2."""
+    """Write ``sum_k x[centre[p] + k] w[M + k] k**j exp(-2i pi (f[p] k + rate[p] k**2 / 2))``, j = 0, 1, 2, to `out`."""
     half = w.size // 2
     for p, (c, frequency, slope) in enumerate(zip(centre.tolist(), f, rate, strict=True)):
         k = np.arange(max(-half, -c), min(half + 1, x.size - c))

@@ -1,7 +1,7 @@
 r"""Choice of the window length of each frame, and the bias that is left.
 
-The estimate with a window of ``h`` samples has the variance ``V`` and a bias ``b(h)``. Where the law of the frequency is
-smooth, the bias grows with ``h**2``. So the difference of two estimates gives the bias of either:
+The estimate with a window of ``h`` samples has the variance ``V`` and a bias ``b(h)``. Where the law of the frequency
+is smooth, the bias grows with ``h**2``. So the difference of two estimates gives the bias of either:
 
 .. math:: b(h) \approx \frac{4}{3} \left(f_h - f_{h/2}\right) \approx \frac{16}{15} \left(f_h - f_{h/4}\right)
                \approx \frac{1}{3} \left(f_{2h} - f_h\right) .
@@ -58,7 +58,7 @@ def correlations(window: Window, lengths: Float64Array) -> Float64Array:
 
 
 def running_sum(values: Float64Array, half: int) -> Float64Array:
-    """Sums over ``2 half + 1`` frames, fewer at the ends."""
+    """Return sums over ``2 half + 1`` frames, fewer at the ends."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     i = np.arange(values.size)
     return np.asarray(total[np.minimum(i + half + 1, values.size)] - total[np.maximum(i - half, 0)])

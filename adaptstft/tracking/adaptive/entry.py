@@ -75,8 +75,8 @@ def track(
     confidence : float, optional
         Probability with which an interval contains the frequency.
     noise_std : float, optional
-        Standard deviation of white noise in `x`; for complex signals the root of the mean of ``|noise|**2``. By default it
-        is estimated at each time from the bins of spectrograms.
+        Standard deviation of white noise in `x`; for complex signals the root of the mean of ``|noise|**2``. By default
+        it is estimated at each time from the bins of spectrograms.
     axis : int, optional
         Time axis of `x`. In the result time is the last axis.
     workers : int, optional
@@ -105,22 +105,23 @@ def track(
     2. The **path** of a ridge is that of `ridges`, on the mean of spectrograms with lengths around the typical one.
        Without `max_rate` it may jump, at a cost of half a window's worth of frames.
     3. For each length of a grid, the **peak** of the spectrum next to the path is the estimate of the frequency. The
-       slope of the path within the window is removed first, so that a linear change costs neither precision nor amplitude.
+       slope of the path within the window is removed first, so that a linear change costs neither precision nor
+       amplitude.
     4. The difference of the estimates with two lengths, less its variance in noise, gives the squared bias of both. The
        lengths are the path with the least sum of the logarithms of the errors and of a cost of changes.
-    5. Steps 3 and 4 are repeated along the ridge that they found. Lengths that do not separate a ridge from the others, from
-       its other orders, or from noise, are left out.
+    5. Steps 3 and 4 are repeated along the ridge that they found. Lengths that do not separate a ridge from the others,
+       from its other orders, or from noise, are left out.
 
-    The intervals assume white noise and normally distributed errors. They are too narrow where a ridge follows noise or
-    another component for a while, which happens in noise as strong as the component (signal-to-noise ratios below about
-    0 dB), and for components that no length of the grid separates.
+    Where no length makes a ridge stand out from the noise, the uncertainty is infinite. The intervals assume white
+    noise and normally distributed errors. They are too narrow where a ridge follows noise or another component for a
+    while, as happens if the signal-to-noise ratio is below about 0 dB.
 
     References
     ----------
-    .. [1] V. Katkovnik, L. Stanković, "Instantaneous frequency estimation using the Wigner distribution with varying and
-       data-driven window length", IEEE Trans. Signal Process. 46(9), 1998.
-    .. [2] A. Goldenshluger, A. Nemirovski, "On spatially adaptive estimation of nonparametric regression", Mathematical
-       Methods of Statistics 6(2), 1997.
+    .. [1] V. Katkovnik, L. Stanković, "Instantaneous frequency estimation using the Wigner distribution with varying
+       and data-driven window length", IEEE Trans. Signal Process. 46(9), 1998.
+    .. [2] A. Goldenshluger, A. Nemirovski, "On spatially adaptive estimation of nonparametric regression",
+       Mathematical Methods of Statistics 6(2), 1997.
 
     Examples
     --------
@@ -232,9 +233,7 @@ class _Ridge:
 class _Channel:
     """The ridges of one channel."""
 
-    def __init__(
-        self, request: TrackRequest, search: PathSearch, centre: IntArray, hop: float, typical: float
-    ) -> None:
+    def __init__(self, request: TrackRequest, search: PathSearch, centre: IntArray, hop: float, typical: float) -> None:
         self.request, self.hop, self.typical = request, hop, typical
         self.plane = search.plane(centre, hop, typical)
         low, high = (float(np.clip(factor * typical, *search.win_bounds)) for factor in (_SHORTEST, _LONGEST))

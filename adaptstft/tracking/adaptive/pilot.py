@@ -17,7 +17,7 @@ from adaptstft.tracking.ridge_tracker import end_of_fall, lobe_width
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.windows import Window
 
-#: Energy that the peaks of windows of the typical length collect, as a share of that with the length that collects most.
+#: Energy that the peaks of windows of the typical length collect, relative to the length that collects most.
 _SHARE = 0.7
 #: Least distance of two orders, or of a component from its mirror image, in resolution cells.
 _RESOLVED = 1.5

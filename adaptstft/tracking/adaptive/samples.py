@@ -29,7 +29,8 @@ class ChirpFrames:
     T : float
         Sampling interval in seconds.
     moments : ndarray, shape (4, frames)
-        Sums of the window, of its square, and of the square times time and squared time, over the samples in the signal.
+        Sums over the samples in the signal: of the window, of its square, and of the square times time and times
+        squared time.
     workers : int
         Number of threads.
     """
@@ -66,12 +67,12 @@ class ChirpFrames:
     @property
     def gain(self) -> Float64Array:
         """Sums of the windows."""
-        return self.moments[0]
+        return np.asarray(self.moments[0])
 
     @property
     def energy(self) -> Float64Array:
         """Energies of the windows."""
-        return self.moments[1]
+        return np.asarray(self.moments[1])
 
     def take(self, frames: BoolArray) -> ChirpFrames:
         """Return some of the frames."""
