@@ -170,6 +170,9 @@ class Ridges:
             raise ValueError(f"{channel=} must be at most {len(self.signal) - 1}, as x has {len(self.signal)} channels")
         frequency = self.frequency.reshape(-1, *self.frequency.shape[-2:])[channel]
         interval = self.interval.reshape(-1, *self.interval.shape[-3:])[channel]
+        sft = self.sft
+        if sft.positions is None:
+            sft = sft.remade(hop=None, positions=self.t * sft.fs)
         return plot_ridges(
-            ax, self.sft, self.signal[channel], self.t, frequency, interval, self.orders or (1.0,), self.confidence
+            ax, sft, self.signal[channel], self.t, frequency, interval, self.orders or (1.0,), self.confidence
         )

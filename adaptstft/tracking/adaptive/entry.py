@@ -174,7 +174,7 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
     bar.update(0.2, "typical window length")
     hop = request.hop or max(1.0, float(round(min(_HOP * min(typical), n / _FEWEST_FRAMES))))
     centre = np.rint(hop * np.arange(frame_count(n, hop))).astype(np.int64)
-    centre = np.unique(np.minimum(centre, n - 1))
+    centre = centre[centre < n]
     tracked = []
     for i, (search, length) in enumerate(zip(searches, typical, strict=True)):
         tracked.append(_Channel(request, search, centre, hop, length).track())

@@ -29,6 +29,8 @@ _END_FRAMES = 2
 _SHORTEST, _LONGEST = 1 / 4, 2.0
 #: Rate at which a step of a path costs 1, relative to that of the chirp that suits the typical length.
 _RATE = 10.0
+#: Score that a path through noise collects in each frame: it finds bins of twice the mean power.
+_NOISE_SCORE = float(np.log(3))
 #: Cost of a jump, relative to the number of frames in a window of the typical length.
 _JUMP = 0.5
 #: Share of the bins that have less power than the quantile from which the noise is estimated.
@@ -186,14 +188,17 @@ class Plane:
         return np.asarray(self.grid.f[best_path(-self.grid.sum_orders(score), moves)[0]])
 
     def removed(self, score: Float64Array, frequency: Float64Array) -> Float64Array:
-        """Return the scores with zeros around a ridge: in the main lobe, and beyond it as far as the power falls."""
+        """Return the scores with those of noise around a ridge: in its main lobe, and beyond as far as the power falls.
+
+        With zeros there, a path would leave its component where it crosses the ridge.
+        """
         score, k = score.copy(), np.arange(score.shape[1])
         for order in self.grid.orders:
             q = np.rint((order * frequency - self.lowest) / self.delta_f).astype(np.int64)
             half = int(np.ceil(self.lobe))
             low, high = (end_of_fall(self.ratio, q + sign * half, sign) for sign in (-1, 1))
             inside = (q >= 0) & (q < k.size)
-            score[(k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis]) & inside[:, np.newaxis]] = 0.0
+            score[(k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis]) & inside[:, np.newaxis]] = _NOISE_SCORE
         return score
 
 
