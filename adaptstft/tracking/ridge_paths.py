@@ -81,6 +81,7 @@ def ridges(
 
     See Also
     --------
+    track : The same with a window length chosen at each time.
     synchrosqueeze : Its inverse extracts a component along a ridge.
 
     Notes
@@ -91,9 +92,10 @@ def ridges(
               V_j = \sum_n x[n]\, s^j\, w\, e^{-2 j \pi f s}
 
     with ``s`` in seconds from the window's centre. It includes the effects of the window and of a constant chirp rate.
-    For a steady tone it is the Cramér-Rao bound [2]_, ``1 / sqrt(SNR)`` times a constant of the window. It does not
-    include the effects of other changes of the frequency within a window, of other components, or of ridges that
-    follow noise. The amplitude is that of a steady tone: a change of frequency within a window lowers it.
+    For a steady tone it is the Cramér-Rao bound [2]_, ``1 / sqrt(SNR)`` times a constant of the window. The squared
+    bias due to the curvature of the ridge within the window is added to the variance. It is estimated from a parabola
+    through the frequencies of neighbouring frames. The uncertainty does not include the effects of other components,
+    or of ridges that follow noise. The amplitude is that of a steady tone: a change of frequency within a window lowers it.
 
     The window that concentrates a component most is not the best one for tracking. For a linear chirp the uncertainty
     is least with Gaussian windows that are ``(3/7)**(1/4)``, about 0.8, times as long as the most concentrated ones.

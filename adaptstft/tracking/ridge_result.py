@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from adaptstft.common.optional import require
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_index
-from adaptstft.display.ridges import plot_ridges
+from adaptstft.display.ridge_plot import plot_ridges
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 __all__ = ["Ridges"]

@@ -103,7 +103,8 @@ def test_orders_and_crossings():
     both = track(signal(up, 0.1) + signal(down), FS, n_ridges=2)
     low, high = np.sort(both.frequency, axis=0)
     truth = np.sort([np.interp(both.t, TIME, up), np.interp(both.t, TIME, down)], axis=0)
-    away = (np.abs(both.t - 1) > 0.2) & (both.t > 0.1) & (both.t < 1.9)
+    # within 0.3 s of the crossing, 36 Hz, windows of 60 to 100 ms do not separate the components
+    away = (np.abs(both.t - 1) > 0.3) & (both.t > 0.1) & (both.t < 1.9)
     assert np.abs(low - truth[0])[away].max() < 0.5 and np.abs(high - truth[1])[away].max() < 0.5
 
 

@@ -114,7 +114,8 @@ def track(
 
     Where no length makes a ridge stand out from the noise, the uncertainty is infinite. The intervals assume white
     noise and normally distributed errors. They are too narrow where a ridge follows noise or another component for a
-    while, as happens if the signal-to-noise ratio is below about 0 dB.
+    while, as happens if the signal-to-noise ratio is below about 0 dB. Where two ridges cross, neither is determined
+    within a few resolution cells of the windows.
 
     References
     ----------

@@ -119,9 +119,11 @@ class PathSearch:
 
     def _resolved(self, grid: FrequencyGrid, length: float) -> BoolArray:
         """Mask of the frequencies whose orders a window tells from each other and from their mirror images."""
-        orders = np.sort(self.orders)
-        mirror = np.inf if np.iscomplexobj(self.x) else 2 * orders[0]
-        return np.asarray(np.abs(grid.f) * min([mirror, *np.diff(orders)]) >= _RESOLVED * self.fs / length)
+        gaps = np.diff(np.sort(self.orders)).tolist()
+        if not np.iscomplexobj(self.x):
+            gaps.append(2 * float(self.orders.min()))
+        cells = np.abs(grid.f) * length / self.fs
+        return np.asarray(cells * min(gaps) >= _RESOLVED) if gaps else np.ones(cells.size, bool)
 
     def plane(self, positions: AnyArray, hop: float, typical: float) -> Plane:
         """Make the mean of the spectrograms around the typical length."""
