@@ -1,6 +1,6 @@
 """Errors and intervals of `adaptstft.track`, beside ridges on the best fixed window length, chosen with the truth.
 
-``python -m benchmarks.tracking`` measures. It writes ``benchmarks/tracking.json``, and ``benchmarks/tracking.rst``, a table.
+``python -m benchmarks.tracking`` measures, and writes the files ``tracking.json`` and ``tracking.rst`` beside it.
 The errors are root mean squares over times and seeds. Intervals that are infinite, where nothing stands out from the
 noise, do not count for the coverage.
 """

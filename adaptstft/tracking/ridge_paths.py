@@ -95,7 +95,8 @@ def ridges(
     For a steady tone it is the Cramér-Rao bound [2]_, ``1 / sqrt(SNR)`` times a constant of the window. The squared
     bias due to the curvature of the ridge within the window is added to the variance. It is estimated from a parabola
     through the frequencies of neighbouring frames. The uncertainty does not include the effects of other components,
-    or of ridges that follow noise. The amplitude is that of a steady tone: a change of frequency within a window lowers it.
+    or of ridges that follow noise. The amplitude is that of a steady tone: a change of frequency within a window
+    lowers it.
 
     The window that concentrates a component most is not the best one for tracking. For a linear chirp the uncertainty
     is least with Gaussian windows that are ``(3/7)**(1/4)``, about 0.8, times as long as the most concentrated ones.
