@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from adaptstft.batch.many import optimize_many
     from adaptstft.batch.table import TuningTable
     from adaptstft.denoising.entry import denoise
+    from adaptstft.tracking.adaptive.entry import track
     from adaptstft.tracking.phase_retrieval import griffin_lim
     from adaptstft.tracking.reassignment import Reassigned, reassign
-    from adaptstft.tracking.ridge_paths import Ridges, ridges
+    from adaptstft.tracking.ridge_paths import ridges
+    from adaptstft.tracking.ridge_result import Ridges
     from adaptstft.tracking.synchrosqueezing import Synchrosqueezed, synchrosqueeze
     from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
     from adaptstft.transforms.gradient import Gradient
@@ -32,7 +34,7 @@ _ATTRIBUTES = {
     "Corpus": "tuning.shared.corpus",
     "Gradient": "transforms.gradient",
     "Reassigned": "tracking.reassignment",
-    "Ridges": "tracking.ridge_paths",
+    "Ridges": "tracking.ridge_result",
     "ShortTimeFFT": "transforms.scipy_compatible",
     "Synchrosqueezed": "tracking.synchrosqueezing",
     "TuningResult": "tuning.result.result",
@@ -45,6 +47,7 @@ _ATTRIBUTES = {
     "reassign": "tracking.reassignment",
     "ridges": "tracking.ridge_paths",
     "synchrosqueeze": "tracking.synchrosqueezing",
+    "track": "tracking.adaptive.entry",
 }
 _SUBMODULES = ("criteria", "datasets", "recordings", "risk", "testing", "windows")
 
@@ -71,6 +74,7 @@ __all__ = [
     "risk",
     "synchrosqueeze",
     "testing",
+    "track",
     "windows",
 ]
 

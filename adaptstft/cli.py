@@ -1,4 +1,4 @@
-"""The command line: ``adaptstft [tune] FILE...``."""
+"""The command line: ``adaptstft [tune] FILE...``, and ``adaptstft track FILE``, which is in `adaptstft.cli_track`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-from adaptstft import __version__, datasets, kernels
+from adaptstft import __version__, cli_track, datasets, kernels
 from adaptstft.batch import parallel
 from adaptstft.batch.command import json_report, parse_criterion, text_report
 from adaptstft.batch.rows import describe_error, labelled
@@ -100,8 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # file names may hold bytes that are no text
     try:
-        args = _parse(list(sys.argv[1:] if argv is None else argv))
-        return _run(args)
+        words = list(sys.argv[1:] if argv is None else argv)
+        return cli_track.run(words[1:], _CONSOLE) if words[:1] == ["track"] else _run(_parse(words))
     except BrokenPipeError:
         _discard_output()  # the reader of a pipe has stopped, such as head
         return 0
@@ -294,7 +294,7 @@ def _build_parser() -> _Parser:
     """Make the parser. Arguments of `optimize` keep their names as ``dest``."""
     parser = _Parser(
         prog="adaptstft",
-        usage="%(prog)s [tune] [FILE ...] [options]",
+        usage="%(prog)s [tune] [FILE ...] [options]\n       %(prog)s track FILE [options]",
         description="Find the short-time Fourier transform that fits a recording.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -455,3 +455,6 @@ def _print_error(line: str) -> None:
     if sys.stderr is not None:  # print would take standard output instead
         with suppress(OSError):
             print(f"adaptstft: {line}", file=sys.stderr, flush=True)
+
+
+_CONSOLE = cli_track.Console(_Parser, _check_picture, _error_line, _print, _print_error)

@@ -132,11 +132,11 @@ def _copy_changed(source, target):
         shutil.copyfile(source, target)
 
 
-def _help_text():
+def _help_text(*command):
     os.environ["COLUMNS"] = "100"  # line length of argparse
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-        cli.main(["--help"])
+        cli.main([*command, "--help"])
     return printed.getvalue()
 
 
@@ -149,6 +149,7 @@ def _gather_sources():
         if stale.name not in notebooks:
             stale.unlink()
     (HERE / "generated" / "command.txt").write_text(_help_text(), encoding="utf-8")
+    (HERE / "generated" / "command_track.txt").write_text(_help_text("track"), encoding="utf-8")
 
 
 def _leave_unlinked(app, env, node, contnode):

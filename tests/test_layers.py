@@ -21,6 +21,7 @@ LAYERS = [
     {"batch", "adapters"},
     {"autograd", "torch", "sklearn", "dask", "risk", "testing"},
     {"xarray"},
+    {"cli_track"},
     {"cli"},
     {"demo", "__main__"},
 ]

@@ -1,4 +1,4 @@
-"""Files that replace others: written to the end before they take the name of the old one."""
+"""Files that are complete or absent: written through to the disk, and removed after an error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,27 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[io.BufferedWriter]:
+    """Open a file that must not exist, and write it through to the disk; after an error it is removed.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a file or a link of this name.
+    """
+    stream = path.open("xb")
+    try:
+        with stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        with suppress(OSError):
+            path.unlink()
+        raise
 
 
 @contextmanager
@@ -26,12 +47,9 @@ def replacing(path: Path, suffix: str = ".new") -> Iterator[io.BufferedWriter]:
         If there is a file or a link of the new file's name.
     """
     new = path.with_name(path.name + suffix)
-    stream = new.open("xb")
+    with new_file(new) as stream:
+        yield stream
     try:
-        with stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
         os.replace(new, path)
     except BaseException:
         with suppress(OSError):

@@ -15,8 +15,10 @@ this variance over ``J''**2``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -30,6 +32,8 @@ _MOST_STEPS = 20
 _LONGEST_STEP = 0.25
 #: Steps shorter than this fraction of the resolution cell end the iteration.
 _CONVERGED = 1e-10
+#: Share of the frames still on their way below which the others are left out.
+_FEWER = 0.7
 #: Samples of the frames that are processed at once.
 _BLOCK = 1 << 18
 
@@ -51,6 +55,32 @@ class Peaks:
     frequency: Float64Array
     deviation: Float64Array
     magnitude: Float64Array
+
+
+class Rows(Protocol):
+    """Windowed samples of frames and their sums."""
+
+    @property
+    def gain(self) -> Float64Array:
+        """Sums of the windows, (frames,)."""
+        ...
+
+    @property
+    def energy(self) -> Float64Array:
+        """Energies of the windows, (frames,)."""
+        ...
+
+    def take(self, frames: BoolArray) -> Self:
+        """Return the rows of some frames."""
+        ...
+
+    def sums(self, f: Float64Array) -> tuple[AnyArray, AnyArray, AnyArray]:
+        """Return ``V_0``, ``V_1`` and ``V_2`` at a frequency for each frame."""
+        ...
+
+    def second_moment(self, middle: Float64Array) -> Float64Array:
+        """Second moment of the squared windows around `middle`, in seconds for each frame."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -101,6 +131,10 @@ class _Samples:
         if rate is not None:
             xw = xw * np.exp(-1j * np.pi * rate[:, np.newaxis] * (away * T) ** 2)
         return cls(xw, away * T, w**2, w.sum(axis=1), kernels)
+
+    def take(self, frames: BoolArray) -> _Samples:
+        """Return the rows of some frames."""
+        return _Samples(self.xw[frames], self.s[frames], self.ww[frames], self.gain[frames], self.kernels)
 
     @property
     def energy(self) -> Float64Array:
@@ -166,7 +200,7 @@ def find_peaks(
     size = max(1, int(_BLOCK / (win_length.max() + 2) / orders.size))
     parts = [slice(i, i + size) for i in range(0, start.size, size)]
     blocks = [
-        _climb(
+        climb(
             [
                 _Samples.of(
                     x, window, lengths[part], centre[part], T, None if rate is None else k * rate[part], kernels
@@ -187,24 +221,32 @@ def find_peaks(
     )
 
 
-def _climb(
-    rows: list[_Samples], cell: Float64Array, start: Float64Array, orders: Float64Array, used: BoolArray
+def climb(
+    rows: Sequence[Rows], cell: Float64Array, start: Float64Array, orders: Float64Array, used: BoolArray
 ) -> Peaks:
     """Maximise ``J`` by Newton's method within a resolution `cell`, (frames,) in Hz, around `start`."""
-    longest = _LONGEST_STEP * cell
-    f, J, gradient, curvature = start, *_likelihood(rows, start, orders, used)
+    moving, f = np.arange(start.size), start.copy()
+    part, inside, longest = list(rows), used, _LONGEST_STEP * cell
+    J, gradient, curvature = likelihood(part, start, orders, used)
     for _ in range(_MOST_STEPS):
+        near, width = start[moving], cell[moving]
         step = np.clip(_newton(J, gradient, curvature, longest), -longest, longest)
-        step = np.where(J > 0, np.clip(f + step, start - cell, start + cell) - f, 0.0)  # stay at this peak
-        values = _likelihood(rows, f + step, orders, used)
+        # stay at this peak
+        step = np.where(J > 0, np.clip(f[moving] + step, near - width, near + width) - f[moving], 0.0)
+        values = likelihood(part, f[moving] + step, orders, inside)
         worse = values[0] < J
         # reject a step that lowers J, and limit the next one to a quarter of it
         longest = np.where(worse, np.abs(step) / 4, longest)
-        f = np.where(worse, f, f + step)
+        f[moving] += np.where(worse, 0.0, step)
         before = (J, gradient, curvature)
         J, gradient, curvature = (np.where(worse, old, new) for old, new in zip(before, values, strict=True))
-        if np.all(np.abs(step) < _CONVERGED * cell):
+        goes_on = np.abs(step) >= _CONVERGED * width
+        if not goes_on.any():
             break
+        if goes_on.mean() < _FEWER:
+            moving, longest, inside = moving[goes_on], longest[goes_on], inside[:, goes_on]
+            J, gradient, curvature = J[goes_on], gradient[goes_on], curvature[goes_on]
+            part = [row.take(goes_on) for row in part]
     return _peaks_at(rows, f, orders, used)
 
 
@@ -216,8 +258,8 @@ def _newton(J: Float64Array, gradient: Float64Array, curvature: Float64Array, lo
     return np.where(concave, step, np.sign(gradient) * longest)
 
 
-def _likelihood(
-    rows: list[_Samples], f: Float64Array, orders: Float64Array, used: BoolArray
+def likelihood(
+    rows: Sequence[Rows], f: Float64Array, orders: Float64Array, used: BoolArray
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Return ``J`` and its first two derivatives."""
     total = np.zeros((3, f.size))
@@ -239,7 +281,7 @@ def _power_curvature(V0: AnyArray, V1: AnyArray, V2: AnyArray) -> Float64Array:
     return np.asarray(8 * np.pi**2 * (np.abs(V1) ** 2 - np.real(V0.conj() * V2)))
 
 
-def _peaks_at(rows: list[_Samples], f: Float64Array, orders: Float64Array, used: BoolArray) -> Peaks:
+def _peaks_at(rows: Sequence[Rows], f: Float64Array, orders: Float64Array, used: BoolArray) -> Peaks:
     """Compute deviations and magnitudes at the frequencies `f` of the maxima."""
     variance, curvature = np.zeros((2, f.size))
     magnitude = np.zeros((orders.size, f.size))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.typing import BoolArray, Float64Array, IntArray
-from adaptstft.common.validation import as_bounds
+from adaptstft.common.validation import as_bounds, as_inexact, check_finite
 from adaptstft.engine.operator import analyse
 from adaptstft.tracking.framed_signal import FramedSignal
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
@@ -59,6 +59,19 @@ class FrequencyGrid:
         return out
 
 
+def as_orders(orders: Any) -> Float64Array:
+    """Check the multiples of the frequency; 1 if there are none."""
+    if orders is None:
+        return np.ones(1)
+    values = as_inexact("orders", orders)
+    if values.ndim != 1 or values.size == 0 or np.iscomplexobj(values):
+        raise ValueError(f"orders has shape {values.shape}: it must be 1-D with at least one real multiple")
+    check_finite("orders", values)
+    if np.any(values <= 0) or np.unique(values).size < values.size:
+        raise ValueError(f"orders={values.tolist()} must be positive and differ from each other")
+    return values.astype(float)
+
+
 def make_grid(sft: AdaptiveShortTimeFFT, f_bounds: Any, orders: Float64Array) -> FrequencyGrid:
     """Make the grid within `f_bounds`; its step is that of the bins over the highest order."""
     bins = np.sort(sft.f)
@@ -90,7 +103,7 @@ def largest_steps(
     """
     times = framed.centre_time[:, 0]
     if max_rate is None:
-        rates = _RATE_MARGIN * _matched_rate(sft.window, np.median(framed.win_duration, axis=1))
+        rates = _RATE_MARGIN * matched_rate(sft.window, np.median(framed.win_duration, axis=1))
         between = np.maximum(rates[1:], rates[:-1])
     else:
         between = np.full(times.size - 1, max_rate)
@@ -100,7 +113,7 @@ def largest_steps(
     return np.where(scale > 0, scale, 1.0), limit
 
 
-def _matched_rate(window: Window, win_duration: Float64Array) -> Float64Array:
+def matched_rate(window: Window, win_duration: Float64Array) -> Float64Array:
     """Rate in Hz/s of the linear chirp that windows of these durations in seconds concentrate most.
 
     For a Gaussian this is ``1 / (4 pi variance)``, with the variance of its energy in time.

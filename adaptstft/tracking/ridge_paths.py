@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from adaptstft.common.levels import times_power_of_two
-from adaptstft.common.text import short_repr
-from adaptstft.common.typing import Float64Array
-from adaptstft.common.validation import as_index, as_inexact, check_finite, check_positive
+from adaptstft.common.validation import as_index, check_positive
 from adaptstft.tracking.framed_signal import frame_signal, host_transform, scaled_noise
-from adaptstft.tracking.ridge_grid import bin_powers, largest_steps, make_grid
+from adaptstft.tracking.ridge_grid import as_orders, bin_powers, largest_steps, make_grid
+from adaptstft.tracking.ridge_result import Ridges, normal_interval
 from adaptstft.tracking.ridge_tracker import RidgeTracker
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
-__all__ = ["Ridges", "ridges"]
+__all__ = ["ridges"]
 
-
-@dataclass(frozen=True, eq=False)
-class Ridges:
-    """Frequencies, uncertainties and amplitudes over time: the result of `ridges`.
-
-    Attributes
-    ----------
-    t : ndarray of float64, shape (p_num,)
-        Times of the frames in seconds.
-    frequency : ndarray of float64, shape (..., n_ridges, p_num)
-        Instantaneous frequencies in Hz, the ridge with the highest score first.
-    uncertainty : ndarray of float64, shape of `frequency`
-        Standard deviations of the frequencies in Hz due to noise; infinite where the
-        window contains no signal.
-    amplitude : ndarray of float64, shape of `frequency`, or (..., n_ridges, orders, p_num)
-        Amplitudes of the components in the units of the signal; one for each order if
-        `orders` are given.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import adaptstft
-    >>> sft = adaptstft.AdaptiveShortTimeFFT("hann", 100, 10, fs=1000.0)
-    >>> ridge = adaptstft.ridges(sft, 3 * np.cos(2 * np.pi * 0.12 * np.arange(1000)))
-    >>> p = abs(ridge.t - 0.5).argmin()
-    >>> print(ridge.frequency[0, p].round(2), ridge.amplitude[0, p].round(2))
-    120.0 3.0
-    """
-
-    t: Float64Array
-    frequency: Float64Array
-    uncertainty: Float64Array
-    amplitude: Float64Array
-
-    __repr__ = short_repr
+#: Probability of the intervals.
+_CONFIDENCE = 0.95
 
 
 def ridges(
@@ -117,6 +82,7 @@ def ridges(
 
     See Also
     --------
+    track : The same with a window length chosen at each time.
     synchrosqueeze : Its inverse extracts a component along a ridge.
 
     Notes
@@ -127,9 +93,11 @@ def ridges(
               V_j = \sum_n x[n]\, s^j\, w\, e^{-2 j \pi f s}
 
     with ``s`` in seconds from the window's centre. It includes the effects of the window and of a constant chirp rate.
-    For a steady tone it is the Cramér-Rao bound [2]_, ``1 / sqrt(SNR)`` times a constant of the window. It does not
-    include the effects of other changes of the frequency within a window, of other components, or of ridges that
-    follow noise. The amplitude is that of a steady tone: a change of frequency within a window lowers it.
+    For a steady tone it is the Cramér-Rao bound [2]_, ``1 / sqrt(SNR)`` times a constant of the window. The squared
+    bias due to the curvature of the ridge within the window is added to the variance. It is estimated from a parabola
+    through the frequencies of neighbouring frames. The uncertainty does not include the effects of other components,
+    or of ridges that follow noise. The amplitude is that of a steady tone: a change of frequency within a window
+    lowers it.
 
     The window that concentrates a component most is not the best one for tracking. For a linear chirp the uncertainty
     is least with Gaussian windows that are ``(3/7)**(1/4)``, about 0.8, times as long as the most concentrated ones.
@@ -163,7 +131,7 @@ def ridges(
     sft = host_transform(sft)
     n_ridges = as_index("n_ridges", n_ridges, 1)
     rate = None if max_rate is None else check_positive("max_rate", max_rate, "Hz/s")
-    multiples = _as_orders(orders)
+    multiples = as_orders(orders)
     noise = None if noise_std is None else check_positive("noise_std", noise_std)
     grid = make_grid(sft, f_bounds, multiples)
     framed = frame_signal(sft, x, axis)
@@ -173,21 +141,19 @@ def ridges(
         RidgeTracker(sft, framed, grid, steps, channel, power, noise).track(n_ridges)
         for channel, power in zip(framed.layout.channels, bin_powers(sft, framed), strict=True)
     ]
-    frequency, uncertainty, amplitude = (
+    frequency, uncertainty, amplitude, duration = (
         np.stack(values).reshape(*framed.layout.lead, *values[0].shape) for values in zip(*tracked, strict=True)
     )
     amplitude = times_power_of_two(amplitude, framed.exponent)
-    return Ridges(sft.t(framed.layout.n), frequency, uncertainty, amplitude[..., 0, :] if orders is None else amplitude)
-
-
-def _as_orders(orders: Any) -> Float64Array:
-    """Check the multiples of the frequency; 1 if there are none."""
-    if orders is None:
-        return np.ones(1)
-    values = as_inexact("orders", orders)
-    if values.ndim != 1 or values.size == 0 or np.iscomplexobj(values):
-        raise ValueError(f"orders has shape {values.shape}: it must be 1-D with at least one real multiple")
-    check_finite("orders", values)
-    if np.any(values <= 0) or np.unique(values).size < values.size:
-        raise ValueError(f"orders={values.tolist()} must be positive and differ from each other")
-    return values.astype(float)
+    return Ridges(
+        sft.t(framed.layout.n),
+        frequency,
+        uncertainty,
+        amplitude[..., 0, :] if orders is None else amplitude,
+        duration * sft.fs,
+        normal_interval(frequency, uncertainty, _CONFIDENCE),
+        _CONFIDENCE,
+        None if orders is None else tuple(multiples.tolist()),
+        sft,
+        times_power_of_two(framed.layout.channels[:, : framed.layout.n], framed.exponent),
+    )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from adaptstft.common.typing import AnyArray, BoolArray, Float64Array, IntArray
+from adaptstft.tracking.curvature import squared_bias
 from adaptstft.tracking.framed_signal import FramedSignal
 from adaptstft.tracking.peaks import Peaks, find_peaks
 from adaptstft.tracking.ridge_grid import FrequencyGrid
@@ -61,11 +62,14 @@ class RidgeTracker:
         self.free = np.ones(power.shape, bool)  # bins without a ridge
         noise = self._noise_by_frame() if noise_std is None else np.full(len(power), noise_std**2)
         self.score = np.log1p(power / np.maximum(noise, self.least_noise or 1.0)[:, np.newaxis])
-        self.lobe = _lobe_width(sft.window)
+        self.lobe = lobe_width(sft.window)
         self.skew = _centre_of_gravity(sft.window)
 
-    def track(self, n_ridges: int) -> tuple[Float64Array, Float64Array, Float64Array]:
-        """Return frequencies and uncertainties (n_ridges, frames), and amplitudes (n_ridges, orders, frames)."""
+    def track(self, n_ridges: int) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array]:
+        """Return frequencies, uncertainties, amplitudes and window lengths in seconds.
+
+        Their shapes are (n_ridges, frames), and (n_ridges, orders, frames) for the amplitudes.
+        """
         tracked: list[Peaks] = []
         for _ in range(n_ridges):
             score = np.ascontiguousarray(self.grid.sum_orders(self.score))
@@ -75,13 +79,20 @@ class RidgeTracker:
             self._remove(tracked[-1].frequency)
         sigma = np.sqrt(self._noise_variance()) if self.noise_std is None else self.noise_std
         both_sides = 1.0 if np.iscomplexobj(self.x) else 2.0  # half of a real tone is at the negative frequency
-        with np.errstate(invalid="ignore"):
-            uncertainty = [np.where(np.isinf(peaks.deviation), np.inf, sigma * peaks.deviation) for peaks in tracked]
         return (
             np.stack([peaks.frequency for peaks in tracked]),
-            np.stack(uncertainty),
+            np.stack([self._uncertainty(peaks, sigma) for peaks in tracked]),
             both_sides * np.stack([peaks.magnitude for peaks in tracked]),
+            np.stack([self._win_duration_at(peaks.frequency)[self.grid.orders.argmin()] for peaks in tracked]),
         )
+
+    def _uncertainty(self, peaks: Peaks, sigma: Float64Array | float) -> Float64Array:
+        """Root of the sum of the variance in noise of standard deviations `sigma` and of the squared bias."""
+        with np.errstate(invalid="ignore"):
+            deviation = np.where(np.isinf(peaks.deviation), np.inf, sigma * peaks.deviation)
+        duration = self._win_duration_at(peaks.frequency).max(axis=0)
+        bias2 = squared_bias(self.sft.window, self.framed.centre_time[:, 0], peaks.frequency, deviation, duration)
+        return np.asarray(np.sqrt(deviation**2 + bias2))
 
     def _noise_by_frame(self) -> Float64Array:
         """Estimate the power of the noise in each frame from the median over its free bins.
@@ -169,7 +180,7 @@ class RidgeTracker:
         orders = zip(self._bins_of(frequency), self._win_duration_at(frequency), self._in_range(frequency), strict=True)
         for q, duration, inside in orders:
             half = np.ceil(self.lobe / duration / self.sft.delta_f).astype(np.int64)
-            low, high = (_end_of_fall(self.power, q + sign * half, sign) for sign in (-1, 1))
+            low, high = (end_of_fall(self.power, q + sign * half, sign) for sign in (-1, 1))
             removed = (k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis]) & inside[:, np.newaxis]
             self.score[removed] = 0.0
             self.free &= ~removed
@@ -181,7 +192,7 @@ def _row_medians(values: Float64Array, count: IntArray) -> Float64Array:
     return np.asarray((ordered[row, (count - 1) // 2] + ordered[row, count // 2]) / 2)
 
 
-def _end_of_fall(power: Float64Array, start: IntArray, sign: int) -> IntArray:
+def end_of_fall(power: Float64Array, start: IntArray, sign: int) -> IntArray:
     """Bin at which the power stops falling, from bin `start` of each frame in the direction of `sign`."""
     last = power.shape[1] - 1
     rows, q = np.arange(len(power)), np.clip(start, 0, last)
@@ -229,7 +240,7 @@ def _centre_of_gravity(window: Window) -> float:
     return float(u @ w / w.sum()) or _SYMMETRIC
 
 
-def _lobe_width(window: Window) -> float:
+def lobe_width(window: Window) -> float:
     """Half the width of the main lobe of a window's spectrum, as a multiple of one over the window's length."""
     u = _window_points()
     nu = np.linspace(0, 16, 641)

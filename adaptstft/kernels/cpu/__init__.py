@@ -9,6 +9,7 @@ from adaptstft.kernels.cpu.bins import (
     scale_sums,
     split_halves,
 )
+from adaptstft.kernels.cpu.chirps import chirp_sums
 from adaptstft.kernels.cpu.frames import (
     energy_cotangent,
     load_frames,

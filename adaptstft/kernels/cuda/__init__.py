@@ -17,6 +17,7 @@ from adaptstft.kernels.cuda.bins import (
     scale_sums,
     split_halves,
 )
+from adaptstft.kernels.cuda.chirps import chirp_sums
 from adaptstft.kernels.cuda.frames import (
     energy_cotangent,
     load_frames,

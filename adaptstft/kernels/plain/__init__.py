@@ -17,6 +17,7 @@ from adaptstft.kernels.plain.bins import (
     scale_sums,
     split_halves,
 )
+from adaptstft.kernels.plain.chirps import chirp_sums
 from adaptstft.kernels.plain.frames import (
     energy_cotangent,
     load_frames,

@@ -1,0 +1,361 @@
+"""`track`: errors beside the best fixed window, intervals that hold, and the parts of the choice of lengths."""
+
+import matplotlib
+import numpy as np
+import pytest
+from naive import label
+from numpy.testing import assert_allclose, assert_array_equal
+
+import adaptstft
+from adaptstft import AdaptiveShortTimeFFT, ridges, track, windows
+from adaptstft.common.best_path import NearMoves, best_path
+from adaptstft.kernels import cpu, plain
+from adaptstft.tracking.adaptive.choice import LengthChoice, correlations, running_mean
+from adaptstft.tracking.adaptive.estimates import Estimates, Guide
+from adaptstft.tracking.adaptive.pilot import JumpMoves, noise_power
+from adaptstft.tracking.adaptive.samples import ChirpFrames
+from adaptstft.tracking.curvature import squared_bias
+from adaptstft.tracking.peaks import climb, find_peaks
+
+FS, N = 1000.0, 2000
+TIME = np.arange(N) / FS
+
+
+def signal(law, noise=0.0, seed=0, amplitude=1.0):
+    phase = 2 * np.pi * (np.cumsum(law) - law / 2) / FS  # trapezoids
+    return amplitude * np.cos(phase) + noise * np.random.default_rng(seed).standard_normal(law.size)
+
+
+def steady_then_vibrato():
+    return 150 + np.where(TIME < 1, 20 * (TIME - 1), 30 * np.sin(2 * np.pi * (TIME - 1) / 0.4))
+
+
+def errors(ridge, law, ends=0.1):
+    inside = (ridge.t > ends) & (ridge.t < N / FS - ends)
+    return (ridge.frequency[0] - np.interp(ridge.t, TIME, law))[inside], inside
+
+
+# ------------------------------------------------------------------ quality
+
+
+@pytest.mark.slow
+def test_error_is_below_that_of_the_best_fixed_length_where_the_curvature_changes():
+    law = steady_then_vibrato()
+    x = np.stack([signal(law, 0.2, seed) for seed in range(3)])
+    inside = (TIME[::12] > 0.1) & (TIME[::12] < 1.9)
+    truth = law[::12][inside]
+    best = min(
+        np.std(ridges(AdaptiveShortTimeFFT("hann", length, 12, FS, mfft=512), x).frequency[..., inside] - truth)
+        for length in (32.0, 45.0, 64.0, 91.0, 128.0, 181.0)
+    )
+    assert np.std(track(x, FS, hop=12).frequency[..., inside] - truth) < best
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", [0.5, 0.1, 0.01])
+def test_intervals_hold_the_frequency(noise):
+    law = 150 + 40 * np.sin(2 * np.pi * TIME)
+    held = []
+    for seed in range(4):
+        ridge = track(signal(law, noise, seed), FS)
+        error, inside = errors(ridge, law)
+        half = np.diff(ridge.interval[0], axis=-1)[inside, 0] / 2
+        held.append(np.abs(error) <= half)
+    # neighbouring frames share samples: some fifteen independent errors in each signal
+    assert 0.88 <= np.mean(held) <= 1.0
+
+
+@pytest.mark.slow
+def test_lengths_follow_the_law():
+    ridge = track(signal(steady_then_vibrato(), 0.1), FS)
+    early, late = ridge.win_length[0][ridge.t < 0.6], ridge.win_length[0][ridge.t > 1.2]
+    assert early.min() > 3 * late.max()
+
+
+def test_frequency_jumps():
+    law = np.where(TIME < 1.2, 100.0, 180.0)
+    ridge = track(signal(law, 0.05), FS)
+    error, inside = errors(ridge, law)
+    assert np.abs(error[np.abs(ridge.t[inside] - 1.2) > 0.02]).max() < 1.0
+    steady = track(signal(law, 0.05), FS, max_rate=50.0)
+    assert np.abs(np.diff(steady.frequency[0])).max() < 20.0
+
+
+def test_a_chirp_keeps_its_amplitude():
+    law = 50 + 150 * TIME
+    ridge = track(signal(law, amplitude=3.0), FS)
+    inside = (ridge.t > 0.2) & (ridge.t < 1.8)
+    assert_allclose(ridge.amplitude[0][inside], 3.0, rtol=1e-3)
+    fixed = ridges(AdaptiveShortTimeFFT("hann", 300.0, 12, FS), signal(law, amplitude=3.0))
+    assert fixed.amplitude[0][len(fixed.t) // 2] < 2.0  # without the correction
+
+
+def test_orders_and_crossings():
+    law = 45 + 10 * np.sin(2 * np.pi * TIME / 1.5)
+    phase = 2 * np.pi * (np.cumsum(law) - law / 2) / FS
+    x = np.cos(phase) + 0.6 * np.cos(2 * phase) + 0.4 * np.cos(3 * phase)
+    x += 0.2 * np.random.default_rng(0).standard_normal(N)
+    ridge = track(x, FS, orders=(1, 2, 3), f_bounds=(25, 80))
+    assert np.std(errors(ridge, law)[0]) < 0.2
+    assert ridge.amplitude.shape == (1, 3, ridge.t.size) and ridge.orders == (1.0, 2.0, 3.0)
+    assert_allclose(np.median(ridge.amplitude[0], axis=-1), [1.0, 0.6, 0.4], atol=0.05)
+    up, down = 100 + 60 * TIME, 220 - 60 * TIME
+    both = track(signal(up, 0.1) + signal(down), FS, n_ridges=2)
+    low, high = np.sort(both.frequency, axis=0)
+    truth = np.sort([np.interp(both.t, TIME, up), np.interp(both.t, TIME, down)], axis=0)
+    # within 0.3 s of the crossing, 36 Hz, windows of 60 to 100 ms do not separate the components
+    away = (np.abs(both.t - 1) > 0.3) & (both.t > 0.1) & (both.t < 1.9)
+    assert np.abs(low - truth[0])[away].max() < 0.5 and np.abs(high - truth[1])[away].max() < 0.5
+
+
+@pytest.mark.parametrize("scale", [1e-180, 1.0, 1e180])
+def test_levels_channels_and_complex_signals(scale):
+    law = np.full(N, 120.0)
+    x = scale * np.stack([signal(law, 0.1), signal(law + 60, 0.1, 1)])
+    ridge = track(x.T, FS, axis=0, hop=40.5)
+    assert ridge.frequency.shape == ridge.win_length.shape == (2, 1, ridge.t.size)
+    assert ridge.interval.shape == (2, 1, ridge.t.size, 2)
+    assert_array_equal(ridge.t, np.rint(40.5 * np.arange(ridge.t.size)) / FS)
+    assert_allclose(np.median(ridge.frequency, axis=-1)[:, 0], [120, 180], atol=0.1)
+    assert_allclose(np.median(ridge.amplitude, axis=-1)[:, 0], scale, rtol=0.05)
+    turned = track(scale * np.exp(-2j * np.pi * 87.5 * TIME), FS, hop=40)
+    assert_allclose(turned.frequency, -87.5, atol=1e-6)
+    assert_allclose(turned.amplitude, scale, rtol=1e-6)
+
+
+def test_silence_and_noise_have_no_interval():
+    ridge = track(np.zeros((2, N)), FS)
+    assert np.all(np.isinf(ridge.uncertainty)) and np.all(np.isfinite(ridge.frequency))
+    assert_array_equal(ridge.amplitude, 0.0)
+    x = signal(np.full(N, 120.0)) * (TIME < 1) + 0.1 * np.random.default_rng(0).standard_normal(N)
+    half_silent = track(x, FS)
+    assert np.mean(np.isinf(half_silent.uncertainty[0][half_silent.t > 1.3])) > 0.3
+    assert np.all(np.isfinite(half_silent.uncertainty[0][half_silent.t < 0.8]))
+
+
+def test_confidence_noise_and_threads_have_their_effect():
+    x = signal(steady_then_vibrato(), 0.1)
+    wide, narrow = (track(x, FS, confidence=p) for p in (0.95, 0.5))
+    ratio = np.diff(wide.interval, axis=-1) / np.diff(narrow.interval, axis=-1)
+    assert_allclose(ratio, 1.959964 / 0.6744898, rtol=1e-5)
+    assert_array_equal(track(x, FS, workers=2).frequency, track(x, FS, workers=1).frequency)
+    tone = signal(np.full(N, 100.0))
+    known, more = (track(tone, FS, noise_std=std) for std in (0.1, 0.4))
+    assert_allclose(more.uncertainty / known.uncertainty, 4.0, rtol=0.05)
+    limited = track(x, FS, win_bounds=(50, 100)).win_length
+    assert limited.min() >= 50 and limited.max() <= 100
+
+
+def test_tables_and_pictures():
+    pandas = pytest.importorskip("pandas")
+    matplotlib.use("Agg")
+    ridge = track(np.stack([signal(np.full(N, f), 0.1) for f in (50.0, 80.0)]), FS, orders=(1, 2), hop=100)
+    frame = ridge.to_frame()
+    assert list(frame) == [
+        *("channel", "ridge", "time", "frequency", "low", "high", "uncertainty", "win_length"),
+        *("amplitude_1", "amplitude_2"),
+    ]
+    assert isinstance(frame, pandas.DataFrame) and len(frame) == ridge.frequency.size
+    row = frame[(frame.channel == 1) & (frame.time == ridge.t[7])].iloc[0]
+    assert row.frequency == ridge.frequency[1, 0, 7] and row.amplitude_2 == ridge.amplitude[1, 0, 1, 7]
+    assert row.low == ridge.interval[1, 0, 7, 0] and row.high == ridge.interval[1, 0, 7, 1]
+    ax = ridge.plot(channel=1)
+    shown = [line.get_ydata() for line in ax.lines]
+    assert_array_equal(shown, [ridge.frequency[1, 0], 2 * ridge.frequency[1, 0]])
+    fixed = ridges(AdaptiveShortTimeFFT("hann", 100.0, 10, FS), signal(np.full(N, 50.0)))
+    assert fixed.plot(ax).get_xlabel() == "time in s"
+    assert "channel" not in fixed.columns()
+    with pytest.raises(ValueError, match=r"channel=2 must be at most 1, as x has 2 channels"):
+        ridge.plot(channel=2)
+    with pytest.raises(TypeError, match=r"ax must be one matplotlib Axes"):
+        ridge.plot([ax])
+    matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"fs": 0}, ValueError, r"fs=0 must be greater than 0 Hz"),
+        ({"n_ridges": 0}, ValueError, r"n_ridges=0 must be at least 1"),
+        ({"orders": (1, 1)}, ValueError, r"orders=\[1.0, 1.0\] must be positive and differ"),
+        ({"f_bounds": (9.0, 3.0)}, ValueError, r"f_bounds=\(9.0, 3.0\) cross"),
+        ({"f_bounds": (600.0, 700.0)}, ValueError, r"f_bounds=\(600.0, 700.0\) Hz holds no frequency"),
+        ({"max_rate": -1}, ValueError, r"max_rate=-1 must be greater than 0 Hz/s"),
+        ({"window": "boxcar"}, ValueError, r"boxcar"),
+        ({"win_bounds": (2, 90)}, ValueError, r"win_bounds=\(2, 90\): the lower bound must be at least 4 samples"),
+        ({"win_bounds": (16, 3000)}, ValueError, r"win_bounds=\(16, 3000\): windows may have at most 2000 samples"),
+        ({"hop": 0.5}, ValueError, r"hop=0.5 must lie between 1 and 2000 samples"),
+        ({"confidence": 1}, ValueError, r"confidence=1 must be greater than 0 and less than 1"),
+        ({"noise_std": 0}, ValueError, r"noise_std=0 must be greater than 0"),
+        ({"axis": 1}, ValueError, r"axis=1 must lie in \[-1, 0\]"),
+        ({"workers": 0}, ValueError, r"workers=0"),
+        ({"progress": 2}, TypeError, r"progress=2"),
+        ({"x": np.ones(20)}, ValueError, r"x has 20 samples along axis=-1: at least 64 are needed"),
+        ({"x": [np.nan] * 80}, ValueError, r"x has 80 NaN or infinite values"),
+    ],
+    ids=label,
+)
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        track(**{"x": signal(np.full(N, 100.0)), "fs": FS} | options)
+
+
+# ------------------------------------------------------------------ the parts
+
+
+@pytest.mark.parametrize("module", [cpu, plain], ids=["numba", "numpy"])
+@pytest.mark.parametrize("real", [True, False])
+def test_chirp_sums(module, real, rng):
+    x = rng.standard_normal(900) + (0 if real else 1j * rng.standard_normal(900))
+    w, centre = rng.uniform(size=601), np.array([0, 17, 450, 899])
+    f, rate = rng.uniform(-0.5, 0.5, 4), rng.uniform(-1e-3, 1e-3, 4)
+    out = np.empty((3, 4), complex)
+    module.chirp_sums(x, w, centre, f, rate, out)
+    for p in range(4):
+        naive = np.zeros(3, complex)
+        for k in range(-300, 301):
+            if 0 <= centre[p] + k < 900:
+                turned = np.exp(-2j * np.pi * (f[p] * k + rate[p] * k**2 / 2))
+                naive += x[centre[p] + k] * w[300 + k] * turned * np.array([1, k, k**2])
+        # rounding errors of 601 terms, whose phases have errors of 1e-13
+        assert_allclose(out[:, p], naive, atol=1e-11 * 300.0 ** np.arange(3)[-1])
+
+
+def test_chirp_frames_have_the_peaks_of_windowed_samples(rng):
+    law = 100 + 50 * TIME
+    x, centre = signal(law, 0.1), np.array([10, 500, 1203, 1990])
+    hann, used = windows.resolve("hann"), np.ones((1, 4), bool)
+    rate, start = np.full(4, 50.0), law[centre]
+    expected = find_peaks(x, hann, np.full((1, 4), 201.5), centre.astype(float), 1 / FS, start, np.ones(1), used, rate)
+    frames = ChirpFrames.of(x, hann, 201.5, centre, rate, 1 / FS, 1)
+    found = climb([frames], np.full(4, FS / 201.5), start, np.ones(1), used)
+    assert_allclose(found.frequency, expected.frequency, atol=1e-8)
+    assert_allclose(found.deviation, expected.deviation, rtol=1e-6)
+    assert_allclose(found.magnitude, expected.magnitude, rtol=1e-8)
+
+
+def test_correlations_of_errors(rng):
+    """The errors of tones in noise have the correlations of the formula."""
+    hann, lengths, n = windows.resolve("hann"), np.array([50.0, 71.0, 200.0]), 401
+    x = np.cos(0.25 * 2 * np.pi * np.arange(n)) + 0.05 * rng.standard_normal((400, n))
+    found = np.array(
+        [
+            [
+                find_peaks(
+                    row,
+                    hann,
+                    np.full((1, 1), length),
+                    np.array([200.0]),
+                    1.0,
+                    np.array([0.25]),
+                    np.ones(1),
+                    np.ones((1, 1), bool),
+                ).frequency[0]
+                for length in lengths
+            ]
+            for row in x
+        ]
+    )
+    # 400 draws: standard errors of at most 0.05
+    assert_allclose(np.corrcoef(found.T), correlations(hann, lengths), atol=0.15)
+
+
+def parabola(bend, deviation, usable=True):
+    """Estimates of a law with a constant second derivative and no noise."""
+    length = 32 * 2.0 ** (np.arange(9) / 2)
+    bias = bend * length**2
+    shape = (9, 300)
+    return Estimates(
+        length,
+        np.broadcast_to(100 + bias[:, None], shape).copy(),
+        np.broadcast_to(deviation * (length[:, None] / 32) ** -1.5, shape).copy(),
+        np.ones((9, 1, 300)),
+        np.full(shape, usable),
+    )
+
+
+def test_the_length_of_least_error_and_its_bias_are_found():
+    found = parabola(1e-6, 0.05)
+    choice = LengthChoice(found, windows.resolve("hann"), np.ones(300), 10.0, 100.0).choose()
+    error2 = (1e-6 * found.length**2) ** 2 + (0.05 * (found.length / 32) ** -1.5) ** 2
+    middle = choice.place[100:200]
+    assert np.all(np.abs(middle - error2.argmin()) <= 1)
+    # the variance that is subtracted and the caution leave the size of the bias
+    true = (1e-6 * found.length[middle] ** 2) ** 2
+    assert np.all(choice.bias2[100:200] < 4 * true + choice.variance[100:200])
+    assert_allclose(choice.variance[100:200], (0.05 * (found.length[middle] / 32) ** -1.5) ** 2)
+    none = LengthChoice(parabola(0.0, 0.05, False), windows.resolve("hann"), np.ones(300), 10.0, 100.0).choose()
+    assert np.all(np.isinf(none.variance))
+    steady = LengthChoice(parabola(0.0, 0.05), windows.resolve("hann"), np.ones(300), 10.0, 100.0).choose()
+    assert_array_equal(steady.place, 8)
+
+
+def test_running_means_are_those_of_loops(rng):
+    values, weights = rng.uniform(size=(2, 20))
+    weights[5:9] = 0
+    for p, mean in enumerate(running_mean(values, weights, 1)):
+        part = slice(max(p - 1, 0), p + 2)
+        total = weights[part].sum()
+        assert mean == pytest.approx(values[part] @ weights[part] / total if total else 0.0)
+
+
+def test_lines_through_a_guide(rng):
+    times = np.sort(rng.uniform(0, 5, 60))
+    value, slope = Guide(3 - 2 * times, rng.uniform(0.1, 1, 60)).lines(times, 0.5)
+    assert_allclose(value, 3 - 2 * times, atol=1e-9)
+    assert_allclose(slope, -2, atol=1e-6)
+    outlier = 3 - 2 * times
+    outlier[30] = 1e3
+    weights = np.ones(60)
+    weights[30] = 0
+    assert_allclose(Guide(outlier, weights).lines(times, 0.5)[0], 3 - 2 * times, atol=1e-4)
+
+
+def test_jumps_are_the_best_of_all_moves(rng):
+    cost = rng.uniform(0, 5, (6, 7))
+    near = NearMoves(-1, np.array([0.5, 0.0, 0.5]), nearest_first=True)
+    path, total = best_path(cost, JumpMoves(near, 1.5))
+    moves = np.minimum(1.5, np.where(np.abs(np.subtract.outer(range(7), range(7))) <= 1, 0.0, np.inf))
+    moves = np.where(np.abs(np.subtract.outer(range(7), range(7))) == 1, 0.5, moves)
+    best = cost[0]
+    for row in cost[1:]:
+        best = row + (best[:, None] + moves).min(axis=0)
+    assert total == pytest.approx(best.min())
+    steps = moves[path[:-1], path[1:]]
+    assert total == pytest.approx(cost[np.arange(6), path].sum() + steps.sum())
+
+
+def test_noise_power_of_white_noise(rng):
+    power = 3.0 * rng.exponential(size=(400, 200))
+    power[:5] = 1e6  # the end of a tone
+    assert_allclose(noise_power(power, 5), 3.0, rtol=0.05)
+    power[200:] *= 4
+    local = noise_power(power, 5, 20)
+    assert_allclose(local[[0, 100, 300]], [3.0, 3.0, 12.0], rtol=0.1)
+
+
+def test_bias_of_ridges_is_in_their_uncertainty():
+    law = 150 + 40 * np.sin(2 * np.pi * TIME)
+    x = signal(law, 0.002)
+    ridge = ridges(AdaptiveShortTimeFFT("hann", 128.0, 8, FS, mfft=512), x)
+    error, inside = errors(ridge, law)
+    score = error / ridge.uncertainty[0][inside]
+    # the bias is some hundred times the deviation in noise; its estimate is right to a factor of two
+    assert 0.5 < np.sqrt(np.mean(score**2)) < 2.0
+    times = np.linspace(0, 1, 101)
+    none = squared_bias(windows.resolve("hann"), times, 5 - times, np.full(101, 0.1), np.full(101, 0.2))
+    assert_array_equal(none, 0.0)
+    bent = squared_bias(windows.resolve("hann"), times, 10 * times**2, np.full(101, 1e-9), np.full(101, 0.2))
+    u = np.linspace(-0.5, 0.5, 20001)
+    w = np.cos(np.pi * u) ** 2
+    expected = (20 / 2 * 0.2**2 * (u**4 @ w) / (3 * (u**2 @ w))) ** 2
+    assert_allclose(bent[25:-25], expected, rtol=1e-3)
+
+
+def test_public_result_of_both_functions():
+    fixed = ridges(AdaptiveShortTimeFFT("hann", 100.0, 10, FS), signal(np.full(N, 50.0), 0.1))
+    assert_array_equal(fixed.win_length, 100.0)
+    assert fixed.confidence == 0.95 and fixed.orders is None
+    half = np.diff(fixed.interval, axis=-1)[..., 0] / 2
+    assert_allclose(half, 1.959964 * fixed.uncertainty, rtol=1e-6)
+    assert isinstance(fixed, adaptstft.Ridges)
