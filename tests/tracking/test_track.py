@@ -42,13 +42,15 @@ def errors(ridge, law, ends=0.1):
 def test_error_is_below_that_of_the_best_fixed_length_where_the_curvature_changes():
     law = steady_then_vibrato()
     x = np.stack([signal(law, 0.2, seed) for seed in range(3)])
+    positions = np.arange(0.0, N, 12)
     inside = (TIME[::12] > 0.1) & (TIME[::12] < 1.9)
     truth = law[::12][inside]
-    best = min(
-        np.std(ridges(AdaptiveShortTimeFFT("hann", length, 12, FS, mfft=512), x).frequency[..., inside] - truth)
+    transforms = [
+        AdaptiveShortTimeFFT("hann", length, None, FS, positions=positions, mfft=512)
         for length in (32.0, 45.0, 64.0, 91.0, 128.0, 181.0)
-    )
-    assert np.std(track(x, FS, hop=12).frequency[..., inside] - truth) < best
+    ]
+    best = min(np.std(ridges(sft, x).frequency[:, 0, inside] - truth) for sft in transforms)
+    assert np.std(track(x, FS, hop=12).frequency[:, 0, inside] - truth) < best
 
 
 @pytest.mark.slow
