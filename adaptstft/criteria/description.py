@@ -10,7 +10,7 @@ import numpy as np
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_real
 from adaptstft.criteria.base import Additive
-from adaptstft.criteria.distortion import Distortion, SignalLevel
+from adaptstft.criteria.distortion import Distortion, SignalLevel, floor_over
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView, Reduction, Sums, mean_value, reduce_sums
 from adaptstft.engine.statistics import EnergyUnits, Statistics
@@ -110,13 +110,9 @@ class DescriptionLength(Additive):
         """Return the criterion with its distortion, for a signal of `n` samples with a level."""
         return replace(self, units=Distortion.of_level(level, self.distortion, places, n, offset))
 
-    def floor_of(self, scale: float) -> float | None:
-        """Return the given floor for a signal that is divided by `scale`."""
-        return None if self.floor is None else self.floor / scale**2
-
     def level(self, x: AnyArray, scale: float = 1.0) -> SignalLevel:
         """Return the level of channels `x`, which are those of the signal divided by `scale`."""
-        return SignalLevel.of_signal(x, self.floor_of(scale))
+        return SignalLevel.of_signal(x, floor_over(self.floor, scale))
 
     def check_scope(self) -> None:
         """Require a scope in which the distortion does not depend on the window."""

@@ -27,6 +27,8 @@ _SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
 _BLOCK_FRAMES = 128
 #: Energy relative to the mean of its frame below which a bin is empty.
 _UNHEARD = 1e-5
+#: Largest noise floor that may be given, relative to the square of the largest sample: below it nothing is described.
+_MOST_GIVEN = 1e10
 #: Largest noise floor relative to the power.
 _MOST_FLOOR = 4.0
 #: Smallest distortion relative to the power.
@@ -87,6 +89,18 @@ class LevelPart:
     def counted(self, weight: float) -> LevelPart:
         """Return the part with a weight."""
         return replace(self, weight=weight)
+
+
+def floor_over(floor: float | None, scale: float) -> float | None:
+    """Return a floor that is given, for a signal that is divided by its largest magnitude `scale`."""
+    if floor is None:
+        return None
+    relative = floor / scale / scale  # the square of the scale may be zero
+    if relative > _MOST_GIVEN:
+        raise ValueError(
+            f"{floor=} must be at most {_MOST_GIVEN:g} times the square of the largest sample, which is {scale:.3g}"
+        )
+    return relative
 
 
 def join_levels(parts: Sequence[LevelPart], floor: float | None) -> SignalLevel:

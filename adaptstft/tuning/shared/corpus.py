@@ -18,10 +18,11 @@ import numpy as np
 
 from adaptstft.common.band_pass import BandPass
 from adaptstft.common.detrend import remove_trend
+from adaptstft.common.precision import over_peak
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_signal, check_positive, show
-from adaptstft.criteria.distortion import LevelPart, SignalLevel, join_levels
+from adaptstft.criteria.distortion import LevelPart, SignalLevel, floor_over, join_levels
 from adaptstft.recordings import Recording, read_at
 from adaptstft.tuning.ranges import check_band_not_silent, find_band
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
@@ -262,7 +263,7 @@ class Treatment:
         return LevelPart.of_channels(x if self.band is None else self.band.baseband(x))
 
     def _unfiltered(self, x: AnyArray) -> AnyArray:
-        x = remove_trend(x, self.detrend) / self.peak
+        x = over_peak(remove_trend(x, self.detrend), self.peak)
         return x.astype(np.result_type(x.dtype, np.complex64), copy=False) if self.is_complex else x
 
 
@@ -339,7 +340,7 @@ class CorpusSignals(SharedSignals):
         """Load every signal once more."""
         found = self._each(signal_level, [(s, self.treatment) for s in self.sources])
         parts = [part.counted(float(weight)) for part, weight in zip(found, self.corpus.weights, strict=True)]
-        return join_levels(parts, None if floor is None else floor / self.treatment.peak**2)
+        return join_levels(parts, floor_over(floor, self.treatment.peak))
 
     def threads(self, workers: int | None) -> int:
         """Return all threads without an executor; with one, one thread for each signal unless `workers` is given."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.optional import require
+from adaptstft.common.precision import over_peak
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import (
@@ -21,7 +22,7 @@ from adaptstft.common.validation import (
     check_real,
     check_time_is_long,
 )
-from adaptstft.criteria.distortion import FloorFrames, SignalLevel, level_of_stretches
+from adaptstft.criteria.distortion import FloorFrames, SignalLevel, floor_over, level_of_stretches
 from adaptstft.criteria.neighbourhoods import EnergyCells, Neighbourhoods
 from adaptstft.tuning.shared.frame_jobs import CellJob, Job, LevelJob
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
@@ -134,7 +135,7 @@ def _peak(block: AnyArray, low: int, trend: _Trend) -> float:
 
 def _filled(block: AnyArray, stretch: Stretch, trend: _Trend, peak: float) -> Stretch:
     """Return a stretch with its samples, without their trend and of order one."""
-    return replace(stretch, channels=trend.removed(as_inexact("x", block), stretch.first) / peak)
+    return replace(stretch, channels=over_peak(trend.removed(as_inexact("x", block), stretch.first), peak))
 
 
 def _partial_sums(
@@ -200,7 +201,7 @@ class DaskSignals(SharedSignals):
         """Measure every stretch; the frames for the noise floor are those of the signal in memory."""
         frames = None if floor is not None else FloorFrames.of_size(self.n)
         parts = self.run([LevelJob(frames)] * len(self.stretches))
-        return level_of_stretches(parts, self.n * self.channels, None if floor is None else floor / self.peak**2)
+        return level_of_stretches(parts, self.n * self.channels, floor_over(floor, self.peak))
 
     def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
         """Add the sums over all stretches, on the workers that computed them."""
