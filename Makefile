@@ -122,11 +122,13 @@ $(DEMO_VENV)/.installed: pyproject.toml $(SOURCES) | $(DEMO_VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install --quiet --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet 'pip>=25.1'  # for dependency groups
+	$(VENV)/bin/python -m pip install --quiet --editable . --group dev
 	touch $@
 
 $(FULL_VENV)/.installed: pyproject.toml | $(FULL_VENV)/bin/python
-	$(FULL_VENV)/bin/python -m pip install --quiet --editable '.[docs,test]'
+	$(FULL_VENV)/bin/python -m pip install --quiet 'pip>=25.1'
+	$(FULL_VENV)/bin/python -m pip install --quiet --editable . --group docs --group test
 	$(FULL_VENV)/bin/python -m pip install --quiet --no-deps aeon  # for its data alone
 	touch $@
 

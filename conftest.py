@@ -11,6 +11,7 @@ from itertools import combinations
 
 _FRAMEWORKS = {
     "dask": ("dask", "distributed"),
+    "display/mesh": ("matplotlib",),
     "sklearn": ("sklearn",),
     "torch": ("torch",),
     "adapters/torch_bounded": ("torch",),

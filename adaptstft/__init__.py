@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adaptstft import criteria, datasets, testing, windows
+    from adaptstft import criteria, datasets, recordings, risk, testing, windows
     from adaptstft.batch.many import optimize_many
     from adaptstft.batch.table import TuningTable
     from adaptstft.denoising.entry import denoise
@@ -46,7 +46,7 @@ _ATTRIBUTES = {
     "ridges": "tracking.ridge_paths",
     "synchrosqueeze": "tracking.synchrosqueezing",
 }
-_SUBMODULES = ("criteria", "datasets", "testing", "windows")
+_SUBMODULES = ("criteria", "datasets", "recordings", "risk", "testing", "windows")
 
 __all__ = [
     "AdaptiveShortTimeFFT",
@@ -66,7 +66,9 @@ __all__ = [
     "optimize",
     "optimize_many",
     "reassign",
+    "recordings",
     "ridges",
+    "risk",
     "synchrosqueeze",
     "testing",
     "windows",
@@ -85,4 +87,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

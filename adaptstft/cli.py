@@ -6,27 +6,25 @@ import argparse
 import inspect
 import io
 import json
-import math
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
-import numpy as np
-
 from adaptstft import __version__, datasets, kernels
 from adaptstft.batch import parallel
+from adaptstft.batch.command import json_report, parse_criterion, text_report
 from adaptstft.batch.rows import describe_error, labelled
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 from adaptstft.common.typing import HopMode, Method, Scope, WindowMode
 from adaptstft.common.validation import as_index, check_hop
 from adaptstft.recordings import Recording, pick_channel, read
+from adaptstft.recordings.reading import reading_lines
 
 if TYPE_CHECKING:
     from adaptstft.tuning.result.result import TuningResult
@@ -41,12 +39,13 @@ A name that begins with a dash stands behind "--".
 
 --json prints one object per file and line, with the keys
   file, fs (Hz), channels, samples, window, window_mode, hop_mode, criterion,
-  scope, f_bounds (null, or the range in Hz that the criterion sees), fun (the
-  objective, smaller is better), area_fun (the same, comparable
-  between hops), win_length (samples; a list in time mode, and for frequencies
+  scope, f_bounds (null, or the range in Hz that the criterion sees), score (the
+  value of the text report, smaller is better), score_unit, fun (the objective
+  that was minimised), area_fun (the criterion, comparable between hops),
+  win_length (samples; a list in time mode, and for frequencies
   and bins a list of the lists of each frequency), win_duration (s, likewise),
   hop (samples; the mean if positions were tuned), positions (frame centres in
-  samples), recommended (null, or an even integer win_length, an integer hop,
+  samples), mfft, recommended (null, or an even integer win_length, an integer hop,
   and loss, their increase of area_fun), method, success, message, nit, nfev,
   notes (a list, such as an optimum on a bound).
 A number that is not finite is null.
@@ -258,10 +257,15 @@ def _parse(argv: list[str]) -> argparse.Namespace:
                 parser.error(f"--{name} needs a FILE: the generated example has a sampling rate and one array")
     if args.window_mode == "fixed" and args.win_length is None:
         parser.error("--mode fixed needs --win-length, the length to keep")
-    if args.plot is not None:
-        if len(args.files) > 1:
-            parser.error(f"--plot draws one FILE, got {len(args.files)}")
-        _check_picture(parser, args.plot)
+    written = {"--plot": args.plot, "--report": args.report, "--save": args.save}
+    for name, path in written.items():
+        if path is not None and len(args.files) > 1:
+            parser.error(f"{name} {'writes' if name == '--save' else 'draws'} one FILE, got {len(args.files)}")
+        if path is not None and not path.absolute().parent.is_dir():
+            parser.error(f"{name} {path}: there is no folder {path.parent}")
+    for name, formats in (("--plot", ()), ("--report", ("html", "htm"))):
+        if written[name] is not None:
+            _check_picture(parser, name, written[name], formats)
     _check_collection(parser, args)
     return args
 
@@ -273,14 +277,17 @@ def _check_collection(parser: _Parser, args: argparse.Namespace) -> None:
         parser.fail(f"--jobs {args.jobs}: {error}")
     except ValueError as error:
         parser.error(f"--jobs {args.jobs}: {error}")
+    if args.progress and args.jobs != 1 and args.out is None:
+        parser.error(f"--progress shows one FILE after the other, got --jobs {args.jobs}")
     if args.out is None:
         if args.retry:
             parser.error("--retry needs --out, the file whose errors are tried again")
         return
     if not args.files:
         parser.error(f"--out {args.out} needs at least one FILE")
-    if args.json or args.plot is not None:
-        parser.error(f"--out {args.out} cannot be combined with --{'json' if args.json else 'plot'}")
+    for name in ("json", "plot", "report", "save"):
+        if getattr(args, name):
+            parser.error(f"--out {args.out} cannot be combined with --{name}")
 
 
 def _build_parser() -> _Parser:
@@ -303,6 +310,11 @@ def _build_parser() -> _Parser:
     _add_tuning_options(parser.add_argument_group("tuning"))
     output = parser.add_argument_group("output")
     output.add_argument("--plot", type=Path, metavar="OUT.png", help="write a before/after picture of one FILE")
+    output.add_argument("--report", type=Path, metavar="OUT.html", help="write a page on the result of one FILE")
+    output.add_argument("--save", type=Path, metavar="OUT.npz", help="write the result of one FILE for adaptstft.load")
+    output.add_argument(
+        "--progress", action=argparse.BooleanOptionalAction, help="show a bar; by default after 2 s on a terminal"
+    )
     output.add_argument("--json", action="store_true", help="print JSON instead of text")
     output.add_argument(
         "--out", type=Path, metavar="OUT.csv", help="write a row for each FILE as it is tuned (.csv or .parquet)"
@@ -322,7 +334,11 @@ def _add_tuning_options(group: Any) -> None:
     )
     group.add_argument("--hop-mode", choices=get_args(HopMode), default="fixed", help="likewise for the hop")
     group.add_argument(
-        "--criterion", default="description-length", metavar="NAME", help="criterion to minimise (default: %(default)s)"
+        "--criterion",
+        type=parse_criterion,
+        default="description-length",
+        metavar="NAME[:KEY=VALUE,...]",
+        help="criterion to minimise, such as renyi or shannon:power=1 (default: %(default)s)",
     )
     group.add_argument("--scope", choices=get_args(Scope), help="part of the plane that the criterion normalises by")
     group.add_argument(
@@ -367,17 +383,15 @@ def _window(text: str) -> str | tuple[str, float]:
         raise argparse.ArgumentTypeError(f"{shape!r} is not a number; expected NAME:SHAPE") from None
 
 
-def _check_picture(parser: _Parser, path: Path) -> None:
-    """Refuse a picture that cannot be written, before any work."""
+def _check_picture(parser: _Parser, option: str, path: Path, formats: Sequence[str]) -> None:
+    """Refuse a picture or a report that cannot be written, before any work."""
     try:
         backend = require("matplotlib.backends.backend_agg", extra="plot")
     except ImportError as error:
-        parser.fail(f"--plot {path}: {error}")
-    formats = sorted(backend.FigureCanvasAgg.get_supported_filetypes())
+        parser.fail(f"{option} {path}: {error}")
+    formats = formats or sorted(backend.FigureCanvasAgg.get_supported_filetypes())
     if path.suffix[1:].lower() not in formats:
-        parser.error(f"--plot {path}: the suffix must be one of {', '.join(formats)}")
-    if not path.absolute().parent.is_dir():
-        parser.error(f"--plot {path}: there is no folder {path.parent}")
+        parser.error(f"{option} {path}: the suffix must be one of {', '.join(formats)}")
 
 
 def _tune(file: str | None, args: argparse.Namespace) -> str:
@@ -391,18 +405,21 @@ def _tune(file: str | None, args: argparse.Namespace) -> str:
     result = optimize(
         x,
         recording.fs,
-        progress=None if args.jobs == 1 else False,
         workers=None if args.jobs == 1 else 1,
-        **_options(args),
+        **_options(args) | ({} if args.jobs == 1 else {"progress": False}),
     )
     if args.plot is not None:
         save_picture(result, args.plot)
+    if args.report is not None:
+        source = "" if file is None else reading_lines(file, recording, args.fs, args.key, args.resample, args.channel)
+        result.to_html(args.report, title=recording.name, source=source)
+    if args.save is not None:
+        result.save(args.save)
     if args.json:
-        return json.dumps(_to_json(file, x, recording, result, args), allow_nan=False)
-    lines = [_headline(file, x, recording), *(f"note: {note}" for note in recording.notes), result.summary()]
-    if args.plot is not None:
-        lines.append(f"picture: {args.plot}")
-    return "\n".join(lines)
+        return json.dumps(json_report(file, x, recording, result, args), allow_nan=False)
+    written = {"picture": args.plot, "report": args.report, "result": args.save}
+    lines = [f"{name}: {path}" for name, path in written.items() if path is not None]
+    return "\n".join([text_report(file, x, recording, result), *lines])
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -427,56 +444,6 @@ def _example(mode: str) -> Recording:
     else:
         signal = datasets.linear_chirp(20.0)
     return Recording(signal.x[None], signal.fs, signal.name)
-
-
-def _headline(file: str | None, x: Any, recording: Recording) -> str:
-    """Return a line that describes the recording."""
-    name = f"example ({recording.name}, a generated signal: no FILE was given)" if file is None else printable(file)
-    channels = 1 if x.ndim == 1 else len(x)
-    n = x.shape[-1]
-    count = f"{channels} channel{'s' * (channels > 1)}"
-    return f"{name}: {count}, {n} samples, {n / recording.fs:.4g} s at {recording.fs:g} Hz"
-
-
-def _to_json(file: str | None, x: Any, recording: Recording, result: TuningResult, args: argparse.Namespace) -> Any:
-    return _finite(
-        {
-            "file": file,
-            "fs": recording.fs,
-            "channels": 1 if x.ndim == 1 else len(x),
-            "samples": x.shape[-1],
-            "window": result.sft.window.spec if args.window == "auto" else args.window,
-            "window_mode": args.window_mode,
-            "hop_mode": args.hop_mode,
-            "criterion": args.criterion,
-            "scope": result.criterion.scope,
-            "f_bounds": result.f_bounds,
-            "fun": result.fun,
-            "area_fun": result.area_fun,
-            "win_length": result.win_length,
-            "win_duration": result.win_duration,
-            "hop": result.hop,
-            "positions": result.positions,
-            "recommended": None if result.recommended is None else asdict(result.recommended),
-            "method": args.method,
-            "success": bool(result.success),
-            "message": str(result.message),
-            "nit": int(result.nit),
-            "nfev": int(result.nfev),
-            "notes": [*recording.notes, *result.notes],
-        }
-    )
-
-
-def _finite(value: Any) -> Any:
-    """Replace arrays by lists, and NaN and infinity by None, for JSON."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _error_line(file: str | None, error: BaseException) -> str:

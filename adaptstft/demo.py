@@ -15,6 +15,7 @@ import numpy as np
 import adaptstft
 from adaptstft import datasets
 from adaptstft.cli import save_picture
+from adaptstft.common.optional import install_command
 from adaptstft.common.typing import WindowMode
 from adaptstft.recordings import Recording
 
@@ -54,7 +55,7 @@ def load_recording() -> tuple[Recording, str]:
         signal = datasets.chirps_in_sequence()
         origin = (
             "a GENERATED signal, two chirps in sequence, not a recording: "
-            "PyWavelets is missing (pip install 'adaptstft[demo]')"
+            f"PyWavelets is missing ({install_command('demo')})"
         )
         return Recording(signal.x[None], signal.fs, signal.name), origin
     x = pywt.data.ecg().astype(np.float64)

@@ -329,7 +329,9 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
         result = optimize(signals, self.fs, axis=1, **parameters)
         self.win_length_ = result.win_length
         self.hop_ = result.hop
-        self.transform_ = result.sft
+        # the features are the frames of the search, also where the transform has a hop
+        frames = {"hop": None, "positions": result.positions, "samples": signals.shape[1]}
+        self.transform_ = result.sft.remade(**frames)
         self.criterion_value_ = float(result.fun)
         return self
 
@@ -448,7 +450,7 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
 
     def _batches(self, count: int) -> Iterator[slice]:
         sft = self.transform_
-        step = max(1, _CHUNK // (sft.f_pts * sft.positions.size))
+        step = max(1, _CHUNK // (sft.f_pts * sft.p_num(self.n_features_in_)))
         return (slice(low, low + step) for low in range(0, count, step))
 
 

@@ -334,6 +334,7 @@ def to_dataset(result: TuningResult, like: xr.DataArray | None = None, *, dim: s
         lengths, dims = lengths[:, 0], (_FREQUENCY,)
     coords: dict[str, Any] = {_FREQUENCY: _frequencies(sft)} if _FREQUENCY in dims else {}
     if dim in dims:
+        assert result.positions is not None  # lengths vary in time
         coords[dim] = _time(dim, clock, result.positions / sft.fs)
     columns = {name: value for name, value in describe(result).items() if not name.startswith("win_")}
     columns |= {"criterion": repr(result.criterion), "fs": sft.fs, "version": __version__}

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import (
+    ablations,
     cases_bins,
     cases_cuda,
     cases_gradients,
     cases_memory,
     cases_scaling,
+    cases_signals,
     cases_start,
     cases_stft,
     cases_tracking,
@@ -40,11 +42,13 @@ CASES: dict[str, Case] = {
         cases_bins,
         cases_memory,
         cases_scaling,
+        cases_signals,
         cases_start,
         cases_stft,
         cases_tracking,
         cases_cuda,
         cases_tuning,
+        ablations,
     )
     for case in module.CASES
 }

@@ -24,7 +24,7 @@ from scipy.signal import detrend
 from benchmarks import criteria_oracles as oracles
 from benchmarks import criteria_report as report
 from benchmarks import recordings
-from benchmarks.criteria_measures import CRITERIA, VARIANTS, choices, grid
+from benchmarks.criteria_measures import CRITERIA, VARIANTS, by_package, choices, grid
 from benchmarks.criteria_recordings import RECORDINGS, Recording
 from benchmarks.criteria_report import Measurement, Results
 
@@ -48,7 +48,7 @@ def at(lengths: Any, losses: Any, length: float) -> float:
 
 def practice(recording: Recording, x: Any, fs: float) -> Iterator[Measurement]:
     """Compare with the practice of the field, and with the rate of a coder, on the recording as it is."""
-    picked = choices(x, _ALL)
+    picked = choices(x, _ALL) | by_package(x, fs)
     for name, length in picked.items():
         octaves = recording.practice.distance(length / fs)
         yield Measurement("practice", recording.name, name, octaves, seconds=length / fs)
@@ -59,14 +59,14 @@ def practice(recording: Recording, x: Any, fs: float) -> Iterator[Measurement]:
             yield Measurement(f"coding {db}", recording.name, name, at(lengths, bits, length) / bits.min() - 1)
 
 
-def denoising(case: str, x: Any, seeds: int, levels: Sequence[int]) -> Iterator[Measurement]:
+def denoising(case: str, x: Any, fs: float, seeds: int, levels: Sequence[int]) -> Iterator[Measurement]:
     """Add white noise, of which the criteria see the sum only, and denoise with the length that each picks."""
     lengths = grid(x.size, COARSE)
     for db in levels:
         for seed in range(seeds):
             y, variance = oracles.noisy(x, db, seed)
             loss = oracles.denoising_loss(x, y, variance, lengths)
-            for name, length in choices(y, _ALL, lengths).items():
+            for name, length in (choices(y, _ALL, lengths) | by_package(y, fs)).items():
                 yield Measurement(f"denoising {db}", case, name, at(lengths, loss, length) - loss.min(), seed)
 
 
@@ -88,7 +88,7 @@ def ridges(law: oracles.Law, seeds: int) -> Iterator[Measurement]:
         for seed in range(seeds):
             y, _ = oracles.noisy(law.x, db, seed)
             loss = np.log(oracles.ridge_loss(law, y, lengths))
-            for name, length in choices(y, lengths=lengths).items():
+            for name, length in (choices(y, lengths=lengths) | by_package(y, 1.0)).items():
                 ratio = float(np.exp(at(lengths, loss, length) - loss.min()))
                 yield Measurement(f"ridge {db}", law.name, name, ratio, seed)
 
@@ -124,7 +124,7 @@ def measure(only: str, seeds: int, *, quick: bool) -> Results:
         fs, x = recording.load()
         results.items += practice(recording, x, fs)
         results.items += drift(recording.name, x) if x.size <= MOST_FOR_DRIFT else ()
-        add(recording.name, denoising(recording.name, x, seeds, report.DENOISING))
+        add(recording.name, denoising(recording.name, x, fs, seeds, report.DENOISING))
     for law in [law for law in oracles.laws() if only in law.name][: 1 if quick else None]:
         add(law.name, ridges(law, 1 if quick else 2))
     for kind in () if quick else [kind for kind in ("pulses", "notes") if only in kind]:

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import next_fast_len, rfft
 
+from adaptstft import optimize
+
 #: Window lengths per octave.
 PER_OCTAVE = 8
 #: Shortest window in samples.
@@ -254,6 +256,9 @@ CRITERIA: Mapping[str, Criterion] = {
     "description length": description(1.5),
 }
 
+#: What the package does by default: its criterion with its own bounds, ends, trend and grid.
+PACKAGE = "adaptstft.optimize"
+
 #: Variants of the default, to show which of its numbers matter.
 VARIANTS: Mapping[str, Criterion] = {
     "sharpness 2": description(2.0),
@@ -284,3 +289,8 @@ def choices(x: Any, criteria: Mapping[str, Criterion] = CRITERIA, lengths: Any =
     """Return the length that each criterion picks, in samples."""
     lengths, values = curves(x, criteria, lengths)
     return {name: minimum(lengths, v) for name, v in values.items()}
+
+
+def by_package(x: Any, fs: float) -> dict[str, float]:
+    """Return the length that the package picks with nothing chosen, in samples."""
+    return {PACKAGE: float(optimize(x, fs, progress=False).win_length)}

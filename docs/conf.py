@@ -25,6 +25,7 @@ copyright = "The adaptstft developers"
 version = release = adaptstft.__version__
 
 extensions = [
+    "extensions.mathml",
     "matplotlib.sphinxext.figmpl_directive",
     "matplotlib.sphinxext.plot_directive",
     "myst_nb",
@@ -33,13 +34,14 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
 ]
 exclude_patterns = ["_build", "extensions", "figures"]
 templates_path = ["_templates"]
 source_suffix = {".rst": "restructuredtext", ".ipynb": "myst-nb"}
+html_math_renderer = "mathml"
 default_role = "py:obj"  # links names that have a page, see `_leave_unlinked`
 
 # ------------------------------------------------------------------------------------- API reference
@@ -96,7 +98,20 @@ html_title = f"adaptstft {version}"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
+html_logo = html_favicon = "_static/logo.svg"
+#: The version among those that Read the Docs publishes; elsewhere there is only one.
+PUBLISHED = os.environ.get("READTHEDOCS_VERSION", "")
 html_theme_options = {
+    "logo": {"text": "adaptstft", "alt_text": "adaptstft: first page"},
+    **(
+        {
+            "switcher": {"json_url": "/en/latest/_static/switcher.json", "version_match": PUBLISHED},
+            "check_switcher": False,  # it is published with this build
+            "navbar_start": ["navbar-logo", "version-switcher"],
+        }
+        if PUBLISHED
+        else {}
+    ),
     "show_prev_next": True,
     "show_toc_level": 2,
     "header_links_before_dropdown": 6,
@@ -105,7 +120,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
 }
-html_sidebars = {"index": [], "getting_started": [], "coming_from": [], "citing": []}
+html_sidebars = {"index": [], "gallery": [], "changelog": [], "getting_started": [], "coming_from": [], "citing": []}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 

@@ -100,6 +100,19 @@ def test_rows_of_different_lengths(name):
         SIGNAL_USERS[name]([X, X[:9]])
 
 
+def test_columns_of_few_samples_are_not_called_silent():
+    columns = np.repeat(X[:200, np.newaxis], 2, axis=1)
+    with pytest.raises(ValueError, match=r"\(200 channels of 2 samples; if the columns of x .* pass axis=0\)"):
+        adaptstft.optimize(columns, 100.0)
+    with pytest.raises(ValueError, match=r"x has 1 sample, at least 2 .* \(200 channels of 1 sample; .* axis=0\)"):
+        adaptstft.optimize(columns[:, :1], 100.0)
+    with pytest.raises(ValueError, match=r"x has 1 sample, at least 2 are needed to compare window lengths$"):
+        adaptstft.optimize([1.0], 100.0)
+    with pytest.raises(ValueError, match=r"x is silent once its trend is removed \(detrend='linear'\): .* another$"):
+        adaptstft.optimize(np.arange(50.0), 100.0)
+    assert adaptstft.optimize(columns, 100.0, axis=0).win_length > 1
+
+
 def test_few_samples_of_few_channels_are_a_signal():
     assert SFT.stft(np.ones((255, 8))).shape[0] == 255
     assert SFT.stft(np.ones((256, 9))).shape[0] == 256
@@ -310,7 +323,7 @@ def test_window_length(length):
     ("options", "message"),
     [
         ({"win_bounds": (100, 50)}, r"win_bounds=\(100, 50\) cross"),
-        ({"win_bounds": (0.5, 50)}, "lower bound must be at least 1 samples"),
+        ({"win_bounds": (0.5, 50)}, "lower bound must be at least 1 sample$"),
         ({"win_bounds": 50}, r"win_bounds=50 must be a pair \(low, high\) in samples"),
         ({"hop_bounds": (9, 3)}, r"hop_bounds=\(9, 3\) cross"),
         ({"hop": 20, "hop_bounds": (3, 9), "hop_mode": "time"}, r"hop=20.* must lie within hop_bounds=\(3, 9\)"),
@@ -539,5 +552,5 @@ def test_the_message_for_a_missing_extra_has_the_command(monkeypatch):
     monkeypatch.setattr("importlib.import_module", lambda name: no_matplotlib(name))
     from adaptstft.common.optional import require
 
-    with pytest.raises(ImportError, match=r"needs matplotlib, .*: pip install 'adaptstft\[plot\]'"):
+    with pytest.raises(ImportError, match=r"needs matplotlib, .*: pip install .*\[plot\]"):
         require("matplotlib.pyplot", extra="plot")

@@ -13,7 +13,10 @@ import scipy.io.wavfile
 from numpy.testing import assert_allclose
 
 import adaptstft
-from adaptstft import cli, datasets, demo
+from adaptstft import cli, criteria, datasets, demo
+from adaptstft.batch import command
+from adaptstft.common import progress
+from adaptstft.common.optional import install_command
 
 JSON_KEYS = {
     "file",
@@ -26,6 +29,9 @@ JSON_KEYS = {
     "criterion",
     "scope",
     "f_bounds",
+    "score",
+    "score_unit",
+    "mfft",
     "fun",
     "area_fun",
     "win_length",
@@ -238,6 +244,14 @@ def test_bad_recordings_get_one_line_with_their_name(capsys, tmp_path):
         (["--plot", "out.xyz"], "--plot out.xyz: the suffix must be one of"),
         (["--plot", "no/such/folder/out.png"], "there is no folder no/such/folder"),
         (["--plot", "out.png", "other.wav"], "--plot draws one FILE, got 2"),
+        (["--save", "out.npz", "other.wav"], "--save writes one FILE, got 2"),
+        (["--save", "no/such/folder/out.npz"], "--save no/such/folder/out.npz: there is no folder no/such/folder"),
+        (["--save", "out.npz", "--out", "out.csv"], "--out out.csv cannot be combined with --save"),
+        (["--progress", "--jobs", "2"], "--progress shows one FILE after the other, got --jobs 2"),
+        (["--criterion", "nosuch:power=1"], "unknown criterion 'nosuch'; known are description-length, gini"),
+        (["--criterion", "shannon:p=1"], "'p=1' must be KEY=VALUE with one of the keys scope, width, bands, power"),
+        (["--criterion", "shannon:power=big"], "'power=big': 'big' is not a number"),
+        (["--criterion", "shannon:power=-1"], "criterion 'shannon:power=-1': power=-1.0 must be greater than 0"),
     ],
 )
 def test_bad_option_gets_one_line(capsys, wav, options, message):
@@ -263,7 +277,7 @@ def test_paths_that_are_no_files(capsys, tmp_path):
 
 def test_plot_without_matplotlib_names_the_extra(capsys, wav, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
-    assert "pip install 'adaptstft[plot]'" in run_badly(capsys, wav, "--plot", "out.png")
+    assert install_command("plot") in run_badly(capsys, wav, "--plot", "out.png")
     assert demo.draw(None, "out.png").startswith("none: this needs matplotlib")
 
 
@@ -281,8 +295,8 @@ def test_warnings_take_one_line_and_leave_the_code_alone(capsys, wav, monkeypatc
 
 
 def test_numbers_that_are_not_finite_become_null():
-    value = {"a": np.array([1.0, np.nan]), "b": (np.inf, np.float32(2)), "c": np.int64(3), "d": "nan"}
-    assert cli._finite(value) == {"a": [1.0, None], "b": [None, 2.0], "c": 3, "d": "nan"}
+    value = {"a": [1.0, np.nan], "b": {"e": np.inf, "f": [[2.0, -np.inf]]}, "c": 3, "d": "nan"}
+    assert command._finite(value) == {"a": [1.0, None], "b": {"e": None, "f": [[2.0, None]]}, "c": 3, "d": "nan"}
 
 
 def test_version_and_help(capsys):
@@ -338,7 +352,7 @@ def test_demo_tunes_the_recording_and_writes_its_picture(capsys, tmp_path):
 def test_demo_without_its_extra_says_that_the_signal_is_generated(monkeypatch):
     monkeypatch.setitem(sys.modules, "pywt", None)
     recording, origin = demo.load_recording()
-    assert origin.startswith("a GENERATED signal") and "pip install 'adaptstft[demo]'" in origin
+    assert origin.startswith("a GENERATED signal") and install_command("demo") in origin
     assert recording.name == "chirps_in_sequence"
 
 
@@ -448,3 +462,58 @@ def test_closed_streams(npy, closed, code):
     assert done.stderr == ("adaptstft: standard output: it is closed\n" if code else "")
     command = f"exec {sys.executable} -m adaptstft {npy}x --no-such-option {closed}"
     assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 2
+
+
+def test_criteria_with_parameters(capsys, wav):
+    for text, criterion in [
+        ("shannon:power=1", criteria.Shannon(power=1.0)),
+        ("renyi:alpha=2,width=0.5", criteria.Renyi(alpha=2.0, width=0.5)),
+        ("lp:scope=frame", criteria.Lp(scope="frame")),
+    ]:
+        assert command.parse_criterion(text) == criterion
+    (report,) = run_json(capsys, wav, "--criterion", "shannon:power=1")
+    x = adaptstft.recordings.read(wav).x[0]
+    assert report["criterion"] == "shannon"
+    assert_allclose(report["fun"], adaptstft.optimize(x, 1000, criterion=criteria.Shannon(power=1.0)).fun, rtol=1e-12)
+
+
+def test_a_result_is_saved(capsys, wav, tmp_path):
+    path = tmp_path / "tuned.npz"
+    assert cli.main([wav, "--save", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"result: {path}"
+    res = adaptstft.optimize(adaptstft.recordings.read(wav).x[0], 1000)
+    assert adaptstft.load(path).win_length == res.win_length
+
+
+def test_a_bar_is_shown_if_asked_for(capsys, wav, monkeypatch):
+    monkeypatch.setattr(progress, "_DELAY", 0.0)
+    for option, shown in (("--progress", True), ("--no-progress", False)):
+        assert cli.main([wav, option]) == 0
+        assert ("searching" in capsys.readouterr().err) == shown
+
+
+@pytest.mark.parametrize(
+    ("note", "words"),
+    [
+        ("at its bound; win_bounds=(8, 150) allows longer ones", "at its bound; --bounds 8 150 allows longer ones"),
+        (
+            "120 ms, from hop=60 and min_overlap=0.5: a smaller hop allows shorter windows",
+            "120 ms, from --hop 60 and an overlap of at least 0.5: a smaller hop allows shorter windows",
+        ),
+    ],
+)
+def test_notes_have_the_words_of_the_command_line(note, words):
+    assert command.in_words_of_the_shell(note) == words
+
+
+def test_notes_of_a_run_name_options(capsys, wav):
+    assert cli.main([wav, "--bounds", "20", "60"]) == 0
+    out = capsys.readouterr().out
+    assert "; --bounds 20 120 allows longer ones" in out and "win_bounds" not in out
+    (report,) = run_json(capsys, wav, "--bounds", "20", "60")
+    assert "--bounds 20 120 allows longer ones" in " ".join(report["notes"])
+
+
+def test_one_sample_in_the_singular():
+    recording = adaptstft.recordings.Recording(np.zeros((1, 1)), 2.0, "x")
+    assert command.headline("x.wav", recording.x[0], recording) == "x.wav: 1 channel, 1 sample, 0.5 s at 2 Hz"

@@ -1,5 +1,8 @@
 """What is public, and how it is called, changes on purpose only: ``python tests/public_api.py`` stores the list."""
 
+import subprocess
+import sys
+
 import public_api
 import pytest
 
@@ -17,9 +20,20 @@ def test_every_module_is_stored():
     assert list(public_api.stored()) == list(public_api.MODULES)
 
 
-def test_what_is_public_is_listed_where_the_package_lists_it():
-    assert set(adaptstft.__all__) <= set(dir(adaptstft))
+def test_the_package_lists_what_is_public_and_nothing_else():
+    assert dir(adaptstft) == sorted([*adaptstft.__all__, "__version__"])
     assert sorted(adaptstft.__all__) == adaptstft.__all__
+
+
+def test_modules_are_loaded_when_they_are_first_used():
+    code = (
+        "import sys, adaptstft\n"
+        "names = [f'adaptstft.{name}' for name in ('recordings', 'risk')]\n"
+        "assert not set(names) & set(sys.modules)\n"
+        "assert adaptstft.recordings.read and adaptstft.risk.SureLoss\n"
+        "assert set(names) <= set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_change_is_seen():

@@ -34,16 +34,16 @@ Conclusion: TypeAlias = tuple[float, Float64Array]
 
 def check_sums(loss: criteria.Criterion) -> criteria.Additive:
     """Require a criterion that is a function of sums over the whole signal or over each frame."""
+    if isinstance(loss, criteria.DescriptionLength):
+        raise ValueError(
+            f"criterion={loss.name!r} is not available for a signal in chunks, because its distortion is measured over "
+            "the whole signal: take another criterion of sums, such as 'renyi'"
+        )
     if not isinstance(loss, criteria.Additive) or loss.scope == "local":
         scope = f", scope={loss.scope!r}" if loss.scope == "local" else ""
         raise ValueError(
             f"criterion={loss.name!r}{scope}: for a signal in chunks it must be a function of sums, which add up over "
             "the chunks, of scope 'global' or 'frame'"
-        )
-    if isinstance(loss, criteria.DescriptionLength):
-        raise ValueError(
-            f"criterion={loss.name!r} is not available for a signal in chunks, because its distortion depends on the "
-            "whole signal"
         )
     return loss
 

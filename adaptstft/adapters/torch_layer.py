@@ -247,7 +247,7 @@ class AdaptiveSTFT(torch.nn.Module):  # type: ignore[misc]
         """Return the settings, for `repr`."""
         settings = self.settings
         return (
-            f"mfft={settings.mfft}, window={settings.window.spec!r}, output={self.output!r}, fs={settings.fs:g}, "
+            f"mfft={settings.mfft}, window={settings.window.label}, output={self.output!r}, fs={settings.fs:g}, "
             f"fft_mode={settings.fft_mode!r}"
         )
 

@@ -264,7 +264,7 @@ def _check_registered(request: Request) -> None:
     window = request.window
     if window.name != "callable" and not window.built_in:
         raise ValueError(
-            f"window={window.spec!r} was registered in this process, others do not know it: pass its function as "
+            f"window={window.label} was registered in this process, others do not know it: pass its function as "
             "window, or use n_jobs=1"
         )
 

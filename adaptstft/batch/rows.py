@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
-from adaptstft.common.files import new_file
+from adaptstft.common.files import replacing
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 
@@ -241,13 +241,11 @@ class RowFile:
 
     def _replace_lines(self) -> None:
         """Write all rows to a new file that then replaces the old one, so that no row is ever missing on disk."""
-        new = self._lines.with_name(self._lines.name + ".new")
-        with _replacement(new, self.path) as stream:
-            stream.write((_HEADER + "".join(map(_format, self.rows.values()))).encode())
         old = self._stream
-        if os.name == "nt":  # Windows cannot replace an open file
-            old.close()
-        os.replace(new, self._lines)
+        with _replacement(self._lines, self.path) as stream:
+            stream.write((_HEADER + "".join(map(_format, self.rows.values()))).encode())
+            if os.name == "nt":  # Windows cannot replace an open file
+                old.close()
         try:
             self._stream = _open_locked(self._lines)
         finally:
@@ -301,13 +299,13 @@ def check_path(path: Any) -> Path:
 
 
 @contextmanager
-def _replacement(new: Path, path: Path) -> Iterator[io.BufferedWriter]:
-    """Open the new file that will replace the rows of `path`."""
+def _replacement(target: Path, path: Path) -> Iterator[io.BufferedWriter]:
+    """Open a new file that will replace `target`, which holds rows of `path`."""
     with ExitStack() as stack:
         try:
-            stream = stack.enter_context(new_file(new))
+            stream = stack.enter_context(replacing(target))
         except FileExistsError:
-            raise ValueError(f"out={str(path)!r}: {new.name} exists already; move it away") from None
+            raise ValueError(f"out={str(path)!r}: {target.name}.new exists already; move it away") from None
         yield stream
 
 
@@ -367,7 +365,5 @@ def _write_parquet(path: Path, rows: Iterable[Row]) -> None:
     types = {str: pyarrow.string(), float: pyarrow.float64(), int: pyarrow.int64(), bool: pyarrow.bool_()}
     schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
     table = pyarrow.Table.from_pylist([{name: row.get(name) for name in COLUMNS} for row in rows], schema=schema)
-    new = path.with_name(path.name + ".new")
-    with _replacement(new, path) as stream:
+    with _replacement(path, path) as stream:
         require("pyarrow.parquet", extra="many").write_table(table, stream)
-    os.replace(new, path)

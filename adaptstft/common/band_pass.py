@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import fft as fft_lib
 
+from adaptstft.common.levels import times_power_of_two, to_usual_level
 from adaptstft.common.typing import AnyArray, Float64Array
 
 #: Share of the band that each of its raised-cosine edges has.
@@ -40,12 +41,12 @@ class BandPass:
     def passed(self, x: AnyArray) -> AnyArray:
         """Return signals ``x``, shape (channels, n), in the band only, of the same shape and type."""
         n, pad = x.shape[-1], self._continuation(x.shape[-1])
-        spectrum, size = _spectrum(x, pad)
+        spectrum, size, exponent = _spectrum(x, pad)
         if np.iscomplexobj(x):
             found = fft_lib.ifft(spectrum * self._gains(np.fft.fftfreq(size, 1 / self.fs), -self.fs / 2), axis=-1)
         else:
             found = fft_lib.irfft(spectrum * self._gains(np.fft.rfftfreq(size, 1 / self.fs), 0.0), size, axis=-1)
-        return np.asarray(found[:, pad : pad + n].astype(x.dtype))
+        return np.asarray(times_power_of_two(found[:, pad : pad + n], exponent).astype(x.dtype))
 
     def baseband(self, x: AnyArray) -> AnyArray:
         """Return the band of signals ``x``, shape (channels, n), as complex signals with the width of the band as rate.
@@ -53,14 +54,15 @@ class BandPass:
         White noise keeps its variance. The edges of the band are those of a rectangle.
         """
         n, pad = x.shape[-1], self._continuation(x.shape[-1])
-        spectrum, size = _spectrum(x, pad)
+        spectrum, size, exponent = _spectrum(x, pad)
         first, last = np.ceil(self.low * size / self.fs), np.floor(self.high * size / self.fs)
         bins = np.arange(first, last + 1).astype(np.int64)
         if np.iscomplexobj(x):
             bins = bins[: spectrum.shape[-1]]  # -fs/2 and fs/2 are one frequency
         ratio = bins.size / size
         found = fft_lib.ifft(np.take(spectrum, bins, axis=-1, mode="wrap"), axis=-1) * np.sqrt(ratio)
-        return np.asarray(found[:, int(np.ceil(pad * ratio)) : int(np.floor((pad + n) * ratio))])
+        inside = found[:, int(np.ceil(pad * ratio)) : int(np.floor((pad + n) * ratio))]
+        return np.asarray(times_power_of_two(inside, exponent))
 
     def _continuation(self, n: int) -> int:
         """Return the number of samples by which a signal is continued at each end: until the filter has died out."""
@@ -73,13 +75,16 @@ class BandPass:
         return np.asarray(np.sin(np.pi / 2 * np.clip(np.minimum(rise, fall), 0.0, 1.0)) ** 2)
 
 
-def _spectrum(x: AnyArray, pad: int) -> tuple[AnyArray, int]:
-    """Return the FFT of continued signals, one-sided for real signals, and its length."""
-    x = x.astype(np.result_type(x.dtype, np.float64), copy=False)
+def _spectrum(x: AnyArray, pad: int) -> tuple[AnyArray, int, int]:
+    """Return the FFT of continued signals over a power of two, one-sided for real signals, its length and the exponent.
+
+    Powers of the samples, which the prediction needs, would otherwise underflow or overflow.
+    """
+    x, exponent = to_usual_level(x)
     continued = np.concatenate([_continued(x[:, ::-1], pad)[:, ::-1], x, _continued(x, pad)], axis=-1)
     size = int(fft_lib.next_fast_len(continued.shape[-1], real=not np.iscomplexobj(x)))
     transform = fft_lib.fft if np.iscomplexobj(x) else fft_lib.rfft
-    return np.asarray(transform(continued, size, axis=-1)), size
+    return np.asarray(transform(continued, size, axis=-1)), size, exponent
 
 
 def _continued(x: AnyArray, count: int) -> AnyArray:

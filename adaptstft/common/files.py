@@ -10,21 +10,30 @@ from pathlib import Path
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[io.BufferedWriter]:
-    """Open a file that must not exist, and write it through to the disk; after an error it is removed.
+def replacing(path: Path, suffix: str = ".new") -> Iterator[io.BufferedWriter]:
+    """Open a new file that takes the name `path` once it is on the disk; after an error the old file stays.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is replaced, or made.
+    suffix : str, optional
+        End of the name of the new file until then.
 
     Raises
     ------
     FileExistsError
-        If there is a file or a link of this name.
+        If there is a file or a link of the new file's name.
     """
-    stream = path.open("xb")
+    new = path.with_name(path.name + suffix)
+    stream = new.open("xb")
     try:
         with stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
+        os.replace(new, path)
     except BaseException:
         with suppress(OSError):
-            path.unlink()
+            new.unlink()
         raise

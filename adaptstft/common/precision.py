@@ -1,10 +1,14 @@
-"""Signals of order one, and in single precision, which is then enough to compare window lengths."""
+"""Signals of order one, and the precision in which window lengths are compared: single precision is enough for them."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from adaptstft.common.typing import AnyArray
+
+#: Samples up to which a signal keeps its precision. Single precision would save milliseconds, and the kernels for it
+#: are compiled, once, for seconds.
+_FEW_SAMPLES = 1 << 14
 
 
 def over_peak(x: AnyArray, peak: float | AnyArray) -> AnyArray:
@@ -16,6 +20,6 @@ def over_peak(x: AnyArray, peak: float | AnyArray) -> AnyArray:
     return quotient
 
 
-def single_precision(x: AnyArray) -> AnyArray:
-    """Return a real or complex signal in single precision."""
-    return x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+def comparison_precision(x: AnyArray) -> AnyArray:
+    """Return a real or complex signal in single precision; a short one as it is."""
+    return x if x.size <= _FEW_SAMPLES else x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sized
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,24 @@ def _is_shown(character: str) -> bool:
 def count_things(things: Sized, name: str) -> str:
     """Return a count with its noun in the singular or plural: ``"1 frame"``, ``"3 frames"``."""
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
+
+
+def in_samples(value: float) -> str:
+    """Return a number of samples as text: ``"1 sample"``, ``"12.5 samples"``."""
+    return f"{value:g} sample{'s' * (value != 1)}"
+
+
+def short_repr(instance: Any) -> str:
+    """Return the class of a dataclass and its fields, with the shapes of arrays in place of their values."""
+    parts = []
+    for field in (field for field in fields(instance) if field.repr):
+        value = getattr(instance, field.name)
+        if isinstance(value, np.ndarray):
+            value = f"<{' x '.join(map(str, value.shape))}>" if value.ndim else f"{value.item():.6g}"
+        else:
+            value = f"{value:.6g}" if isinstance(value, float) else repr(value)
+        parts.append(f"{field.name}={value}")
+    return f"{type(instance).__name__}({', '.join(parts)})"
 
 
 def describe_window(window: Any) -> str:
@@ -50,6 +69,8 @@ def describe_lengths(win_length: Any, fs: float) -> str:
     if np.ndim(win_length) == 0:
         return f"{win_length:.2f} samples = {describe_duration(win_length / fs)}"
     low, mid, high = np.quantile(win_length, [0, 0.5, 1])
+    if f"{low:.1f}" == f"{high:.1f}":
+        return f"{mid:.2f} samples = {describe_duration(mid / fs)}, the same everywhere"
     return f"{low:.1f} to {high:.1f} samples, median {mid:.1f} = {describe_duration(mid / fs)}"
 
 
@@ -77,7 +98,7 @@ def describe_hops(positions: Float64Array | None, hop: float | None, fs: float) 
         return f"{spacing.min():.1f} to {spacing.max():.1f} samples, mean {spacing.mean():.1f}{frames}"
     if hop is None:
         hop = float(spacing.mean()) if spacing.size else 0.0
-    return f"{hop:g} samples = {describe_duration(hop / fs)}{frames}"
+    return f"{in_samples(hop)} = {describe_duration(hop / fs)}{frames}"
 
 
 def describe_span(seconds: float) -> str:

@@ -333,7 +333,8 @@ def check_not_silent(x: AnyArray, name: str = "x") -> float:
     chunk = flat.size if is_device_array(x) else _CHUNK  # the magnitudes of a long recording would be large
     peak = max(_largest(flat[low : low + chunk]) for low in range(0, flat.size, chunk))
     if peak == 0:
-        raise ValueError(f"{name} is silent: all {x.size} samples are zero, so no window is better than another")
+        described = "its only sample is" if x.size == 1 else f"all {x.size} samples are"
+        raise ValueError(f"{name} is silent: {described} zero, so no window is better than another")
     return peak
 
 
@@ -417,7 +418,8 @@ def as_bounds(name: str, bounds: Any, low: float, unit: str = "samples") -> tupl
         raise ValueError(f"{name}={bounds!r} must be a pair (low, high) in {unit}") from None
     lower, upper = as_real(f"{name}[0]", lower), as_real(f"{name}[1]", upper)
     if lower < low:
-        raise ValueError(f"{name}={bounds!r}: the lower bound must be at least {low:g} {unit}")
+        least = f"{low:g} {unit.removesuffix('s') if low == 1 else unit}"
+        raise ValueError(f"{name}={bounds!r}: the lower bound must be at least {least}")
     if lower > upper:
         raise ValueError(f"{name}={bounds!r} cross: low must not exceed high")
     return lower, upper

@@ -1,12 +1,13 @@
 r"""Measures of concentration of a spectrogram; smaller values mean more concentration.
 
-Scaling the signal does not change a criterion. With ``P = |S|**power``, most criteria are functions of a few sums
-``sum phi(P)`` over a *scope*: all bins (``"global"``), the bins of one frame (``"frame"``), or a smooth neighbourhood
-in time (``"local"``). For the last two, the criterion is the average over frames or neighbourhoods. In the sums, frames
-may have weights (their durations) and bins a size. If all weights and sizes are one, the values are those of the
-literature.
+Scaling the signal does not change a criterion, unless a noise floor is given. With ``P = |S|**power``, most criteria
+are functions of a few sums ``sum phi(P)`` over a *scope*: all bins (``"global"``), the bins of one frame
+(``"frame"``), or a smooth neighbourhood in time (``"local"``). For the last two, the criterion is the average over
+frames or neighbourhoods. In the sums, frames may have weights (their durations) and bins a size. If all weights and
+sizes are one, the values are those of the literature.
 
-The classes are `Shannon` and `Renyi` [1]_, `Kurtosis` [2]_, `Stankovic` [3]_, `Lp`, `Hoyer` and `Gini` [4]_,
+The classes are `DescriptionLength`, the default of `adaptstft.optimize`, whose terms are relative to a distortion
+that is measured once; `Shannon` and `Renyi` [1]_, `Kurtosis` [2]_, `Stankovic` [3]_, `Lp`, `Hoyer` and `Gini` [4]_;
 `Combined` for weighted sums of criteria, and `Callable_` for user functions of the spectrogram.
 
 References

@@ -49,9 +49,14 @@ class Criterion:
     name: ClassVar[str]
 
     @property
-    def in_nats(self) -> bool:
+    def is_logarithm(self) -> bool:
         """Whether the value is a logarithm, whose differences are relative changes."""
         return True
+
+    @property
+    def unit(self) -> str:
+        """Unit of the value for labels: ``"nat"``, ``"nat per bin"``, or ``""`` for a number without a unit."""
+        return "nat" if self.is_logarithm else ""
 
     def __post_init__(self) -> None:
         if self.scope is not None:
@@ -85,7 +90,9 @@ class Criterion:
 
 
 class Additive(Criterion, ABC):
-    """Base class of criteria that are a function of sums of ``E**a`` or ``E**a log E``, ``E = |S|**2``.
+    """Base class of criteria that are functions of sums of ``E**a``, ``E**a log E`` or ``log(1 + E**a)``.
+
+    ``E = |S|**2`` is the energy of a bin.
 
     Examples
     --------
@@ -97,7 +104,7 @@ class Additive(Criterion, ABC):
     @property
     @abstractmethod
     def statistics(self) -> Statistics:
-        """The sums; the first is ``sum P``."""
+        """The sums; the first is positive where the signal has energy, such as ``sum P``."""
 
     @abstractmethod
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:

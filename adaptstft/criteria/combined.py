@@ -95,8 +95,8 @@ class Combined(Additive):
         return bool(self.parts[0].spread)
 
     @property
-    def in_nats(self) -> bool:
-        return all(part.in_nats for part in self.scoped())
+    def is_logarithm(self) -> bool:
+        return all(part.is_logarithm for part in self.scoped())
 
     @property
     def _weights(self) -> tuple[float, ...]:

@@ -10,12 +10,14 @@ import numpy as np
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_real
 from adaptstft.criteria.base import Additive
-from adaptstft.criteria.distortion import Distortion, SignalLevel, floor_over
+from adaptstft.criteria.distortion import Distortion, SignalLevel
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView, Reduction, Sums, mean_value, reduce_sums
 from adaptstft.engine.statistics import EnergyUnits, Statistics
 from adaptstft.kernels.terms import LOG1P
 
+#: Largest noise floor that may be given, relative to the square of the largest sample: below it nothing is described.
+_MOST_GIVEN = 1e10
 #: Weight of frames in the margins: with a coarse hop there may be no others.
 _OUTSIDE = 1e-6
 
@@ -24,12 +26,12 @@ _OUTSIDE = 1e-6
 class DescriptionLength(Additive):
     r"""Mean description length of a bin in nats, ``mean(log(1 + (P / D)**s) / s)`` with ``P = |S|**2``.
 
-    This is what it takes to describe the transform with a mean square error ``D``, the distortion: bins below it
-    cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between them.
-    A real signal has half as many independent values as bins, so that half of the mean is the number of nats for each
-    of its samples.
+    This is the number of nats that describe a bin of the transform with a mean square error ``D``, the distortion: bins
+    below it cost nothing, and each bin above it costs ``log(P / D)`` [1]_. The sharpness ``s`` smooths the step between
+    them. A real signal has half as many independent values as bins, so that half of the mean is the number of nats for
+    each of its samples.
 
-    ``P`` is that of windows of unit energy, whatever ``scale_to`` is. ``D`` is the larger of a share of the power of
+    ``P`` is that of windows of unit energy for every ``scale_to``. ``D`` is the larger of a share of the power of
     the signal and of its noise floor. It is computed from the signal once, and does not depend on the windows. In scope
     ``"local"`` the power is that of a neighbourhood in time (and of a band, where window lengths vary with the
     frequency), so that quiet passages count.
@@ -41,7 +43,8 @@ class DescriptionLength(Additive):
     sharpness : float, optional
         Exponent ``s``, at least 1. With more sharpness, noise near the distortion counts less.
     floor : float, optional
-        Variance of white noise at the level of the floor, in the units of ``x**2``; None estimates it.
+        Variance of white noise at the level of the floor, in the units of ``x**2``, less than the energy of the signal;
+        None estimates it.
     margin : float, optional
         Time in seconds at both ends of the signal in which frames do not count, because their windows would reach over
         the end and see a jump to zero. At most a quarter of the signal is left out at each end. By default,
@@ -78,9 +81,13 @@ class DescriptionLength(Additive):
     normalised: ClassVar[bool] = False
 
     @property
-    def in_nats(self) -> bool:
-        """False: the value is in nats, but it is no logarithm, whose differences would be relative changes."""
+    def is_logarithm(self) -> bool:
+        """False: the value is in nats, but its differences are no relative changes."""
         return False
+
+    @property
+    def unit(self) -> str:
+        return "nat per bin"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -108,11 +115,28 @@ class DescriptionLength(Additive):
         offset: float = 0.0,
     ) -> DescriptionLength:
         """Return the criterion with its distortion, for a signal of `n` samples with a level."""
+        if self.floor is not None and level.floor >= n * level.power > 0:
+            raise ValueError(
+                f"floor={self.floor!r} must be less than the energy of the signal, "
+                f"{n * level.power * (self.floor / level.floor):.3g}: no bin of any spectrogram would be above it"
+            )
         return replace(self, units=Distortion.of_level(level, self.distortion, places, n, offset))
+
+    def floor_of(self, scale: float) -> float | None:
+        """Return the given floor for a signal that is divided by its largest magnitude `scale`."""
+        if self.floor is None:
+            return None
+        relative = self.floor / scale / scale  # the square of the scale may be zero
+        if relative > _MOST_GIVEN:
+            raise ValueError(
+                f"floor={self.floor!r} must be at most {_MOST_GIVEN:g} times the square of the largest sample, which "
+                f"is {scale:.3g}"
+            )
+        return relative
 
     def level(self, x: AnyArray, scale: float = 1.0) -> SignalLevel:
         """Return the level of channels `x`, which are those of the signal divided by `scale`."""
-        return SignalLevel.of_signal(x, floor_over(self.floor, scale))
+        return SignalLevel.of_signal(x, self.floor_of(scale))
 
     def check_scope(self) -> None:
         """Require a scope in which the distortion does not depend on the window."""

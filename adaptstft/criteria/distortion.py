@@ -27,8 +27,6 @@ _SHORTEST, _LONGEST, _MOST_FRAMES = 16, 16384, 4096
 _BLOCK_FRAMES = 128
 #: Energy relative to the mean of its frame below which a bin is empty.
 _UNHEARD = 1e-5
-#: Largest noise floor that may be given, relative to the square of the largest sample: below it nothing is described.
-_MOST_GIVEN = 1e10
 #: Largest noise floor relative to the power.
 _MOST_FLOOR = 4.0
 #: Smallest distortion relative to the power.
@@ -74,7 +72,10 @@ def energy_of(x: AnyArray) -> float:
 
 @dataclass(frozen=True)
 class LevelPart:
-    """Energy, number of values and noise floor of each channel of one signal of several, and how often it counts."""
+    """Energy, number of values and noise floor of each channel of one signal of several, and how often it counts.
+
+    There are no floors if one is given for all signals.
+    """
 
     energy: float
     count: int
@@ -82,25 +83,13 @@ class LevelPart:
     weight: float = 1.0
 
     @classmethod
-    def of_channels(cls, x: AnyArray) -> LevelPart:
-        """Measure channels ``x``, shape (channels, n)."""
-        return cls(energy_of(x), x.size, channel_floors(x))
+    def of_channels(cls, x: AnyArray, *, floors: bool = True) -> LevelPart:
+        """Measure channels ``x``, shape (channels, n), with their `floors` or without."""
+        return cls(energy_of(x), x.size, channel_floors(x) if floors else np.zeros(0))
 
     def counted(self, weight: float) -> LevelPart:
         """Return the part with a weight."""
         return replace(self, weight=weight)
-
-
-def floor_over(floor: float | None, scale: float) -> float | None:
-    """Return a floor that is given, for a signal that is divided by its largest magnitude `scale`."""
-    if floor is None:
-        return None
-    relative = floor / scale / scale  # the square of the scale may be zero
-    if relative > _MOST_GIVEN:
-        raise ValueError(
-            f"{floor=} must be at most {_MOST_GIVEN:g} times the square of the largest sample, which is {scale:.3g}"
-        )
-    return relative
 
 
 def join_levels(parts: Sequence[LevelPart], floor: float | None) -> SignalLevel:

@@ -59,7 +59,7 @@ def comparable_view(
     """Return the view with which values are comparable between hops and FFT lengths.
 
     The weights are the durations of the frames and the frequency step of the bins. A criterion that depends on the
-    number of bins hardly changes with the framing, and gets relative durations and no weight of bins.
+    number of bins changes little with the framing; its weights are relative durations, and its bins have none.
     """
     if isinstance(criterion, Additive) and criterion.spread:
         return FrameView(positions, durations / durations.mean(), 1.0, neighbourhoods)
@@ -157,7 +157,7 @@ def band_totals(
         return np.array([to_host(weights @ values.sum(axis=0).T) for values, _, _ in found])
     sums, units = np.zeros((len(stats), *S.shape[1:])), stats.bin_units(plan, positions)
     for channel in S:  # each frame is a cell of its own
-        plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.kinds, units, np.arange(S.shape[1]), sums)
+        plan.kernels.add_cell_sums(channel, stats.exponents, stats.kinds, units, np.arange(S.shape[1]), sums)
     return np.swapaxes(sums @ bands.T, 1, 2)
 
 

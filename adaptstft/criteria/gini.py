@@ -42,7 +42,7 @@ class Gini(Criterion):
     name: ClassVar[str] = "gini"
 
     @property
-    def in_nats(self) -> bool:
+    def is_logarithm(self) -> bool:
         return False
 
     def __post_init__(self) -> None:

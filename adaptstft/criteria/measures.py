@@ -139,7 +139,7 @@ class Kurtosis(Additive):
     Examples
     --------
     >>> from adaptstft import criteria
-    >>> criteria.Kurtosis(scope="frame").in_nats
+    >>> criteria.Kurtosis(scope="frame").is_logarithm
     False
     """
 
@@ -151,7 +151,7 @@ class Kurtosis(Additive):
         check_positive("power", self.power)
 
     @property
-    def in_nats(self) -> bool:
+    def is_logarithm(self) -> bool:
         return self.scope != "frame"
 
     @property
@@ -289,7 +289,7 @@ class Hoyer(Additive):
     Examples
     --------
     >>> from adaptstft import criteria
-    >>> criteria.Hoyer().in_nats
+    >>> criteria.Hoyer().is_logarithm
     False
     """
 
@@ -297,7 +297,7 @@ class Hoyer(Additive):
     spread: ClassVar[bool] = True
 
     @property
-    def in_nats(self) -> bool:
+    def is_logarithm(self) -> bool:
         return False
 
     @property

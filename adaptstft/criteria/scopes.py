@@ -235,9 +235,12 @@ class GroupedSums:
 
 
 def check_any_counted(counted: AnyArray) -> None:
-    """Raise an error if no group of bins has energy."""
+    """Raise an error if no group of bins has energy, or none that is not negligible in the units of the criterion."""
     if not np.any(counted):
-        raise ValueError("the spectrogram is silent: the signal is zero within the windows of all frames")
+        raise ValueError(
+            "the spectrogram is silent: within the windows of all frames the signal is zero, "
+            "or far below the distortion of a description length"
+        )
 
 
 def reduce_sums(
@@ -301,27 +304,36 @@ def mean_value(
     spread: bool = False,
 ) -> float:
     """Return the value of `reduce_sums`, which has the same arguments, without its derivatives."""
-    weight: Float64Array
     if scope == "global":
-        sums = Sums((totals @ view.weights)[:, np.newaxis] * view.cell, np.array([counts @ view.weights * view.cell]))
-        weight, counted = np.ones(1), sums.totals[0] > 0
-    elif scope == "frame":
-        counted = (totals[0] > 0) & (view.weights > 0)
-        sums, weight = Sums(totals[:, counted] * view.cell, counts[counted] * view.cell), view.weights[counted]
+        return float(combine(_sums_of_all(totals, counts, view))[0][0])
+    if scope == "frame":
+        sums, counted = _sums_of_frames(totals, counts, view)
+        weight = view.weights[counted]
     else:
         groups = GroupedSums.of(totals, counts, view, spread=spread)
-        counted = groups.counted
-        sums, weight = groups.sums(), groups.share[counted]
-    check_any_counted(counted)
+        check_any_counted(groups.counted)
+        sums, weight = groups.sums(), groups.share[groups.counted]
     return float(combine(sums)[0] @ weight / weight.sum())
+
+
+def _sums_of_all(totals: Float64Array, counts: Float64Array, view: FrameView) -> Sums:
+    """Return the sums over all frames, one group."""
+    sums = Sums((totals @ view.weights)[:, np.newaxis] * view.cell, np.array([counts @ view.weights * view.cell]))
+    check_any_counted(sums.totals[0] > 0)
+    return sums
+
+
+def _sums_of_frames(totals: Float64Array, counts: Float64Array, view: FrameView) -> tuple[Sums, AnyArray]:
+    """Return the sums of the frames that are part of the average, and a mask of these frames."""
+    counted = (totals[0] > 0) & (view.weights > 0)
+    check_any_counted(counted)
+    return Sums(totals[:, counted] * view.cell, counts[counted] * view.cell), counted
 
 
 def _reduce_all(combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
     """Reduce in scope ``"global"``; frames may be many, so few arrays of the size of `totals` are made."""
     frames = view.weights.size
-    sums = Sums((totals @ view.weights)[:, np.newaxis] * view.cell, np.array([counts @ view.weights * view.cell]))
-    check_any_counted(sums.totals[0] > 0)
-    values, by_totals, by_count = combine(sums)
+    values, by_totals, by_count = combine(_sums_of_all(totals, counts, view))
     by_total, count_gradient = by_totals * view.cell, float(by_count[0]) * view.cell
     d_weights = by_total[:, 0] @ totals
     if count_gradient:
@@ -334,9 +346,8 @@ def _reduce_all(combine: Combine, totals: Float64Array, counts: Float64Array, vi
 
 def _reduce_frames(combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
     """Reduce the sums in scope ``"frame"``."""
-    counted = (totals[0] > 0) & (view.weights > 0)
-    check_any_counted(counted)
-    values, by_totals, _ = combine(Sums(totals[:, counted] * view.cell, counts[counted] * view.cell))
+    sums, counted = _sums_of_frames(totals, counts, view)
+    values, by_totals, _ = combine(sums)
     weight = view.weights[counted]
     value = float(values @ weight / weight.sum())
     d_totals, d_weights = np.zeros_like(totals), np.zeros_like(view.weights)
@@ -425,21 +436,6 @@ def local_values(combine: Combine, sums: LocalSums, count: float, cell: float, *
     share = sums.neighbourhoods.energy
     values = group_values(combine, raw, sums.scales(spread=spread), share)
     return LocalValues(values, share, (raw[0] > 0) & (share > 0))
-
-
-def table_values(
-    combine: Combine, totals: Float64Array, counts: Float64Array, view: FrameView, *, spread: bool = False
-) -> tuple[Float64Array, Float64Array]:
-    """Return `neighbourhood_values` for many statistics of the same frames at once.
-
-    `totals` has the shape (statistics, frames, tables), and the values have the shape (groups, tables).
-    """
-    stats, frames, tables = totals.shape
-    groups = GroupedSums.of(totals.swapaxes(1, 2).reshape(-1, frames), counts, view, spread=spread)
-    raw = groups.raw[:-1].reshape(stats, -1)
-    scales, share, count = (np.tile(one, tables) for one in (groups.scales(), groups.share, groups.raw[-1]))
-    values = group_values(combine, np.vstack([raw, count]), scales, share)
-    return values.reshape(tables, -1).T, groups.share
 
 
 def group_values(combine: Combine, raw: Float64Array, scales: Float64Array, share: Float64Array) -> Float64Array:

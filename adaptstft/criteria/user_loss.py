@@ -37,7 +37,7 @@ class UserLoss(Criterion):
     name: ClassVar[str] = "callable"
 
     @property
-    def in_nats(self) -> bool:
+    def is_logarithm(self) -> bool:
         return False
 
     def __post_init__(self) -> None:

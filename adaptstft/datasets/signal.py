@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from adaptstft.common.text import short_repr
 from adaptstft.common.typing import Float64Array, IntArray
 from adaptstft.common.validation import as_real, check_positive
 
@@ -55,6 +56,8 @@ class Signal:
     chirp_rate: Float64Array
     clicks: IntArray
     joints: IntArray
+
+    __repr__ = short_repr
 
     @property
     def sigma_t(self) -> Float64Array:

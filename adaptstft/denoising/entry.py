@@ -9,6 +9,7 @@ import numpy as np
 
 from adaptstft.common.grids import length_grid
 from adaptstft.common.precision import over_peak
+from adaptstft.common.text import short_repr
 from adaptstft.common.typing import AnyArray, BoolArray, FFTMode, Float64Array
 from adaptstft.common.validation import as_flag
 from adaptstft.denoising.averaging import WeightedAverage, average_lengths, join_averages
@@ -72,6 +73,8 @@ class DenoisingInfo:
     weight_times: Float64Array | None
     sft: AdaptiveShortTimeFFT | None
     n_evaluations: int
+
+    __repr__ = short_repr
 
 
 @overload

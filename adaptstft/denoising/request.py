@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from adaptstft import windows
+from adaptstft.common.text import in_samples
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import (
     as_bounds,
@@ -113,7 +114,7 @@ def check_request(
     signal, time_axis = as_signal(x, axis)
     n = signal.shape[-1]
     if n < _FEWEST:
-        raise ValueError(f"x has {n} samples along {axis=}: at least {_FEWEST} are needed")
+        raise ValueError(f"x has {in_samples(n)} along {axis=}: at least {_FEWEST} are needed")
     hop = None if hop is None else check_hop(hop)
     if mode == "block" and hop is not None and hop != round(hop):
         raise ValueError(f"{hop=} must be a whole number of samples for {mode=}")

@@ -13,10 +13,12 @@ import numpy as np
 
 from adaptstft.common.detrend import remove_trend
 from adaptstft.common.optional import require
-from adaptstft.common.text import describe_duration, describe_hops, describe_lengths, describe_window
+from adaptstft.common.text import describe_duration, describe_hops, describe_lengths, describe_window, in_samples
 from adaptstft.common.typing import Float64Array
 from adaptstft.display import plots
+from adaptstft.display.drawing import draw_spectrogram
 from adaptstft.display.protocols import Frames, FrequencyAxis, Result, SampledTransform
+from adaptstft.display.spectrogram import RANGE_DB, View, is_tied
 
 #: Names and values of a table.
 Rows = Sequence[tuple[str, str]]
@@ -88,8 +90,8 @@ def sampled_html(sft: SampledTransform) -> str:
     """Return a table of the settings of a transform with a sampled window and a picture of its windows."""
     overlap = 100 * (1 - sft.hop / sft.m_num)
     rows = [
-        ("window", f"{sft.m_num} samples = {describe_duration(sft.m_num / sft.fs)}"),
-        ("hop", f"{sft.hop} samples = {describe_duration(sft.hop / sft.fs)}, windows overlap by {overlap:.3g} %"),
+        ("window", f"{in_samples(sft.m_num)} = {describe_duration(sft.m_num / sft.fs)}"),
+        ("hop", f"{in_samples(sft.hop)} = {describe_duration(sft.hop / sft.fs)}, windows overlap by {overlap:.3g} %"),
         *_fft_rows(sft),
         ("invertible", "yes" if sft.invertible else "no"),
     ]
@@ -152,18 +154,21 @@ def _axes(figure: Any, width: float = 0.76, height: float = 0.66) -> Any:
 def _spectrogram(result: Result) -> _Picture | None:
     """Return a picture of the tuned spectrogram; None if there is no signal or it would take too long."""
     sft, signal = result.sft, result.signal
-    if signal is None or sft.positions is None or signal.size > _MOST_SAMPLES:
+    positions = result.positions if sft.positions is None else sft.positions
+    if signal is None or positions is None or signal.size > _MOST_SAMPLES:
         return None
     channels = signal.size // signal.shape[-1]
     work = sft.f_pts * float(np.mean(sft.win_length)) if sft.per_bin else float(sft.mfft)
     most = int(_BUDGET / (work * channels))
-    if most < min(_FEWEST, sft.positions.size):
+    if most < min(_FEWEST, positions.size):
         return None
-    step = -(-sft.positions.size // most)
+    step = -(-positions.size // most)
     lengths = np.asarray(sft.win_length)
-    along_time = lengths.ndim == 1 or (lengths.ndim == 2 and lengths.shape[1] > 1)
+    along_time = is_tied(sft)
     shown = sft.remade(
-        positions=sft.positions[::step],
+        hop=None,
+        positions=positions[::step],
+        samples=None,
         win_length=lengths[..., ::step] if along_time else lengths,
         backend="numpy",  # starts at once, without compilation
     )
@@ -172,10 +177,10 @@ def _spectrogram(result: Result) -> _Picture | None:
         by_frequency = lengths.ndim == 2 and not along_time  # its axis of lengths takes the space of the title
         ax = _axes(figure, height=0.56 if by_frequency else 0.66)
         x = remove_trend(signal, result.detrend)
-        plots.draw_spectrogram(ax, shown, x, "" if by_frequency else f"spectrogram, {plots.RANGE_DB:.0f} dB")
-        plots.show_band(ax, shown, result.f_bounds)
+        view = View(f_range=plots.band_range(shown, result.f_bounds))
+        draw_spectrogram(ax, shown, x, "" if by_frequency else f"spectrogram, {RANGE_DB:.0f} dB", view)
         if lengths.ndim:
-            plots.draw_lengths(ax, shown)
+            plots.draw_lengths(ax, shown, x.shape[-1])
 
     return _Picture(f"Spectrogram with windows of {describe_lengths(result.win_length, sft.fs)}", draw)
 
@@ -230,17 +235,17 @@ def _repeated_window(
     first, last = int(np.ceil((k[0] - after) / hop)), int(np.floor((k[-1] + before) / hop))
     positions = hop * np.arange(first, last + 1)
     total = np.array([np.sum(sample(instant - positions) ** 2) for instant in k])
-    scale, unit = (1e3, "ms") if reach / fs < 2 else (1.0, "s")
 
     def draw(figure: Any) -> None:
         ax = _axes(figure)
         for position in positions[:: max(1, positions.size // _MOST_DRAWN)]:
             if position:
-                ax.plot(k * scale / fs, sample(k - position), color=_INK, linewidth=0.6, alpha=0.7)
-        ax.plot(k * scale / fs, sample(k), color=_BLUE, linewidth=1.8, label="window")
+                ax.plot(k / fs, sample(k - position), color=_INK, linewidth=0.6, alpha=0.7)
+        ax.plot(k / fs, sample(k), color=_BLUE, linewidth=1.8, label="window")
         peak, top = sample(k).max(), total.max()
-        ax.plot(k * scale / fs, total * peak / top, color=_ORANGE, linestyle="--", label="sum of squares, scaled")
-        ax.set(xlabel=f"time in {unit}", xlim=(k[0] * scale / fs, k[-1] * scale / fs), ylim=(0, 1.08 * peak))
+        ax.plot(k / fs, total * peak / top, color=_ORANGE, linestyle="--", label="sum of squares, scaled")
+        ax.set(xlabel="time in s", xlim=(k[0] / fs, k[-1] / fs), ylim=(0, 1.08 * peak))
+        ax.locator_params(axis="x", nbins=7)  # labels in seconds are long
         figure.legend(loc="upper center", ncols=2)
 
     return _Picture("A window with its neighbours, and the sum of the squares of all of them", draw)

@@ -43,7 +43,17 @@ class FrequencyAxis(Protocol):
     def phase_shift(self) -> int | None: ...
 
 
-class SampledTransform(FrequencyAxis, Protocol):
+class Spectrograms(FrequencyAxis, Protocol):
+    """A transform that computes any part of the spectrogram of a signal."""
+
+    @property
+    def f(self) -> Float64Array: ...
+    def p_range(self, n: int) -> tuple[int, int]: ...
+    def t(self, n: int, p0: int | None = None, p1: int | None = None) -> Float64Array: ...
+    def spectrogram(self, x: Any, /, *, p0: int | None = None, p1: int | None = None) -> AnyArray: ...
+
+
+class SampledTransform(Spectrograms, Protocol):
     """A transform whose window is given by its samples."""
 
     @property
@@ -79,10 +89,9 @@ class Frames(FrequencyAxis, Protocol):
     def backend(self) -> str: ...
 
 
-class Transform(Frames, Protocol):
-    """A transform that computes spectrograms."""
+class Transform(Frames, Spectrograms, Protocol):
+    """A transform that computes spectrograms, and makes others like it."""
 
-    def spectrogram(self, x: Any, /, *, p0: int | None = None, p1: int | None = None) -> AnyArray: ...
     def remade(self, **changes: Any) -> Self: ...
 
 
@@ -120,12 +129,14 @@ class Sensitivity(Protocol):
 
 
 class Criterion(Protocol):
-    """The name of a criterion, and whether its values are in nats."""
+    """The name of a criterion, the unit of its values, and whether they are logarithms."""
 
     @property
     def name(self) -> str: ...
     @property
-    def in_nats(self) -> bool: ...
+    def is_logarithm(self) -> bool: ...
+    @property
+    def unit(self) -> str: ...
 
 
 class Result(Protocol):
@@ -134,7 +145,11 @@ class Result(Protocol):
     sft: Transform
     initial: Transform
     win_length: float | Float64Array
+    hop: float
+    positions: Float64Array | None
     area_fun: float
+    score: float
+    score_unit: str
     criterion: Criterion
     f_bounds: tuple[float | None, float | None] | None
     survey: Survey | None
@@ -143,3 +158,7 @@ class Result(Protocol):
     signal: AnyArray | None
     samples: int
     detrend: str | None
+    notes: Sequence[str]
+    call: str
+
+    def scored(self, values: Any) -> Any: ...

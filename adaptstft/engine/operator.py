@@ -146,7 +146,7 @@ def sum_statistics(plan: FramePlan, x: AnyArray, frames: AnyFrames, stats: Stati
     if isinstance(frames, Frames):
         return statistics(plan, x, frames, stats)[0]
     energy = plan.kernels.to_host(energies(bin_forward(plan, x, frames).S))
-    return np.array([values.sum(axis=(0, 2)) for values, _, _ in stats.of_energies(plan, frames.origin, energy)])
+    return np.array([values.sum(axis=(0, 2)) for values, _, _ in stats.of_energies(plan, frames.centre, energy)])
 
 
 # ---------------------------------------------------------------------------------------
@@ -253,6 +253,11 @@ def frame_bounds(plan: FramePlan, frames: AnyFrames, n: int) -> tuple[float, flo
         return FrameOperator(plan, frames, 0, n).bounds()
     overlap = plan.mfft * inverse.window_overlap(plan, frames, 0, n)
     return float(overlap.min()), float(overlap.max())
+
+
+def enclosing_bounds(plan: FramePlan, frames: BinFrames, n: int) -> tuple[float, float]:
+    """Return a lower and an upper bound of both frame bounds with windows per bin, in a fraction of their time."""
+    return FrameOperator(plan, frames, 0, n).enclosing_bounds()
 
 
 def is_invertible(plan: FramePlan, frames: AnyFrames, low: int, high: int) -> bool:

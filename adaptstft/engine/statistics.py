@@ -29,7 +29,11 @@ from adaptstft.windows.chebyshev import Series
 
 
 class EnergyUnits(Protocol):
-    """Units in which energies are measured: constant in the window, not in time and frequency."""
+    """Units in which energies are measured: they depend on the time and the frequency, but not on the window.
+
+    Times are those of `Frames.positions` with one window for each frame, and of `BinFrames.centre` with one for each
+    bin, whose positions are not known.
+    """
 
     def of_frames(self, positions: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Return the unit of each frame, and the derivative of its logarithm in the position."""
@@ -103,8 +107,8 @@ class Statistics:
         return np.ones((1, 1)) if self.units is None else np.ascontiguousarray(self.units.of_bins(plan, positions)[0])
 
     def is_energy(self, k: int) -> bool:
-        """Return True if statistic `k` is the energy ``sum_q E_q``."""
-        return bool(self.exponents[k] == 1 and self.kinds[k] == POWER)
+        """Return True if statistic `k` is the energy ``sum_q |S|**2``, whose gradient needs no adjoint FFT."""
+        return bool(self.exponents[k] == 1 and self.kinds[k] == POWER and self.units is None)
 
     def units_of(self, positions: Float64Array) -> tuple[Float64Array, Float64Array | None]:
         """Return the unit of each frame, and the derivative of its logarithm in the position; None for zero."""
@@ -161,10 +165,10 @@ def statistics(
     series = plan.window.series_in(x.real.dtype)
     if series is None or d_shape.size:
         windowed = WindowedBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d_shape.size))
-        windowed.run(_RowGradients(plan, x, stats, units, values, windowed, slopes, gradients).work)
+        windowed.run(_RowGradients(plan, x, stats, units, slopes, values, gradients, windowed).work)
     else:
         blocks = FrameBlocks(plan, frames, x.real.dtype)
-        blocks.run(_FusedGradients(plan, x, stats, units, values, blocks, slopes, gradients, series).work)
+        blocks.run(_FusedGradients(plan, x, stats, units, slopes, values, gradients, blocks, series).work)
     return values, gradients
 
 
@@ -249,63 +253,72 @@ class _ValuesAndEdges(_Values):
 
 
 @dataclass(frozen=True)
-class _RowGradients:
-    """Computes statistics and gradients of a block for any window, whose samples and derivatives are in rows."""
+class _Gradients:
+    """Computes the statistics of a block of frames and their derivatives; subclasses apply the windows."""
 
     plan: FramePlan
     x: AnyArray
     stats: Statistics
     units: Float64Array
-    values: Float64Array
-    blocks: WindowedBlocks
     slopes: Float64Array | None
+    values: Float64Array
     gradients: Gradients
+
+    def cotangents(
+        self, spectra: AnyArray, units: Float64Array, sums: Float64Array, blocks: FrameBlocks
+    ) -> Iterator[tuple[int, AnyArray, Float64Array]]:
+        """Yield the number of each statistic but energies, its cotangent, and its derivative with respect to ``log c``.
+
+        All statistics are added to `sums`. A cotangent is valid until the next one; the last overwrites the spectra.
+        """
+        plan, stats = self.plan, self.stats
+        others = [k for k in range(len(stats)) if not stats.is_energy(k)]
+        if not others:
+            plan.kernels.statistics(spectra, *plan.bin_layout(), stats.exponents, stats.kinds, units, sums)
+        for k in others:
+            first, growth = k == others[0], np.empty(len(spectra))
+            g = spectra if k == others[-1] else blocks.scratch("cotangent", spectra.shape, spectra.dtype)
+            own, row, out = (stats, k, sums) if first else (stats.only(k), 0, np.zeros((1, len(spectra))))
+            sums_of = (own.exponents, own.kinds, units, row)
+            plan.kernels.statistics_and_cotangent(spectra, *plan.bin_layout(), *sums_of, out, growth, g)
+            yield k, g, growth
+
+
+@dataclass(frozen=True)
+class _RowGradients(_Gradients):
+    """Computes statistics and gradients of a block for any window, whose samples and derivatives are in rows."""
+
+    blocks: WindowedBlocks
 
     def work(self, i: int) -> None:
         """Compute block `i`."""
         plan, stats, out, (part, block) = self.plan, self.stats, self.gradients, self.blocks[i]
         rows = self.blocks.windows(block)
-        sums, growth = np.zeros((2, len(stats), len(block)))
+        sums, by_units = np.zeros((2, len(stats), len(block)))
         reducers = [Reducer(plan, block, rows) for _ in range(len(stats))]
         for signal in self.x:
             spectra = windowed_spectra(plan, signal, block, rows, self.blocks)
-            layout, units = plan.bin_layout(), self.units[part]
-            plan.kernels.statistics(spectra, *layout, stats.exponents, stats.kinds, units, sums)
             for k, reducer in enumerate(reducers):
                 if stats.is_energy(k):
                     reducer.add_energy(signal, spectra)
-                else:
-                    reducer.add(plan.adjoint_fft(self._cotangent(spectra, k, units, growth[k])), signal)
+            for k, g, growth in self.cotangents(spectra, self.units[part], sums, self.blocks):
+                reducers[k].add(plan.adjoint_fft(g), signal)
+                by_units[k] += _by_units(growth, self.slopes, part)
         self.values[:, part] = sums
         for k, reducer in enumerate(reducers):
             out.win_length[k, part], centre, out.shape[:, k, part] = reducer.derivatives()
             if out.positions.size:
-                out.positions[k, part] = centre + _by_units(growth[k], self.slopes, part)
-
-    def _cotangent(self, spectra: AnyArray, k: int, units: Float64Array, growth: Float64Array) -> AnyArray:
-        g, one = self.blocks.scratch("cotangent", spectra.shape, spectra.dtype), self.stats.only(k)
-        own, sums = np.empty(len(spectra)), np.zeros((1, len(spectra)))
-        layout = self.plan.bin_layout()
-        self.plan.kernels.statistics_and_cotangent(spectra, *layout, one.exponents, one.kinds, units, 0, sums, own, g)
-        growth += own
-        return g
+                out.positions[k, part] = centre + by_units[k]
 
 
 @dataclass(frozen=True)
-class _FusedGradients:
+class _FusedGradients(_Gradients):
     """Computes statistics and gradients of a block with one kernel before and one after each FFT.
 
     The windows are polynomials, which the kernels evaluate frame by frame.
     """
 
-    plan: FramePlan
-    x: AnyArray
-    stats: Statistics
-    units: Float64Array
-    values: Float64Array
     blocks: FrameBlocks
-    slopes: Float64Array | None
-    gradients: Gradients
     series: Series
 
     def work(self, i: int) -> None:
@@ -313,18 +326,12 @@ class _FusedGradients:
         plan, out, (part, block) = self.plan, self.gradients, self.blocks[i]
         sums, gradients = np.zeros((len(self.stats), len(block))), np.zeros((len(self.stats), 2, len(block)))
         energies = [k for k in range(len(self.stats)) if self.stats.is_energy(k)]
-        others = [k for k in range(len(self.stats)) if k not in energies]
         scales = np.empty((2, len(block)))
         for signal in self.x:
             energy = np.zeros((2, len(block)))
             spectra = plan.fft(self._windowed_frames(signal, block, scales, energy))
             gradients[energies] += energy
-            if not others:
-                sums_of = (self.stats.exponents, self.stats.kinds, self.units[part])
-                plan.kernels.statistics(spectra, *plan.bin_layout(), *sums_of, sums)
-            for k in others:
-                ends = {"first": k == others[0], "last": k == others[-1]}
-                g, growth = self._cotangent(spectra, k, self.units[part], sums, **ends)
+            for k, g, growth in self.cotangents(spectra, self.units[part], sums, self.blocks):
                 self._add_gradients(plan.adjoint_fft(g), signal, block, scales, growth, gradients[k])
                 gradients[k, 1] += _by_units(growth, self.slopes, part)
         self.values[:, part] = sums
@@ -335,7 +342,7 @@ class _FusedGradients:
     def _windowed_frames(
         self, x: AnyArray, block: PlacedFrames, scales: Float64Array, energy: Float64Array
     ) -> AnyArray:
-        """Windowed frames of one channel; write the scales of the windows and the gradients of the energy."""
+        """Return windowed frames of one channel; write the scales of the windows and the gradients of the energy."""
         buffer = self.blocks.scratch("frames", (len(block), self.plan.mfft), x.dtype)
         series, plan = self.series, self.plan
         table = (series.value, series.derivative, series.plateau)
@@ -344,20 +351,6 @@ class _FusedGradients:
         settings = (scaling, plan.T, plan.amplitude, plan.window_offset, plan.power_gain, plan.onesided)
         plan.kernels.load_frames_and_energy_gradient(x, *table, *place, *settings, buffer, scales, energy)
         return buffer
-
-    def _cotangent(
-        self, spectra: AnyArray, k: int, units: Float64Array, sums: Float64Array, *, first: bool, last: bool
-    ) -> tuple[AnyArray, Float64Array]:
-        """Cotangent of statistic `k` and its derivative with respect to ``log c``.
-
-        The first call adds all statistics to `sums`, the last overwrites the spectra.
-        """
-        growth = np.empty(len(spectra))
-        g = spectra if last else self.blocks.scratch("cotangent", spectra.shape, spectra.dtype)
-        stats, row, out = (self.stats, k, sums) if first else (self.stats.only(k), 0, np.zeros((1, len(spectra))))
-        sums_of = (stats.exponents, stats.kinds, units, row)
-        self.plan.kernels.statistics_and_cotangent(spectra, *self.plan.bin_layout(), *sums_of, out, growth, g)
-        return g, growth
 
     def _add_gradients(
         self,

@@ -15,6 +15,8 @@ in the same order, so the engine runs on any of them without knowledge of Numba 
     Sums of cells of the time-frequency plane over a grid of lengths, and their interpolation, on the host.
 ``paths``
     The dynamic programme for window lengths that vary from frame to frame, on the host.
+``frequencies``, ``ridge_loops``, ``phase_heap``
+    Tracking, on the host: instantaneous frequencies and squeezing; paths and peaks of ridges; phases from magnitudes.
 ``fused`` (Numba), `adaptstft.kernels.composed` (other backends)
     Functions that do several of these steps in one pass, for value and gradient in tuning.
 

@@ -15,9 +15,16 @@ POWER, POWER_LOG, LOG1P = 0, 1, 2
 
 def terms(energy: AnyArray, a: float, kind: int) -> tuple[AnyArray, AnyArray]:
     """Return the terms of a sum and their derivatives in ``E``, zero where a derivative is infinite at ``E = 0``."""
-    if kind == LOG1P:
+    if kind == LOG1P and a <= 2:  # energies relative to a distortion are far below 1e154, whose square overflows
         power = energy ** (a - 1)
         return np.log1p(power * energy) / a, power / (1 + power * energy)
+    if kind == LOG1P:
+        large = energy > 1  # E**a may overflow, E**-a does not
+        inverse = 1 / np.where(large, energy, 1.0)
+        small = np.where(large, inverse, energy)
+        power = small ** (a - 1)
+        tail = power * small
+        return np.log1p(tail) / a - np.log(inverse), np.where(large, inverse, power) / (1 + tail)
     if kind == POWER and a in (1.0, 2.0, 3.0):
         return energy ** int(a), a * energy ** int(a - 1)
     alive = energy > 0

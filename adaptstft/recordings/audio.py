@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from adaptstft.common.optional import require
+from adaptstft.common.optional import install_command, require
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.pcm import scale_pcm
 from adaptstft.recordings.riff import check_aiff, check_au, check_w64, checked_wav
@@ -74,7 +74,7 @@ def _read_scipy(stream: Any) -> tuple[AnyArray, float]:
     except Exception as error:  # SciPy raises many kinds of errors for damaged files
         advice = ""
         if "Unknown wave file format" in str(error):
-            advice = "; other formats need soundfile: pip install 'adaptstft[files]'"
+            advice = f"; other formats need soundfile: {install_command('files')}"
         raise ValueError(f"not a readable WAV file ({_first_line(error)}{advice})") from error
     return scale_pcm(data).T, float(rate)
 

@@ -105,6 +105,18 @@ def read(
     return _read(Path(path), fs, key, resample=as_flag("resample", resample))
 
 
+def reading_lines(
+    path: str, recording: Recording, fs: float | None, key: str | None, resample: bool, channel: int | None
+) -> str:
+    """Return lines of Python that read the signal `x` of a recording again: one of its channels, or all of them."""
+    options = {"fs": fs, "key": key, "resample": resample}
+    given = [f", {name}={value!r}" for name, value in options.items() if value]
+    if channel is None and len(recording.x) == 1:
+        channel = 0
+    index = "" if channel is None else f"[{channel}]"
+    return f"from adaptstft.recordings import read\nx = read({path!r}{''.join(given)}).x{index}"
+
+
 def read_at(path: str | os.PathLike[str], fs: float) -> Recording:
     """Read a recording with the sampling rate `fs`; files without a sampling rate are accepted.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.levels import times_power_of_two, to_usual_level
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.common.validation import as_signal
 from adaptstft.engine.bins import bin_numbers
@@ -14,8 +15,6 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.axes import SignalLayout, spectra_to_public
 
-#: Peaks of signals whose powers neither underflow nor overflow.
-_USUAL = (1e-100, 1e100)
 #: Largest standard deviation of noise relative to the signal, whose square does not overflow.
 _MOST_NOISE = 1e50
 
@@ -70,10 +69,7 @@ def frame_signal(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> FramedSignal:
     """Check a signal and lay it out in the frames of a transform on the host."""
     signal, _ = as_signal(x, axis, onesided=sft.onesided_fft)
     single = signal.real.dtype == np.float32
-    signal = signal.astype(np.result_type(signal.dtype, np.float64), copy=False)
-    peak = max(float(np.abs(part).max()) for part in (signal.real, signal.imag))
-    exponent = 0 if peak == 0 or _USUAL[0] < peak < _USUAL[1] else int(np.frexp(peak)[1])
-    signal = times_power_of_two(signal, -exponent)
+    signal, exponent = to_usual_level(signal)
     layout = sft._signal_layout(signal, None, None, 0, "zeros", -1)
     mode = "onesided" if sft.onesided_fft else sft.fft_mode
     plan = replace(layout.plan, scaling=None, fft_mode=mode)
@@ -93,19 +89,13 @@ def scaled_noise(framed: FramedSignal, noise_std: float) -> float:
     return noise
 
 
-def times_power_of_two(x: AnyArray, exponent: int) -> AnyArray:
-    """Return ``x * 2**exponent``, in two steps, as the factor may be no number."""
-    half = exponent // 2
-    return x * 2.0**half * 2.0 ** (exponent - half) if exponent else x
-
-
 def check_continuous_window(sft: AdaptiveShortTimeFFT) -> None:
     """Raise unless the window is continuous: its derivative must exist everywhere."""
     try:
         sft.window.check_tunable()
     except ValueError as error:
         raise ValueError(
-            f"window {sft.window.spec!r} is not continuous, so its derivative does not give instantaneous frequencies: "
+            f"window {sft.window.label} is not continuous, so its derivative does not give instantaneous frequencies: "
             "it must fall to at most 0.1 at its ends, as 'hann' and 'gaussian' do"
         ) from error
 

@@ -26,10 +26,12 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from adaptstft.common.levels import to_usual_level
 from adaptstft.common.typing import AnyArray, BoolArray, ComplexArray, Float64Array
 from adaptstft.engine.bins import BinFrames, bin_forward
 from adaptstft.engine.blocks import WindowedBlocks
@@ -56,32 +58,103 @@ class Moments:
     E: ComplexArray | None = None
     Q: ComplexArray | None = None
 
+    @property
+    def computed(self) -> list[ComplexArray]:
+        """The transforms that are not None, in the order of the docstring."""
+        return [part for part in (self.V, self.D, self.U, self.E, self.Q) if part is not None]
 
-def compute_moments(framed: FramedSignal, *, time: bool, second: bool) -> Moments:
-    """Compute ``V`` and ``D``; with `time` also ``U``; with `second` all five transforms."""
-    frames, x = framed.layout.frames, framed.layout.channels
+
+@dataclass(frozen=True)
+class Frequencies:
+    """Instantaneous frequencies of all bins.
+
+    Attributes
+    ----------
+    V : ndarray, shape (channels, frames, f_pts)
+        Transform with the window ``omega``, over ``2**exponent``.
+    frequency : ndarray, shape of `V`
+        Frequencies in Hz; without a meaning where ``V`` is a rounding error.
+    chirp_rate : ndarray, shape of `V`, or (channels, 0, f_pts) for the first order
+        Chirp rates in Hz/s.
+    floor : ndarray, shape (channels,)
+        Values of ``|V|**2`` up to this one are rounding errors.
+    exponent : list of int, length channels
+        The transform of a channel was divided by ``2**exponent``: one that is far weaker than others would underflow.
+    """
+
+    V: ComplexArray
+    frequency: Float64Array
+    chirp_rate: Float64Array
+    floor: Float64Array
+    exponent: list[int]
+
+
+def estimate_frequencies(framed: FramedSignal, order: int) -> Frequencies:
+    """Estimate the frequencies of order 1 or 2 at the centres of the frames."""
+    frames, kernels = framed.layout.frames, framed.plan.kernels
+    leveled, exponent = zip(*map(to_usual_level, framed.layout.channels), strict=True)
+    x = np.array(leveled)
+    V = np.empty((x.shape[0], len(frames), framed.plan.f_pts), complex)
+    frequency, peak = np.empty(V.shape), np.empty(V.shape[:2])
+    chirp_rate = np.empty((V.shape[0], V.shape[1] if order == 2 else 0, V.shape[2]))
+
+    def estimate(channel: int, part: slice, transforms: Sequence[ComplexArray]) -> None:
+        V[channel, part] = transforms[0]
+        arrays = [np.ascontiguousarray(a) for a in transforms]
+        duration, out = framed.win_duration[part], (frequency[channel, part], peak[channel, part])
+        if order == 1:
+            kernels.first_order_frequency(*arrays, framed.f, duration, *out)
+        else:
+            rates = chirp_rate[channel, part]
+            kernels.second_order_frequency(*arrays, framed.f, duration, _SINGULAR, out[0], rates, out[1])
+
+    count = 5 if order == 2 else 2
     if isinstance(frames, BinFrames):
-        return _bin_moments(framed.plan, x, frames, time=time, second=second)
-    return _frame_moments(framed.plan, x, frames, 5 if second else 3 if time else 2)
+        moments = _bin_moments(framed.plan, x, frames, time=order == 2, second=order == 2)
+        for channel, transforms in enumerate(zip(*moments.computed, strict=True)):
+            estimate(channel, slice(None), transforms)
+    else:
+        _each_block(framed.plan, x, frames, count, estimate)
+    return Frequencies(V, frequency, chirp_rate, _NEGLIGIBLE**2 * peak.max(axis=1), list(exponent))
 
 
-def _frame_moments(plan: FramePlan, x: AnyArray, frames: Frames, count: int) -> Moments:
-    """Compute the first `count` transforms with one window per frame."""
-    out = np.empty((count, x.shape[0], len(frames), plan.f_pts), complex)
+def compute_moments(framed: FramedSignal) -> Moments:
+    """Compute ``V``, ``D`` and ``U``."""
+    frames, x, plan = framed.layout.frames, framed.layout.channels, framed.plan
+    if isinstance(frames, BinFrames):
+        return _bin_moments(plan, x, frames, time=True, second=False)
+    out = np.empty((3, x.shape[0], len(frames), plan.f_pts), complex)
+
+    def store(channel: int, part: slice, transforms: Sequence[ComplexArray]) -> None:
+        out[:, channel, part] = transforms
+
+    _each_block(plan, x, frames, 3, store)
+    return Moments(*out)
+
+
+def _each_block(
+    plan: FramePlan,
+    x: AnyArray,
+    frames: Frames,
+    count: int,
+    use: Callable[[int, slice, Sequence[ComplexArray]], None],
+) -> None:
+    """Call ``use(channel, part, transforms)`` with the first `count` transforms of each block of frames."""
     blocks = WindowedBlocks(plan, frames, np.float64, gradient=True)
 
     def work(i: int) -> None:
         part, block = blocks[i]
-        rows = blocks.windows(block)
-        for j, weighted in enumerate(_weighted_windows(block, rows, count)):
-            for channel, signal in enumerate(x):
-                spectra = windowed_spectra(plan, signal, block, weighted, blocks)
+        windows = _weighted_windows(block, blocks.windows(block), count)
+        for channel, signal in enumerate(x):
+            transforms = []
+            for rows in windows:
+                spectra = windowed_spectra(plan, signal, block, rows, blocks)
                 if np.any(block.delta):
                     plan.kernels.rotate(spectra, block.delta, plan.mfft, plan.onesided, 1.0)
-                out[j, channel, part] = plan.store(spectra)
+                transforms.append(plan.store(spectra))
+            use(channel, part, transforms)
 
     blocks.run(work)
-    return Moments(*out)
 
 
 def _weighted_windows(block: PlacedFrames, rows: WindowRows, count: int) -> list[WindowRows]:
@@ -119,15 +192,17 @@ def _bin_moments(plan: FramePlan, x: AnyArray, frames: BinFrames, *, time: bool,
 
 def significant_bins(V: ComplexArray) -> BoolArray:
     """Mask of the bins above the rounding errors of their channel, where ratios of transforms mean something."""
-    magnitude = np.abs(V)
-    peak = magnitude.max(axis=(1, 2), keepdims=True)
-    return np.asarray(magnitude > _NEGLIGIBLE * np.where(peak > 0, peak, 1.0))
+    power = V.real**2 + V.imag**2
+    return np.asarray(power > _NEGLIGIBLE**2 * power.max(axis=(1, 2), keepdims=True))
 
 
 def first_order_frequency(framed: FramedSignal, moments: Moments, significant: BoolArray) -> Float64Array:
     """Instantaneous frequencies in Hz by the first equation; the bin's frequency where it is not significant."""
-    ratio = np.divide(moments.D, moments.V, out=np.zeros_like(moments.D), where=significant)
-    return np.asarray(framed.f - ratio.imag / (2 * np.pi * framed.win_duration))
+    out, peak = np.empty(moments.V.shape), np.empty(moments.V.shape[:2])
+    for transforms in zip(moments.V, moments.D, out, peak, strict=True):
+        V, D, frequency, largest = transforms
+        framed.plan.kernels.first_order_frequency(V, D, framed.f, framed.win_duration, frequency, largest)
+    return np.where(significant, out, framed.f)
 
 
 def group_time(framed: FramedSignal, moments: Moments, significant: BoolArray) -> Float64Array:
@@ -135,22 +210,3 @@ def group_time(framed: FramedSignal, moments: Moments, significant: BoolArray) -
     assert moments.U is not None
     ratio = np.divide(moments.U, moments.V, out=np.zeros_like(moments.U), where=significant)
     return np.asarray(framed.centre_time + framed.win_duration * ratio.real)
-
-
-def second_order_frequency(
-    framed: FramedSignal, moments: Moments, significant: BoolArray
-) -> tuple[Float64Array, Float64Array]:
-    """Instantaneous frequencies in Hz at the frames' centres, and chirp rates in Hz/s, by both equations."""
-    assert moments.U is not None and moments.E is not None and moments.Q is not None
-    zero = np.zeros_like(moments.V)
-    # relative to V, so that products of small numbers do not underflow
-    d, u, e, q = (
-        np.divide(part, moments.V, out=zero.copy(), where=significant)
-        for part in (moments.D, moments.U, 1.0 * moments.E, moments.Q)
-    )
-    det = u * u - q
-    regular = significant & (np.abs(det) > _SINGULAR)
-    b = np.divide(u * (1 + e) - d * q, det, out=d.copy(), where=regular)
-    c = np.divide(1 + e - u * d, det, out=zero, where=regular)
-    duration = framed.win_duration
-    return framed.f - b.imag / (2 * np.pi * duration), c.imag / (2 * np.pi * duration**2)

@@ -16,10 +16,12 @@ this variance over ``J''**2``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 
 from adaptstft.common.typing import AnyArray, BoolArray, Float64Array
+from adaptstft.kernels import resolve
 from adaptstft.windows import Window
 
 #: Limit on the steps of Newton's method, which usually takes three to five.
@@ -29,7 +31,7 @@ _LONGEST_STEP = 0.25
 #: Steps shorter than this fraction of the resolution cell end the iteration.
 _CONVERGED = 1e-10
 #: Samples of the frames that are processed at once.
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,15 @@ class _Samples:
         Squared window.
     gain : ndarray, shape (frames,)
         Sum of the window.
+    kernels : module
+        The backend.
     """
 
     xw: AnyArray
     s: Float64Array
     ww: Float64Array
     gain: Float64Array
+    kernels: ModuleType
 
     @classmethod
     def of(
@@ -81,18 +86,21 @@ class _Samples:
         centre: Float64Array,
         T: float,
         rate: Float64Array | None,
+        kernels: ModuleType,
     ) -> _Samples:
         """Apply windows of lengths `win_length` at `centre`, both (frames,) in samples, and remove a chirp `rate`."""
         start = np.ceil(centre - win_length / 2)
         n = start[:, np.newaxis] + np.arange(int(np.ceil(win_length.max())) + 1)
         away = n - centre[:, np.newaxis]
         inside = (n >= 0) & (n < x.size)
-        w = np.where(inside, window(away / win_length[:, np.newaxis]), 0.0)
+        u = away / win_length[:, np.newaxis]
+        # frames that lie alike share the samples of their window
+        w = np.where(inside, window(u[:1] if np.array_equal(u, np.broadcast_to(u[:1], u.shape)) else u), 0.0)
         samples = x[np.clip(n, 0, x.size - 1).astype(np.int64)]
         xw = samples * w
         if rate is not None:
             xw = xw * np.exp(-1j * np.pi * rate[:, np.newaxis] * (away * T) ** 2)
-        return cls(xw, away * T, w**2, w.sum(axis=1))
+        return cls(xw, away * T, w**2, w.sum(axis=1), kernels)
 
     @property
     def energy(self) -> Float64Array:
@@ -101,10 +109,9 @@ class _Samples:
 
     def sums(self, f: Float64Array) -> tuple[AnyArray, AnyArray, AnyArray]:
         """Return ``V_0``, ``V_1`` and ``V_2`` at a frequency for each frame."""
-        rotated = self.xw * np.exp(-2j * np.pi * f[:, np.newaxis] * self.s)
-        V0 = rotated.sum(axis=1)
-        V1 = np.einsum("ps,ps->p", rotated, self.s)
-        return V0, V1, np.einsum("ps,ps,ps->p", rotated, self.s, self.s)
+        out = np.empty((3, f.size), complex)
+        self.kernels.frequency_sums(self.xw, self.s, f, out)
+        return out[0], out[1], out[2]
 
     def second_moment(self, middle: Float64Array) -> Float64Array:
         """Second moment of the squared windows around `middle`."""
@@ -121,6 +128,7 @@ def find_peaks(
     orders: Float64Array,
     used: BoolArray,
     rate: Float64Array | None = None,
+    kernels: ModuleType | None = None,
 ) -> Peaks:
     """Maximise ``J`` in each frame of one channel, from the frequencies `start`.
 
@@ -145,18 +153,24 @@ def find_peaks(
     rate : ndarray, shape (frames,), optional
         Change of the frequency in Hz/s, which is removed from the samples. The peak then is at the frequency in the
         middle of the window; otherwise it is at that in the centre of gravity.
+    kernels : module, optional
+        The backend; that of ``"auto"`` by default.
 
     Returns
     -------
     Peaks
         Peaks of all frames.
     """
+    if kernels is None:
+        _, kernels = resolve("auto")
     size = max(1, int(_BLOCK / (win_length.max() + 2) / orders.size))
     parts = [slice(i, i + size) for i in range(0, start.size, size)]
     blocks = [
         _climb(
             [
-                _Samples.of(x, window, lengths[part], centre[part], T, None if rate is None else k * rate[part])
+                _Samples.of(
+                    x, window, lengths[part], centre[part], T, None if rate is None else k * rate[part], kernels
+                )
                 for k, lengths in zip(orders, win_length, strict=True)
             ],
             1 / (win_length[:, part].max(axis=0) * T * orders.max()),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.text import short_repr
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.common.validation import as_inexact, check_finite
 from adaptstft.tracking.framed_signal import check_continuous_window, frame_signal, host_transform, stft_of
@@ -49,6 +50,8 @@ class Reassigned:
     f_hat: Float64Array
     t: Float64Array
     f: Float64Array
+
+    __repr__ = short_repr
 
     def picture(self, t: Any = None, f: Any = None) -> Float64Array:
         """Sum the energy in the cells of a grid.
@@ -184,7 +187,7 @@ def reassign(sft: AdaptiveShortTimeFFT, x: Any, *, axis: int = -1) -> Reassigned
     sft = host_transform(sft)
     check_continuous_window(sft)
     framed = frame_signal(sft, x, axis)
-    moments = compute_moments(framed, time=True, second=False)
+    moments = compute_moments(framed)
     significant = significant_bins(moments.V)
     S = framed.to_public(stft_of(sft, framed))
     P = S.real**2 + S.imag**2

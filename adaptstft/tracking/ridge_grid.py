@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft.common.best_path import NearMoves, best_path
 from adaptstft.common.typing import BoolArray, Float64Array, IntArray
 from adaptstft.common.validation import as_bounds
 from adaptstft.engine.operator import analyse
@@ -52,8 +51,11 @@ class FrequencyGrid:
         """Interpolate values of bins (frames, bins) at all multiples; return their sums (frames, points)."""
         out = np.zeros((len(values), self.f.size))
         for q, fraction, inside in zip(self.bins, self.fraction, self.inside, strict=True):
-            above = np.minimum(q + 1, values.shape[1] - 1)
-            out += np.where(inside, (1 - fraction) * values[:, q] + fraction * values[:, above], 0.0)
+            part = values[:, q]
+            if fraction.any():
+                above = np.minimum(q + 1, values.shape[1] - 1)
+                part = (1 - fraction) * part + fraction * values[:, above]
+            out += part if inside.all() else np.where(inside, part, 0.0)
         return out
 
 
@@ -117,25 +119,3 @@ def bin_powers(sft: AdaptiveShortTimeFFT, framed: FramedSignal) -> Float64Array:
     S = analyse(plan, framed.layout.channels, framed.layout.frames)
     power = S.real**2 + S.imag**2
     return np.fft.fftshift(power, axes=-1) if sft.fft_mode == "twosided" else power
-
-
-def strongest_path(score: Float64Array, scale: Float64Array, limit: IntArray) -> IntArray:
-    """Return the path with the largest sum of scores less ``abs(step) / scale`` over its steps.
-
-    Parameters
-    ----------
-    score : ndarray, shape (frames, points)
-        Score of each grid point.
-    scale, limit : ndarray, shape (frames - 1,)
-        Step that costs 1, and longest legal step, from each frame to the next.
-
-    Returns
-    -------
-    ndarray of int64, shape (frames,)
-        Grid points of the path; of equal paths one with small steps.
-    """
-    moves = (
-        NearMoves(-most, np.abs(np.arange(-most, most + 1)) / unit, nearest_first=True)
-        for unit, most in zip(scale, limit.tolist(), strict=True)
-    )
-    return best_path(-score, moves)[0]

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from adaptstft.common.levels import times_power_of_two
+from adaptstft.common.text import short_repr
 from adaptstft.common.typing import Float64Array
 from adaptstft.common.validation import as_index, as_inexact, check_finite, check_positive
-from adaptstft.tracking.framed_signal import frame_signal, host_transform, scaled_noise, times_power_of_two
+from adaptstft.tracking.framed_signal import frame_signal, host_transform, scaled_noise
 from adaptstft.tracking.ridge_grid import bin_powers, largest_steps, make_grid
 from adaptstft.tracking.ridge_tracker import RidgeTracker
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
@@ -49,6 +51,8 @@ class Ridges:
     frequency: Float64Array
     uncertainty: Float64Array
     amplitude: Float64Array
+
+    __repr__ = short_repr
 
 
 def ridges(

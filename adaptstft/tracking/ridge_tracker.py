@@ -9,7 +9,7 @@ import numpy as np
 from adaptstft.common.typing import AnyArray, BoolArray, Float64Array, IntArray
 from adaptstft.tracking.framed_signal import FramedSignal
 from adaptstft.tracking.peaks import Peaks, find_peaks
-from adaptstft.tracking.ridge_grid import FrequencyGrid, strongest_path
+from adaptstft.tracking.ridge_grid import FrequencyGrid
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.windows import Window
 
@@ -55,10 +55,11 @@ class RidgeTracker:
         noise_std: float | None,
     ) -> None:
         self.sft, self.framed, self.grid, self.steps, self.x, self.power = sft, framed, grid, steps, x, power
+        self.kernels = framed.plan.kernels
         self.least_noise = _ROUNDING * float(power.max())
-        self.given_noise = None if noise_std is None else noise_std**2
+        self.noise_std = noise_std
         self.free = np.ones(power.shape, bool)  # bins without a ridge
-        noise = self._noise_by_frame() if self.given_noise is None else np.full(len(power), self.given_noise)
+        noise = self._noise_by_frame() if noise_std is None else np.full(len(power), noise_std**2)
         self.score = np.log1p(power / np.maximum(noise, self.least_noise or 1.0)[:, np.newaxis])
         self.lobe = _lobe_width(sft.window)
         self.skew = _centre_of_gravity(sft.window)
@@ -67,10 +68,12 @@ class RidgeTracker:
         """Return frequencies and uncertainties (n_ridges, frames), and amplitudes (n_ridges, orders, frames)."""
         tracked: list[Peaks] = []
         for _ in range(n_ridges):
-            path = strongest_path(self.grid.sum_orders(self.score), *self.steps)
-            tracked.append(self._peaks_near(path))
+            score = np.ascontiguousarray(self.grid.sum_orders(self.score))
+            path = np.empty(len(score), np.int64)
+            self.kernels.strongest_path(score, *self.steps, path)
+            tracked.append(self._peaks_near(path, score))
             self._remove(tracked[-1].frequency)
-        sigma = np.sqrt(self._noise_variance())
+        sigma = np.sqrt(self._noise_variance()) if self.noise_std is None else self.noise_std
         both_sides = 1.0 if np.iscomplexobj(self.x) else 2.0  # half of a real tone is at the negative frequency
         with np.errstate(invalid="ignore"):
             uncertainty = [np.where(np.isinf(peaks.deviation), np.inf, sigma * peaks.deviation) for peaks in tracked]
@@ -85,15 +88,13 @@ class RidgeTracker:
 
         The power of noise in a bin has an exponential distribution: its median is ``log 2`` times its mean.
         """
-        values = np.where(self.free, self.power, np.nan)
         enough = self.free.sum(axis=1) > 0.1 * self.power.shape[1]
-        values[~enough] = self.power[~enough]
-        return np.asarray(np.nanmedian(values, axis=1) / np.log(2))
+        used = self.free | ~enough[:, np.newaxis]
+        medians = _row_medians(np.where(used, self.power, np.inf), used.sum(axis=1))
+        return np.asarray(medians / np.log(2))
 
     def _noise_variance(self) -> Float64Array:
-        """Variance of white noise in the samples around each frame, given or averaged over neighbouring frames."""
-        if self.given_noise is not None:
-            return np.full(len(self.power), self.given_noise)
+        """Variance of white noise in the samples around each frame, averaged over neighbouring frames."""
         times = self.framed.centre_time[:, 0]
         inside = (times >= 0) & (times <= (self.x.size - 1) * self.sft.T)
         noise = self._noise_by_frame()
@@ -105,9 +106,9 @@ class RidgeTracker:
         mean = (sums[high] - sums[low]) / np.maximum(number, 1)
         return np.maximum(np.where(number > 0, mean, noise), self.least_noise)
 
-    def _peaks_near(self, path: IntArray) -> Peaks:
+    def _peaks_near(self, path: IntArray, score: Float64Array) -> Peaks:
         """Climb from a path to the nearest maximum of the score in each frame, then to the peak between bins."""
-        grid, score = self.grid, self.grid.sum_orders(self.score)
+        grid = self.grid
         cell = 1 / (self._win_duration_at(grid.f[path]).max(axis=0) * grid.orders.max())
         reach = np.maximum(1, np.rint(cell / 2 / grid.step)).astype(np.int64)
         rows = np.arange(path.size)
@@ -122,7 +123,10 @@ class RidgeTracker:
     def _peaks_from(self, start: Float64Array, rate: Float64Array | None) -> Peaks:
         win_length = self._win_duration_at(start) * self.sft.fs
         centre, used = self.framed.layout.frames.centre, self._in_range(start)
-        return find_peaks(self.x, self.sft.window, win_length, centre, self.sft.T, start, self.grid.orders, used, rate)
+        orders = self.grid.orders
+        return find_peaks(
+            self.x, self.sft.window, win_length, centre, self.sft.T, start, orders, used, rate, self.kernels
+        )
 
     def _at_the_middle(self, peaks: Peaks) -> Peaks:
         """Return the peaks at the middle of an asymmetric window.
@@ -169,6 +173,12 @@ class RidgeTracker:
             removed = (k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis]) & inside[:, np.newaxis]
             self.score[removed] = 0.0
             self.free &= ~removed
+
+
+def _row_medians(values: Float64Array, count: IntArray) -> Float64Array:
+    """Medians of the `count` least values of each row."""
+    ordered, row = np.sort(values, axis=1), np.arange(len(values))
+    return np.asarray((ordered[row, (count - 1) // 2] + ordered[row, count // 2]) / 2)
 
 
 def _end_of_fall(power: Float64Array, start: IntArray, sign: int) -> IntArray:

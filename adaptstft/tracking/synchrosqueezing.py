@@ -7,22 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
+from adaptstft.common.levels import times_power_of_two
+from adaptstft.common.text import short_repr
+from adaptstft.common.threads import block_ranges, run_blocks
+from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_inexact, check_finite, check_option, check_positive
 from adaptstft.tracking.framed_signal import (
+    FramedSignal,
     check_continuous_window,
     frame_signal,
     host_transform,
     phase_from_centre,
-    stft_of,
-    times_power_of_two,
 )
-from adaptstft.tracking.moments import (
-    compute_moments,
-    first_order_frequency,
-    second_order_frequency,
-    significant_bins,
-)
+from adaptstft.tracking.moments import Frequencies, estimate_frequencies
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 
 __all__ = ["Synchrosqueezed", "synchrosqueeze"]
@@ -64,9 +61,11 @@ class Synchrosqueezed:
     frequency: Float64Array
     chirp_rate: Float64Array | None
     _sft: AdaptiveShortTimeFFT = field(repr=False)
-    _original: ComplexArray = field(repr=False)
-    _n: int = field(repr=False)
+    _x: AnyArray = field(repr=False)  # with time last, over 2**_exponent
+    _exponent: int = field(repr=False)
     _axis: int = field(repr=False)
+
+    __repr__ = short_repr
 
     def inverse(self, frequency: Any = None, width: float | None = None) -> AnyArray:
         """Invert the transform, or only the bins in a band of instantaneous frequencies.
@@ -106,7 +105,7 @@ class Synchrosqueezed:
         >>> bool(np.max(np.abs(part - high)[60:-60]) < 0.01)
         True
         """
-        S = self._original
+        S = times_power_of_two(self._sft.stft(self._x), self._exponent)
         if (frequency is None) != (width is None):
             raise ValueError(f"{frequency=} and {width=} must be given together, or neither")
         if frequency is not None:
@@ -115,7 +114,8 @@ class Synchrosqueezed:
             if not self._sft.onesided_fft:  # frequencies are the same modulo fs
                 distance = np.minimum(distance % self._sft.fs, -distance % self._sft.fs)
             S = np.where(distance <= check_positive("width", width, "Hz") / 2, S, np.zeros((), S.dtype))
-        x = self._sft.istft(S, k1=self._n, n=self._n)
+        n = self._x.shape[-1]
+        x = self._sft.istft(S, k1=n, n=n)
         return np.moveaxis(x.astype(self.S.real.dtype if self._sft.onesided_fft else self.S.dtype), -1, self._axis)
 
     def _band(self, frequency: Any) -> Float64Array:
@@ -208,57 +208,44 @@ def synchrosqueeze(sft: AdaptiveShortTimeFFT, x: Any, *, order: int = 2, axis: i
     check_continuous_window(sft)
     peak = float(sft.window(0.0))
     if not peak > 0:
-        raise ValueError(f"window {sft.window.spec!r} is {peak:g} at its centre: it must be positive to be squeezed")
+        raise ValueError(f"window {sft.window.label} is {peak:g} at its centre: it must be positive to be squeezed")
     framed = frame_signal(sft, x, axis)
-    moments = compute_moments(framed, time=order == 2, second=order == 2)
-    significant = significant_bins(moments.V)
-    chirp_rate = None
-    if order == 2:
-        frequency, chirp_rate = second_order_frequency(framed, moments, significant)
-    else:
-        frequency = first_order_frequency(framed, moments, significant)
-    frequency = _within_range(sft, frequency)
-    squeezed = _squeeze(sft, moments.V * phase_from_centre(framed) / (sft.mfft * peak), frequency)
-    squeezed = times_power_of_two(squeezed, framed.exponent)
+    found = estimate_frequencies(framed, order)
+    _squeeze(sft, framed, found, peak)
+    for channel, exponent in zip(found.V, found.exponent, strict=True):
+        if exponent + framed.exponent:
+            channel[...] = times_power_of_two(channel, exponent + framed.exponent)
+    n = framed.layout.n
     return Synchrosqueezed(
-        framed.to_public(squeezed).astype(np.complex64 if framed.single else complex),
+        framed.to_public(found.V).astype(np.complex64 if framed.single else complex, copy=False),
         sft.f,
-        sft.t(framed.layout.n),
-        framed.to_public(frequency),
-        None if chirp_rate is None else framed.to_public(chirp_rate),
+        sft.t(n),
+        framed.to_public(found.frequency),
+        framed.to_public(found.chirp_rate) if order == 2 else None,
         sft,
-        framed.to_public(stft_of(sft, framed)),
-        framed.layout.n,
+        framed.layout.channels[:, :n].copy().reshape(*framed.layout.lead, n),
+        framed.exponent,
         axis,
     )
 
 
-def _within_range(sft: AdaptiveShortTimeFFT, frequency: Float64Array) -> Float64Array:
-    """Move frequencies (channels, frames, f_pts) to the range of the bins.
+def _squeeze(sft: AdaptiveShortTimeFFT, framed: FramedSignal, found: Frequencies, peak: float) -> None:
+    """Add up the bins in the rows nearest to their frequencies, which are moved to the range of the bins.
 
-    Two-sided frequencies are taken modulo ``fs``. A one-sided frequency outside the range becomes that of its bin.
+    `peak` is the window's value at its centre.
     """
-    f = sft.f
-    if not sft.onesided_fft:
-        low = f.min() - sft.delta_f / 2
-        return np.asarray(low + (frequency - low) % sft.fs)
-    inside = (frequency > -sft.delta_f / 2) & (frequency < f[-1] + sft.delta_f / 2)
-    return np.where(inside, frequency, f)
-
-
-def _squeeze(sft: AdaptiveShortTimeFFT, V: ComplexArray, frequency: Float64Array) -> ComplexArray:
-    """Add up the bins (channels, frames, f_pts) in the rows nearest to their frequencies; changes `V`."""
-    f_pts = sft.f_pts
+    factor = np.ascontiguousarray(phase_from_centre(framed)) / (sft.mfft * peak)
     if sft.onesided_fft:
-        V[..., sft._plan.interior] *= 2
-    row = np.rint(frequency / sft.delta_f).astype(np.int64)
-    if sft.fft_mode == "centered":
-        row += sft.mfft // 2
-    row = np.clip(row, 0, f_pts - 1) if sft.onesided_fft else row % sft.mfft
-    out = np.empty(V.shape, complex)
-    for channel, target, squeezed in zip(V, row, out, strict=True):
-        cell = (target + f_pts * np.arange(len(channel))[:, np.newaxis]).ravel()
-        for part in ("real", "imag"):
-            sums = np.bincount(cell, getattr(channel, part).ravel(), channel.size)
-            setattr(squeezed, part, sums.reshape(channel.shape))
-    return out
+        factor[..., sft._plan.interior] *= 2
+    shift = sft.mfft // 2 if sft.fft_mode == "centered" else 0
+    two_sided = not sft.onesided_fft
+
+    ranges = block_ranges(found.V.shape[1], sft.f_pts)
+
+    def work(i: int) -> None:
+        channel, part = i // len(ranges), slice(*ranges[i % len(ranges)])
+        arrays = found.V[channel, part], found.frequency[channel, part], found.chirp_rate[channel, part]
+        own = factor[part] if len(factor) > 1 else factor
+        framed.plan.kernels.squeeze(*arrays, found.floor[channel], framed.f, sft.delta_f, own, two_sided, shift)
+
+    run_blocks(len(found.V) * len(ranges), work, framed.plan.threads)

@@ -23,19 +23,21 @@ from adaptstft.transforms.analysis import Analysis
 from adaptstft.transforms.axes import SignalLayout
 from adaptstft.transforms.derivatives import requested_derivatives
 from adaptstft.transforms.gradient import Gradient
+from adaptstft.transforms.sampled_window import SampledWindow
 from adaptstft.transforms.scipy_windows import scipy_window, window_samples
 from adaptstft.transforms.streaming.adaptive import adaptive_blocks
 from adaptstft.transforms.streaming.interface import BlockTransform
 from adaptstft.transforms.streaming.processing import BlockProcessing
-from adaptstft.transforms.synthesis import Synthesis
 
 if TYPE_CHECKING:
     from scipy.signal import ShortTimeFFT as ScipyShortTimeFFT
 
+    from adaptstft.display.spectrogram import FrequencyScale
+
 __all__ = ["AdaptiveShortTimeFFT"]
 
 
-class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
+class AdaptiveShortTimeFFT(Analysis, SampledWindow, BlockProcessing):
     r"""Short-time Fourier transform with real-valued window lengths, and a real hop or positions.
 
     Interface and results follow `scipy.signal.ShortTimeFFT`. Window length and hop
@@ -51,8 +53,8 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
 
     Parameters
     ----------
-    window : str, tuple, callable or Window
-        Window family, see `adaptstft.windows.resolve`.
+    window : str, tuple, callable, ndarray or Window
+        Window family, or its samples, see `adaptstft.windows.resolve`.
     win_length : float or array_like of float
         Window length in samples, at least 1: one number; shape (p_num,), one length
         per slice, where element 0 belongs to slice `p_min`; shape (f_pts, 1), one
@@ -64,6 +66,10 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         Sampling frequency in Hz.
     positions : array_like of float, shape (p_num,), optional
         Positions of the slices in samples, not decreasing. They replace `hop`.
+    samples : int, optional
+        Number of samples of the signals; another number is an error. `optimize` sets
+        it where positions or lengths of slices belong to times of one signal. None
+        (default) accepts any number.
     max_length : int, optional
         Number of samples reserved for a window, ``m_num``; by default the longest
         window length, rounded up. With a hop and one length per slice it determines
@@ -133,6 +139,56 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         from adaptstft.display.html import transform_html
 
         return transform_html(self)
+
+    def plot(
+        self,
+        x: Any,
+        ax: Any = None,
+        *,
+        f_range: tuple[float, float] | None = None,
+        t_range: tuple[float, float] | None = None,
+        yscale: FrequencyScale = "linear",
+        db: float = 60.0,
+        hop: float | None = None,
+        axis: int = -1,
+    ) -> Any:
+        """Draw the spectrogram of a signal.
+
+        The picture has the resolution of the screen or file: where one zooms in, that part is computed again.
+
+        Parameters
+        ----------
+        x : array_like
+            Signal, as in `stft`; the power of its channels is averaged.
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        f_range, t_range : (float, float), optional
+            Frequencies in Hz and times in s to show; by default all.
+        yscale : {"linear", "log", "mel"}, optional
+            Scale of the frequencies.
+        db : float, optional
+            Range of the colours in dB, below the maximum of what is shown.
+        hop : float, optional
+            Hop of the picture in samples; by default that of the transform.
+        axis : int, optional
+            Time axis of `x`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ValueError
+            For ranges without any sample or frequency.
+        ImportError
+            Without matplotlib, with the command that installs it.
+        """
+        from adaptstft.display.plots import plot_transform
+
+        view: dict[str, Any] = {"f_range": f_range, "t_range": t_range, "yscale": yscale, "db": db}
+        return plot_transform(self, x, ax, axis=axis, hop=hop, **view)
 
     def value_and_grad(
         self,
@@ -263,7 +319,8 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
         window : str, tuple, callable or Window
             The window that `sft` was made from, as for `scipy.signal.get_window`: the
             parameter of ``("gaussian", std)`` is the standard deviation in samples.
-            Periodic and symmetric windows are told apart by their samples.
+            Periodic and symmetric windows are told apart by their samples. ``sft.win``
+            takes the samples themselves, as for windows without a family here.
         workers, backend
             As in the class.
 
@@ -305,6 +362,53 @@ class AdaptiveShortTimeFFT(Analysis, Synthesis, BlockProcessing):
             workers=workers,
             backend=backend,
         )
+
+    @classmethod
+    def from_window(
+        cls,
+        win_param: Any,
+        fs: float,
+        nperseg: int,
+        noverlap: int,
+        *,
+        symmetric_win: bool = False,
+        fft_mode: FFTMode = "onesided",
+        mfft: int | None = None,
+        scale_to: Scaling | None = None,
+        phase_shift: int | None = 0,
+        workers: int | None = None,
+        backend: Backend = "auto",
+    ) -> AdaptiveShortTimeFFT:
+        """Make the transform that is equal to ``scipy.signal.ShortTimeFFT.from_window`` of the same arguments.
+
+        Parameters
+        ----------
+        win_param, fs, nperseg, noverlap, symmetric_win, fft_mode, mfft, scale_to, phase_shift
+            As in SciPy; a window that is no family here is kept as its samples.
+        workers, backend
+            As in the class.
+
+        Returns
+        -------
+        AdaptiveShortTimeFFT
+            Transform with the same slices, phases and scaling.
+
+        Examples
+        --------
+        >>> from adaptstft import AdaptiveShortTimeFFT
+        >>> AdaptiveShortTimeFFT.from_window("hann", 1000.0, 256, 192).win_length
+        256.0
+        """
+        from scipy.signal import ShortTimeFFT
+
+        sft = ShortTimeFFT.from_window(
+            win_param, fs, nperseg, noverlap, symmetric_win=symmetric_win,
+            fft_mode=fft_mode, mfft=mfft, scale_to=scale_to, phase_shift=phase_shift,
+        )  # fmt: skip
+        try:
+            return cls.from_scipy(sft, win_param, workers=workers, backend=backend)
+        except (TypeError, ValueError):  # no family has these samples
+            return cls.from_scipy(sft, sft.win, workers=workers, backend=backend)
 
     def to_scipy(self) -> ScipyShortTimeFFT:
         """Make the `scipy.signal.ShortTimeFFT` that is equal to this transform.

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import fft as fft_lib
 
 from adaptstft import kernels
+from adaptstft.common.text import in_samples
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AxesSequence, Backend, FFTMode, Float64Array, IntArray, Scaling
 from adaptstft.common.validation import (
@@ -19,6 +20,7 @@ from adaptstft.common.validation import (
     as_workers,
     check_option,
     check_positive,
+    show,
 )
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import make_frames
@@ -39,6 +41,7 @@ class TransformGeometry:
         fs: float,
         *,
         positions: Any = None,
+        samples: int | None = None,
         max_length: int | None = None,
         fft_mode: FFTMode = "onesided",
         mfft: int | None = None,
@@ -51,6 +54,7 @@ class TransformGeometry:
         self._window = resolve(window)
         self._win_length = as_win_length(win_length)
         self._hop, self._positions = _check_positions(hop, positions, self._win_length)
+        self._samples = None if samples is None else as_index("samples", samples, 1)
         self._fs = check_positive("fs", fs, "Hz")
         longest = int(np.ceil(self._win_length.max()))
         self._m_num = longest if max_length is None else as_index("max_length", max_length)
@@ -105,6 +109,7 @@ class TransformGeometry:
             "hop": self._hop,
             "fs": self._fs,
             "positions": self._positions,
+            "samples": self._samples,
             "max_length": self._m_num,
             "fft_mode": self._fft_mode,
             "mfft": self._mfft,
@@ -140,6 +145,15 @@ class TransformGeometry:
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self._arguments())
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TransformGeometry) or type(self) is not type(other):
+            return NotImplemented
+        mine, theirs = self._arguments(), other._arguments()
+        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    def __hash__(self) -> int:
+        return hash((self._window, self._win_length.tobytes(), self._hop, self._fs, self._mfft))
+
     def __repr__(self) -> str:
         win_length = self._win_length
         count = " x ".join(str(size) for size in win_length.shape)
@@ -150,7 +164,7 @@ class TransformGeometry:
         )
         positions = f"hop={self._hop:g}" if self._positions is None else f"positions=<{self._positions.size} positions>"
         return (
-            f"AdaptiveShortTimeFFT({self._window.spec!r}, {lengths}, {positions}, fs={self._fs:g}, "
+            f"AdaptiveShortTimeFFT({self._window.label}, {lengths}, {positions}, fs={self._fs:g}, "
             f"fft_mode={self._fft_mode!r}, mfft={self._mfft}, scale_to={self._scaling!r})"
         )
 
@@ -180,6 +194,11 @@ class TransformGeometry:
     def positions(self) -> Float64Array | None:
         """Positions of the slices in samples; None if the transform was made from a hop."""
         return None if self._positions is None else self._positions.copy()
+
+    @property
+    def samples(self) -> int | None:
+        """Number of samples of the signals that the transform accepts; None for any number."""
+        return self._samples
 
     @property
     def fs(self) -> float:
@@ -280,6 +299,7 @@ class TransformGeometry:
     def p_max(self, n: int) -> int:
         """Return the index after the last slice that touches a signal of `n` samples."""
         n = as_index("n", n, 1)
+        self._check_samples(n)
         if self._slices is None:
             return cast(Float64Array, self._positions).size
         return self._slices.p_max(n)
@@ -406,6 +426,16 @@ class TransformGeometry:
         backend, module = kernels.resolve_for(self._requested_backend, name, array)
         return self._plan if backend == self._backend else replace(self._plan, kernels=module)
 
+    def _check_samples(self, n: int) -> None:
+        """Raise if the transform belongs to signals of another length than `n` samples."""
+        if self._samples is not None and n != self._samples:
+            tied = "positions" if self._num_slice_lengths is None else "window lengths of slices"
+            raise ValueError(
+                f"the signal has {in_samples(n)}, but the transform has samples={self._samples}: its {tied} belong to "
+                "one signal of that length; tune the other signal with adaptstft.optimize, or use one window length "
+                "and a hop for all signals: sft.remade(win_length=..., hop=..., positions=None, samples=None)"
+            )
+
     def _check_lengths(self, n: int) -> None:
         """Raise unless the number of window lengths along time fits a signal of `n` samples."""
         count = self._num_slice_lengths
@@ -423,7 +453,7 @@ def _rebuild(cls: type[TransformGeometry], arguments: dict[str, Any]) -> Transfo
 
 def _check_positions(hop: Any, positions: Any, win_length: Float64Array) -> tuple[float | None, Float64Array | None]:
     if (hop is None) == (positions is None):
-        raise ValueError(f"give either a hop or positions, got {hop=}, {positions=}")
+        raise ValueError(f"give either a hop or positions, got hop={show(hop)}, positions={show(positions)}")
     if positions is None:
         return check_positive("hop", hop, "samples"), None
     checked = as_positions(positions)

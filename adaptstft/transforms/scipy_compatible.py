@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import functools
-from typing import Any, cast, get_args
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
 
 import numpy as np
 from scipy.signal import ShortTimeFFT as _ScipyShortTimeFFT
@@ -13,23 +14,30 @@ from scipy.signal import detrend
 from adaptstft import kernels
 from adaptstft.common.threads import block_ranges, count_workers, run_blocks
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array, IntArray, Padding
-from adaptstft.common.validation import as_inexact, as_workers
+from adaptstft.common.validation import as_inexact, as_workers, check_option
 from adaptstft.engine.padding import pad
 from adaptstft.engine.plan import FFTPlan
 from adaptstft.transforms.streaming.interface import BlockTransform
 from adaptstft.transforms.streaming.processing import BlockProcessing
 
+if TYPE_CHECKING:
+    from adaptstft.display.spectrogram import FrequencyScale
+
 __all__ = ["ShortTimeFFT"]
+
+Precision: TypeAlias = Literal["input", "scipy"]
 
 
 def _constructor(name: str) -> Any:
-    """Wrap a constructor of SciPy: it also takes ``workers=``, and copies the arrays passed to it."""
+    """Wrap a constructor of SciPy: it also takes ``dtype=`` and ``workers=``, and copies the arrays passed to it."""
     original = getattr(_ScipyShortTimeFFT, name)
 
-    def construct(cls: Any, *args: Any, workers: int | None = None, **keywords: Any) -> ShortTimeFFT:
+    def construct(
+        cls: Any, *args: Any, dtype: Precision = "input", workers: int | None = None, **keywords: Any
+    ) -> ShortTimeFFT:
         args = tuple(_copied(argument) for argument in args)
         sft: ShortTimeFFT = original.__func__(cls, *args, **{key: _copied(value) for key, value in keywords.items()})
-        sft.workers = workers
+        sft.dtype, sft.workers = dtype, workers
         return sft
 
     wrapped: Any = functools.wraps(original.__func__)(construct)
@@ -48,7 +56,8 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
     these differences:
 
     - The transform of a float32 or complex64 signal is complex64. The inverse of a
-      complex64 transform is float32 or complex64.
+      complex64 transform is float32 or complex64. With ``dtype="scipy"`` both are in
+      double precision, as in SciPy.
     - Window arrays are copied, so the caller's arrays stay writeable.
     - `istft` with a negative `k0` does not read slices beyond the ends of the transform.
     - `stft_blocks` and `istft_blocks` process long and live signals. They raise for NaN
@@ -58,10 +67,13 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
     ----------
     win, hop, fs, fft_mode, mfft, dual_win, scale_to, phase_shift
         As in `scipy.signal.ShortTimeFFT`.
+    dtype : {"input", "scipy"}, optional
+        Precision of transforms and inverses: that of their input (default), or double
+        for every input, as in SciPy.
     workers : int, optional
         Number of threads. None (default) uses all cores; negative numbers count
         back from the number of cores. `from_window`, `from_dual` and
-        `from_win_equals_dual` take it too.
+        `from_win_equals_dual` take `dtype` and `workers` too.
 
     See Also
     --------
@@ -79,6 +91,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
     """
 
     _workers: int | None = None
+    _dtype: Precision = "input"
 
     def __init__(
         self,
@@ -87,15 +100,32 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         fs: float,
         *,
         dual_win: AnyArray | None = None,
+        dtype: Precision = "input",
         workers: int | None = None,
         **settings: Any,
     ) -> None:
         super().__init__(_copied(win), hop, fs, dual_win=_copied(dual_win), **settings)
-        self.workers = workers
+        self.dtype, self.workers = dtype, workers
 
     from_window = _constructor("from_window")
     from_dual = _constructor("from_dual")
     from_win_equals_dual = _constructor("from_win_equals_dual")
+
+    @property
+    def dtype(self) -> Precision:
+        """Precision of transforms and inverses: ``"input"`` for that of their input, ``"scipy"`` for double."""
+        return self._dtype
+
+    @dtype.setter
+    def dtype(self, dtype: Precision) -> None:
+        check_option("dtype", dtype, get_args(Precision))
+        self._dtype = dtype
+
+    def _in_precision(self, values: AnyArray) -> AnyArray:
+        """Return an array in double precision, or as it is."""
+        if self._dtype == "input":
+            return values
+        return values.astype(np.result_type(values.dtype, np.float64), copy=False)
 
     @property
     def workers(self) -> int | None:
@@ -110,6 +140,53 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         from adaptstft.display.html import sampled_html
 
         return sampled_html(self)
+
+    def plot(
+        self,
+        x: Any,
+        ax: Any = None,
+        *,
+        f_range: tuple[float, float] | None = None,
+        t_range: tuple[float, float] | None = None,
+        yscale: FrequencyScale = "linear",
+        db: float = 60.0,
+        axis: int = -1,
+    ) -> Any:
+        """Draw the spectrogram of a signal.
+
+        The picture has the resolution of the screen or file: where one zooms in, that part is computed again.
+
+        Parameters
+        ----------
+        x : array_like
+            Signal, as in `stft`; the power of its channels is averaged.
+        ax : matplotlib Axes, optional
+            Where to draw; None makes a figure.
+        f_range, t_range : (float, float), optional
+            Frequencies in Hz and times in s to show; by default all.
+        yscale : {"linear", "log", "mel"}, optional
+            Scale of the frequencies.
+        db : float, optional
+            Range of the colours in dB, below the maximum of what is shown.
+        axis : int, optional
+            Time axis of `x`.
+
+        Returns
+        -------
+        matplotlib Axes
+            The axes drawn on.
+
+        Raises
+        ------
+        ValueError
+            For ranges without any sample or frequency.
+        ImportError
+            Without matplotlib, with the command that installs it.
+        """
+        from adaptstft.display.plots import plot_transform
+
+        view: dict[str, Any] = {"f_range": f_range, "t_range": t_range, "yscale": yscale, "db": db}
+        return plot_transform(self, x, ax, axis=axis, **view)
 
     def _fft_plan(self) -> FFTPlan:
         _, module = kernels.resolve("auto")
@@ -144,7 +221,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         ndarray, shape (..., f_pts, p1 - p0)
             The transform; complex64 for float32 and complex64 signals, else complex128.
         """
-        x = as_inexact("x", x)
+        x = self._in_precision(as_inexact("x", x))
         n = x.shape[axis]
         invalid = (
             (self.onesided_fft and np.iscomplexobj(x))
@@ -243,7 +320,7 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         ndarray, shape (..., k1 - k0)
             The signal; single precision for complex64 and float32 input.
         """
-        S = as_inexact("S", S)
+        S = self._in_precision(as_inexact("S", S))
         f, t = f_axis % S.ndim, t_axis % S.ndim
         n_min = self.m_num - self.m_num_mid
         invalid = f_axis == t_axis or f == t or S.shape[f] != self.f_pts or S.shape[t] < self.p_num(n_min)
@@ -293,6 +370,14 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
 
         run_blocks(len(ranges), work, plan.workers, merge)
 
+    def istft_blocks(
+        self, blocks: Iterable[Any], k0: int = 0, k1: int | None = None, *, f_axis: int = -2, t_axis: int = -1
+    ) -> Iterator[AnyArray]:
+        """Invert consecutive blocks of a transform; see `adaptstft.AdaptiveShortTimeFFT.istft_blocks`."""
+        if self._dtype == "scipy" and not isinstance(blocks, str | bytes):
+            blocks = (self._in_precision(as_inexact("a block of blocks", block)) for block in blocks)
+        return super().istft_blocks(blocks, k0, k1, f_axis=f_axis, t_axis=t_axis)
+
     def _block_transform(self) -> BlockTransform:
         return _SampledBlocks(copy.copy(self))  # a copy, as the user can change the settings between blocks
 
@@ -330,7 +415,7 @@ class _SampledBlocks:
         return self.start(p0), self.start(p1 - 1) + self.m_num
 
     def analyze(self, x: AnyArray, first: int, p0: int, p1: int) -> AnyArray:
-        return self._sft._transform(x, self._sft._starts(p0, p1) - first)
+        return self._sft._transform(self._sft._in_precision(x), self._sft._starts(p0, p1) - first)
 
     def check_synthesis(self, k0: int, k1: int | None, p_num: int | None) -> None:
         _ = self._sft.dual_win  # raises if there is none

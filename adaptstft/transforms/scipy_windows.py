@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.windows import Window, resolve
+from adaptstft.common.validation import show
+from adaptstft.windows import Window
+from adaptstft.windows.window import restore
 
 if TYPE_CHECKING:
     from scipy.signal import ShortTimeFFT
@@ -30,14 +32,16 @@ def _lengths_and_offsets(m_num: int) -> list[tuple[float, float]]:
     """
     periodic = (float(m_num), 0.0 if m_num % 2 == 0 else 0.5)
     symmetric = (float(m_num - 1), -0.5 if m_num % 2 == 0 else 0.0)
-    return [periodic, symmetric] if m_num > 1 else [periodic]
+    # samples of a symmetric window in an array, which are centred in their cells
+    cells = (float(m_num), -0.5 if m_num % 2 == 0 else 0.0)
+    return [periodic, symmetric, cells] if m_num > 1 else [periodic]
 
 
 def _scipy_spec(window: Any, length: float) -> Window:
     """Return the window of a specification for `scipy.signal.get_window`, with a Gaussian's std in samples."""
-    if isinstance(window, tuple | list) and len(window) == 2 and window[0] == "gaussian":
-        return resolve(("gaussian", length / float(window[1])))
-    return resolve(window)
+    family = restore(window, symmetric=True)
+    is_std = family.name == "gaussian" and isinstance(window, tuple | list) and len(window) == 2
+    return family.with_shape([length / family.shape[0]]) if is_std else family
 
 
 def scipy_window(sft: ShortTimeFFT, window: Any) -> tuple[Window, float, float]:
@@ -57,7 +61,8 @@ def scipy_window(sft: ShortTimeFFT, window: Any) -> tuple[Window, float, float]:
             return family, length, offset
         errors.append(error)
     raise ValueError(
-        f"{window=} does not reproduce sft.win: samples differ by {errors[0]:.2g} as a periodic window"
+        f"window={show(window)} does not reproduce sft.win: samples differ by {errors[0]:.2g} as a periodic window"
         + (f" and by {errors[1]:.2g} as a symmetric one" if len(errors) > 1 else "")
-        + "; a symmetric window that jumps at its ends cannot be reproduced: its last sample is outside the support"
+        + "; a symmetric window that jumps at its ends cannot be reproduced: its last sample is outside the "
+        "support; window=sft.win takes the samples themselves"
     )

@@ -17,25 +17,19 @@ from typing import Any, Protocol
 import numpy as np
 
 from adaptstft.common.device import to_host
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, Criterion
-from adaptstft.criteria.evaluate import (
-    FrameLoss,
-    comparable_view,
-    evaluate,
-    value_of,
-    values_in_views,
-)
+from adaptstft.criteria.evaluate import FrameLoss, evaluate, value_of, values_in_views
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView, neighbourhood_values
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.forward import forward
-from adaptstft.engine.frames import Frames, durations, make_frames
+from adaptstft.engine.frames import Frames, make_frames
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
-from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames, regular_positions
+from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, counted_view, regular_positions
 from adaptstft.tuning.tables.length_sums import sums_for_lengths
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
@@ -75,11 +69,10 @@ class Measure:
         With `comparable` every frame counts for its duration and every bin for its bandwidth, so that values can be
         compared between framings of `n` samples.
         """
+        if comparable:
+            return counted_view(self.plan, self.criterion, state.positions, n, self.neighbourhoods)
         counted = self.criterion.frame_weights(state.positions, n, self.plan.T)
-        if not comparable:
-            return FrameView(state.positions, state.weights * counted, 1.0, self.neighbourhoods)
-        spans = durations(state.positions, n) * counted
-        return comparable_view(self.criterion, state.positions, spans, self.plan.mfft, self.neighbourhoods)
+        return FrameView(state.positions, state.weights * counted, 1.0, self.neighbourhoods)
 
 
 class Evaluator(Protocol):
@@ -150,7 +143,7 @@ class SignalEvaluator:
         n = self.x.shape[1]
         views = [measure.view(state, n, comparable=comparable) for comparable in (False, True)]
         assert isinstance(frames, BinFrames) and isinstance(measure.criterion, Additive)
-        value, comparable = values_in_views(plan, single_precision(self.x), frames, measure.criterion, views)
+        value, comparable = values_in_views(plan, comparison_precision(self.x), frames, measure.criterion, views)
         return value, comparable
 
     def table(
@@ -173,15 +166,15 @@ class SignalEvaluator:
             sums = self._sums(plan, criterion.statistics, lengths, framings, report)
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             at = replace(plan, mfft=framing.mfft)
+            positions = regular_positions(self.x.shape[1], framing.hop)
+            own = criterion.within(length / 2 * plan.T)
+            view = counted_view(at, own, positions, self.x.shape[1], neighbourhoods)
             if isinstance(criterion, Additive):
-                positions = regular_positions(self.x.shape[1], framing.hop)
-                view = self._view(plan, criterion.within(length / 2 * plan.T), positions, framing.mfft, neighbourhoods)
                 values[i], each = _mean_and_local(criterion, sums[i], float(at.f_pts * self.x.shape[0]), view)
                 if local is not None:
                     local[:, i] = each
             else:
-                frames, positions = regular_frames(at, self.x.shape[1], float(length), framing.hop)
-                view = self._view(plan, criterion.within(length / 2 * plan.T), positions, framing.mfft, neighbourhoods)
+                frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft)
                 values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
                 report(float(work[i] / work[-1]))
         return Survey(lengths, values, local)
@@ -202,25 +195,13 @@ class SignalEvaluator:
         new = [i for i, key in enumerate(keys) if key not in self.sums]
         positions = [regular_positions(self.x.shape[1], framings[i].hop) for i in new]
         mffts = np.array([framings[i].mfft for i in new])
-        x = single_precision(self.x)  # the signal is of order one: single precision is enough
+        x = comparison_precision(self.x)  # the signal is of order one: single precision is enough
         for part, totals, done in sums_for_lengths(plan, x, stats, lengths[new], positions, mffts):
             ends = np.cumsum([one.size for one in positions[part]])
             for i, found in zip(new[part], np.split(totals, ends[:-1], axis=1), strict=True):
                 self.sums[keys[i]] = found
             report(done)
         return [self.sums[key] for key in keys]
-
-    def _view(
-        self,
-        plan: FramePlan,
-        criterion: Criterion,
-        positions: Float64Array,
-        mfft: int,
-        neighbourhoods: Neighbourhoods | None,
-    ) -> FrameView:
-        n = self.x.shape[1]
-        spans = durations(positions, n) * criterion.frame_weights(positions, n, plan.T)
-        return comparable_view(criterion, positions, spans, mfft, neighbourhoods)
 
     def energy_shares(
         self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion

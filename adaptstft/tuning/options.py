@@ -105,6 +105,19 @@ def descends(criterion: Criterion, arguments: Any, *, positions: bool = True) ->
     return more or not finds_path(criterion, arguments)
 
 
+def reason_for_exact_sums(criterion: Criterion, arguments: Any) -> str:
+    """Return why no table gives the value for lengths of bins of one signal; an empty text if one does.
+
+    `arguments` is as in `finds_path`.
+    """
+    a = arguments
+    if not isinstance(criterion, Additive):
+        return f"for criterion={criterion.name!r}"
+    if a.tune_shape or a.hop_mode == "time":
+        return f"with hop_mode={a.hop_mode!r}, tune_shape={a.tune_shape!r}"
+    return ""
+
+
 def check_baseline(
     method: Method, criterion: Criterion, *, window_mode: str, hop_mode: str, smoothness: float, **unused: Any
 ) -> None:

@@ -8,10 +8,11 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.criteria.evaluate import FrameLoss, bin_weights, comparable_view
+from adaptstft.criteria.evaluate import FrameLoss, bin_weights
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.gradients import Gradients
 from adaptstft.tuning.evaluator import Measure, SignalEvaluator
+from adaptstft.tuning.tables.framing import counted_view
 from adaptstft.tuning.tables.plane_sums import PlaneSums
 from adaptstft.tuning.variables.state import State
 
@@ -42,9 +43,8 @@ class PlaneEvaluator(SignalEvaluator):
         """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
         view = measure.view(state, self.x.shape[1], comparable=False)
         if comparable:
-            criterion, hood = measure.criterion, measure.neighbourhoods
-            counted = criterion.frame_weights(state.positions, self.x.shape[1], measure.plan.T)
-            view = comparable_view(criterion, state.positions, self.spans * counted, measure.plan.mfft, hood)
+            n, hood = self.x.shape[1], measure.neighbourhoods
+            view = counted_view(measure.plan, measure.criterion, state.positions, n, hood, self.spans)
         return self._loss(measure, state, view).value
 
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:

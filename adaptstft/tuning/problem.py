@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -91,8 +92,7 @@ class Problem:
     def compares_neighbourhoods(self) -> bool:
         """Whether lengths vary from frame to frame by a local criterion with comparable values in neighbourhoods."""
         criterion = self.request.criterion
-        comparable = criterion.in_nats or isinstance(criterion, DescriptionLength)
-        local = self.scope == "local" and isinstance(criterion, Additive) and comparable
+        local = self.scope == "local" and isinstance(criterion, Additive) and bool(criterion.unit)
         return local and self.request.window_mode == "time"
 
     @property
@@ -228,6 +228,13 @@ class Problem:
         ratio = request.max_frame_ratio if request.all_frames else None
         return Objective(evaluator or self.evaluator, measure, request.n, request.smoothness, most_ratio=ratio)
 
+    @property
+    def descent_options(self) -> dict[str, Any]:
+        """Options of a descent, with a limit of evaluations where each is a transform of the whole signal."""
+        request = self.request
+        exact = self.needs_plane and self.varying and request.descent_method == "L-BFGS-B"
+        return {"maxfun": MOST_EXACT} | request.descent_options if exact else request.descent_options
+
     def optimiser(self, log: Log, label: str) -> Optimiser:
         """Return the optimiser of one descent, which reports each iteration to the bar and the user's callback."""
         request = self.request
@@ -240,10 +247,7 @@ class Problem:
                 stage = "varying" if varying else "constant"
                 request.callback(OptimizeResult(x=variables.natural(y), fun=value, stage=stage))
 
-        options = request.descent_options
-        if self.needs_plane and self.varying and request.descent_method == "L-BFGS-B":
-            options = {"maxfun": MOST_EXACT} | options
-        return Optimiser(request.descent_method, options, report)
+        return Optimiser(request.descent_method, self.descent_options, report)
 
     def threads(self, starts: int) -> int:
         """Return the number of threads for several starts.

@@ -166,7 +166,7 @@ def within_ratio(
         most = largest_fraction(window, limit, (min(span[0], DEFAULT_HOP_RATIO), span[1]))
         if most is None or most < span[0]:
             raise ValueError(
-                f"max_frame_ratio={limit:g} cannot be kept: frames of {window.spec!r} that are {span[0]:.4g} of a "
+                f"max_frame_ratio={limit:g} cannot be kept: frames of {window.label} that are {span[0]:.4g} of a "
                 f"window apart have frame bounds with a ratio of {regular_ratio(window, span[0]):.4g}"
                 + ("" if hop is None else f"; {hop=} needs windows longer than {high:g} samples, or a larger ratio")
             )

@@ -38,6 +38,7 @@ from adaptstft.tuning.options import (
     check_options,
     check_rule,
     integer_lengths,
+    reason_for_exact_sums,
 )
 from adaptstft.tuning.overlap import Overlap
 from adaptstft.tuning.penalties.weights import check_penalties
@@ -129,6 +130,8 @@ class Request:
         Power and noise floor of `x`, for a criterion that is relative to them.
     band : BandPass or None
         The frequencies that the criterion sees, if these are not all.
+    steady_tones : tuple of float
+        Frequencies in Hz of weak steady tones that are no part of `x`.
     """
 
     original: AnyArray
@@ -167,6 +170,7 @@ class Request:
     shared: SharedSignals | None = None
     level: SignalLevel | None = None
     band: BandPass | None = None
+    steady_tones: tuple[float, ...] = ()
 
     @property
     def n(self) -> int:
@@ -234,9 +238,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
     a = arguments
     fs, hop = check_positive("fs", fs, "Hz"), None if a.hop is None else check_hop(a.hop)
     _check_choices(a)
-    criterion = criteria.resolve(a.criterion, a.scope)
-    if isinstance(criterion, criteria.DescriptionLength):
-        criterion.check_scope()
+    criterion = _check_criterion(a)
     compared = _check_windows(a, criterion)
     check_overlap(a.min_overlap)
     ratio = frame_ratio_limit(a.max_frame_ratio, a.min_overlap, a.win_length, a.window_mode)
@@ -290,6 +292,7 @@ def check_request(x: Any, fs: Any, arguments: SimpleNamespace) -> Request:
         families=compared,
         level=level_of(criterion, signal, a.detrend),
         band=signal.band,
+        steady_tones=signal.steady_tones,
     )
 
 
@@ -307,6 +310,14 @@ def _check_framing(
     limiting = None if a.hop_mode == "constant" and not isinstance(signal.criterion, criteria.UserLoss) else hop
     bounds = length_bounds(a.win_bounds, a.win_length, limiting, a.min_overlap, mfft, signal.n, signal.shortest, fs)
     return mfft, within_ratio(bounds, limiting, None if a.window_mode in PER_BIN else ratio, compared)
+
+
+def _check_criterion(a: SimpleNamespace) -> criteria.Criterion:
+    """Return the criterion, with a scope that it can have."""
+    criterion = criteria.resolve(a.criterion, a.scope)
+    if isinstance(criterion, criteria.DescriptionLength):
+        criterion.check_scope()
+    return criterion
 
 
 def _check_choices(a: SimpleNamespace) -> None:
@@ -336,7 +347,7 @@ def _check_windows(a: SimpleNamespace, criterion: criteria.Criterion) -> tuple[W
     if a.window_mode != "fixed" or a.hop_mode == "time" or tune_shape:
         window.check_tunable()
     if tune_shape and not window.shape:
-        raise ValueError(f"{tune_shape=} needs a window with shape parameters, which {window.spec!r} does not have")
+        raise ValueError(f"{tune_shape=} needs a window with shape parameters, which {window.label} does not have")
     if tune_shape:
         window.check_shape_bounds()
     return (window,)
@@ -353,7 +364,7 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
             f"{accuracy=} needs window_mode 'frequency' or 'time-frequency': the table for {window_mode=} has a fixed "
             "accuracy"
         )
-    reason = _reason_for_exact_sums(a, criterion)
+    reason = reason_for_exact_sums(criterion, a)
     if accuracy not in (None, DEFAULT_ACCURACY) and reason:
         raise ValueError(f"{accuracy=} is that of a table of sums, and {reason} there is no table: leave it out")
     given = window_mode == "fixed" and np.ndim(a.win_length) == 2
@@ -365,15 +376,6 @@ def _check_bin_options(a: SimpleNamespace, criterion: criteria.Criterion) -> tup
     if callback is not None and not callable(callback):
         raise TypeError(f"{callback=} must be callable")
     return points
-
-
-def _reason_for_exact_sums(a: SimpleNamespace, criterion: criteria.Criterion) -> str:
-    """Return why lengths of bins are tuned without a table of one signal; an empty text if they are not."""
-    if not isinstance(criterion, criteria.Additive):
-        return f"for criterion={criterion.name!r}"
-    if a.tune_shape or a.hop_mode == "time":
-        return f"with hop_mode={a.hop_mode!r}, tune_shape={a.tune_shape!r}"
-    return ""
 
 
 def _check_method(a: SimpleNamespace, criterion: criteria.Criterion) -> tuple[dict[str, Any], int | None]:

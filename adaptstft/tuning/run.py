@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adaptstft.common.progress import Pieces, Progress, Stages
+from adaptstft.criteria import Renyi
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.log import Log
-from adaptstft.tuning.options import BASELINES, MOST_EXACT, descends, finds_path
+from adaptstft.tuning.options import BASELINES, descends, finds_path
 from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.request import Request
 from adaptstft.tuning.result.confidence import confidence_of
@@ -44,15 +45,20 @@ def tune(request: Request, bar: Progress) -> TuningResult:
 
 
 def _cost_notes(problem: Problem, log: Log) -> list[str]:
-    """Return a note on what a criterion costs that cannot use a table."""
-    if not (problem.varying and problem.needs_plane):
+    """Return a note on what a descent costs by a criterion that is no function of sums."""
+    request = problem.request
+    if not (problem.varying and problem.needs_plane) or request.method in BASELINES:
         return []
     evaluations = sum(run.outcome.nfev for run in log.runs)
-    limit = problem.request.options.get("maxfun", MOST_EXACT)
-    each = f", {limit} a descent at most (options={{'maxfun': ...}})" if problem.request.method == "L-BFGS-B" else ""
+    limit = problem.descent_options.get("maxfun")
+    each = "" if limit is None else f", at most {limit} in each run of the optimiser (options={{'maxfun': ...}})"
+    like = replace(request, criterion=Renyi())
+    descended = tunes_bins_exactly(like) if problem.per_bin else descends(like.criterion, like)
+    missing = "" if descended else ", so there is no table"
+    instead = "" if descended else "; with criteria of sums one table takes their place"
     return [
-        f"criterion={problem.request.criterion.name!r} is no function of sums, so there is no table: the search took "
-        f"{evaluations} exact evaluations of the whole signal{each}; with criteria of sums it takes one table"
+        f"criterion={request.criterion.name!r} is no function of sums{missing}: the descents in what varies took "
+        f"{evaluations} exact evaluations of the whole signal{each}{instead}"
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +16,15 @@ from adaptstft.common.precision import over_peak
 from adaptstft.common.typing import AnyArray
 from adaptstft.common.validation import as_signal, as_win_length, check_not_silent
 from adaptstft.criteria.distortion import SignalLevel
+from adaptstft.criteria.steady_tones import without_steady_tones
 from adaptstft.tuning.options import DEFAULT_ACCURACY, descends
 from adaptstft.tuning.ranges import check_band_not_silent, find_band
 from adaptstft.tuning.shared.corpus import CorpusSignals
 from adaptstft.tuning.shared.dask_signals import DaskSignals
 from adaptstft.tuning.shared.signals import SharedSignals
+
+#: Fewest samples of a signal: one sample has no frequencies.
+_FEWEST = 2
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class TakenSignal:
     shared: SharedSignals | None = None
     scale: float = 1.0
     band: BandPass | None = None
+    steady_tones: tuple[float, ...] = ()
 
 
 def unfiltered(original: AnyArray, detrend: str | None) -> AnyArray:
@@ -48,12 +53,11 @@ def level_of(criterion: criteria.Criterion, signal: TakenSignal, detrend: str | 
     if not isinstance(criterion, criteria.DescriptionLength):
         return None
     if signal.shared is not None:
-        return signal.shared.level(criterion.floor)
+        return signal.shared.level(criterion)
     if signal.band is None:
         return criterion.level(signal.channels, signal.scale)
-    return criterion.level(
-        over_peak(signal.band.baseband(unfiltered(signal.original, detrend)), signal.scale), signal.scale
-    )
+    baseband = signal.band.baseband(over_peak(unfiltered(signal.original, detrend), signal.scale))
+    return criterion.level(baseband, signal.scale)
 
 
 def take_signal(x: Any, fs: float, a: SimpleNamespace, criterion: criteria.Criterion) -> TakenSignal:
@@ -70,7 +74,13 @@ def take_signal(x: Any, fs: float, a: SimpleNamespace, criterion: criteria.Crite
     n = original.shape[-1]
     band = find_band(a.f_bounds, fs, n, is_complex=np.iscomplexobj(original))
     channels, scale = _take_channels(original, criterion, a.detrend, band)
-    return TakenSignal(original, module.asarray(channels), n, n, backend, criterion, scale=scale, band=band)
+    tones: list[float] = []
+    # lengths that vary with the frequency suit a steady tone as well as the rest
+    one_for_all = isinstance(criterion, criteria.DescriptionLength) and a.window_mode in ("constant", "time")
+    if one_for_all and a.detrend is not None:
+        channels, tones = without_steady_tones(channels)
+    taken = TakenSignal(original, module.asarray(channels), n, n, backend, criterion, scale=scale, band=band)
+    return replace(taken, steady_tones=tuple(frequency * fs for frequency in tones))
 
 
 def _take_array(x: Any, axis: Any, criterion: criteria.Criterion) -> AnyArray:
@@ -78,6 +88,10 @@ def _take_array(x: Any, axis: Any, criterion: criteria.Criterion) -> AnyArray:
     original, time_axis = as_signal(to_host(x), axis)
     if isinstance(criterion, criteria.UserLoss) and time_axis != original.ndim - 1:
         raise ValueError(f"{axis=}: with a callable criterion time must be the last axis of x")
+    if original.shape[-1] < _FEWEST:
+        raise ValueError(
+            f"x has 1 sample, at least {_FEWEST} are needed to compare window lengths{_columns_hint(original)}"
+        )
     check_not_silent(original.reshape(-1, original.shape[-1]))
     return original
 
@@ -97,11 +111,22 @@ def _take_channels(
     return over_peak(channels, peak), peak  # the others do not depend on the scale
 
 
+def _columns_hint(original: AnyArray) -> str:
+    """Return what to do if the axes of a signal, whose time is last, have been mistaken; mostly an empty text."""
+    n, channels = original.shape[-1], original.size // original.shape[-1]
+    if channels <= n:
+        return ""
+    return f" ({channels} channels of {n} sample{'s' * (n > 1)}; if the columns of x are channels, pass axis=0)"
+
+
 def _check_detrended(x: AnyArray, original: AnyArray, kind: str | None) -> float:
     peak = float(np.abs(x).max())
     rounding = 0.0 if kind is None else np.finfo(x.dtype).eps * np.sqrt(x.shape[1]) * float(np.abs(original).max())
     if peak <= rounding:
-        raise ValueError(f"x is silent once its trend is removed (detrend={kind!r}): no window is better than another")
+        raise ValueError(
+            f"x is silent once its trend is removed (detrend={kind!r}): no window is better than another"
+            + _columns_hint(original)
+        )
     return peak
 
 

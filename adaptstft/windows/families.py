@@ -14,6 +14,7 @@ import numpy as np
 from scipy import special
 
 from adaptstft.common.typing import Float64Array, WindowFunction
+from adaptstft.windows.prolate import dpss, dpss_da, dpss_du
 
 #: Largest value at the ends of a window that can be tuned. If it is larger, the loss jumps where a sample enters or
 #: leaves the support, and its derivative between the jumps is no longer useful.
@@ -149,6 +150,8 @@ class Family:
         ``plateau(*shape)``, the half-width of the flat top; outside of it the window is smooth in ``|u|``.
     variadic : bool
         True if the number of shape parameters is arbitrary (the coefficients of a cosine sum).
+    samples : tuple of float or None
+        The samples that the window interpolates, if it is given by an array.
     """
 
     name: str
@@ -159,6 +162,7 @@ class Family:
     bounds: tuple[tuple[float, float], ...] = ()
     plateau: Callable[..., float] | None = None
     variadic: bool = False
+    samples: tuple[float, ...] | None = None
 
 
 _COSINE_SUMS = {
@@ -178,6 +182,7 @@ def _fixed_cosine_sum(name: str, a: tuple[float, ...]) -> Family:
 FAMILIES: dict[str, Family] = {name: _fixed_cosine_sum(name, a) for name, a in _COSINE_SUMS.items()} | {
     "boxcar": Family("boxcar", _boxcar, np.zeros_like),
     "cosine": Family("cosine", _cosine, _cosine_du),
+    "dpss": Family("dpss", dpss, dpss_du, dpss_da, default=(3.0,), bounds=((2.0, 8.0),)),
     "gaussian": Family("gaussian", _gaussian, _gaussian_du, _gaussian_da, default=(6.0,), bounds=((4.5, 12.0),)),
     # the bounds depend on the coefficients, see `cosine_bounds`
     "general_cosine": Family("general_cosine", _cosine_sum, _cosine_sum_du, _cosine_sum_da, variadic=True),
@@ -198,6 +203,7 @@ FAMILIES: dict[str, Family] = {name: _fixed_cosine_sum(name, a) for name, a in _
 BUILT_IN = frozenset(FAMILIES)
 #: Legal values of shape parameters, as a test and as text.
 LEGAL_SHAPES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "dpss": (lambda v: 0 < v <= 100, "0 < NW <= 100"),
     "gaussian": (lambda v: v > 0, "length/sigma > 0"),
     "kaiser": (lambda v: v >= 0, "beta >= 0"),
     "tukey": (lambda v: 0 < v <= 1, "0 < alpha <= 1 (for alpha = 0 use 'boxcar')"),

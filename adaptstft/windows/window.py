@@ -22,6 +22,8 @@ from adaptstft.common.typing import Float64Array, WindowFunction
 from adaptstft.common.validation import as_numbers, show
 from adaptstft.windows.chebyshev import Series, fit_series
 from adaptstft.windows.families import BUILT_IN, FAMILIES, LEGAL_SHAPES, MAX_END_VALUE, Family, cosine_bounds
+from adaptstft.windows.sampled import NAME, sampled_family
+from adaptstft.windows.scipy_names import check_ratio, family_name
 
 _registry_lock = threading.Lock()
 #: Series of named windows. Each call of `resolve` makes a new `Window`, and a fit takes as long as a short transform.
@@ -109,7 +111,8 @@ def register(
     >>> float(windows.resolve("cos4")(0.0))
     1.0
     """
-    if not (isinstance(name, str) and name.isidentifier()):
+    # callers need not be type-checked
+    if not (isinstance(name, str) and name.isidentifier()):  # type: ignore[redundant-expr]
         raise ValueError(f"{name=} must be an identifier")
     if len(shape_bounds) != len(shape):
         raise ValueError(f"{shape_bounds=} must have one (low, high) pair for each of {shape=}")
@@ -177,12 +180,16 @@ class Window:
         self.shape_bounds = cosine_bounds(shape, self.end_value) if family.variadic else family.bounds
 
     def __repr__(self) -> str:
-        return f"Window({self.spec!r})"
+        return f"Window({self.label})"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Window):
             return NotImplemented
-        return self._family is other._family and self.shape == other.shape
+        mine, theirs = self._family, other._family
+        if mine.samples is not None:
+            return mine.samples == theirs.samples
+        same = mine.omega is theirs.omega if self.name == other.name == "callable" else mine is theirs
+        return same and self.shape == other.shape
 
     def __hash__(self) -> int:
         return hash((self.name, self.shape))
@@ -190,18 +197,26 @@ class Window:
     @property
     def built_in(self) -> bool:
         """True if the package defines the family, so that its name is known in every process."""
-        return self.name in BUILT_IN
+        return self.name in BUILT_IN or self.name == NAME
 
     @property
     def spec(self) -> str | tuple[Any, ...]:
         """The name, or ``(name, *shape)``: an argument of `resolve` that gives this window."""
+        if self._family.samples is not None:
+            return (self.name, list(self._family.samples))
         if self._family.variadic:
             return (self.name, list(self.shape))
         return (self.name, *self.shape) if self.shape else self.name
 
+    @property
+    def label(self) -> str:
+        """`spec` as short text for messages."""
+        samples = self._family.samples
+        return repr(self.spec) if samples is None else f"<{len(samples)} samples>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         # families are pickled by name, user functions as they are
-        return resolve, (self._family.omega if self.name == "callable" else self.spec,)
+        return restore, (self._family.omega if self.name == "callable" else self.spec,)
 
     def with_shape(self, shape: Sequence[float]) -> Window:
         """Return the same family with other values of its shape parameters."""
@@ -292,7 +307,7 @@ class Window:
         """Raise a ValueError if the shape parameters have no bounds, or if a window within them cannot be tuned."""
         bounds = self.shape_bounds
         if not bounds:
-            raise ValueError(f"the shape parameters of window {self.spec!r} have no bounds to be tuned within")
+            raise ValueError(f"the shape parameters of window {self.label} have no bounds to be tuned within")
         for corner in itertools.product(*bounds):
             self.with_shape(corner).check_tunable()
 
@@ -300,12 +315,12 @@ class Window:
         """Raise a ValueError if the window cannot be tuned because it jumps, at its ends or inside its support."""
         if self._inner_jump > MAX_END_VALUE:
             raise ValueError(
-                f"window {self.spec!r} cannot be tuned: it jumps by {self._inner_jump:.3g} inside its support (at most "
+                f"window {self.label} cannot be tuned: it jumps by {self._inner_jump:.3g} inside its support (at most "
                 f"{MAX_END_VALUE} is allowed), and a jump has no derivative; use a continuous window"
             )
         if self.end_value > MAX_END_VALUE:
             raise ValueError(
-                f"window {self.spec!r} cannot be tuned: it still has the value {self.end_value:.3g} at its ends "
+                f"window {self.label} cannot be tuned: it still has the value {self.end_value:.3g} at its ends "
                 f"(at most {MAX_END_VALUE} is allowed), so the loss jumps where samples enter or leave its support, "
                 "and a jump has no derivative; use a window that tapers to zero, such as 'hann'"
             )
@@ -335,7 +350,7 @@ class Window:
 
     def _fit(self, dtype: Any) -> Series | None:
         """Return the series of the window, from the cache if it is there."""
-        if self.name == "callable":  # a cache would keep user functions in memory
+        if self.name in ("callable", NAME):  # a cache would keep user functions and arrays in memory
             return self._compute_series(dtype)
         key = (self._family, self.shape, np.dtype(dtype).name)
         try:
@@ -395,11 +410,14 @@ def resolve(window: Any) -> Window:
 
     Parameters
     ----------
-    window : str, tuple, callable or Window
-        A name; ``(name, shape)`` with one or several shape parameters, such as
-        ``("kaiser", 8.6)``, ``("gaussian", 6)`` (the ratio length/sigma),
-        ``("tukey", 0.5)`` or ``("general_cosine", [0.5, 0.5])``; or a function
-        ``omega(u)`` written with ``autograd.numpy``, which differentiates it.
+    window : str, tuple, callable, ndarray or Window
+        A name, also one of SciPy's other names such as ``"hann_periodic"``;
+        ``(name, shape)`` with one or several shape parameters, such as
+        ``("kaiser", 8.6)``, ``("gaussian", 6)`` (the ratio length/sigma, at most 20),
+        ``("dpss", 3)`` (SciPy's half time-bandwidth product NW), ``("tukey", 0.5)``
+        or ``("general_cosine", [0.5, 0.5])``; a function ``omega(u)`` written with
+        ``autograd.numpy``, which differentiates it; or an array of at least 4 samples of
+        the window, of any number, between which a cubic spline interpolates.
 
     Returns
     -------
@@ -421,8 +439,20 @@ def resolve(window: Any) -> Window:
     >>> windows.resolve(("gaussian", 6)).shape
     (6.0,)
     """
+    found = restore(window)
+    if found.name == "gaussian" and not isinstance(window, Window):
+        check_ratio(window, found.shape[0])
+    return found
+
+
+def restore(window: Any, *, symmetric: bool = False) -> Window:
+    """Make a window as `resolve` does, also a Gaussian of any ratio; `symmetric` allows SciPy's symmetric names."""
     if isinstance(window, Window):
         return window
+    if isinstance(window, np.ndarray):
+        return Window(sampled_family(window), ())
+    if isinstance(window, tuple | list) and len(window) == 2 and window[0] == NAME:
+        return Window(sampled_family(window[1]), ())
     if isinstance(window, str):
         name, shape = window, None
     elif isinstance(window, tuple | list) and window and isinstance(window[0], str):
@@ -434,8 +464,13 @@ def resolve(window: Any) -> Window:
     elif callable(window):
         return _from_callable(window)
     else:
-        raise TypeError(f"window={show(window)} must be a name, a tuple (name, shape), a callable or a Window")
+        raise TypeError(
+            f"window={show(window)} must be a name, a tuple (name, shape), a callable, an array or a Window"
+        )
+    name = family_name(name, FAMILIES, symmetric=symmetric)
     if name not in FAMILIES:
-        raise ValueError(f"unknown window {name!r}; known are {names()}")
+        raise ValueError(
+            f"unknown window {name!r}; known are {names()}; another one can be given by an array of its samples"
+        )
     family = FAMILIES[name]
     return Window(family, _check_shape(family, family.default if shape is None or not shape else shape))

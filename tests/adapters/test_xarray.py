@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import adaptstft
 from adaptstft import AdaptiveShortTimeFFT, ShortTimeFFT
+from adaptstft.common.optional import install_command
 
 xarray = pytest.importorskip("xarray", reason="labels need the extra 'xarray'")
 adaptive = pytest.importorskip("adaptstft.xarray")
@@ -236,4 +237,4 @@ def test_bad_arguments(x, sft):
 def test_without_xarray_the_extra_is_named():
     code = "import sys; sys.modules['xarray'] = None; import adaptstft.xarray"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "ImportError: this needs xarray, which is not installed: pip install 'adaptstft[xarray]'" in done.stderr
+    assert f"ImportError: this needs xarray, which is not installed: {install_command('xarray')}" in done.stderr

@@ -83,6 +83,15 @@ def test_the_band_is_shifted_to_zero_frequency():
     assert spectrum.argmax() / y.shape[1] * 200.0 == pytest.approx(50.0, abs=0.5)
 
 
+@pytest.mark.parametrize("level", [2.0**-1020, 2.0**-560, 2.0**700])
+@pytest.mark.parametrize("kind", [float, complex])
+def test_the_level_of_the_signal_changes_nothing(level, kind):
+    """The powers from which the continuation is predicted would underflow or overflow."""
+    x, band = tones([150.0, 290.0], kind) + 0.1 * noise(4, (2, 4000), kind), BandPass(100.0, 300.0, FS)
+    assert band.passed(level * x) / level == pytest.approx(band.passed(x), abs=1e-9)
+    assert band.baseband(level * x) / level == pytest.approx(band.baseband(x), abs=1e-9)
+
+
 def test_the_edges_are_within_the_band():
     width = EDGE_SHARE * 200.0
     spectrum = np.abs(np.fft.rfft(BandPass(100.0, 300.0, FS).passed(1.0 * (np.arange(4000) == 2000)[None])[0]))

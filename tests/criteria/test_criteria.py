@@ -326,3 +326,29 @@ def test_neighbourhoods_within_a_range_have_the_weights_of_all(width, rng):
     weights, own = whole.weights(positions)[0].toarray(), part.weights(positions)[0].toarray()
     weights[first : first + len(own)] -= own
     assert np.abs(weights).max() < 1e-12 and part.centres.size <= 500 / width * 4 + 8
+
+
+@pytest.mark.parametrize("name", [*CLASSES, "description-length"])
+@pytest.mark.parametrize("scope", ["global", "frame"])
+def test_logarithms_change_by_a_constant_where_all_ratios_do(name, scope, rng):
+    """A logarithm of a ratio of sums of ``P`` grows by the same number if each bin is repeated; others do not."""
+    criterion = criteria.resolve(name)
+    if name == "description-length":
+        assert not criterion.is_logarithm and criterion.unit == "nat per bin"
+        return
+    criterion = criterion.with_scope(scope)
+    changes = []
+    for scale in (0.1, 3.0):
+        x = rng.exponential(1.0, (1, 4, 50)) ** scale
+        values = []
+        for P in (x, np.concatenate([x, x], axis=2)):
+            view = FrameView(np.arange(4.0), np.ones(4))
+            if name == "gini":
+                values.append(criterion.reduce_dense(P, view).value)
+                continue
+            totals = np.array([term.sum(axis=(0, 2)) for term, _, _ in criterion.statistics.of_energies(None, None, P)])
+            values.append(criterion.value(totals, np.full(4, float(P.shape[2])), view))
+        changes.append(values[1] - values[0])
+    steady = abs(changes[0] - changes[1]) < 1e-9 and abs(changes[0]) > 0.1
+    assert criterion.is_logarithm == steady
+    assert criterion.unit == ("nat" if steady else "")

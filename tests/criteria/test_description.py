@@ -46,6 +46,22 @@ def test_the_value_is_the_mean_of_its_terms(distortion, sharpness, floor, backen
     assert_allclose(value, naive(x, lengths, POSITIONS, distortion, sharpness, floor), rtol=1e-10)
 
 
+@pytest.mark.parametrize("per_bin", [False, True])
+@pytest.mark.parametrize("sharpness", [30.0, 100.0])
+def test_a_large_sharpness_cuts_at_the_distortion(sharpness, per_bin, backend, rng):
+    """``(P / D)**s`` overflows; the limit for a large sharpness is ``max(log(P / D), 0)``."""
+    x, floor = signal(rng), 1e-8
+    lengths = np.full((65, 1), 40.3) if per_bin else 40.3
+    sft = transform(lengths, backend=backend)
+    criterion = criteria.DescriptionLength(distortion=0, floor=floor, sharpness=sharpness)
+    value, gradient = sft.value_and_grad(x, criterion, wrt=("win_length",))
+    limit = np.maximum(np.log(abs(sft.stft(x)) ** 2 / floor), 0).mean()
+    assert limit * (1 - 1e-12) < value < limit + np.log(2) / sharpness
+    h = 1e-5
+    up, down = (transform(lengths + e, backend=backend).value_and_grad(x, criterion, wrt=())[0] for e in (h, -h))
+    assert_allclose(np.sum(gradient.win_length), (up - down) / (2 * h), rtol=1e-5)
+
+
 @pytest.mark.parametrize("scope", [{}, {"width": 100.0}], ids=["global", "local"])
 @pytest.mark.parametrize("per_bin", [False, True])
 @pytest.mark.parametrize("window", ["hann", CALLABLE_WINDOW], ids=["series", "callable"])
@@ -176,6 +192,23 @@ def test_every_mode_is_tuned(mode, rng):
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         criteria.DescriptionLength(**arguments)
+
+
+@pytest.mark.parametrize("window_mode", ["constant", "time", "frequency"])
+def test_a_floor_above_all_bins_is_refused(window_mode, backend):
+    x = 10 * np.cos(0.3 * np.arange(1000))  # an energy of 5e4
+    too_high = criteria.DescriptionLength(floor=1e6)
+    with pytest.raises(ValueError, match=r"floor=1000000.0 must be less than the energy of the signal, 5e\+04"):
+        optimize(x, 1000.0, window_mode=window_mode, criterion=too_high, backend=backend)
+    with pytest.raises(ValueError, match=r"floor=1000000.0 must be less than the energy of the signal, 2.49e\+04"):
+        transform(40.3, backend=backend).value_and_grad(x[:N], criteria.DescriptionLength(floor=1e6), wrt=())
+    assert optimize(x, 1000.0, criterion=criteria.DescriptionLength(floor=2.0), backend=backend).win_length > 100
+
+
+def test_frames_far_below_the_floor_are_silent(rng):
+    x = np.concatenate([1e-9 * rng.standard_normal(N), np.ones(N)])
+    with pytest.raises(ValueError, match="the signal is zero, or far below the distortion of a description length"):
+        transform(40.3, POSITIONS[:20]).value_and_grad(x, criteria.DescriptionLength(floor=1.0), wrt=())
 
 
 @pytest.mark.parametrize("scale_to", [None, "magnitude"])

@@ -43,6 +43,13 @@ def test_channels_are_filtered_one_by_one_whatever_their_scale(kind):
     assert both == pytest.approx(whiten(1e5 * x))
 
 
+@pytest.mark.parametrize("kind", [float, complex])
+def test_tiny_and_huge_signals_are_filtered_like_others(kind):
+    x = signal.lfilter([1.0], [1.0, -0.9], noise(2, 500, kind))
+    for level in (2.0**-1000, 2.0**900):
+        np.testing.assert_allclose(whiten(level * x), whiten(x), rtol=1e-9, atol=1e-9)
+
+
 def test_the_filter_has_zero_phase():
     x = noise(2, 1001, float)
     assert whiten(x[:, ::-1]) == pytest.approx(whiten(x)[:, ::-1], abs=1e-9)

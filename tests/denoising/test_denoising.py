@@ -311,7 +311,7 @@ X = np.sin(np.arange(500.0))
         (X, {"hop_mode": "constant"}, ValueError, r"hop_mode='constant' needs window_mode='constant'"),
         (X, {"threshold": 0}, ValueError, r"threshold=0 must be greater than 0"),
         (X, {"window": "boxcar", "window_mode": "constant"}, ValueError, r"window 'boxcar' cannot be tuned"),
-        (X, {"window": "han"}, ValueError, r"unknown window"),
+        (X, {"window": "hanm"}, ValueError, r"unknown window"),
         (X, {"axis": 1}, ValueError, r"axis=1 must lie in \[-1, 0\]"),
         (X, {"workers": 0}, ValueError, r"workers=0 must be None, a positive integer"),
         (X, {"full_output": 1}, TypeError, r"full_output=1 must be True or False"),

@@ -35,7 +35,7 @@ def result(**changes):
         signal.x, signal.fs, window_mode="fixed", win_length=128, hop=16, mfft=400, detrend="constant", workers=1
     )
     if changes:
-        res.sft = res.sft.remade(max_length=400, **changes)
+        res.sft = res.sft.remade(max_length=400, hop=None, positions=res.positions, **changes)
         res.win_length = res.sft.win_length
     return res
 

@@ -6,6 +6,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import AdaptiveShortTimeFFT, griffin_lim
+from adaptstft.engine.bins import BinFrames
+from adaptstft.engine.operator import enclosing_bounds
 
 KINDS = ("frequency", "bin")
 BACKENDS = ("numpy", "numba")
@@ -314,6 +316,28 @@ def test_frame_bounds_of_irregular_frames(rng):
     assert min(ratios) > 3
 
 
+@pytest.mark.parametrize("fft_mode", ["onesided", "twosided"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bounds_that_enclose_the_frame_bounds(kind, fft_mode, rng):
+    n = 120
+    m, positions = 24, np.arange(41) * 3.0
+    win_length = np.sort(rng.uniform(16, 20, (m if fft_mode == "twosided" else 13, 41 if kind == "bin" else 1)))
+    transform = AdaptiveShortTimeFFT(
+        "hann", win_length, None, 1.0, positions=positions, mfft=m, fft_mode=fft_mode, max_length=20
+    )
+    frames = BinFrames(np.broadcast_to(win_length.T, (41, len(win_length))).copy(), *[transform.positions] * 2)
+    low, high = enclosing_bounds(transform._plan, frames, n)
+    A, B = naive.frame_bounds("hann", n=n, **settings_of(transform, n))
+    assert low <= A <= B <= high
+    assert low > 0.7 * A and high < 1.3 * B
+
+
+def test_bounds_that_enclose_those_of_samples_without_windows(rng):
+    frames = BinFrames(np.full((3, 10), 8.0), np.array([0.0, 50.0, 100.0]), np.array([0.0, 50.0, 100.0]))
+    transform = AdaptiveShortTimeFFT("hann", 8.0, 50.0, 1.0, mfft=19)
+    assert enclosing_bounds(transform._plan, frames, 101) == (0.0, np.inf)
+
+
 @pytest.mark.parametrize(("m", "n"), [(2, 60), (1, 100)])
 def test_frame_bounds_that_vanish(m, n):
     """A lower bound of zero is returned, and is not an error of the iterations."""
@@ -339,7 +363,7 @@ def test_griffin_lim_never_gets_worse(fft_mode, scale_to, kind, place, rng):
     transform = make(kind, place, rng, n, fft_mode=fft_mode, scale_to=scale_to)
     A = np.abs(transform.stft(rng.standard_normal((2, n))))
     A *= rng.uniform(0.7, 1.3, A.shape)  # not of any signal
-    y, errors = griffin_lim(A, transform, n, n_iter=8, rng=0, full_output=True)
+    y, errors = griffin_lim(transform, A, n, n_iter=8, momentum=0, rng=0, full_output=True)
     assert y.shape == (2, n)
     assert np.all(np.diff(errors) <= 1e-9)  # the solver's tolerance
     assert errors[-1] < 0.95 * errors[0]

@@ -1,6 +1,7 @@
 """Sums over bins, with and without gradients, and the number of calls between them and the FFT."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,11 +9,14 @@ import scipy.fft
 from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import kernels, windows
+from adaptstft.criteria.distortion import Distortion
+from adaptstft.criteria.neighbourhoods import Neighbourhoods
 from adaptstft.engine.bins import BinFrames
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.operator import analyse, energies, sum_statistics
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics, statistics, sums_of_longer_fft
+from adaptstft.kernels.terms import LOG1P, POWER
 
 MFFT = 64
 POSITIONS = np.arange(20) * 12.5
@@ -34,6 +38,45 @@ def test_sums_are_those_of_the_spectrogram(per_bin, backend, rng):
     expected = [(E**a * (np.log(E) if log else 1)).sum(axis=(0, 2)) for a, log in STATS.pairs]
     # sums of 66 terms that cancel by a factor of ten at most
     assert_allclose(sum_statistics(plan, x, frames, STATS), expected, rtol=1e-11)
+
+
+def local_distortion(x, offset=0.0):
+    """Units that differ by a factor of a hundred within the signal."""
+    places = Neighbourhoods.of_signal(x, 60.0)
+    return Distortion(np.geomspace(0.1, 10, places.centres.size), places, offset)
+
+
+def test_units_are_those_at_the_centres_of_the_windows(backend, rng):
+    """The centres are neither the positions nor the origins of the phase."""
+    plan, x, lengths = frame_plan(backend), rng.standard_normal((2, 250)), rng.uniform(20, 60, POSITIONS.size)
+    stats, offset = Statistics.of((1.5, LOG1P)), 7.5
+    at_positions, at_centres = (replace(stats, units=local_distortion(x, by)) for by in (offset, 0.0))
+    frames = make_frames(lengths, POSITIONS, mfft=MFFT, window_offset=offset)
+    rows = np.repeat(lengths[:, np.newaxis], plan.f_pts, axis=1)
+    found = sum_statistics(plan, x, BinFrames(rows, POSITIONS + offset, POSITIONS - 9.0), at_centres)
+    assert_allclose(found, sum_statistics(plan, x, frames, at_positions), rtol=1e-11)
+
+
+@pytest.mark.parametrize("window", ["hann", lambda u: np.cos(np.pi * u) ** 2], ids=["fused", "rows"])
+def test_gradients_of_sums_in_units_are_those_of_the_values(window, backend, rng):
+    """The sum of energies in units has no gradient without an adjoint FFT: the units change with the position."""
+    plan, x = frame_plan(backend, window), rng.standard_normal((2, 250))
+    stats = replace(Statistics.of((1.0, POWER), (2.0, POWER)), units=local_distortion(x))
+    lengths, d, h = rng.uniform(20, 60, POSITIONS.size), rng.standard_normal(POSITIONS.size), 1e-5
+    gradients = statistics(plan, x, make_frames(lengths, POSITIONS, mfft=MFFT), stats, gradient=True)[1]
+
+    def change(by_length, by_position):
+        up, down = (
+            statistics(plan, x, make_frames(lengths + s * by_length, POSITIONS + s * by_position, mfft=MFFT), stats)[0]
+            for s in (h, -h)
+        )
+        return (up - down) / (2 * h)
+
+    none = np.zeros_like(d)
+    scale = np.abs(gradients.win_length).max(axis=1, keepdims=True)
+    assert_allclose(gradients.win_length * d / scale, change(d, none) / scale, rtol=1e-5, atol=1e-7)
+    scale = np.abs(gradients.positions).max(axis=1, keepdims=True)
+    assert_allclose(gradients.positions * d / scale, change(none, d) / scale, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("mfft", [256, 255])

@@ -152,6 +152,20 @@ def test_bins(bins, mirrored, even, real, cuda, rng):
     compare(cuda, "phase_gradient", (g, spectra, mfft, mirrored), (np.ones(5),))
 
 
+@pytest.mark.parametrize("exponent", [1.0, 1.5, 1.7, 100.0])
+def test_description_lengths_of_large_energies(exponent, real, cuda, rng):
+    """Powers such as ``E**100`` would overflow."""
+    spectra = numbers(rng, np.result_type(real, np.complex64), 5, 7) * 1e6
+    spectra[:, :3] *= 1e-9
+    spectra[1, 2] = 0
+    terms, layout, host = (np.full(1, exponent), np.full(1, LOG1P), np.ones(5)), (2.0, True, True), (4, 5, 6, 7)
+    sums = np.ones((1, 5))
+    compare(cuda, "statistics", (spectra, *layout, *terms), (sums,), on_host=host)
+    compare(cuda, "cotangent", (spectra, *layout, *terms, np.ones((1, 5))), (np.empty_like(spectra),), on_host=host)
+    cuda.statistics(cuda.asarray(spectra), *layout, *terms, sums)
+    assert np.all(np.isfinite(sums)) and sums.min() > 50
+
+
 # ---------------------------------------------------------------------------------------
 # Windows that differ from bin to bin
 

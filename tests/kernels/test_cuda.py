@@ -53,15 +53,15 @@ def no_simulator(monkeypatch):
 
 def test_missing_cupy_names_the_command(monkeypatch, no_simulator):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(ImportError, match=r"this needs cupy, .*pip install 'adaptstft\[cuda\]'"):
+    with pytest.raises(ImportError, match=r"this needs cupy, .*pip install .*\[cuda\]"):
         AdaptiveShortTimeFFT("hann", 16, 4, 1.0, backend="cuda")
-    with pytest.raises(ImportError, match=r"pip install 'adaptstft\[cuda\]'"):
+    with pytest.raises(ImportError, match=r"pip install .*\[cuda\]"):
         adaptstft.optimize(np.ones(100), 1.0, backend="cuda")
 
 
 def test_missing_numba_cuda_names_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba.cuda", None)
-    with pytest.raises(ImportError, match=r"this needs numba-cuda, .*pip install 'adaptstft\[cuda\]'"):
+    with pytest.raises(ImportError, match=r"this needs numba-cuda, .*pip install .*\[cuda\]"):
         kernels.resolve("cuda")
 
 

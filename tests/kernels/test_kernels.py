@@ -49,12 +49,42 @@ def test_logarithms_of_numbers_that_are_not_positive_are_zero():
     np.testing.assert_array_equal(logs([1.0, 0.0, -0.0, -1.0, np.nan, np.inf]), [0, 0, 0, 0, 0, np.inf])
 
 
-@pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0, 1.7])
+def log_of_one_plus_power(x, exponent):
+    """``log(1 + x**a)`` without a power that overflows."""
+    return np.logaddexp(0.0, exponent * np.log(np.maximum(x, 1e-300)))
+
+
+@pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0, 1.7, 100.0])
 def test_logarithms_of_one_plus_are_accurate(exponent):
     x = np.concatenate([[0.0], np.geomspace(1e-150, 1e150, 4001)])
     found = np.empty_like(x)
     logs_of_one_plus(x, exponent, found)
-    np.testing.assert_allclose(found, np.log1p(x**exponent), rtol=1e-15, atol=3e-16)
+    np.testing.assert_allclose(found, log_of_one_plus_power(x, exponent), rtol=1e-15, atol=3e-16 * exponent)
+
+
+@BACKENDS
+@pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0, 1.7, 100.0])
+def test_description_lengths_of_all_energies_are_finite(kernels, exponent):
+    """Powers such as ``E**100`` overflow for energies that are usual."""
+    energy = np.concatenate([[0.0], np.geomspace(1e-60, 1e60, 121)])
+    spectra, layout, one = np.sqrt(energy)[:, None].astype(complex), (1.0, False, True), np.ones(energy.size)
+    terms = (np.array([exponent]), np.array([LOG1P]))
+    expected = log_of_one_plus_power(energy, exponent) / exponent
+    for sums in (np.zeros((1, energy.size)), np.zeros((1, energy.size))[:, :, None]):
+        if sums.ndim == 2:
+            kernels.statistics(spectra, *layout, *terms, one, sums)
+        else:
+            kernels.add_cell_sums(spectra, *terms, np.ones((1, 1)), np.arange(energy.size), sums)
+        np.testing.assert_allclose(sums.ravel(), expected, rtol=1e-14, atol=1e-15)
+    both, growth, g = np.zeros((2, 1, energy.size)), np.empty(energy.size), np.empty_like(spectra)
+    kernels.statistics_and_cotangent(spectra, *layout, *terms, one, 0, both[0], growth, g)
+    # E phi'(E) = E**a / (1 + E**a)
+    share = np.exp(exponent * np.log(np.maximum(energy, 1e-300)) - exponent * expected)
+    np.testing.assert_allclose(growth, 2 * share, rtol=1e-12, atol=1e-15)
+    alone = np.empty_like(spectra)
+    kernels.cotangent(spectra, *layout, *terms, one, one[None], alone)
+    np.testing.assert_allclose(alone, g, rtol=1e-13)
+    np.testing.assert_allclose((g * spectra.conj()).real.ravel(), 2 * share, rtol=1e-12, atol=1e-15)
 
 
 SHANNON = (np.array([1.0, 1.0]), np.array([POWER, POWER_LOG]))
@@ -62,7 +92,7 @@ MIXED = (
     np.array([1.0, 1.0, 0.5, 2.0, 3.0, 1.7, 0.7]),
     np.array([POWER, POWER_LOG, POWER, POWER, POWER, POWER, POWER_LOG]),
 )
-DESCRIPTIONS = [(np.array([a, 0.5]), np.array([LOG1P, POWER])) for a in (1.0, 2.0, 1.7)]
+DESCRIPTIONS = [(np.array([a, 0.5]), np.array([LOG1P, POWER])) for a in (1.0, 2.0, 1.7, 100.0)]
 UNITS = np.array([1.0, 2.5, 0.3, 7.0])
 
 
@@ -79,7 +109,9 @@ def silent_bins(dtype):
 
 @pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
 @pytest.mark.parametrize(
-    ("exponents", "kinds"), [SHANNON, MIXED, *DESCRIPTIONS], ids=["shannon", "mixed", "log1p", "log1p 2", "log1p 1.7"]
+    ("exponents", "kinds"),
+    [SHANNON, MIXED, *DESCRIPTIONS],
+    ids=["shannon", "mixed", "log1p", "log1p 2", "log1p 1.7", "log1p 100"],
 )
 def test_backends_agree_on_silent_bins(exponents, kinds, dtype):
     spectra, layout = silent_bins(dtype), (2.0, True, True)

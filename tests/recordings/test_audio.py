@@ -158,14 +158,14 @@ def test_two_chunks_of_samples_in_aiff():
 def test_without_the_extra_its_command_is_named(tmp_path, monkeypatch, ending):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     content = b"FORM" + struct.pack(">I", 28) + b"AIFF" + chunk(b"SSND", bytes(16), order=">")
-    with pytest.raises(ImportError, match=r"pip install 'adaptstft\[files\]'"):
+    with pytest.raises(ImportError, match=r"pip install .*\[files\]"):
         read(tmp_path, content, f"a.{ending}")
 
 
 def test_compressed_wav_without_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "soundfile", None)
     content = wav(FMT.replace(b"\1\0\1\0", b"\7\0\1\0"), chunk(b"data", CODES.tobytes()))
-    message = r"Unknown wave file format: MULAW; other formats need soundfile: pip install 'adaptstft\[files\]'"
+    message = r"Unknown wave file format: MULAW; other formats need soundfile: pip install .*\[files\]"
     with pytest.raises(ValueError, match=message):
         read(tmp_path, content)
 

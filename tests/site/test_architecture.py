@@ -138,5 +138,5 @@ def test_add_an_adapter(tmp_path, monkeypatch, rng):
     value, gradient = adapter.energy_and_gradient(array.array("d", x), 40.5, 12.0)
     up, down = (adapter.energy_and_gradient(array.array("d", x + sign * step), 40.5, 12.0)[0] for sign in (1, -1))
     assert value > 0 and gradient[100] == pytest.approx((up - down) / (2 * h), rel=1e-5)
-    with pytest.raises(ImportError, match=r"pip install 'adaptstft\[other\]'"):
+    with pytest.raises(ImportError, match=r"pip install .*\[other\]"):
         require("a_framework_that_nobody_has", extra="other")

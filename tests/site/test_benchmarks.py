@@ -1,5 +1,6 @@
 """The benchmarks run, and what goes wrong in a row is a line of the table."""
 
+import dataclasses
 import importlib
 import json
 import subprocess
@@ -45,8 +46,30 @@ def test_a_row_is_in_the_table_and_in_all_files_and_says_what_is_not_installed(t
 
 def test_list_names_every_benchmark():
     listed = [line.split()[0] for line in run("--list").splitlines()]
-    assert {"time", "constant", "memory", "scaling", "import", "scipy-stft"} <= set(listed)
+    assert {"time", "constant", "memory", "scaling", "import", "scipy-stft", "ablations"} <= set(listed)
     assert len(listed) == len(set(listed))
+
+
+@pytest.mark.slow
+def test_an_ablation_switches_its_heuristic_off(harness):
+    ablations = importlib.import_module("benchmarks.ablations")
+    (of_hops,) = (one for one in ablations.ABLATIONS if one.name == "hop of frames")
+    chosen = dataclasses.replace(of_hops, signals=("close tones and clicks",))
+    ((work, with_it, without),) = ablations.compare(chosen, 1, quick=True)
+    assert work == "hop of frames: close tones and clicks, time, description-length"
+    assert with_it.frames > 5 * without.frames
+    assert with_it.value < 0.7 * without.value
+    assert with_it.uneven < 0.1
+
+
+def test_every_ablation_changes_something(harness):
+    ablations = importlib.import_module("benchmarks.ablations")
+    for one in ablations.ABLATIONS:
+        assert set(one.signals) <= set(ablations.signals())
+        assert one.without or one.patches
+        for target in one.patches:
+            module, _, name = target.rpartition(".")
+            assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_a_benchmark_that_fails_becomes_a_row_with_the_error(harness):

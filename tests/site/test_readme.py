@@ -6,6 +6,9 @@ import matplotlib
 import numpy as np
 import pytest
 from notebook_runs import ROOT, code_cells, run, run_notebook
+from scipy.io import wavfile
+
+from adaptstft import datasets
 
 EXAMPLE = re.compile(r"```python\n(?P<code>.*?)```\s+```text\n(?P<output>.*?)```", re.DOTALL)
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -29,13 +32,18 @@ def test_readme_example_is_short_and_prints_what_is_shown():
     assert run(example["code"], "README.md")[1] == example["output"]
 
 
-def test_front_page_example_returns_the_signal(no_display):
-    lines = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8").partition("Quick start")[2].splitlines()
+def test_front_page_example_returns_the_signal(no_display, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    signal = datasets.chirps_in_sequence()
+    wavfile.write("recording.wav", int(signal.fs), signal.x)
+    lines = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8").partition("Ten lines")[2].splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("    "))
     stop = next(i for i, line in enumerate(lines) if i > start and line and not line.startswith(" "))
     variables, printed = run("\n".join(line[4:] for line in lines[start:stop]), "index.rst")
     assert variables["res"].summary() in printed
-    assert np.allclose(variables["x"], variables["signal"].x)
+    assert np.allclose(variables["y"], signal.x)
+    assert (tmp_path / "report.html").stat().st_size > 100_000
+    assert stop - start <= 11
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -1,5 +1,6 @@
 """The version, the paper, commands and paths of a release are the same in all files."""
 
+import json
 import re
 import tomllib
 from importlib.metadata import version
@@ -25,6 +26,33 @@ def test_version_that_is_cited_and_described():
     assert re.search(r"^version: (.+)$", text_of("CITATION.cff"), re.MULTILINE)[1] == PROJECT["version"]
     assert re.search(r"^## ([\d.]+)", text_of("CHANGELOG.md"), re.MULTILINE)[1] == PROJECT["version"]
     assert re.search(r"^ *version = \{(.+)\},", text_of("docs/citing.rst"), re.MULTILINE)[1] == PROJECT["version"]
+    assert json.loads(text_of(".zenodo.json"))["version"] == PROJECT["version"]
+    assert re.search(r'^  version: "(.+)"$', text_of("recipe/recipe.yaml"), re.MULTILINE)[1] == PROJECT["version"]
+
+
+def test_recipe_requires_what_the_project_requires():
+    run = re.search(r"^  run:\n((?:    - .+\n)+)", text_of("recipe/recipe.yaml"), re.MULTILINE)[1]
+    required = {line.replace(" ", "").removeprefix("-") for line in run.splitlines()}
+    named = {re.sub(r"[ ;].*", "", line) for line in PROJECT["dependencies"]}
+    assert required - {"python>=${{python_min}}"} == named
+    assert f'python_min: "{PROJECT["requires-python"].removeprefix(">=")}"' in text_of("recipe/recipe.yaml")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
+def test_actions_are_pinned(path):
+    """A tag can be moved to other code, a commit cannot; every checkout forgets its token."""
+    text = path.read_text(encoding="utf-8")
+    actions = re.findall(r"uses: (.+)", text)
+    assert actions
+    for action in actions:
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", action)
+    assert text.count("actions/checkout@") == text.count("persist-credentials: false")
+    assert re.search(r"^permissions:\n  contents: read$", text, re.MULTILINE)
+
+
+def test_paper_cites_what_its_bibliography_has():
+    cited = set(re.findall(r"@(\w+)", text_of("paper/paper.md")))
+    assert cited == set(re.findall(r"^@\w+\{(\w+),", text_of("paper/paper.bib"), re.MULTILINE))
 
 
 def test_paper_is_the_same_wherever_it_is_cited():

@@ -26,6 +26,23 @@ def test_tracking(level, order):
     np.testing.assert_allclose(squeezed.frequency[strong], usual.frequency[strong], rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("level", "noise_std"), [(2.0**-1020, 1.0), (2.0**-560, 2.0**500), (1.0, 2.0**700), (2.0**800, 2.0**-200)]
+)
+def test_noise_of_another_level(level, noise_std):
+    """Uncertainties are those of a small ratio of levels, times that; noise far above the signal is refused."""
+    usual = adaptstft.ridges(SFT, X, noise_std=1.0)
+    if noise_std > level:
+        with pytest.raises(ValueError, match=r"noise_std=.* must be at most 1e\+50 times the largest magnitude of x"):
+            adaptstft.ridges(SFT, X * level, noise_std=noise_std)
+    else:
+        ridge = adaptstft.ridges(SFT, X * level, noise_std=noise_std)
+        np.testing.assert_allclose(ridge.frequency[0, 10:-10], usual.frequency[0, 10:-10], atol=0.1)
+        assert ridge.uncertainty[0, 10:-10].max() < 1e-100
+    equal = adaptstft.ridges(SFT, X * level, noise_std=level)
+    np.testing.assert_allclose(equal.uncertainty, usual.uncertainty, rtol=1e-9)
+
+
 def test_denormal_samples():
     """Fifteen digits are not left, but the frequency is there."""
     ridge = adaptstft.ridges(SFT, X * 1e-315)
@@ -45,6 +62,13 @@ def test_tuning(level, dtype, window_mode):
     lengths = [
         np.median(adaptstft.optimize(y, FS, window_mode=window_mode).win_length) for y in (x, (x * level).astype(dtype))
     ]
+    assert lengths[1] == pytest.approx(lengths[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("level", [1e-310, 1e-170, 1e200])
+def test_tuning_in_a_band(level):
+    x = adaptstft.datasets.linear_chirp(100.0, duration=0.6).x
+    lengths = [adaptstft.optimize(y, FS, f_bounds=(60.0, 200.0)).win_length for y in (x, x * level)]
     assert lengths[1] == pytest.approx(lengths[0], rel=1e-3)
 
 

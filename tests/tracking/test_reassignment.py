@@ -289,11 +289,36 @@ def test_bad_options():
         r.picture(f=[1.0])
 
 
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("kind", ["frame", "bin"])
-def test_backends_agree(kind):
+def test_backends_agree(kind, order):
     x = np.random.default_rng(7).standard_normal(N)
-    one, other = (synchrosqueeze(transform(kind, "hann", backend=backend), x) for backend in ("numba", "numpy"))
+    one, other = (
+        synchrosqueeze(transform(kind, "hann", backend=backend), x, order=order) for backend in ("numba", "numpy")
+    )
     significant = np.abs(one.S) > 1e-3 * np.abs(one.S).max()
     # Ratios of numbers down to a thousandth of the largest one; a bin that changes its row also moves its energy.
     assert np.mean(np.abs(one.S - other.S)[significant] > 1e-9 * np.abs(one.S).max()) < 1e-3
     assert_allclose(np.median(np.abs(one.frequency - other.frequency)), 0.0, atol=1e-10 * FS)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("kind", ["frame", "bin"])
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_a_channel_that_is_far_weaker_than_another_has_its_own_frequencies(backend, kind, order):
+    x = np.random.default_rng(8).standard_normal(N)
+    sft = transform(kind, "hann", backend=backend)
+    alone = synchrosqueeze(sft, x, order=order)
+    both = synchrosqueeze(sft, np.stack([x, x * 2.0**-700]), order=order)  # the power of the second one underflows
+    for channel, scale in enumerate((1.0, 2.0**700)):
+        assert_allclose(np.median(np.abs(both.frequency[channel] - alone.frequency)), 0.0, atol=1e-10 * FS)
+        assert_allclose(both.S[channel] * scale, alone.S, atol=1e-9 * np.abs(alone.S).max())
+    assert_allclose(both.inverse()[1] * 2.0**700, x, atol=1e-9)
+
+
+def test_the_inverse_does_not_depend_on_later_changes_of_the_signal():
+    x = np.random.default_rng(9).standard_normal(N)
+    kept = x.copy()
+    squeezed = synchrosqueeze(transform("constant", "hann"), x)
+    x[:] = 0.0
+    assert_allclose(squeezed.inverse(), kept, atol=1e-10)

@@ -8,13 +8,14 @@ from naive import label
 from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import AdaptiveShortTimeFFT, datasets, ridges, windows
+from adaptstft.kernels import cpu, plain
 from adaptstft.tracking.peaks import find_peaks
-from adaptstft.tracking.ridge_grid import strongest_path
 
 FS = 200.0
 N = 1200
 TIME = np.arange(N) / FS
 GAUSSIAN = ("gaussian", 8.0)
+BACKENDS = pytest.mark.parametrize("kernels", [cpu, plain], ids=["numba", "numpy"])
 
 
 def tone(f, amplitude=1.0):
@@ -223,22 +224,57 @@ def all_paths(score, scale, limit):
     return best
 
 
+def strongest_path(kernels, score, scale, limit):
+    path = np.full(len(score), -1)
+    kernels.strongest_path(score, scale, limit, path)
+    return path
+
+
+@BACKENDS
 @pytest.mark.parametrize("seed", range(6))
-def test_strongest_path_is_the_best_of_all_paths(seed):
+def test_strongest_path_is_the_best_of_all_paths(seed, kernels):
     rng = np.random.default_rng(seed)
     score = rng.exponential(size=(5, 6))
     scale, limit = rng.uniform(0.5, 3.0, 4), rng.integers(0, 4, 4)
-    path = strongest_path(score, scale, limit)
+    path = strongest_path(kernels, score, scale, limit)
     steps = np.abs(np.diff(path))
     assert np.all(steps <= limit)
     total = score[np.arange(5), path].sum() - np.sum(steps / scale)
     assert total == pytest.approx(all_paths(score, scale, limit), rel=1e-12)
 
 
-def test_strongest_path_of_one_frame_and_of_no_score():
-    assert_array_equal(strongest_path(np.array([[0.0, 2.0, 1.0]]), np.zeros(0), np.zeros(0, int)), [1])
-    flat = strongest_path(np.zeros((7, 9)), np.ones(6), np.full(6, 3))
+@BACKENDS
+def test_strongest_path_of_one_frame_and_of_no_score(kernels):
+    assert_array_equal(strongest_path(kernels, np.array([[0.0, 2.0, 1.0]]), np.zeros(0), np.zeros(0, int)), [1])
+    flat = strongest_path(kernels, np.zeros((7, 9)), np.ones(6), np.full(6, 3))
     assert_array_equal(np.diff(flat), 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_backends_take_the_same_of_equally_good_paths(seed):
+    rng = np.random.default_rng(seed)
+    score, scale = rng.integers(0, 3, (12, 9)).astype(float), rng.choice([0.5, 1.0, 2.0], 11)
+    limit = rng.integers(0, 9, 11)
+    one, other = (strongest_path(kernels, score, scale, limit) for kernels in (cpu, plain))
+    assert_array_equal(one, other)
+
+
+@BACKENDS
+@pytest.mark.parametrize("samples", [1, 16, 101])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_sums_at_a_frequency(kernels, samples, dtype, rng):
+    xw = rng.standard_normal((4, samples)).astype(dtype)
+    if dtype is complex:
+        xw += 1j * rng.standard_normal(xw.shape)
+    s = rng.uniform(-3, 3, (4, 1)) + 0.02 * np.arange(samples)
+    f = rng.uniform(-25, 25, 4)
+    out = np.empty((3, 4), complex)
+    kernels.frequency_sums(xw, s, f, out)
+    expected = [
+        [sum(v * t**j * np.exp(-2j * np.pi * f[p] * t) for v, t in zip(xw[p], s[p], strict=True)) for p in range(4)]
+        for j in range(3)
+    ]
+    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-11)
 
 
 # ------------------------------------------------------------------ errors

@@ -232,7 +232,7 @@ def test_there_is_no_note_if_nothing_is_tuned():
 def test_a_flat_criterion_is_noted():
     res = adaptstft.optimize(noise(1, 20_000), FS, win_bounds=(64, 600))
     (note,) = [note for note in res.notes if note.startswith("the criterion is flat: it changes by only")]
-    assert re.search(r"by only [\d.e-]+ from 64 to 600 samples$", note)
+    assert re.search(r"by only [\d.e-]+ nat per bin from 64 to 600 samples$", note)
     entropy = adaptstft.optimize(noise(1, 20_000), FS, win_bounds=(64, 600), criterion="renyi")
     assert any(re.search(r"by only [\d.e-]+ nat from 64 to 600 samples$", note) for note in entropy.notes)
     chirp = adaptstft.optimize(datasets.linear_chirp(rate=20.0).x, FS)

@@ -107,6 +107,20 @@ def test_equals_one_long_signal_in_frequency(signals):
     assert np.allclose(parts.win_length, whole.win_length, rtol=1e-3)
 
 
+def test_a_given_floor_is_not_estimated(signals, monkeypatch):
+    estimated = []
+
+    def count_floors(x):
+        estimated.append(x)
+        return np.ones(len(x))
+
+    monkeypatch.setattr("adaptstft.criteria.distortion.channel_floors", count_floors)
+    given = criteria.DescriptionLength(floor=0.01)
+    for criterion, count in ((given, 0), (criteria.DescriptionLength(), 3)):
+        adaptstft.optimize(Corpus(signals[:3]), 1000, criterion=criterion)
+        assert len(estimated) == count
+
+
 @pytest.mark.parametrize("mode", ["constant", "hop", "frame", "frequency"])
 @pytest.mark.slow
 def test_order_changes_nothing(signals, mode):

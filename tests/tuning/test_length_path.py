@@ -194,7 +194,7 @@ def test_the_path_is_as_good_as_the_best_of_all_coarse_paths(kind, scope, most, 
         paths = paths[sounding == sounding.max()]
     best = min(value(one, path) for path in paths)
     found = one.solve(np.full(5, 120.0), lambda *_: False)
-    unit = 0.02 if one.criterion.in_nats else 0.02 * abs(best)
+    unit = 0.02 if one.criterion.is_logarithm else 0.02 * abs(best)
     assert found.value <= best + unit
     assert np.all(np.abs(np.diff(found.win_length)) <= most + 1e-6)
     assert found.value == pytest.approx(value(one, np.searchsorted(one.lengths, found.win_length - 1e-9)), rel=1e-9)
@@ -329,3 +329,14 @@ def test_paths_from_lengths_that_are_better_are_not_taken(tuned, monkeypatch):
     monkeypatch.setattr(PathSearch, "solve", lambda *_: wrong)
     kept = adaptstft.optimize(x, FS, criterion="renyi", **settings)
     assert np.ptp(kept.win_length) < 1e-9
+
+
+@pytest.mark.parametrize("make", [datasets.piecewise_tones, datasets.decaying_tones_with_clicks])
+def test_frames_at_the_ends_have_their_own_best_length_where_changes_cost_nothing(make):
+    signal = make()
+    setting = {"window_mode": "time", "hop": 250, "mfft": 1500, "win_bounds": (20, 1500), "min_overlap": None}
+    setting |= {"criterion": criteria.Kurtosis(scope="frame"), "scale_to": None, "detrend": None}
+    found = adaptstft.optimize(signal.x, signal.fs, **setting)
+    every = adaptstft.optimize(signal.x, signal.fs, **setting, method="grid", options={"step": 4})
+    assert found.fun <= every.fun * (1 + 1e-4)
+    assert found.fun < 0.99 * adaptstft.optimize(signal.x, signal.fs, **setting | {"window_mode": "constant"}).fun

@@ -1,13 +1,17 @@
 """``optimize``: modes, guarantees, starts, callbacks, and what comes back."""
 
+from dataclasses import replace
+
 import autograd.numpy as anp
 import numpy as np
 import pytest
+from framed import on_frames
 from numpy.testing import assert_allclose, assert_array_equal
 
 import adaptstft
-from adaptstft import criteria
+from adaptstft import criteria, datasets
 from adaptstft.engine.frames import frame_count
+from adaptstft.tuning.descent.objective import Objective
 
 FS = 1000.0
 
@@ -76,7 +80,7 @@ def test_types_of_the_result(chirp_and_click):
 @pytest.mark.parametrize("name", adaptstft.criteria.names())
 def test_the_value_is_that_of_the_transform(chirp_and_click, name):
     res = adaptstft.optimize(chirp_and_click, FS, criterion=name, win_bounds=(40, 300), detrend=None)
-    value, gradient = res.sft.value_and_grad(chirp_and_click, res.criterion, wrt=("win_length",))
+    value, gradient = on_frames(res).value_and_grad(chirp_and_click, res.criterion, wrt=("win_length",))
     assert value == pytest.approx(res.fun, rel=1e-10)
     assert_allclose(gradient.win_length, res.jac[0], rtol=1e-6, atol=1e-12)
 
@@ -192,7 +196,7 @@ def test_callables(chirp_and_click, window_mode):
         options={"maxiter": 8},
     )  # fmt: skip
     assert res.fun <= res.starts[0]["fun_start"]
-    P = res.sft.spectrogram(chirp_and_click - chirp_and_click.mean())
+    P = on_frames(res).spectrogram(chirp_and_click - chirp_and_click.mean())
     assert res.fun == pytest.approx(l1_over_l2(P), rel=1e-9)
 
 
@@ -246,6 +250,30 @@ def test_detrend(chirp_and_click):
     assert tilted.win_length == pytest.approx(base.win_length, rel=1e-6)
     kept = adaptstft.optimize(chirp_and_click + 5, FS, detrend=None)
     assert kept.win_length != pytest.approx(base.win_length, rel=0.05)
+
+
+@pytest.mark.parametrize("window", ["gaussian", "hamming"])
+@pytest.mark.parametrize("rate", [25.0, 50.0, 100.0])
+def test_a_descent_ends_between_two_jumps_of_the_window(window, rate):
+    signal = datasets.linear_chirp(rate=rate)
+    res = adaptstft.optimize(signal.x, signal.fs, window=window)
+    assert res.success, res.message
+    if window == "gaussian":
+        assert abs(res.win_length / signal.win_length()[0, 0] - 1) < 0.025
+
+
+@pytest.mark.parametrize("window", ["gaussian", "hann", "hamming"])
+def test_a_descent_without_progress_at_a_large_gradient_has_not_converged(monkeypatch, window):
+    def uphill(self, variables, y):
+        at = evaluate(self, variables, y)
+        return replace(at, gradient=-at.gradient)
+
+    evaluate = Objective.evaluate
+    monkeypatch.setattr(Objective, "evaluate", uphill)
+    signal = datasets.linear_chirp(rate=50.0)
+    res = adaptstft.optimize(signal.x, signal.fs, window=window, win_length=80, starts=1)
+    assert not res.success
+    assert res.message == "stopped: no step along the gradient lowers the value further"
 
 
 def test_callback_sees_every_iteration_and_can_stop(chirp_and_click):

@@ -4,6 +4,7 @@ import autograd.numpy as anp
 import naive
 import numpy as np
 import pytest
+from framed import on_frames
 from numpy.testing import assert_allclose
 from scipy.signal import detrend
 
@@ -75,7 +76,7 @@ def test_result(x, mode, points):
     size = {5: 5, (5, 3): 15, "free": res.win_length.size}.get(points, res.x.size)
     assert res.x.size == res.jac.size == size
     # the value is that of the exact sums in single precision, and the criterion says how to have it again
-    value, _ = res.sft.value_and_grad(detrend(x), res.criterion, wrt=())
+    value, _ = on_frames(res).value_and_grad(detrend(x), res.criterion, wrt=())
     assert value == pytest.approx(res.fun, rel=1e-6)
     assert res.fun < max(start["fun_start"] for start in res.starts)
     assert res.approximation["lengths"] == 20 and abs(res.approximation["difference"]) < 2e-3 * abs(res.fun)
@@ -257,14 +258,31 @@ def test_bad_arguments(x, options, match):
 @pytest.mark.parametrize("mode", ["time", "time-frequency"])
 def test_a_note_says_what_a_criterion_without_a_table_costs(x, mode, monkeypatch):
     monkeypatch.setattr(problem, "MOST_EXACT", 3)
-    monkeypatch.setattr(run, "MOST_EXACT", 3)
     res = optimize(x[:300], 1000.0, window_mode=mode, criterion="gini", hop=24, win_bounds=(48, 120))
     assert all(start["nfev"] <= 4 for start in res.starts)
     (note,) = [note for note in res.notes if "no table" in note]
-    assert f"{sum(start['nfev'] for start in res.starts)} exact evaluations of the whole signal, 3 a descent" in note
+    evaluations = sum(start["nfev"] for start in res.starts)
+    assert f"{evaluations} exact evaluations of the whole signal, at most 3 in each run of the optimiser" in note
+    assert note.endswith("with criteria of sums one table takes their place")
     more = optimize(x[:300], 1000.0, window_mode=mode, criterion="gini", hop=24, options={"maxfun": 6}, starts=1)
     assert 4 < more.starts[0]["nfev"] <= 7
     assert not any("no table" in note for note in optimize(x[:300], 1000.0, criterion="gini").notes)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"window_mode": "constant", "hop_mode": "time"}, {"window_mode": "time", "win_length": 60, "starts": 1}],
+    ids=["positions", "one descent"],
+)
+def test_the_note_promises_no_table_where_criteria_of_sums_have_none(x, options):
+    res = optimize(x[:300], 1000.0, criterion="gini", hop=24, win_bounds=(48, 120), **options)
+    (note,) = [note for note in res.notes if "exact evaluations of the whole signal, at most 150" in note]
+    assert "table" not in note
+
+
+def test_there_is_no_note_on_descents_that_a_baseline_does_not_make(x):
+    res = optimize(x[:300], 1000.0, criterion="gini", window_mode="time", method="local-concentration")
+    assert not any("evaluations" in note for note in res.notes)
 
 
 def test_the_gini_index_has_no_bands():

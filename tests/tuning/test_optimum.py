@@ -161,7 +161,7 @@ def test_a_descent_of_many_lengths_ends_when_the_value_changes_slowly():
     settings["win_length"] = lengths
     res = adaptstft.optimize(x, FS, **settings)
     assert res.success
-    assert res.message == "CONVERGENCE: 10 ITERATIONS REDUCE THE VALUE BY LESS THAN 0.0001"
+    assert res.message == "converged: the last 10 iterations lower the value by less than 0.0001"
     assert res.history[-11] - res.history[-1] < 1e-4
     assert np.all(np.array(res.history[1:-11]) - res.history[11:-1] >= 1e-4)
     # an ftol of the user replaces the default rule

@@ -8,6 +8,7 @@ import autograd.numpy as anp
 import numpy as np
 import pytest
 from autograd.tracer import getval
+from framed import on_frames
 from numpy.testing import assert_allclose
 
 import adaptstft
@@ -47,7 +48,8 @@ def test_one_descent_is_not_stopped_by_the_length_of_its_fft(start):
 @pytest.mark.parametrize("modes", [{}, {"window_mode": "time"}, {"scope": "local"}], ids=str)
 def test_the_value_can_be_had_again_from_the_result(modes):
     res = adaptstft.optimize(CHIRP, FS, hop=16, detrend=None, options={"maxiter": 3}, **modes)
-    assert res.sft.value_and_grad(CHIRP, res.criterion, wrt=())[0] == pytest.approx(res.fun - res.prices, rel=1e-9)
+    value, _ = on_frames(res).value_and_grad(CHIRP, res.criterion, wrt=())
+    assert value == pytest.approx(res.fun - res.prices, rel=1e-9)
 
 
 def test_neighbourhoods_do_not_depend_on_the_start():
@@ -173,7 +175,7 @@ def test_stopping_in_any_stage_gives_a_result_in_form(stage):
 
 def test_frame_kurtosis_is_no_logarithm():
     res = adaptstft.optimize(CHIRP, FS, criterion="kurtosis", scope="frame", hop=16, mfft=1000, win_bounds=(40, 900))
-    assert not res.criterion.in_nats
+    assert not res.criterion.is_logarithm
     assert res.sensitivity.tolerance == pytest.approx(0.01 * abs(res.area_fun))
 
 
@@ -207,6 +209,15 @@ def test_two_minima_make_two_starts():
     signal = datasets.close_tones_and_clicks(click_height=40)
     res = adaptstft.optimize(signal.x, signal.fs, criterion="shannon")
     assert len({start["label"].split(",")[0] for start in res.starts}) >= 2
+    assert res.area_fun == min(start["area_fun"] for start in res.starts)
+
+
+@pytest.mark.parametrize(("height", "refined"), [(10.0, 1), (40.0, 2)], ids=["far above", "near"])
+def test_a_minimum_far_above_the_best_one_is_not_refined(height, refined):
+    signal = datasets.close_tones_and_clicks(click_height=height)
+    res = adaptstft.optimize(signal.x, signal.fs)
+    assert len(res.survey.minima(3)) == 2
+    assert len({start["label"].split(",")[0] for start in res.starts}) == refined
     assert res.area_fun == min(start["area_fun"] for start in res.starts)
     one = adaptstft.optimize(signal.x, signal.fs, criterion="shannon", starts=1)
     assert len({start["label"].split(",")[0] for start in one.starts}) == 1
@@ -269,8 +280,8 @@ def test_masked_samples_are_refused():
 
 
 def test_messages_stay_short():
-    with pytest.raises(TypeError, match=r"window=<array of shape \(256,\)> must be a name"):
-        adaptstft.optimize(CHIRP, FS, window=np.hanning(256))
+    with pytest.raises(TypeError, match=r"window=\[\[0.0, 0.0, .* must be a name"):
+        adaptstft.optimize(CHIRP, FS, window=np.zeros((256, 256)).tolist())
     with pytest.raises(TypeError, match=r"fs=<array of shape \(3000,\)> must be a real number"):
         adaptstft.optimize(FS, CHIRP)
     with pytest.raises(TypeError, match=r"criterion=Renyi is a class; pass an instance, Renyi\(\)"):

@@ -67,7 +67,7 @@ def logs_or_zero(x, out):  # type: ignore[no-untyped-def]
 def logs_of_one_plus(x, a, out):  # type: ignore[no-untyped-def]
     """Write ``log(1 + x**a)`` for ``x >= 0`` to another array, with an absolute error of rounding.
 
-    Common exponents need no power function.
+    Common exponents need no power function. Other powers of a large ``x`` may overflow, its inverse's do not.
     """
     if a == 1.5:
         for i in range(x.size):
@@ -80,4 +80,6 @@ def logs_of_one_plus(x, a, out):  # type: ignore[no-untyped-def]
             out[i] = log_of_positive(1.0 + x[i])
     else:
         for i in range(x.size):
-            out[i] = log_of_positive(1.0 + x[i] ** a)
+            large = x[i] > 1.0
+            tail = log_of_positive(1.0 + (1.0 / x[i] if large else x[i]) ** a)
+            out[i] = tail + a * log_of_positive(x[i]) if large else tail

@@ -10,11 +10,11 @@ from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
 
 
 @kernel
-def add_cell_sums(spectra, stride, exponents, kinds, units, cell, out):  # type: ignore[no-untyped-def]
-    """Add the terms of every `stride`-th bin, with ``E = |S|**2 / units``, to the cell of each frame in `out`.
+def add_cell_sums(spectra, exponents, kinds, units, cell, out):  # type: ignore[no-untyped-def]
+    """Add the terms of every bin, with ``E = |S|**2 / units``, to the cell of each frame in `out`.
 
-    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin); `units` has the shape of `spectra`
-    or length one along an axis.
+    `spectra` has shape (frames, bins), `out` (sums, cells, bins); `units` has the shape of `spectra` or length one
+    along an axis.
     """
     for k in range(exponents.size):
         a, kind = exponents[k], kinds[k]
@@ -22,12 +22,16 @@ def add_cell_sums(spectra, stride, exponents, kinds, units, cell, out):  # type:
         for b in range(spectra.shape[0]):
             row, unit = out[k, cell[b]], units[min(b, units.shape[0] - 1)]
             for j in range(row.size):
-                value = spectra[b, j * stride]
-                energy = (float(value.real) ** 2 + float(value.imag) ** 2) / unit[min(j * stride, unit.size - 1)]
+                value = spectra[b, j]
+                energy = (float(value.real) ** 2 + float(value.imag) ** 2) / unit[min(j, unit.size - 1)]
                 if simple:  # a logarithm takes longer than all else
                     row[j] += energy if a == 1.0 else energy * energy * energy
+                elif kind == LOG1P and a == 1.5:
+                    row[j] += log_of_positive(1.0 + energy * math.sqrt(energy)) / a
                 elif kind == LOG1P:
-                    row[j] += log_of_positive(1.0 + (energy * math.sqrt(energy) if a == 1.5 else energy**a)) / a
+                    large = energy > 1.0  # E**a may overflow, E**-a does not
+                    tail = log_of_positive(1.0 + (1.0 / energy if large else energy) ** a) / a
+                    row[j] += tail + log_of_positive(energy) if large else tail
                 elif energy > 0.0:
                     log_energy = math.log(energy)
                     term = energy if a == 1.0 else math.exp(a * log_energy)

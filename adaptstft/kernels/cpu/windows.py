@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from adaptstft.kernels.cpu.jit import kernel
+from adaptstft.kernels.cpu.jit import kernel, part
 
 
 @kernel
@@ -17,17 +17,14 @@ def window_rows(value, derivative, plateau, theta, lead, count, w, dw):  # type:
         window_and_derivative(value, derivative, plateau, theta[b], lead[b], y, w[b, : count[b]], dw[b, : count[b]])
 
 
-@kernel
+@part
 def window_and_derivative(value, derivative, plateau, theta, lead, y, w, dw):  # type: ignore[no-untyped-def]
     """Evaluate one window and its derivative in ``u``; `y` is scratch space."""
-    n = _count_distinct(lead, w.size)
-    _taper_position(plateau, theta, lead, y[:n])
-    polynomial(value, y[:n], w[:n])
-    _mirror(lead, n, w.size, 1, w)
+    n = _even_row(value, plateau, theta, lead, y, w)
     _odd_row(derivative, lead, n, y, dw)
 
 
-@kernel
+@part
 def window_derivative(derivative, plateau, theta, lead, y, dw):  # type: ignore[no-untyped-def]
     """Evaluate only the derivative in ``u`` of one window; `y` is scratch space."""
     n = _count_distinct(lead, dw.size)
@@ -35,7 +32,7 @@ def window_derivative(derivative, plateau, theta, lead, y, dw):  # type: ignore[
     _odd_row(derivative, lead, n, y, dw)
 
 
-@kernel
+@part
 def _odd_row(derivative, lead, n, y, dw):  # type: ignore[no-untyped-def]
     """Evaluate an odd function of ``u`` at the first `n` samples, and fill the others by symmetry."""
     polynomial(derivative, y[:n], dw[:n])
@@ -50,22 +47,33 @@ def _odd_row(derivative, lead, n, y, dw):  # type: ignore[no-untyped-def]
 @kernel
 def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ignore[no-untyped-def]
     """Evaluate one polynomial in ``|u|``, one row for each frame."""
-    y = np.empty(out.shape[1], coefficients.dtype)
+    _even_rows(coefficients, plateau, theta, lead, count, np.empty(out.shape[1], coefficients.dtype), out)
+
+
+@part
+def _even_rows(coefficients, plateau, theta, lead, count, y, out):  # type: ignore[no-untyped-def]
     for b in range(theta.size):
-        n = _count_distinct(lead[b], count[b])
-        _taper_position(plateau, theta[b], lead[b], y[:n])
-        polynomial(coefficients, y[:n], out[b, :n])
-        _mirror(lead[b], n, count[b], 1, out[b])
+        _even_row(coefficients, plateau, theta[b], lead[b], y, out[b, : count[b]])
 
 
-@kernel
+@part
+def _even_row(coefficients, plateau, theta, lead, y, out):  # type: ignore[no-untyped-def]
+    """Evaluate one polynomial in ``|u|`` at the samples of a frame; `y` is scratch space."""
+    n = _count_distinct(lead, out.size)
+    _taper_position(plateau, theta, lead, y[:n])
+    polynomial(coefficients, y[:n], out[:n])
+    _mirror(lead, n, out.size, 1, out)
+    return n
+
+
+@part
 def _count_distinct(lead, count):  # type: ignore[no-untyped-def]
     """Count the samples to evaluate: those up to the centre if the others are their mirror images, otherwise all."""
     mirrored = 2.0 * lead == math.floor(2.0 * lead) and count <= 1.0 - 2.0 * lead
     return min(count, math.floor(-lead) + 1) if mirrored else count
 
 
-@kernel
+@part
 def _mirror(lead, n, count, sign, row):  # type: ignore[no-untyped-def]
     """Fill ``row[n:count]`` by symmetry: sample ``i`` is the mirror image of sample ``-2 * lead - i``."""
     if n < count:
@@ -73,13 +81,13 @@ def _mirror(lead, n, count, sign, row):  # type: ignore[no-untyped-def]
         _reverse(row[end - count : end - n], sign, row[n:count])
 
 
-@kernel
+@part
 def _reverse(source, sign, out):  # type: ignore[no-untyped-def]
     for i in range(out.size):
         out[i] = sign * source[np.uint64(out.size - 1 - i)]  # unsigned: no test for negative indices
 
 
-@kernel
+@part
 def _taper_position(plateau, theta, lead, y):  # type: ignore[no-untyped-def]
     """Compute the argument of the window polynomials at each sample: -1 on the plateau, 1 at the window ends."""
     step = 1.0 / theta
@@ -88,37 +96,37 @@ def _taper_position(plateau, theta, lead, y):  # type: ignore[no-untyped-def]
         y[i] = max(abs((lead + i) * step) - plateau, 0.0) * stretch - 1.0
 
 
-def _horner(size):  # type: ignore[no-untyped-def]
-    """Return a kernel that evaluates polynomials of `size` coefficients.
+@part
+def polynomial(c, y, p):  # type: ignore[no-untyped-def]
+    """Evaluate the polynomial with coefficients `c`, lowest power first, at `y`.
 
-    With a constant number of terms LLVM unrolls the inner loop and vectorises the outer one.
+    With a constant number of terms LLVM unrolls the inner loop and vectorises the outer one, so that the loops for the
+    sizes of window polynomials are written out.
     """
-
-    @kernel
-    def evaluate(c, y, p):  # type: ignore[no-untyped-def]
+    if c.size == 12:
         for i in range(y.size):
-            v = c[size - 1]
-            for k in range(size - 2, -1, -1):
+            v = c[11]
+            for k in range(10, -1, -1):
                 v = v * y[i] + c[k]
             p[i] = v
-
-    return evaluate
-
-
-_horner12, _horner17, _horner22, _horner28 = _horner(12), _horner(17), _horner(22), _horner(28)
-
-
-@kernel
-def polynomial(c, y, p):  # type: ignore[no-untyped-def]
-    """Evaluate the polynomial with coefficients `c`, lowest power first, at `y`."""
-    if c.size == 12:
-        _horner12(c, y, p)
     elif c.size == 17:
-        _horner17(c, y, p)
+        for i in range(y.size):
+            v = c[16]
+            for k in range(15, -1, -1):
+                v = v * y[i] + c[k]
+            p[i] = v
     elif c.size == 22:
-        _horner22(c, y, p)
+        for i in range(y.size):
+            v = c[21]
+            for k in range(20, -1, -1):
+                v = v * y[i] + c[k]
+            p[i] = v
     elif c.size == 28:
-        _horner28(c, y, p)
+        for i in range(y.size):
+            v = c[27]
+            for k in range(26, -1, -1):
+                v = v * y[i] + c[k]
+            p[i] = v
     else:
         for i in range(y.size):
             v = c[c.size - 1]

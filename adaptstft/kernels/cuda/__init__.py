@@ -25,7 +25,15 @@ from adaptstft.kernels.cuda.frames import (
     reduce_rows,
     window_energy,
 )
-from adaptstft.kernels.cuda.paths import advance_paths
+from adaptstft.kernels.cuda.on_host import (
+    advance_paths,
+    first_order_frequency,
+    frequency_sums,
+    integrate_phase,
+    second_order_frequency,
+    squeeze,
+    strongest_path,
+)
 from adaptstft.kernels.cuda.spectra import (
     bin_cotangent,
     cotangent,

@@ -51,7 +51,9 @@ def _statistics(spectra, gain, mirrored, even, exponents, kinds, units, out):  #
 def _term(energy, a, kind):  # type: ignore[no-untyped-def]
     """Return the term of a kind."""
     if kind == LOG1P:
-        return math.log1p(_power(energy, a)) / a
+        large = energy > 1.0  # E**a may overflow, E**-a does not
+        tail = math.log1p(_power(1.0 / energy if large else energy, a)) / a
+        return tail + math.log(energy) if large else tail
     if kind == POWER_LOG:
         return _power(energy, a) * math.log(energy) if energy > 0 else 0.0
     return _power(energy, a)
@@ -106,8 +108,10 @@ def _cotangent(spectra, gain, mirrored, even, exponents, kinds, units, weights, 
 def _term_derivative(energy, a, kind):  # type: ignore[no-untyped-def]
     """Return the derivative of `_term` in ``E``."""
     if kind == LOG1P:
-        power = 1.0 if a == 1.0 else _power(energy, a - 1.0)
-        return power / (1.0 + power * energy)
+        large = energy > 1.0
+        small = 1.0 / energy if large else energy
+        power = 1.0 if a == 1.0 else _power(small, a - 1.0)
+        return (small if large else power) / (1.0 + power * small)
     log = kind == POWER_LOG
     if a == 1.0 and not log:
         return 1.0

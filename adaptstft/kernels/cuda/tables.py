@@ -11,10 +11,10 @@ from adaptstft.kernels.cuda import arrays as _arrays
 __all__ = ["add_cell_sums", "interpolate_cells"]
 
 
-def add_cell_sums(spectra: Any, stride: int, exponents: Any, kinds: Any, units: Any, cell: Any, out: Any) -> None:
-    """Add the terms of every `stride`-th bin, with ``E = |S|**2 / units``, to the cell of each frame in `out`.
+def add_cell_sums(spectra: Any, exponents: Any, kinds: Any, units: Any, cell: Any, out: Any) -> None:
+    """Add the terms of every bin, with ``E = |S|**2 / units``, to the cell of each frame in `out`.
 
-    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin); `units` has the shape of `spectra`
-    or length one along an axis. All but `spectra` are arrays of the host.
+    `spectra` has shape (frames, bins), `out` (sums, cells, bins); `units` has the shape of `spectra` or length one
+    along an axis. All but `spectra` are arrays of the host.
     """
-    _host.add_cell_sums(_arrays.to_host(spectra), stride, exponents, kinds, units, cell, out)
+    _host.add_cell_sums(_arrays.to_host(spectra), exponents, kinds, units, cell, out)

@@ -10,20 +10,18 @@ from adaptstft.kernels.terms import terms
 
 def add_cell_sums(
     spectra: AnyArray,
-    stride: int,
     exponents: Float64Array,
     kinds: AnyArray,
     units: AnyArray,
     cell: AnyArray,
     out: AnyArray,
 ) -> None:
-    """Add the terms of every `stride`-th bin, with ``E = |S|**2 / units``, to the cell of each frame in `out`.
+    """Add the terms of every bin, with ``E = |S|**2 / units``, to the cell of each frame in `out`.
 
-    `spectra` has shape (frames, bins), `out` (sums, cells, every `stride`-th bin); `units` has the shape of `spectra`
-    or length one along an axis.
+    `spectra` has shape (frames, bins), `out` (sums, cells, bins); `units` has the shape of `spectra` or length one
+    along an axis.
     """
-    thinned = spectra[:, ::stride]
-    energy = (thinned.real.astype(float) ** 2 + thinned.imag.astype(float) ** 2) / units[:, ::stride]
+    energy = (spectra.real.astype(float) ** 2 + spectra.imag.astype(float) ** 2) / units
     for k, (a, kind) in enumerate(zip(exponents, kinds, strict=True)):
         np.add.at(out[k], cell, terms(energy, float(a), int(kind))[0])
 

@@ -55,7 +55,10 @@ class _AdaptiveBlocks:
         return self._sft.p_max(n)
 
     def check_length(self, n: int, *, final: bool) -> None:
-        if final or (self.p_stop is not None and self._sft.p_max(n) > self.p_stop):
+        samples = self._sft.samples
+        if final or (samples is not None and n > samples):
+            self._sft._check_samples(n)
+        if final or (samples is None and self.p_stop is not None and self._sft.p_max(n) > self.p_stop):
             self._sft._check_lengths(n)
 
     def complete(self, n: int) -> int:

@@ -102,7 +102,8 @@ class RunningSynthesis:
 def _has_no_slices(S: AnyArray, axes: tuple[int, int], f_pts: int) -> bool:
     """Return True for a block with the right number of frequencies and no slice, as the end of a division may be."""
     f_axis, t_axis = axes
-    legal = all(isinstance(axis, int) and -S.ndim <= axis < S.ndim for axis in axes)
+    # callers need not be type-checked
+    legal = all(isinstance(axis, int) and -S.ndim <= axis < S.ndim for axis in axes)  # type: ignore[redundant-expr]
     return legal and S.shape[t_axis] == 0 and S.shape[f_axis] == f_pts
 
 

@@ -23,8 +23,8 @@ DEFAULTS: dict[str, Any] = {
 _THRESHOLD = 1e-6
 #: Step, relative to the first one, below which the descent ends.
 _LEAST_STEP = 1e-3
-_CONVERGED = {"success": True, "status": 0, "message": "CONVERGENCE: THE VALUE NO LONGER FALLS WITH THE SHORTEST STEPS"}
-_LIMIT = {"success": False, "status": 1, "message": "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"}
+_CONVERGED = {"success": True, "status": 0, "message": "converged: the shortest steps no longer lower the value"}
+_LIMIT = {"success": False, "status": 1, "message": "stopped at the limit of iterations"}
 
 
 def adam(

@@ -81,12 +81,12 @@ def common_descent(
     y = np.clip(start, low, high)
     values, gradients = objectives(y)
     nfev, nit, length = 1, 0, np.inf
-    result = OptimizeResult(success=False, status=1, message="STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT")
+    result = OptimizeResult(success=False, status=1, message="stopped at the limit of iterations")
     while nit < settings["maxiter"]:
         step = _direction(y, gradients, low, high)
         size = float(np.abs(step).max(initial=0.0))
         if size <= settings["gtol"]:
-            result.update(success=True, status=0, message="CONVERGENCE: NO DIRECTION IMPROVES ALL OBJECTIVES")
+            result.update(success=True, status=0, message="converged: no direction improves all objectives")
             break
         rates = gradients @ step
         length = min(length * 2, _FIRST_STEP / size if nit == 0 else np.inf)
@@ -98,7 +98,7 @@ def common_descent(
                 break
             length /= 2
         else:
-            result.update(success=True, status=0, message="CONVERGENCE: NO STEP IMPROVES ALL OBJECTIVES")
+            result.update(success=True, status=0, message="converged: no step improves all objectives")
             break
         moved, change = point - y, (new_gradients - gradients).sum(axis=0)
         curvature = float(moved @ change)
@@ -112,7 +112,7 @@ def common_descent(
         except StopIteration:
             break
         if drop <= settings["ftol"] * max(1.0, float(np.abs(values).sum())):
-            result.update(success=True, status=0, message="CONVERGENCE: RELATIVE REDUCTION OF THE SUM <= FTOL")
+            result.update(success=True, status=0, message="converged: further steps hardly lower the sum")
             break
     result.update(x=y, fun=float(values.sum()), nit=nit, nfev=nfev)
     return result

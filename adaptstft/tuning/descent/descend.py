@@ -12,6 +12,7 @@ from scipy.optimize import OptimizeResult, minimize
 from adaptstft.common.typing import Float64Array
 from adaptstft.tuning.descent.adam import adam
 from adaptstft.tuning.descent.common_direction import common_descent
+from adaptstft.tuning.descent.messages import in_words
 from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit, minimise_within
 from adaptstft.tuning.descent.objective import Evaluation, Objective
 from adaptstft.tuning.variables.state import State
@@ -25,14 +26,16 @@ _MOST_ITERATIONS, _RECENT, _LEAST_GAIN = 300, 10, 1e-4
 _SETTLED = {
     "success": True,
     "status": 0,
-    "message": f"CONVERGENCE: {_RECENT} ITERATIONS REDUCE THE VALUE BY LESS THAN {_LEAST_GAIN:g}",
+    "message": f"converged: the last {_RECENT} iterations lower the value by less than {_LEAST_GAIN:g}",
 }
 #: SciPy's status of a line search that finds no better point.
 _NO_STEP = 2
 STOPPED: dict[str, Any] = {"success": False, "status": 99, "message": "stopped by the callback"}
 #: Gradient, in nats for a factor e in a length, that counts as zero where no step improves the value. For a window
-#: with a jump at its ends the jump is added, as the gradient does not contain it.
+#: with jumps at its ends their slope is added, as the gradient does not contain it.
 _FLAT_ENOUGH = 0.01
+#: Number of points of a mean over the window.
+_POINTS = 256
 _TINY = float(np.finfo(float).tiny)
 
 
@@ -119,11 +122,10 @@ def descend(objective: Objective, variables: Variables, optimiser: Optimiser) ->
         best = start
     if not objective.keeps_ratio(variables.state(best.y)):
         best = _within_ratio(path, ended)
-    jump = variables.shape.window.end_value
-    if ended.status == _NO_STEP and _projected(best, variables) / path.unit <= _FLAT_ENOUGH + jump:
+    if ended.status == _NO_STEP and _projected(best, variables) <= _flat_enough(path):
         # Where a window jumps at its ends the objective jumps too, so that near the optimum a step along the gradient
         # need not improve it.
-        ended.update(success=True, status=0, message="CONVERGENCE: NO STEP ALONG THE SMALL GRADIENT IMPROVES THE VALUE")
+        ended.update(success=True, status=0, message="converged: no step along the small gradient lowers the value")
     if path.stopped:
         ended.update(STOPPED)
     return _outcome(variables, start, best, path.history, ended)
@@ -151,7 +153,7 @@ class _Path:
         self.options = ({"maxiter": _MOST_ITERATIONS} if many else {}) | optimiser.options
         # Tolerances of the optimiser are absolute: bring values that are no logarithms to order one.
         scale = max(abs(start.value), float(np.abs(start.gradient).max()), _TINY)
-        self.unit = 1.0 if objective.criterion.in_nats else scale
+        self.unit = 1.0 if objective.criterion.is_logarithm else scale
 
     def evaluate(self, y: Float64Array) -> tuple[float, Float64Array]:
         """Return the value to minimise and its gradient, in units of order one."""
@@ -246,6 +248,19 @@ def _projected(at: Evaluation, variables: Variables) -> float:
     return float(np.abs(inward).max())
 
 
+def _flat_enough(path: _Path) -> float:
+    """Return the largest gradient at which a descent whose line search finds no better point has converged.
+
+    As the length grows by a factor e, half a length of samples enters the window at each end. For a tone they change
+    the logarithm of the power by twice the value at the ends over the mean of the window. The gradient is that between
+    two jumps and lacks this part.
+    """
+    window = path.variables.shape.window
+    mean = float(np.abs(window((np.arange(_POINTS) + 0.5) / _POINTS - 0.5)).mean())
+    unit = 1.0 if path.objective.criterion.unit else path.unit
+    return _FLAT_ENOUGH * path.unit + 2 * window.end_value / mean * unit
+
+
 def _outcome(
     variables: Variables, start: Evaluation, best: Evaluation, history: list[float], ended: OptimizeResult
 ) -> Outcome:
@@ -262,5 +277,5 @@ def _outcome(
         nfev=int(ended.nfev),
         success=bool(ended.success),
         status=int(ended.status),
-        message=str(ended.message),
+        message=in_words(str(ended.message)),
     )

@@ -109,7 +109,7 @@ def minimise_within(
             weight *= _GROWTH
     result.update(nit=nit, nfev=nfev)
     if settled:
-        result.update(success=True, status=0, message="CONVERGENCE: NOTHING BETTER WITHIN THE LIMIT")
+        result.update(success=True, status=0, message="converged: nothing within the limit is better")
     return best[1], result
 
 

@@ -21,7 +21,7 @@ def _unit(criterion: Criterion) -> float:
     """Return what a criterion changes by where an entropy changes by one nat."""
     if isinstance(criterion, DescriptionLength):
         return DESCRIPTION_SHARE
-    return 1.0 if criterion.in_nats else RATIO_SHARE
+    return 1.0 if criterion.is_logarithm else RATIO_SHARE
 
 
 def check_penalties(criterion: Criterion, arguments: SimpleNamespace) -> tuple[float, float, float]:

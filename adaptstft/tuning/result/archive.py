@@ -14,8 +14,8 @@ from typing import Any, get_args
 import numpy as np
 from scipy.optimize import OptimizeResult
 
-from adaptstft import criteria, windows
-from adaptstft.common.files import new_file
+from adaptstft import criteria
+from adaptstft.common.files import replacing
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.arrays import check_header
 from adaptstft.recordings.source import largest_expansion
@@ -23,6 +23,7 @@ from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.tuning.result.diagnosis import Sensitivity
 from adaptstft.tuning.result.recommendation import Recommendation
 from adaptstft.tuning.tables.survey import Surface, SurfaceAxis, Survey
+from adaptstft.windows.window import restore
 
 #: Version of the format. A file of another version is refused.
 _FORMAT = 4
@@ -81,12 +82,11 @@ def save_result(result: OptimizeResult, path: Any) -> None:
         "recommended": result.recommended and _to_lists(asdict(result.recommended)),
         **{name: result[name] for name in _PLAIN},
         **({} if result.f_bounds is None else {"f_bounds": result.f_bounds}),
+        **({"call": result.call} if result.call else {}),
     }
     target = Path(_with_suffix(path))
-    new = target.with_name(f"{target.name}.{os.getpid()}.new")
-    with new_file(new) as file:  # an old result is kept until the new one is on the disk
+    with replacing(target, f".{os.getpid()}.new") as file:
         np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
-    os.replace(new, target)
 
 
 def load_fields(path: Any) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _fields(arrays: dict[str, AnyArray], settings: dict[str, Any]) -> dict[str, 
     if initial_positions is not None:
         initial_positions = np.array(initial_positions)
     return {
-        "sft": _transform(settings["sft"], arrays["win_length"], arrays.get("positions")),
+        "sft": _transform(settings["sft"], arrays["win_length"], _positions_of(settings["sft"], arrays)),
         "win_length": win_length,
         "win_duration": win_length / settings["sft"]["fs"],
         "initial": _transform(initial, initial_lengths, initial_positions),
@@ -121,6 +121,7 @@ def _fields(arrays: dict[str, AnyArray], settings: dict[str, Any]) -> dict[str, 
         "samples": settings.get("samples", arrays["signal"].shape[-1] if "signal" in arrays else None),
         **{name: settings[name] for name in _PLAIN},
         "f_bounds": tuple(settings["f_bounds"]) if "f_bounds" in settings else None,
+        "call": settings.get("call", ""),
     }
 
 
@@ -152,7 +153,7 @@ def _member(file: Any, name: str) -> AnyArray:
 
 
 def _refusal(path: Any, exc: Exception) -> ValueError:
-    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({exc or type(exc).__name__})")
+    return ValueError(f"{path!s} is not a file that TuningResult.save has written ({str(exc) or type(exc).__name__})")
 
 
 def _with_suffix(path: Any) -> str:
@@ -170,13 +171,19 @@ def _transform_settings(sft: AdaptiveShortTimeFFT) -> dict[str, Any]:
         "max_length": sft.m_num,
         "scale_to": sft.scaling,
         "phase_shift": sft.phase_shift,
+        **({} if sft.samples is None else {"samples": sft.samples}),
     }
 
 
 def _transform(settings: dict[str, Any], win_length: AnyArray, positions: AnyArray | None) -> AdaptiveShortTimeFFT:
     keywords = dict(settings)
     window, fs, hop = keywords.pop("window"), keywords.pop("fs"), keywords.pop("hop", None)
-    return AdaptiveShortTimeFFT(windows.resolve(window), win_length, hop, fs, positions=positions, **keywords)
+    return AdaptiveShortTimeFFT(restore(window), win_length, hop, fs, positions=positions, **keywords)
+
+
+def _positions_of(settings: dict[str, Any], arrays: dict[str, AnyArray]) -> AnyArray | None:
+    """Return the positions of the tuned transform; those of the search if it has no hop."""
+    return arrays.get("positions") if settings.get("hop") is None else None
 
 
 def _survey_arrays(survey: Survey) -> dict[str, AnyArray]:

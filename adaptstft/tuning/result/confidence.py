@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from adaptstft.common.device import to_host
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray
 from adaptstft.criteria import Criterion, Renyi
 from adaptstft.criteria.evaluate import comparable_view, value_of
@@ -98,7 +98,7 @@ def _flattened(x: AnyArray) -> AnyArray:
     """Return channels with a flat spectrum, in single precision and of order one."""
     x = whiten(x)
     largest = float(np.abs(x).max())
-    return np.asarray(single_precision(x / largest if largest > 0 else x))
+    return np.asarray(comparison_precision(x / largest if largest > 0 else x))
 
 
 def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:
@@ -107,5 +107,5 @@ def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:
     change = float(np.ptp(curve.values))
     if high / low < _FLAT_RANGE or change > _FLAT * equally_good(criterion, float(curve.values.min())):
         return []
-    unit = " nat" if criterion.in_nats else ""
+    unit = f" {criterion.unit}" if criterion.unit else ""
     return [f"the criterion is flat: it changes by only {change:.2g}{unit} from {low:g} to {high:g} samples"]

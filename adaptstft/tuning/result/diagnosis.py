@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import fft as fft_lib
 
-from adaptstft.common.text import describe_duration
+from adaptstft.common.text import describe_duration, in_samples
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Criterion
 from adaptstft.tuning.descent.objective import Objective
@@ -58,7 +58,7 @@ class Sensitivity:
 
 def equally_good(criterion: Criterion, value: float) -> float:
     """Increase of a criterion over a value up to which it is equally good."""
-    return _TOLERANCE if criterion.in_nats else _TOLERANCE * abs(value)
+    return _TOLERANCE if criterion.is_logarithm else _TOLERANCE * abs(value)
 
 
 def sensitivity(
@@ -151,7 +151,7 @@ def _bound_notes(
         return []
     texts = []
     for side, bound, reason in zip(("lower", "upper"), bounds, reasons, strict=True):
-        text = f"{side} bound of {bound:g} samples = {describe_duration(bound / fs)}{reason}"
+        text = f"{side} bound of {in_samples(bound)} = {describe_duration(bound / fs)}{reason}"
         at = (win_length > bound * np.exp(-_AT_BOUND)) & (win_length < bound * np.exp(_AT_BOUND))
         if one and at[0]:
             texts.append(f"the window length is at its {text}")

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from adaptstft.common.text import in_samples
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria.bands import make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
@@ -38,7 +39,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
     by_frequency = problem.per_bin and request.window_mode != "time-frequency"
     if by_frequency and np.all(state.win_length == state.win_length[0]):
         win_length, distinct = win_length[:, :1], replace(state, win_length=state.win_length[:1])
-    sft = _make_transform(request, state.window, win_length, state.positions, best.objective.plan.mfft)
+    sft = _make_transform(request, state.window, win_length, state.positions, best.hop, best.objective.plan.mfft)
     initial = _initial_transform(problem, best)
     bounds = best.variables.win_bounds
     # values of a user loss are comparable for one FFT length only
@@ -100,16 +101,19 @@ def _has_one_length(problem: Problem, state: State) -> bool:
 
 
 def _make_transform(
-    request: Request, window: Window, win_length: Any, positions: Float64Array, mfft: int
+    request: Request, window: Window, win_length: Any, positions: Float64Array, hop: float, mfft: int
 ) -> AdaptiveShortTimeFFT:
-    """Return a transform at the positions given, or for signals that share one length at their hop."""
-    fixed = request.all_frames
+    """Return a transform with a hop, or at the positions if these or the lengths belong to times of one signal."""
+    shape = np.shape(win_length)
+    tied = len(shape) == 1 or shape[-1:] > (1,)
+    fixed = request.all_frames and (tied or not _evenly_spaced(positions, hop))
     return AdaptiveShortTimeFFT(
         window,
         win_length,
-        None if fixed else float(positions[1] - positions[0]),
+        None if fixed else hop,
         request.fs,
         positions=positions if fixed else None,
+        samples=request.n if fixed else None,
         fft_mode=request.fft_mode,
         mfft=mfft,
         scale_to=request.scale_to,
@@ -124,15 +128,22 @@ def _initial_transform(problem: Problem, best: Run) -> AdaptiveShortTimeFFT:
     given = request.win_length
     if request.start_lengths is not None:
         positions = request.regular_positions(best.hop)
-        return _make_transform(request, request.window, request.start_lengths, positions, mfft)
+        return _make_transform(request, request.window, request.start_lengths, positions, best.hop, mfft)
     if given is not None and given.ndim:
-        return _make_transform(request, request.window, given, np.arange(given.size) * best.hop, mfft)
-    length = float(min(_SCIPY_DEFAULT, max(request.n, 2)) if given is None else given)
+        return _make_transform(request, request.window, given, np.arange(given.size) * best.hop, best.hop, mfft)
+    # within the range of the search, so that the result is at least as good
+    default = float(np.clip(_SCIPY_DEFAULT, *request.win_bounds))
+    length = default if given is None else float(given)
     framing = problem.rule.tied(length)
     if problem.user_loss or framing.mfft < length:
         framing, length = Framing(best.hop, mfft), min(length, float(mfft))
     positions = request.regular_positions(framing.hop)
-    return _make_transform(request, request.window, length, positions, framing.mfft)
+    return _make_transform(request, request.window, length, positions, framing.hop, framing.mfft)
+
+
+def _evenly_spaced(positions: Float64Array, hop: float) -> bool:
+    """Return whether frames are at the multiples of a hop, up to rounding."""
+    return bool(np.abs(positions - np.arange(positions.size) * hop).max() <= 1e-9 * positions.size * hop)
 
 
 def _initial_value(problem: Problem, best: Run, initial: AdaptiveShortTimeFFT) -> float:
@@ -159,13 +170,16 @@ def _retiled(
 
 
 def _shape_notes(request: Request) -> list[str]:
-    """Return notes on unusual shapes of the signal, and on bounds that leave nothing to tune."""
+    """Return notes on unusual shapes of the signal, on bounds that leave nothing to tune, and on steady tones."""
     channels, n, (low, high) = request.channels, request.n, request.win_bounds
     texts = []
     if channels > n:
-        texts.append(f"{channels} channels of {n} samples: if time is another axis of x, name it with axis=")
+        texts.append(f"{channels} channels of {in_samples(n)}: if time is another axis of x, name it with axis=")
     if request.window_mode != "fixed" and low == high:
         texts.append(f"only one window length is allowed, {low:g} samples")
+    if request.steady_tones:
+        tones = ", ".join(f"{frequency:.4g}" for frequency in request.steady_tones)
+        texts.append(f"weak steady tones do not count: {tones} Hz; f_bounds=(low, high) around one makes it count")
     return texts
 
 

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from scipy.optimize import OptimizeResult
 
+from adaptstft.common.optional import require
+from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.criteria import Criterion
+from adaptstft.display.report import Report, make_report
 from adaptstft.tuning.result.archive import load_fields, save_result
+from adaptstft.tuning.result.diagnosis import Sensitivity
+from adaptstft.tuning.result.headline import Unit, unit_of
+from adaptstft.tuning.result.recommendation import Recommendation
 from adaptstft.tuning.result.summary import summary_rows
+from adaptstft.tuning.result.values import plain_values, window_columns
+
+if TYPE_CHECKING:
+    from adaptstft.display.spectrogram import FrequencyScale
+    from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+    from adaptstft.tuning.tables.survey import Survey
 
 __all__ = ["TuningResult", "load"]
 
@@ -20,11 +35,11 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     Attributes
     ----------
     sft : AdaptiveShortTimeFFT
-        The tuned transform. It has frames at `positions`, for signals of this length.
-        With one window length, or one for each frequency,
-        ``sft.remade(positions=None, hop=hop)`` is the transform for signals of any
-        length. The transform for a corpus or a Dask array already is of this kind,
-        unless the lengths of frames vary.
+        The tuned transform. With one window length, or one for each frequency, and even
+        frames it has a hop, and transforms signals of any length. It then has more frames
+        than `positions`: also those before and after the signal whose windows reach into it.
+        ``sft.remade(hop=None, positions=positions)`` has the frames of the search alone.
+        Otherwise its frames are at `positions`, and it refuses signals of another length.
     win_length : float or ndarray
         Window length or lengths in samples: a number, or shape (p_num,) for one in
         each frame, (f_pts, 1) for each frequency, (f_pts, p_num) for each bin.
@@ -51,6 +66,9 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         follow from the signal and the window mode. To compare two results, give the
         `criterion` of one to the call for the other; see the guide, "How optimize
         searches".
+    score, score_unit : float, str
+        `area_fun` in the unit of the summary and the pictures: bits per sample for a
+        description length, nat for a logarithm, an empty text for a number without a unit.
     x, jac : ndarray
         The tuned parameters in their own units (lengths, then positions or hop, then
         shape), and the partial derivative of the objective in each of them. There are no
@@ -100,9 +118,13 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         sums were exact.
     backend : str
         The backend that was used.
+    call : str
+        The call of `optimize` as Python source, for a signal `x`, with the arguments that differ from their
+        defaults. Functions and long arrays appear by their names. Empty in files of version 0.1.0 and before.
     initial : AdaptiveShortTimeFFT
-        The transform before tuning: with the given window, or with 256 samples, the
-        default of `scipy.signal.spectrogram`.
+        The transform before tuning: with the given window length, or with 256 samples, the
+        default of `scipy.signal.spectrogram`, or the nearest length that was searched. Its
+        window is of the tuned family.
     initial_area_fun : float
         `area_fun` of `initial`.
 
@@ -117,8 +139,111 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
     ['the window length is at its upper bound of 200 samples = 2 s; win_bounds=(16, 300) allows longer ones']
     """
 
+    sft: AdaptiveShortTimeFFT
+    win_length: float | Float64Array
+    win_duration: float | Float64Array
+    hop: float
+    positions: Float64Array | None
+    fun: float
+    prices: float
+    area_fun: float
+    x: Float64Array
+    jac: Float64Array
+    success: bool
+    status: int
+    message: str
+    nit: int
+    nfev: int
+    criterion: Criterion
+    history: Float64Array
+    starts: list[dict[str, Any]]
+    sensitivity: Sensitivity
+    notes: list[str]
+    survey: Survey | None
+    recommended: Recommendation | None
+    signal: AnyArray | None
+    signals: int
+    samples: int
+    f_bounds: tuple[float | None, float | None] | None
+    detrend: str | None
+    approximation: dict[str, Any] | None
+    backend: str
+    call: str
+    initial: AdaptiveShortTimeFFT
+    initial_area_fun: float
+
     def __repr__(self) -> str:
         return self.summary()
+
+    def __dir__(self) -> list[str]:
+        return sorted({*object.__dir__(self), *self})
+
+    @property
+    def _unit(self) -> Unit:
+        return unit_of(self.criterion, onesided=self.sft.onesided_fft)
+
+    @property
+    def score(self) -> float:
+        """The value that is comparable between hops and FFT lengths, in `score_unit`; less is better."""
+        return float(self.scored(self.area_fun))
+
+    @property
+    def score_unit(self) -> str:
+        """Unit of `score`."""
+        return self._unit.name
+
+    def scored(self, values: Any) -> Any:
+        """Return comparable values, such as `area_fun` or those of the survey, in the unit of `score`.
+
+        Parameters
+        ----------
+        values : array_like
+            Values of the criterion.
+
+        Returns
+        -------
+        float or ndarray
+            The values in `score_unit`.
+        """
+        return np.multiply(values, self._unit.factor)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as numbers, texts and lists, without the signal and the course of the search.
+
+        Returns
+        -------
+        dict
+            ``fs`` (Hz), ``samples``, ``window``, ``criterion``, ``scope``, ``f_bounds`` (Hz), ``score``,
+            ``score_unit``, ``fun``, ``area_fun``, ``win_length`` (samples), ``win_duration`` (s), ``hop`` and
+            ``positions`` (samples), ``mfft``, ``recommended``, ``success``, ``message``, ``nit``, ``nfev`` and
+            ``notes``. All of it can be written as JSON.
+
+        Examples
+        --------
+        >>> import json
+        >>> import numpy as np
+        >>> import adaptstft
+        >>> res = adaptstft.optimize(np.cos(0.001 * np.arange(600.0) ** 2), 100.0)
+        >>> json.loads(json.dumps(res.to_dict()))["score_unit"]
+        'bits per sample'
+        """
+        return plain_values(self)
+
+    def to_frame(self) -> Any:
+        """Return the tuned windows as a `pandas.DataFrame`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each window: ``win_length`` in samples and ``win_duration`` in s, with the ``time`` of the
+            frame in s and the ``frequency`` of the bin in Hz where lengths or positions vary.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed, with the command that installs it.
+        """
+        return require("pandas", extra="many").DataFrame(window_columns(self))
 
     def summary(self) -> str:
         """Return the tuned parameters, the gain and the flatness of the optimum, in a few lines."""
@@ -131,14 +256,35 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
         return result_html(self, summary_rows(self))
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        f_range: tuple[float, float] | None = None,
+        t_range: tuple[float, float] | None = None,
+        yscale: FrequencyScale = "linear",
+        db: float = 60.0,
+        hop: float | None = None,
+    ) -> Any:
         """Draw the spectrogram before and after tuning.
+
+        Both pictures have the same hop, and the same level has the same colour. They have the resolution of the
+        screen or file: where one zooms in, that part is computed again.
 
         Parameters
         ----------
         ax : matplotlib Axes or sequence of two Axes, optional
             Where to draw: one Axes for the tuned spectrogram alone, two for before and
             after. None makes a figure with two.
+        f_range, t_range : (float, float), optional
+            Frequencies in Hz and times in s to show. By default all times, and the frequencies that the criterion
+            saw.
+        yscale : {"linear", "log", "mel"}, optional
+            Scale of the frequencies.
+        db : float, optional
+            Range of the colours in dB, below the maximum of what is shown.
+        hop : float, optional
+            Hop of both pictures in samples; by default that of the result.
 
         Returns
         -------
@@ -148,13 +294,13 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            For the result of a corpus or a Dask array, which holds no signal.
+            For the result of a corpus or a Dask array, which holds no signal, and for ranges outside of it.
         ImportError
             Without matplotlib, with the command that installs it.
         """
         from adaptstft.display.plots import plot_result
 
-        return plot_result(self, ax)
+        return plot_result(self, ax, hop=hop, f_range=f_range, t_range=t_range, yscale=yscale, db=db)
 
     def plot_criterion(self, ax: Any = None) -> Any:
         """Draw the criterion against the window length, with the optimum.
@@ -191,6 +337,59 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         from adaptstft.display.plots import plot_criterion
 
         return plot_criterion(self, ax)
+
+    def explore(self) -> Report:
+        """Return a report for the notebook, the page of `to_html`.
+
+        Returns
+        -------
+        Report
+            Jupyter shows it as a frame. Its field `page` is the HTML.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib, with the command that installs it.
+        """
+        return make_report(self, summary_rows(self), "Tuned spectrogram", "")
+
+    def to_html(self, path: Any, *, title: str = "Tuned spectrogram", source: str = "") -> None:
+        """Write a report to one file of HTML that needs no network.
+
+        It has the spectrograms before and after, a slider through the window lengths of the search with the
+        spectrogram that each one gives, the criterion with the choice, the settings, the notes, and the lines of
+        Python that repeat the call.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write.
+        title : str, optional
+            Title of the page, such as the name of the recording.
+        source : str, optional
+            Lines of Python that define the signal ``x``, for the lines that repeat the call.
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib, with the command that installs it.
+        OSError
+            If the file cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> import adaptstft
+        >>> res = adaptstft.optimize(np.cos(0.001 * np.arange(600.0) ** 2), 100.0)
+        >>> path = Path(tempfile.mkdtemp(), "report.html")
+        >>> res.to_html(path, title="A chirp")
+        >>> "<title>A chirp</title>" in path.read_text(encoding="utf-8")
+        True
+        """
+        report = make_report(self, summary_rows(self), title, source)
+        Path(path).write_text(report.page, encoding="utf-8")
 
     def save(self, path: Any) -> None:
         """Write the result, with the signal, to a ``.npz`` file.

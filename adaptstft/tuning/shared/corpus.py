@@ -22,7 +22,8 @@ from adaptstft.common.precision import over_peak
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_signal, check_positive, show
-from adaptstft.criteria.distortion import LevelPart, SignalLevel, floor_over, join_levels
+from adaptstft.criteria import DescriptionLength
+from adaptstft.criteria.distortion import LevelPart, SignalLevel, join_levels
 from adaptstft.recordings import Recording, read_at
 from adaptstft.tuning.ranges import check_band_not_silent, find_band
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
@@ -257,10 +258,10 @@ class Treatment:
         x = self._unfiltered(x)
         return x if self.band is None else self.band.passed(x)
 
-    def level(self, x: AnyArray) -> LevelPart:
-        """Return energy and noise floor of the treated signal, for white noise as wide as the band."""
+    def level(self, x: AnyArray, *, floors: bool) -> LevelPart:
+        """Return energy and, with `floors`, noise floor of the treated signal, for white noise as wide as the band."""
         x = self._unfiltered(x)
-        return LevelPart.of_channels(x if self.band is None else self.band.baseband(x))
+        return LevelPart.of_channels(x if self.band is None else self.band.baseband(x), floors=floors)
 
     def _unfiltered(self, x: AnyArray) -> AnyArray:
         x = over_peak(remove_trend(x, self.detrend), self.peak)
@@ -291,9 +292,9 @@ def signal_sums(source: Source, treatment: Treatment, weight: float, queries: Se
     return partial_sums(Stretch(x, x.shape[1], weight=weight), queries)
 
 
-def signal_level(source: Source, treatment: Treatment) -> LevelPart:
-    """Load a signal and measure its energy and noise floor."""
-    return treatment.level(source.channels())
+def signal_level(source: Source, treatment: Treatment, floors: bool) -> LevelPart:
+    """Load a signal and measure its energy and, with `floors`, its noise floor."""
+    return treatment.level(source.channels(), floors=floors)
 
 
 class CorpusSignals(SharedSignals):
@@ -336,11 +337,11 @@ class CorpusSignals(SharedSignals):
             self.treatment = replace(treatment, peak=measured.peak * peak)
         return band
 
-    def level(self, floor: float | None) -> SignalLevel:
+    def level(self, criterion: DescriptionLength) -> SignalLevel:
         """Load every signal once more."""
-        found = self._each(signal_level, [(s, self.treatment) for s in self.sources])
+        found = self._each(signal_level, [(s, self.treatment, criterion.floor is None) for s in self.sources])
         parts = [part.counted(float(weight)) for part, weight in zip(found, self.corpus.weights, strict=True)]
-        return join_levels(parts, floor_over(floor, self.treatment.peak))
+        return join_levels(parts, criterion.floor_of(self.treatment.peak))
 
     def threads(self, workers: int | None) -> int:
         """Return all threads without an executor; with one, one thread for each signal unless `workers` is given."""

@@ -22,7 +22,8 @@ from adaptstft.common.validation import (
     check_real,
     check_time_is_long,
 )
-from adaptstft.criteria.distortion import FloorFrames, SignalLevel, floor_over, level_of_stretches
+from adaptstft.criteria import DescriptionLength
+from adaptstft.criteria.distortion import FloorFrames, SignalLevel, level_of_stretches
 from adaptstft.criteria.neighbourhoods import EnergyCells, Neighbourhoods
 from adaptstft.tuning.shared.frame_jobs import CellJob, Job, LevelJob
 from adaptstft.tuning.shared.partial_sums import PartialSums, Query, Stretch, partial_sums
@@ -197,11 +198,11 @@ class DaskSignals(SharedSignals):
             without = "" if detrend is None else f" once its trend is removed ({detrend=})"
             raise ValueError(f"x is silent{without}: no window is better than another")
 
-    def level(self, floor: float | None) -> SignalLevel:
+    def level(self, criterion: DescriptionLength) -> SignalLevel:
         """Measure every stretch; the frames for the noise floor are those of the signal in memory."""
-        frames = None if floor is not None else FloorFrames.of_size(self.n)
+        frames = None if criterion.floor is not None else FloorFrames.of_size(self.n)
         parts = self.run([LevelJob(frames)] * len(self.stretches))
-        return level_of_stretches(parts, self.n * self.channels, floor_over(floor, self.peak))
+        return level_of_stretches(parts, self.n * self.channels, criterion.floor_of(self.peak))
 
     def sums(self, queries: Sequence[Query], report: Callable[[float], None] = lambda _: None) -> list[PartialSums]:
         """Add the sums over all stretches, on the workers that computed them."""

@@ -18,7 +18,7 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive, Criterion
 from adaptstft.criteria.evaluate import FrameLoss
 from adaptstft.criteria.neighbourhoods import Neighbourhoods
-from adaptstft.criteria.scopes import FrameView, check_any_counted, group_values
+from adaptstft.criteria.scopes import FrameView, LocalSums, local_values
 from adaptstft.engine.gradients import Gradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
@@ -95,7 +95,7 @@ class FrameEvaluator(SharedEvaluator):
         found = self.shared.run([self._group_job(queries, neighbourhoods, *ends) for ends in self.shared.stretches])
         for i, query in enumerate(queries):
             total = _add_groups([part[i] for part in found], neighbourhoods.centres.size)
-            values[i], local[:, i] = _local_values(query, total, self.shared.channels, neighbourhoods.energy)
+            values[i], local[:, i] = _local_values(query, total, self.shared.channels, neighbourhoods)
         return Survey(lengths, values, local)
 
     def _group_job(self, queries: Sequence[Query], neighbourhoods: Neighbourhoods, low: int, high: int) -> GroupJob:
@@ -126,18 +126,18 @@ def _add_groups(parts: Sequence[GroupSums], groups: int) -> GroupSums:
     return GroupSums(0, total, whole, sum(part.frames for part in parts), sum(part.time for part in parts))
 
 
-def _local_values(query: Query, total: GroupSums, channels: int, share: Float64Array) -> tuple[float, Float64Array]:
+def _local_values(
+    query: Query, total: GroupSums, channels: int, neighbourhoods: Neighbourhoods
+) -> tuple[float, Float64Array]:
     """Return a criterion over all neighbourhoods, and its contribution from each."""
     criterion = query.criterion
     unit = total.frames / total.time if criterion.spread else 1.0  # durations relative to their mean
-    s, q = total.sums[-2] * unit, total.sums[-1] * unit**2
+    *raw, weight, square = total.sums
+    sums = LocalSums(neighbourhoods, np.array(raw) * unit, weight * unit, square * unit**2)
     count = float(query.plan.f_pts * channels)
-    raw = np.vstack([total.sums[:-2] * unit, count * s]) * query.cell
-    scales = s / np.where(q > 0, q, 1.0) if criterion.spread else np.ones_like(s)
-    values, counted = group_values(criterion.combine, raw, scales, share), raw[0] > 0
-    check_any_counted(counted & (share > 0))
-    local = values * share * share.size
+    found = local_values(criterion.combine, sums, count, query.cell, spread=criterion.spread)
+    local = found.values * found.share * found.share.size
     if not criterion.normalised:
         view = FrameView(np.zeros(1), np.ones(1), query.cell)
         return criterion.value(total.whole[:, np.newaxis], np.array([count * total.time]), view), local
-    return float(values @ share / share[counted].sum()), local
+    return found.mean, local

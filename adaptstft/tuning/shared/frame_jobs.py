@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria.distortion import FloorFrames, StretchLevel, energy_of
 from adaptstft.criteria.neighbourhoods import EnergyCells, EnergySums, Neighbourhoods
+from adaptstft.criteria.scopes import LocalSums
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics, statistics
@@ -198,20 +199,19 @@ class GroupJob(Job):
 
     def run(self, stretch: Stretch) -> list[GroupSums]:
         """Return the sums for each query."""
-        x = single_precision(stretch.channels)
+        x = comparison_precision(stretch.channels)
         return [self._sums(stretch, x, query) for query in self.queries]
 
     def _sums(self, stretch: Stretch, x: AnyArray, query: Query) -> GroupSums:
         low, high = stretch.frames(query.hop)
-        total = np.zeros((len(query.criterion.statistics) + 2, self.groups.centres.size))
-        whole, time = np.zeros(len(query.criterion.statistics)), 0.0
+        local = LocalSums.zero(self.groups, len(query.criterion.statistics))
+        whole, time = np.zeros(len(local.raw)), 0.0
         for p in range(low, high, _BLOCK_FRAMES):
             view = query.view(p, min(p + _BLOCK_FRAMES, high), stretch.n)
             frames = constant_frames(query, stretch.first, view.positions)
             totals, _ = statistics(query.plan, query.plan.kernels.asarray(x), frames, query.criterion.statistics)
-            member = self.groups.weights(view.positions)[0]
-            total[:-1] += (member @ (np.vstack([totals, np.ones(len(frames))]) * view.weights).T).T
-            total[-1] += member.multiply(member) @ view.weights**2
+            local.add(view.positions, view.weights, totals)
             whole += totals @ view.weights
             time += float(view.weights.sum())
-        return GroupSums(self.first, total, whole, float(high - low), time)
+        sums = np.vstack([local.raw, local.weight, local.square])
+        return GroupSums(self.first, sums, whole, float(high - low), time)

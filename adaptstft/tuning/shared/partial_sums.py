@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.device import to_host
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.evaluate import comparable_view
@@ -218,7 +218,7 @@ def _partial_sums(stretch: Stretch, query: Query) -> PartialSums:
     low, high = stretch.frames(query.hop)
     x = stretch.channels
     if query.single:
-        x = single_precision(x)
+        x = comparison_precision(x)
     x = query.plan.kernels.asarray(x)
     size = _BLOCK_FRAMES
     if query.per_bin or query.spectrum:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import Additive
+from adaptstft.criteria import Additive, DescriptionLength
 from adaptstft.criteria.distortion import SignalLevel
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.gradients import Gradients, ValueAndGradients
@@ -78,8 +78,8 @@ class SharedSignals(ABC):
         """
 
     @abstractmethod
-    def level(self, floor: float | None) -> SignalLevel:
-        """Return power and noise floor of the treated signals; a `floor` in their own units replaces the estimate."""
+    def level(self, criterion: DescriptionLength) -> SignalLevel:
+        """Return power and noise floor of the treated signals; a floor that the criterion has replaces the estimate."""
 
     @abstractmethod
     def threads(self, workers: int | None) -> int:

@@ -12,9 +12,9 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.bands import band_frequencies, make_tiles
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
-from adaptstft.engine.bins import bin_numbers
+from adaptstft.engine.bins import BinFrames, bin_numbers
 from adaptstft.engine.frames import durations
-from adaptstft.engine.operator import frame_bounds
+from adaptstft.engine.operator import enclosing_bounds, frame_bounds
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.descent.multipliers import largest_step
@@ -206,7 +206,7 @@ def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple
 def _best_surface(layout: Layout, survey: TileSurvey, value: float) -> Float64Array:
     """Return the best lengths of tiles, with a price for changes; `value` is the criterion of one length."""
     request = layout.problem.request
-    unit = 1.0 if request.criterion.in_nats else abs(value)
+    unit = 1.0 if request.criterion.is_logarithm else abs(value)
     one_nat, groups = nat(request) * unit, survey.centres.size
     across = _NATS_ACROSS * one_nat * request.n / groups / layout.neighbourhoods().width
     kernels = request.plan(1).kernels
@@ -353,7 +353,7 @@ def _descend(
             weight = grid.adjoint(share)
             scale = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
         value = abs(plane.first.outcome.value)
-        unit = 1.0 if request.criterion.in_nats else max(value, np.finfo(float).tiny)
+        unit = 1.0 if request.criterion.is_logarithm else max(value, np.finfo(float).tiny)
         many = grid.shape[1] > 1
         reach = _REACH if many and label == "tiles" and request.control_points != "free" else np.inf
         described = 0.0 if many else _NATS_ACROSS * nat(request) * (grid.size - 1)
@@ -420,9 +420,14 @@ def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
     """Bring a result back towards one length for all bins until the ratio of its frame bounds is within its limit.
 
     The bounds come from Lanczos iterations, each with a transform of the whole signal and its adjoint, and are too
-    expensive for a descent.
+    expensive for a descent. Most results need no more than bounds of theirs.
     """
     objective, variables, n = best.objective, best.variables, plane.problem.request.n
+    plan, frames = objective.measure.frames(best.outcome.state)
+    if np.ptp(best.outcome.state.win_length) > 0 and isinstance(frames, BinFrames):
+        least, largest = enclosing_bounds(plan, frames, n)
+        if largest <= most * least:
+            return best
 
     def excess(y: Float64Array) -> float:
         state = variables.state(y)
@@ -447,7 +452,7 @@ def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
         )
     y = safe + largest_step(lambda step: excess(safe + step * (outcome.y - safe)), at, beyond) * (outcome.y - safe)
     evaluation, state = objective.evaluate(variables, y), variables.state(y)
-    message = "BROUGHT BACK TOWARDS ONE LENGTH UNTIL THE FRAME BOUNDS KEPT THEIR RATIO"
+    message = "brought back towards one length until the frame bounds kept their ratio"
     outcome = replace(
         outcome,
         state=state,

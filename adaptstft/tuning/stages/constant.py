@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import Float64Array
+from adaptstft.criteria import DescriptionLength
 from adaptstft.engine.frames import frame_count
 from adaptstft.tuning.descent.descend import Outcome, descend, stay
 from adaptstft.tuning.descent.objective import Objective
@@ -34,9 +35,10 @@ _MOST_FRAMINGS = 20
 #: Largest number of framings for lengths that change with the hop.
 _MOST_HOPS = 6
 #: How a descent ends whose length changes with the hop.
-_CHANGING = {"success": True, "status": 0, "message": "CONVERGENCE: THE LENGTH CHANGES WITH THE HOP BY LITTLE"}
-#: A minimum of the grid this far above the best one, in nats, is not refined.
-_HOPELESS = 0.5
+_CHANGING = {"success": True, "status": 0, "message": "converged: the length hardly changes with the hop"}
+#: A minimum of the grid this far above the best one is not refined: in nats, and for a description length relative to
+#: the best. A descent between points of the grid gains a hundredth of it.
+_HOPELESS, _HOPELESS_SHARE = 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,9 @@ def _least(problem: Problem, log: Log, survey: Survey) -> Run:
 
 def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float]]:
     request = problem.request
-    margin = _HOPELESS if request.criterion.in_nats else np.inf
+    margin = _HOPELESS if request.criterion.is_logarithm else np.inf
+    if isinstance(request.criterion, DescriptionLength):
+        margin = _HOPELESS_SHARE * float(survey.values.min())
     minima = survey.minima(request.starts or 3, margin)
     starts = [(f"grid {k + 1}", length) for k, length in enumerate(minima)]
     if request.win_length is None:

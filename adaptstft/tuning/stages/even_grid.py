@@ -38,13 +38,13 @@ def better_grid(problem: Problem, log: Log, moved: Run, even: Run) -> Run:
     unit, extent = 1.0, ""
     if least:
         unit, extent = nat(problem.request), " for the whole signal"
-    elif problem.request.criterion.in_nats:
+    elif problem.request.criterion.is_logarithm:
         least = LEAST_GAIN
     else:
         least = LEAST_GAIN * abs(even.comparable)
     if gain > least:
         return moved
-    name = " nat" if problem.request.criterion.in_nats or extent else ""
+    name = " nat" if problem.request.criterion.is_logarithm or extent else ""
     found = f"{gain / unit:.2g}{name}{extent}, less than {least / unit:.2g}" if gain > 0 else "nothing"
     log.notes.append(f"the frames stay evenly spaced: moving them gains {found}")
     return even

@@ -15,6 +15,7 @@ from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.frames import durations, frame_count
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.descend import STOPPED, Outcome, safe_point, stay
+from adaptstft.tuning.descent.multipliers import Excess, bisect_to_limit
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.descent.table_objective import TableObjective
 from adaptstft.tuning.log import Interpolated, Log, Run
@@ -34,11 +35,9 @@ NATS_PER_CHANGE = 9.0
 #: Penalty on a factor e in length between neighbours at the ends of the signal, in nats times the share of a frame: if
 #: the window nearer to the end is the longer one, and if it is the shorter one.
 _LONGER, _SHORTER = 0.6, 0.3
-#: Bisections on the way back to frame bounds within their limit.
-_HALVINGS = 20
 #: Largest table of sums in GiB.
 _MOST_GIB = 4.0
-_DONE = {"success": True, "status": 0, "message": "CONVERGENCE: THE BEST PATH OF LENGTHS ON THE TABLE"}
+_DONE = {"success": True, "status": 0, "message": "converged: the best path of lengths on the table"}
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,8 @@ def find_path(
     sums = problem.frame_sums(log, plan, criterion, (low, high), positions)
     penalty = change_penalty(layout, positions)
     count = float(plan.f_pts * request.channels)
-    with_ends = SumsWithEnds.of(sums, positions, request.n)
+    held = penalty.weight.any()
+    with_ends = SumsWithEnds.of(sums, positions, request.n) if held else SumsWithEnds.unchanged(sums)
     search = PathSearch(with_ends, criterion, view, count, (low, high), penalty, plan.kernels)
     values: list[float] = []
     log.bar.begin("path")
@@ -219,15 +219,15 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
     If the frame bounds exceed their ratio, the lengths go back towards the safe ones until they keep it.
     """
     ended = STOPPED if log.stopped else _DONE
-    start, outcome = stay(objective, base, ended), stay(objective, variables, ended)
+    first, outcome = objective.total(base, base.start()), stay(objective, variables, ended)
     difference = outcome.value - outcome.penalties - found.criterion
     summary = {"lengths": found.sums.log_lengths.size, "difference": difference}
     if not objective.keeps_ratio(outcome.state):
         outcome = _within_ratio(objective, variables, outcome, ended)
-    if outcome.value > start.value and objective.keeps_ratio(start.state):
-        outcome = start
-    history = [start.value, *(value for value in found.paths if outcome.value <= value < start.value), outcome.value]
-    outcome = replace(outcome, first=start.value, history=history, nit=len(found.paths), nfev=2)
+    if outcome.value > first and objective.keeps_ratio(base.state(base.start())):
+        outcome = stay(objective, base, ended)
+    history = [first, *(value for value in found.paths if outcome.value <= value < first), outcome.value]
+    outcome = replace(outcome, first=first, history=history, nit=len(found.paths), nfev=2)
     comparable = objective.comparable_value(outcome.state)
     table = TableObjective.of(objective, found.sums, found.positions, found.count)
     interpolated = Interpolated(summary, table, table.comparable_value(outcome.state), outcome.state)
@@ -237,12 +237,9 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
 def _within_ratio(objective: Objective, variables: Variables, outcome: Outcome, ended: dict[str, Any]) -> Outcome:
     """Go back from a path on a straight line to the safe lengths, on which edges of windows stay in order."""
     safe = variables.state(safe_point(objective, variables)).win_length
-    path, inside, outside = outcome.state.win_length, 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (inside + outside) / 2
-        if objective.keeps_ratio(replace(outcome.state, win_length=safe + middle * (path - safe))):
-            inside = middle
-        else:
-            outside = middle
-    lengths = variables.lengths.starting_at(safe + inside * (path - safe))
+
+    def excess(win_length: Float64Array) -> Excess:
+        return objective.exact_excess(replace(outcome.state, win_length=win_length))
+
+    lengths = variables.lengths.starting_at(bisect_to_limit(excess, outcome.state.win_length, safe))
     return stay(objective, replace(variables, lengths=lengths), ended)

@@ -130,6 +130,6 @@ def frame_spacing(layout: Layout, log: Log, base: Float64Array, hop: float) -> t
     if found is None or log.stopped:
         return finest, found
     hood = layout.neighbourhoods()
-    share = np.asarray(hood.weights(positions)[0].T @ hood.energy)
+    share = np.asarray(hood.member(positions).T @ hood.energy)
     used = float(np.clip(round(_quantile(found.path.win_length, share / share.sum()) * ratio), finest, hop))
     return used, found if used == finest else None

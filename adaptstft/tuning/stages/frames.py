@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import DescriptionLength
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Log, Run
@@ -187,8 +186,7 @@ def _frame_problem(
         lengths = FrameLengths(np.clip(win_length, low, high), bounds)
         if neighbourhoods is not None and request.descent_method != "adam":  # Adam scales each variable by itself
             lengths = replace(lengths, scale=neighbourhoods.preconditioner(positions))
-        penalised = criterion.in_nats or isinstance(criterion, DescriptionLength)
-        if neighbourhoods is not None and penalised and positions.size > 1:
+        if neighbourhoods is not None and criterion.unit and positions.size > 1:
             lengths = replace(lengths, end_penalty=end_penalties(positions, request.n, layout.typical))
     safe = None
     if request.max_frame_ratio is not None:

@@ -10,7 +10,7 @@ from adaptstft.common.grids import length_grid
 from adaptstft.criteria import Additive
 from adaptstft.engine.frames import frame_count
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.options import BASELINES
+from adaptstft.tuning.options import BASELINES, reason_for_exact_sums
 from adaptstft.tuning.problem import Problem
 from adaptstft.tuning.request import WIDEST_RATIO, Request
 from adaptstft.tuning.tables.plane_sums import MOST_ENTRIES, PlaneCells, folds, plane_lengths
@@ -28,9 +28,9 @@ _LOOSE_HOP = 1.25
 
 def tunes_bins_exactly(request: Request) -> bool:
     """Return whether lengths of bins are tuned by the exact sums, without a table."""
-    exact = request.hop_mode == "time" or request.tune_shape or request.accuracy is None
-    exact |= request.window_mode == "fixed" or request.shared is not None  # many signals keep no table
-    return exact or not isinstance(request.criterion, Additive)
+    exact = request.accuracy is None or request.window_mode == "fixed"
+    exact |= request.shared is not None  # many signals keep no table
+    return exact or bool(reason_for_exact_sums(request.criterion, request))
 
 
 def check_table(problem: Problem) -> None:

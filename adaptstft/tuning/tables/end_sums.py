@@ -45,6 +45,15 @@ class SumsWithEnds:
         last = _kept_inside(table, chosen, n - 1 - positions[chosen])
         return cls(table, first, last)
 
+    @classmethod
+    def unchanged(cls, table: FrameSums) -> SumsWithEnds:
+        """Make the table with its own sums at the ends.
+
+        Where changes of the length cost nothing, nothing else decides between lengths with the same sums.
+        """
+        none = table.with_values(table.values[:, :0])
+        return cls(table, none, none)
+
     @property
     def log_lengths(self) -> Float64Array:
         """Logarithms of the lengths of the grid."""

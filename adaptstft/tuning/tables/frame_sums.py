@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptstft.common.grids import length_grid
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
@@ -58,7 +58,7 @@ class SumLogs:
         report: Callable[[float], None] = lambda part: None,
     ) -> SumLogs:
         """Transform samples ``x``, shape (channels, m), from sample `first` of a signal on, with every length."""
-        x = single_precision(x)
+        x = comparison_precision(x)
         values = np.empty((len(stats), positions.size, lengths.size), np.float32)
         largest = np.full(len(stats), -np.inf)
         asked = [positions] * lengths.size, np.full(lengths.size, plan.mfft)

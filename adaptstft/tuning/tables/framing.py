@@ -8,7 +8,11 @@ import numpy as np
 from scipy import fft as fft_lib
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.engine.frames import Frames, frame_count, make_frames
+from adaptstft.criteria import Criterion
+from adaptstft.criteria.evaluate import comparable_view
+from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+from adaptstft.criteria.scopes import FrameView
+from adaptstft.engine.frames import Frames, durations, frame_count, make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.hop_ratio import DEFAULT_HOP_RATIO
 
@@ -73,6 +77,23 @@ class FramingRule:
         hop = float(abs(np.log(framing.hop / tied.hop)))
         mfft = float(abs(np.log(framing.mfft / tied.mfft)))
         return hop <= (_RATIO_SLACK if self.hop_ratio is not None else _TIED_SLACK) and mfft <= _TIED_SLACK
+
+
+def counted_view(
+    plan: FramePlan,
+    criterion: Criterion,
+    positions: Float64Array,
+    n: int,
+    neighbourhoods: Neighbourhoods | Tiles | None,
+    spans: Float64Array | None = None,
+) -> FrameView:
+    """Return the view in which each frame counts for its duration, where the criterion counts frames.
+
+    `spans` replaces the durations of the frames in a signal of `n` samples.
+    """
+    spans = durations(positions, n) if spans is None else spans
+    counted = spans * criterion.frame_weights(positions, n, plan.T)
+    return comparable_view(criterion, positions, counted, plan.mfft, neighbourhoods)
 
 
 def regular_positions(n: int, hop: float) -> Float64Array:

@@ -18,7 +18,7 @@ from typing import cast
 import numpy as np
 
 from adaptstft.common.grids import length_grid
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.engine.blocks import WindowedBlocks
@@ -136,7 +136,7 @@ class PlaneSums:
         report: Callable[[float], None] = lambda part: None,
     ) -> PlaneSums:
         """Transform a signal ``x``, shape (channels, n), with every length of a grid."""
-        x = single_precision(x)
+        x = comparison_precision(x)
         bins = -(-plan.f_pts // cells.stride)
         values = np.empty((len(stats), lengths.size, cells.starts.size, bins), np.float32)
         single = plan.single()
@@ -218,7 +218,7 @@ class _CellBlock:
         spectra = strided_bins(plan, x, frames, stride)
         sums = np.zeros((len(stats), int(self.cell[-1]) + 1, spectra.shape[-1]))
         for channel in spectra:
-            plan.kernels.add_cell_sums(channel, 1, stats.exponents, stats.kinds, self.units, self.cell, sums)
+            plan.kernels.add_cell_sums(channel, stats.exponents, stats.kinds, self.units, self.cell, sums)
         return sums
 
 

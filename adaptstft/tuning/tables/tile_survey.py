@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adaptstft.common.precision import single_precision
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.threads import run_blocks
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Additive, DescriptionLength
 from adaptstft.criteria.bands import band_weights
-from adaptstft.criteria.evaluate import band_totals, comparable_view
+from adaptstft.criteria.evaluate import band_totals
 from adaptstft.criteria.neighbourhoods import Tiles
 from adaptstft.criteria.scopes import LocalSums, group_values
 from adaptstft.engine.forward import forward
 from adaptstft.engine.frames import durations, make_frames
 from adaptstft.engine.plan import FramePlan
-from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE, SURVEY_HOP, FramingRule, regular_frames
+from adaptstft.tuning.tables.framing import NEGLIGIBLE_SHARE, SURVEY_HOP, FramingRule, counted_view, regular_positions
 from adaptstft.tuning.tables.survey import Surface
 
 #: Number of bins that are transformed at once, which stay in the cache of a core, and of frames that are added to
@@ -115,7 +115,7 @@ def survey_tiles(
     TileSurvey
         The values.
     """
-    x, n = single_precision(x), x.shape[1]
+    x, n = comparison_precision(x), x.shape[1]
     edges = _edges(criterion, lengths, n)
     groups = tiles.energy.size // len(tiles.bands) if edges is None else edges.size - 1
     values = np.empty((lengths.size, len(tiles.bands), groups))
@@ -124,7 +124,7 @@ def survey_tiles(
         framing = rule.tied(float(lengths[i]), SURVEY_HOP)
         at = replace(plan.single(), mfft=rule.mfft or max(framing.mfft, _LEAST_FFT))
         own = replace(tiles, bands=band_weights(at, len(tiles.bands)))
-        positions = regular_frames(at, n, float(lengths[i]), framing.hop)[1]
+        positions = regular_positions(n, framing.hop)
         totals = _band_totals(at, x, criterion, float(lengths[i]), positions, own.bands)
         if edges is None:
             values[i] = _tile_values(at, x, criterion, positions, totals, own)
@@ -141,7 +141,7 @@ def survey_tiles(
         return TileSurvey(lengths, values, energy, energy, tiles.in_time.centres)
     centres = (edges[1:] + edges[:-1]) / 2
     _hold_at_ends(values, lengths, centres, n)
-    member = tiles.in_time.weights(centres)[0]
+    member = tiles.in_time.member(centres)
     counted = criterion.frame_weights(centres, n, plan.T)
     band = tiles.bands.sum(axis=1) / tiles.bands.sum()
     share = np.asarray(member.T @ energy.T).T
@@ -174,9 +174,8 @@ def _tile_values(
     plan: FramePlan, x: AnyArray, criterion: Additive, positions: Float64Array, totals: Float64Array, tiles: Tiles
 ) -> Float64Array:
     """Return the criterion in every tile, comparable between lengths, shape (bands, groups)."""
-    n, count = x.shape[1], len(tiles.bands)
-    spans = durations(positions, n) * criterion.frame_weights(positions, n, plan.T)
-    view = comparable_view(criterion, positions, spans, plan.mfft, tiles)
+    count = len(tiles.bands)
+    view = counted_view(plan, criterion, positions, x.shape[1], tiles)
     sums = LocalSums.zero(tiles.in_time, len(totals) * count)
     for begin in range(0, positions.size, _FRAMES):
         part = slice(begin, begin + _FRAMES)
