@@ -411,6 +411,10 @@ class AdaptiveSpectrogram(TransformerMixin, BaseEstimator):
     def _check_not_silent(self, signals: Float64Array, peak: float) -> float:
         """Return the mean power of the signals without trend; it must be more than rounding errors."""
         power = float(np.mean(signals**2))
+        if power < np.finfo(float).tiny and signals.any():
+            raise ValueError(
+                f"X has the largest magnitude {peak:.3g}, whose square is no normal number: multiply X by a power of 2"
+            )
         if power <= (np.finfo(float).eps * peak) ** 2 * signals.shape[1]:
             raise ValueError(
                 f"X is silent: its {signals.size} samples are zero after removal of their trend "

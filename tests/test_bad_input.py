@@ -86,17 +86,18 @@ class TestSignals:
         with pytest.raises(ValueError, match=message):
             use(x)
 
-    def test_rows_of_different_lengths(self, use):
-        if use is tune:
-            pytest.skip("a list of signals of different lengths is a corpus")
-        with pytest.raises(ValueError, match=r"x has rows of different lengths of 400, 9 samples: an array has rows"):
-            use([X, X[:9]])
-
     def test_the_name_of_a_file(self, use):
         with pytest.raises(
             TypeError, match=r"x='a\.wav' is text, not an array of numbers; adaptstft\.recordings\.read"
         ):
             use("a.wav")
+
+
+@pytest.mark.parametrize("name", [name for name in SIGNAL_USERS if name != "optimize"])
+def test_rows_of_different_lengths(name):
+    """For `optimize` such a list is a corpus."""
+    with pytest.raises(ValueError, match=r"x has rows of different lengths of 400, 9 samples: an array has rows"):
+        SIGNAL_USERS[name]([X, X[:9]])
 
 
 def test_columns_of_few_samples_are_not_called_silent():
@@ -178,8 +179,34 @@ def test_derivatives_of_numbers_that_are_almost_zero(dtype, criterion):
     assert np.isfinite(gradient.x).all() and np.isfinite(gradient.win_length)
 
 
-def test_numbers_that_are_almost_zero_are_tuned():
-    assert tune(1e-310 * X).win_length == pytest.approx(tune(X).win_length, rel=1e-6)
+ALMOST_ZERO = {
+    "optimize": tune,
+    "complex": lambda x: tune(x + 1j * x[::-1]),
+    "a band": lambda x: tune(x, f_bounds=(2, 40)),
+    "a corpus": lambda x: tune(adaptstft.Corpus([x + 1j * x[::-1]] * 2)),
+    "frames": lambda x: tune(x, window_mode="time", hop=20),
+}
+
+
+@pytest.mark.parametrize("use", ALMOST_ZERO.values(), ids=ALMOST_ZERO)
+def test_numbers_that_are_almost_zero_are_tuned(use):
+    np.testing.assert_allclose(use(np.ldexp(X, -1030)).win_length, use(X).win_length, rtol=1e-6)
+
+
+def test_numbers_that_are_almost_zero_are_denoised():
+    z = X + 1j * X[::-1]
+    y = adaptstft.denoise(np.ldexp(z.real, -1030) + 1j * np.ldexp(z.imag, -1030), FS, noise_std=2.0**-1033)
+    expected = adaptstft.denoise(z, FS, noise_std=2.0**-3)
+    np.testing.assert_allclose(np.ldexp(y.real, 1030), expected.real, rtol=0, atol=1e-10)
+
+
+def test_a_floor_far_above_the_signal():
+    """Nothing of such a signal is described."""
+    message = r"^floor=1e-06 must be at most 1e\+10 times the square of the largest sample, which is \S+e-310$"
+    corpus = adaptstft.Corpus([1e-310 * X])
+    for x in (1e-310 * X, corpus):
+        with pytest.raises(ValueError, match=message):
+            tune(x, criterion=criteria.DescriptionLength(floor=1e-6))
 
 
 def test_noise_far_above_the_signal():

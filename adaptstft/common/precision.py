@@ -1,4 +1,4 @@
-"""The precision in which window lengths are compared; single precision is enough for signals of order one."""
+"""Signals of order one, and the precision in which window lengths are compared: single precision is enough for them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from adaptstft.common.typing import AnyArray
 #: Samples up to which a signal keeps its precision. Single precision would save milliseconds, and the kernels for it
 #: are compiled, once, for seconds.
 _FEW_SAMPLES = 1 << 14
+
+
+def over_peak(x: AnyArray, peak: float | AnyArray) -> AnyArray:
+    """Return a signal divided by real numbers; a quotient of complex numbers overflows for those below 1e-308."""
+    if not np.iscomplexobj(x):
+        return x / peak
+    quotient = np.empty_like(x)
+    quotient.real, quotient.imag = x.real / peak, x.imag / peak
+    return quotient
 
 
 def comparison_precision(x: AnyArray) -> AnyArray:

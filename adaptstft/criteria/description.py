@@ -16,6 +16,8 @@ from adaptstft.criteria.scopes import FrameView, Reduction, Sums, mean_value, re
 from adaptstft.engine.statistics import EnergyUnits, Statistics
 from adaptstft.kernels.terms import LOG1P
 
+#: Largest noise floor that may be given, relative to the square of the largest sample: below it nothing is described.
+_MOST_GIVEN = 1e10
 #: Weight of frames in the margins: with a coarse hop there may be no others.
 _OUTSIDE = 1e-6
 
@@ -121,8 +123,16 @@ class DescriptionLength(Additive):
         return replace(self, units=Distortion.of_level(level, self.distortion, places, n, offset))
 
     def floor_of(self, scale: float) -> float | None:
-        """Return the given floor for a signal that is divided by `scale`."""
-        return None if self.floor is None else self.floor / scale**2
+        """Return the given floor for a signal that is divided by its largest magnitude `scale`."""
+        if self.floor is None:
+            return None
+        relative = self.floor / scale / scale  # the square of the scale may be zero
+        if relative > _MOST_GIVEN:
+            raise ValueError(
+                f"floor={self.floor!r} must be at most {_MOST_GIVEN:g} times the square of the largest sample, which "
+                f"is {scale:.3g}"
+            )
+        return relative
 
     def level(self, x: AnyArray, scale: float = 1.0) -> SignalLevel:
         """Return the level of channels `x`, which are those of the signal divided by `scale`."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from adaptstft.common.grids import length_grid
+from adaptstft.common.precision import over_peak
 from adaptstft.common.text import short_repr
 from adaptstft.common.typing import AnyArray, BoolArray, FFTMode, Float64Array
 from adaptstft.common.validation import as_flag
@@ -279,7 +280,7 @@ def _denoise(request: DenoisingRequest) -> tuple[AnyArray, DenoisingInfo]:
     if not noisy.any():
         noisy = np.ones_like(noisy)  # all channels are silent, and zero for any noise level
     levels = np.where(request.noise_std > 0, request.noise_std, 1.0)[noisy]
-    scaled = channels[noisy].astype(np.result_type(channels.dtype, np.float64)) / levels[:, None]
+    scaled = over_peak(channels[noisy].astype(np.result_type(channels.dtype, np.float64)), levels[:, None])
     problem = ShrinkageProblem(
         np.ascontiguousarray(scaled), request.window, request.mode, request.threshold, request.workers
     )

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from scipy import fft, special
 
+from adaptstft.common.precision import over_peak
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_numbers, show
 
@@ -144,7 +145,7 @@ def _level(x: AnyArray, length: int, tile: int) -> NoiseLevel:
     hop = max(length // 2, 1)
     means, logs = [], []
     for frames in _frames_with_noise(x, length, hop, tile):
-        spectra = fft.fft(frames / peak * w, axis=1)
+        spectra = fft.fft(over_peak(frames, peak) * w, axis=1)
         if not np.iscomplexobj(x) and length >= 8:
             # half the bins of a real signal; those next to 0 and the Nyquist frequency are not complex noise
             spectra = spectra[:, 2 : length // 2 - 1]

@@ -20,6 +20,7 @@ from typing import Any, cast
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, cg, eigsh
 
+from adaptstft.common.precision import over_peak
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.engine.bins import (
     BinFrames,
@@ -211,7 +212,7 @@ def solve(
     """
     check_covered(operator.diagonal[operator.part], operator.low + operator.part.start, dtype=dtype)
     peak = float(np.abs(right).max(initial=0.0)) or 1.0  # after division by it, squares do not overflow or underflow
-    x, info, probe_error = _solve_with_probe(operator, right / peak, tol, maxiter, dtype)
+    x, info, probe_error = _solve_with_probe(operator, over_peak(right, peak), tol, maxiter, dtype)
     if not info.error <= _accepted(tol, dtype):
         raise ValueError(_failure_message(operator, probe_error, info, tol))
     return x * peak, info

@@ -127,13 +127,13 @@ def read_at(path: str | os.PathLike[str], fs: float) -> Recording:
 
 def _read(file: Path, fs: float | None, key: str | None, *, resample: bool = False, same: bool = False) -> Recording:
     suffix = file.suffix.lower()
-    if stat.S_ISDIR(file.stat().st_mode):  # which also finds that there is no file
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
-    if suffix not in ENDINGS:
-        raise ValueError(f"{printable(str(file))}: unknown ending {suffix!r}, expected one of {', '.join(ENDINGS)}")
-    if key is not None and suffix not in _KEY_ENDINGS:
-        raise ValueError(f"{printable(str(file))}: key={key!r} is for MAT and NPZ files only")
     try:
+        if stat.S_ISDIR(file.stat().st_mode):  # which also finds that there is no file
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        if suffix not in ENDINGS:
+            raise ValueError(f"unknown ending {suffix!r}, expected one of {', '.join(ENDINGS)}")
+        if key is not None and suffix not in _KEY_ENDINGS:
+            raise ValueError(f"key={key!r} is for MAT and NPZ files only")
         with open_source(file) as stream:
             samples, clock, notes = _contents(stream, suffix, key)
         if same:

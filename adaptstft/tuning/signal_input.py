@@ -12,6 +12,7 @@ from adaptstft import criteria, kernels
 from adaptstft.common.band_pass import BandPass
 from adaptstft.common.detrend import remove_trend
 from adaptstft.common.device import to_host
+from adaptstft.common.precision import over_peak
 from adaptstft.common.typing import AnyArray
 from adaptstft.common.validation import as_signal, as_win_length, check_not_silent
 from adaptstft.criteria.distortion import SignalLevel
@@ -55,7 +56,8 @@ def level_of(criterion: criteria.Criterion, signal: TakenSignal, detrend: str | 
         return signal.shared.level(criterion)
     if signal.band is None:
         return criterion.level(signal.channels, signal.scale)
-    return criterion.level(signal.band.baseband(unfiltered(signal.original, detrend) / signal.scale), signal.scale)
+    baseband = signal.band.baseband(over_peak(unfiltered(signal.original, detrend), signal.scale))
+    return criterion.level(baseband, signal.scale)
 
 
 def take_signal(x: Any, fs: float, a: SimpleNamespace, criterion: criteria.Criterion) -> TakenSignal:
@@ -106,7 +108,7 @@ def _take_channels(
         check_band_not_silent(peak, whole, band, original.dtype)
     if isinstance(criterion, criteria.UserLoss):
         return channels, 1.0
-    return channels / peak, peak  # the others do not depend on the scale
+    return over_peak(channels, peak), peak  # the others do not depend on the scale
 
 
 def _columns_hint(original: AnyArray) -> str:

@@ -320,6 +320,15 @@ def test_silent_signals(offset):
         AdaptiveSpectrogram().fit(np.full((3, 100), offset))
 
 
+def test_signals_whose_powers_are_no_numbers(rng):
+    X = rng.standard_normal((3, 100))
+    with pytest.raises(ValueError, match=r"^X has the largest magnitude \S+e-160, whose square is no normal number"):
+        AdaptiveSpectrogram().fit(X * 1e-160)
+    assert AdaptiveSpectrogram().fit(X * 1e-150).win_length_ == pytest.approx(
+        AdaptiveSpectrogram().fit(X).win_length_, rel=1e-6
+    )
+
+
 def test_some_silent_signals_do_not_matter(rng):
     X = rng.standard_normal((3, 100))
     with_silence = np.concatenate([X, np.full((2, 100), 0.1)])

@@ -223,6 +223,11 @@ def test_bad_rate_is_named(tmp_path, fs, rule):
         recordings.read(tmp_path / "a.wav", fs=fs)
 
 
+def test_a_path_with_a_null():
+    with pytest.raises(ValueError, match=r"^a\\x00\.wav: embedded null"):
+        recordings.read("a\0.wav")
+
+
 def test_key_is_for_mat_files(tmp_path, x):
     with pytest.raises(ValueError, match="key='x' is for MAT and NPZ files only"):
         recordings.read(write_wav(tmp_path / "a.wav", x, 16), key="x")

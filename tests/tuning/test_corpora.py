@@ -384,7 +384,7 @@ BAD_ITEMS = {
     "nan": ([np.ones(99), np.full(50, np.nan)], r"signal 1 of the corpus: x has 50 NaN or infinite values"),
     "empty": ([np.ones(99), np.ones(0)], r"signal 1 of the corpus: x is empty"),
     "text": ([np.ones(99), lambda: np.array(["a"])], r"signal 1 of the corpus: x must be numeric"),
-    "ending": (["a", "b"], r"signal 0 of the corpus \(a\): a: unknown ending '', expected one of \.wav, \.csv"),
+    "ending": ([__file__], r"signal 0 of the corpus \(.*\): .*: unknown ending '\.py', expected one of \.wav, \.csv"),
     "missing": (["no.wav"], r"signal 0 of the corpus \(no\.wav\): .*No such file"),
     "silent": ([np.zeros(99), np.ones(50)], r"all 2 signals of the corpus are silent once their trends are removed"),
     "rate": (

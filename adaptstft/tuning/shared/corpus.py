@@ -18,6 +18,7 @@ import numpy as np
 
 from adaptstft.common.band_pass import BandPass
 from adaptstft.common.detrend import remove_trend
+from adaptstft.common.precision import over_peak
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_signal, check_positive, show
@@ -263,7 +264,7 @@ class Treatment:
         return LevelPart.of_channels(x if self.band is None else self.band.baseband(x), floors=floors)
 
     def _unfiltered(self, x: AnyArray) -> AnyArray:
-        x = remove_trend(x, self.detrend) / self.peak
+        x = over_peak(remove_trend(x, self.detrend), self.peak)
         return x.astype(np.result_type(x.dtype, np.complex64), copy=False) if self.is_complex else x
 
 

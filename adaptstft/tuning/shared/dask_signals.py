@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from adaptstft.common.optional import require
+from adaptstft.common.precision import over_peak
 from adaptstft.common.threads import count_workers
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import (
@@ -135,7 +136,7 @@ def _peak(block: AnyArray, low: int, trend: _Trend) -> float:
 
 def _filled(block: AnyArray, stretch: Stretch, trend: _Trend, peak: float) -> Stretch:
     """Return a stretch with its samples, without their trend and of order one."""
-    return replace(stretch, channels=trend.removed(as_inexact("x", block), stretch.first) / peak)
+    return replace(stretch, channels=over_peak(trend.removed(as_inexact("x", block), stretch.first), peak))
 
 
 def _partial_sums(
