@@ -74,7 +74,8 @@ def main() -> None:
             level = "as it is" if snr is None else f"{snr} dB"
             print(
                 f"recording {number}, {level}: track {np.median(ours):.2f}, HeartPy {np.nanmedian(theirs):.2f} beats a "
-                f"minute (no result in {np.isnan(theirs).sum()} of {theirs.size}); {np.median(covered):.0%} in the intervals"
+                f"minute (no result in {np.isnan(theirs).sum()} of {theirs.size}); "
+                f"{np.median(covered):.0%} in the intervals"
             )
             if args.plot is not None and number == 1 and snr == 0:
                 ax = runs[0][3].plot()

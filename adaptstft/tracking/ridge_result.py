@@ -129,7 +129,7 @@ class Ridges:
         >>> import numpy as np
         >>> import adaptstft
         >>> frame = adaptstft.track(np.cos(np.arange(500.0)), 1000.0).to_frame()
-        >>> round(frame.frequency.median(), 2)
+        >>> print(frame.frequency.median().round(2))
         159.15
         """
         return require("pandas", extra="many").DataFrame(self.columns())

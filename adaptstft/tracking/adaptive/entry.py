@@ -138,7 +138,7 @@ def track(
     >>> bool(ridge.win_length[0, early] > 5 * ridge.win_length[0, late])
     True
     >>> low, high = ridge.interval[0, early]
-    >>> bool(low < 130 < high and high - low < 0.2)
+    >>> bool(low < 150 + 20 * (ridge.t[early] - 1.5) < high and high - low < 0.2)
     True
     """
     request = check_request(
