@@ -141,6 +141,11 @@ def _run(args: argparse.Namespace) -> int:
         kernels.resolve("auto")  # its warning concerns all files
     for warning in caught:
         _print_error(f"warning: {warning.message}")
+    if args.warm_up:
+        from adaptstft.batch.warm_up import compile_kernels  # it imports all tasks
+
+        compile_kernels()
+        return 0
     if args.out is not None:
         return _write_rows(args)
     failed = False
@@ -243,6 +248,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     end = argv.index("--") if "--" in argv else len(argv)
     args = parser.parse_intermixed_args(argv[:end])
     args.files += argv[end + 1 :]
+    if args.warm_up and argv != ["--warm-up"]:
+        parser.error("--warm-up takes no FILE and no other option")
     try:
         kernels.check_environment()
         if args.hop is not None:
@@ -302,6 +309,7 @@ def _build_parser() -> _Parser:
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to tune, each by itself")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--warm-up", action="store_true", help="compile the inner loops for later calls")
     source = parser.add_argument_group("recording")
     source.add_argument("--fs", type=float, metavar="HZ", help="sampling rate; replaces that of the file")
     source.add_argument("--key", metavar="NAME", help="the array of a MAT or NPZ file, such as x or run.x")

@@ -8,7 +8,7 @@ from adaptstft.common.typing import AnyArray
 
 #: Samples up to which a signal keeps its precision. Single precision would save milliseconds, and the kernels for it
 #: are compiled, once, for seconds.
-_FEW_SAMPLES = 1 << 14
+FEW_SAMPLES = 1 << 14
 
 
 def over_peak(x: AnyArray, peak: float | AnyArray) -> AnyArray:
@@ -22,4 +22,4 @@ def over_peak(x: AnyArray, peak: float | AnyArray) -> AnyArray:
 
 def comparison_precision(x: AnyArray) -> AnyArray:
     """Return a real or complex signal in single precision; a short one as it is."""
-    return x if x.size <= _FEW_SAMPLES else x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)
+    return x if x.size <= FEW_SAMPLES else x.astype(np.complex64 if np.iscomplexobj(x) else np.float32)

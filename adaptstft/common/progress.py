@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import importlib
+import math
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -94,6 +96,7 @@ class Progress:
         self._shown = 0.0
         self._display: _Display | None = None
         self._lock = threading.Lock()
+        _open_bars.add(self)
 
     def update(self, fraction: float, text: str) -> None:
         """Show the fraction of the work that is done, from 0 to 1; the bar is redrawn at most ten times a second."""
@@ -118,10 +121,61 @@ class Progress:
 
     def close(self) -> None:
         """Remove the bar."""
+        _open_bars.discard(self)
         with self._lock:
             if self._display is not None:
                 self._display.clear()
                 self._display = None
+
+
+#: Bars that are not closed.
+_open_bars: weakref.WeakSet[Progress] = weakref.WeakSet()
+
+
+class Compilation:
+    """Note that kernels are being compiled, once in an installation; shown after two seconds of compilation.
+
+    The bars of running work show the note. Without any bar it is shown in notebooks and terminals.
+    """
+
+    _TEXT = "compiling, once"
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._begun = self._ended = self._seconds = 0.0
+        self._own: Progress | None = None
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Begin to compile a function, maybe as a part of another one."""
+        with self._lock:
+            now = time.monotonic()
+            if self._depth == 0:
+                self._begun = now
+                if now - self._ended > _DELAY:  # not one stretch of compilation
+                    self._seconds = 0.0
+            self._depth += 1
+            if self._seconds + now - self._begun < _DELAY:
+                return
+            bars = list(_open_bars)
+            if not bars:
+                self._own = Progress(None)
+                self._own._start = -math.inf  # the delay is over
+                bars = [self._own]
+        for bar in bars:
+            bar.tell(self._TEXT)
+
+    def end(self) -> None:
+        """End the compilation of a function."""
+        with self._lock:
+            self._depth -= 1
+            if self._depth:
+                return
+            self._ended = time.monotonic()
+            self._seconds += self._ended - self._begun
+            own, self._own = self._own, None
+        if own is not None:
+            own.close()
 
 
 class Stages(Progress):

@@ -15,6 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from scipy._lib import uarray  # SciPy's own has no public name, and its state is kept for each thread
+
 _Result = TypeVar("_Result")
 
 #: Elements of the FFT input for one block in single precision; half as many in double precision. The arrays of a
@@ -129,6 +131,12 @@ class _Run:
                 self.turn.notify_all()
 
 
+def _with_fft_backend(state: Any, loop: Callable[[], None]) -> None:
+    """Run a loop of another thread with the FFT backends that `scipy.fft.set_backend` has set in the caller's."""
+    with uarray.set_state(state):
+        loop()
+
+
 def run_blocks(
     n: int,
     work: Callable[[int], _Result],
@@ -156,7 +164,10 @@ def run_blocks(
     """
     run = _Run(n, work, merge)
     helpers = min(workers, n) - 1
-    futures = [_shared_pool().submit(run.loop) for _ in range(helpers)] if helpers > 0 else []
+    futures = []
+    if helpers > 0:
+        state = uarray.get_state()
+        futures = [_shared_pool().submit(_with_fft_backend, state, run.loop) for _ in range(helpers)]
     run.loop()
     for future in futures:
         if not future.cancel():

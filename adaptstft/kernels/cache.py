@@ -9,6 +9,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar, cast
 
+from numba.core import event
+
+from adaptstft.common.progress import Compilation
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 #: Errors of a full disk, and of a file of the cache that is incomplete.
 _FAULTS = (OSError, EOFError, pickle.UnpicklingError)
@@ -61,3 +65,19 @@ def _note_missing_cache() -> None:
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+class _CompilationListener(event.Listener):
+    """Reports the beginning and the end of each function's compilation."""
+
+    def __init__(self) -> None:
+        self._compilation = Compilation()
+
+    def on_start(self, _: event.Event) -> None:
+        self._compilation.begin()
+
+    def on_end(self, _: event.Event) -> None:
+        self._compilation.end()
+
+
+event.register("numba:compile", _CompilationListener())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaptstft.common.typing import ComplexArray, Float64Array, IntArray
-from adaptstft.kernels.cpu.jit import kernel, part
+from adaptstft.kernels.cpu.jit import helper, kernel
 from adaptstft.kernels.cpu.windows import polynomial
 from adaptstft.kernels.plain import bins as _plain
 
@@ -34,7 +34,7 @@ _FINE = 32
 _PIECE = 128
 
 
-@part
+@helper
 def _twiddles(k, mfft, table, cos, sin):  # type: ignore[no-untyped-def]
     """Write the cosine and sine of ``2 pi k i / mfft``, as products of coarse and fine phasors from `table`."""
     size = cos.size
@@ -53,7 +53,7 @@ def _twiddles(k, mfft, table, cos, sin):  # type: ignore[no-untyped-def]
             sin[first + j] = s * fine[0, j] + c * fine[1, j]
 
 
-@part
+@helper
 def _half_rows(theta, lead, count, plateau, value, derivative, shapes, n_rows, y, rows):  # type: ignore[no-untyped-def]
     """Write the first `n_rows` rows of ``omega``, ``omega' |u|``, ``omega'`` and the shape derivatives of one half."""
     # in the precision of the samples: conversions in this loop would take longer than the polynomial
@@ -73,7 +73,7 @@ def _half_rows(theta, lead, count, plateau, value, derivative, shapes, n_rows, y
         polynomial(shapes[j], y[:count], rows[3 + j, :count])
 
 
-@part
+@helper
 def _counts(theta, lead):  # type: ignore[no-untyped-def]
     """Count the samples at distances ``lead + i`` less than, and at most, half the window length."""
     room = theta / 2 - lead
@@ -81,7 +81,7 @@ def _counts(theta, lead):  # type: ignore[no-untyped-def]
     return below, max(math.floor(room) + 1, 0)
 
 
-@part
+@helper
 def _add_scale_sums(rows, n_rows, first, last, factor, out):  # type: ignore[no-untyped-def]
     """Add the sums of `scale_sums` over the samples from `first` to `last` of one half, times a factor."""
     for m in range(n_rows):
@@ -92,7 +92,7 @@ def _add_scale_sums(rows, n_rows, first, last, factor, out):  # type: ignore[no-
             out[place + (2 if m < 2 else 1)] += factor * s_w
 
 
-@part
+@helper
 def _sum_and_product(a, w):  # type: ignore[no-untyped-def]
     """Return the sums of ``a`` and ``a w``."""
     s, t = 0.0, 0.0
@@ -104,7 +104,7 @@ def _sum_and_product(a, w):  # type: ignore[no-untyped-def]
     return s, t
 
 
-@part
+@helper
 def _sum_piece(a, w):  # type: ignore[no-untyped-def]
     s, t = a.dtype.type(0.0), a.dtype.type(0.0)
     for i in range(a.size):
@@ -128,7 +128,7 @@ def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-d
             _add_scale_sums(rows, n_rows, first, up_to if half == 1 else below, 1.0, out[b])
 
 
-@part
+@helper
 def _pair_sums(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
     """Return the sums of ``w a cos`` and ``w b sin``."""
     s, t = 0.0, 0.0
@@ -140,7 +140,7 @@ def _pair_sums(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
     return s, t
 
 
-@part
+@helper
 def _pair_piece(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
     s, t = w.dtype.type(0.0), w.dtype.type(0.0)
     for i in range(w.size):
@@ -149,7 +149,7 @@ def _pair_piece(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
     return s, t
 
 
-@part
+@helper
 def _turn(k, distance, mfft):  # type: ignore[no-untyped-def]
     """Return ``exp(-2j pi k distance / mfft)``; the integer part of ``k * distance`` is reduced modulo `mfft`."""
     if distance == 0.0:
@@ -214,7 +214,7 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                             out[m, c, p, q] += complex(s, t) * (turn if m != 2 else -turn)
 
 
-@part
+@helper
 def _add_pair(w, s, t, cos, sin, even, odd):  # type: ignore[no-untyped-def]
     """Add the adjoint of `_pair_sums` for a folded frame."""
     for i in range(w.size):
@@ -222,7 +222,7 @@ def _add_pair(w, s, t, cos, sin, even, odd):  # type: ignore[no-untyped-def]
         odd[i] -= w[i] * (t * sin[i])
 
 
-@part
+@helper
 def _add_wave(w, s, t, cos, sin, out):  # type: ignore[no-untyped-def]
     """Add the adjoint of `_pair_sums` for one half."""
     for i in range(w.size):

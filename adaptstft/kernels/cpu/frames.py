@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from adaptstft.kernels.cpu.jit import kernel, part
+from adaptstft.kernels.cpu.jit import helper, kernel
 
 
 @kernel
 def load_frames(x, w, scale, start, count, offset, out):  # type: ignore[no-untyped-def]
     """Write windowed frames to the rows of the FFT input."""
+    mfft = out.shape[1]
     for b in range(start.size):
+        row = out[b]
+        row[:] = 0
         k = b if w.shape[0] > 1 else 0
-        load_frame(x, w[k], scale[k], start[b], count[b], offset[b], out[b])
+        lo, mid, hi = wrapped_range(start[b], count[b], offset[b], mfft, 0, x.size)
+        wrap = mfft - offset[b]
+        if lo < mid:
+            scaled_product(
+                x[start[b] + lo : start[b] + mid], w[k, lo:mid], scale[k], row[offset[b] + lo : offset[b] + mid]
+            )
+        if mid < hi:
+            scaled_product(x[start[b] + mid : start[b] + hi], w[k, mid:hi], scale[k], row[mid - wrap : hi - wrap])
 
 
-@part
-def load_frame(x, w, scale, start, count, offset, row):  # type: ignore[no-untyped-def]
-    """Write one windowed frame, and return the range of its samples that are inside the signal."""
-    lo, mid, hi = wrapped_range(start, count, offset, row.size, 0, x.size)
-    wrap = row.size - offset
-    row[:] = 0
-    if lo < mid:
-        _scaled_product(x[start + lo : start + mid], w[lo:mid], scale, row[offset + lo : offset + mid])
-    if mid < hi:
-        _scaled_product(x[start + mid : start + hi], w[mid:hi], scale, row[mid - wrap : hi - wrap])
-    return lo, hi
-
-
-@part
+@helper
 def wrapped_range(start, count, offset, mfft, low, high):  # type: ignore[no-untyped-def]
     """Return the samples ``lo <= i < hi`` of a frame in ``low <= n < high``, and ``mid``, where the columns wrap.
 
@@ -40,8 +37,8 @@ def wrapped_range(start, count, offset, mfft, low, high):  # type: ignore[no-unt
     return lo, mid, hi
 
 
-@part
-def _scaled_product(x, w, scale, out):  # type: ignore[no-untyped-def]
+@helper
+def scaled_product(x, w, scale, out):  # type: ignore[no-untyped-def]
     """Write ``x * w * scale`` to `out`."""
     for i in range(out.size):
         out[i] = x[i] * (w[i] * scale)
@@ -64,7 +61,7 @@ def overlap_add(y, w, scale, start, count, offset, low, out):  # type: ignore[no
             _add_scaled_product(y[b, mid - wrap : hi - wrap], w[k, mid:hi], scale[k], out[first + mid : first + hi])
 
 
-@part
+@helper
 def _add_scaled_product(y, w, scale, out):  # type: ignore[no-untyped-def]
     for i in range(out.size):
         out[i] += y[i] * (w[i] * scale)
@@ -108,7 +105,7 @@ def reduce_frames(y, x, w, dw, theta, lead, start, count, offset, out):  # type:
             out[2, b] += a2
 
 
-@part
+@helper
 def _weighted_sums(y, x, w, dw, lead, step):  # type: ignore[no-untyped-def]
     a0, a1, a2 = 0.0, 0.0, 0.0
     for i in range(y.size):
@@ -163,7 +160,7 @@ def energy_cotangent(x, w, scale, start, count, offset, edges, gain, mfft, onesi
             )
 
 
-@part
+@helper
 def energy_terms(scale, edges, gain, mfft, onesided):  # type: ignore[no-untyped-def]
     """Return the factor on ``w x``, and the terms of the bins at zero and Nyquist frequency in even columns."""
     if not onesided:
@@ -171,7 +168,7 @@ def energy_terms(scale, edges, gain, mfft, onesided):  # type: ignore[no-untyped
     return gain * mfft * scale, (2.0 - gain) * edges[0], (2.0 - gain) * edges[1]
 
 
-@part
+@helper
 def _energy_row(x, w, factor, zero, nyquist, out):  # type: ignore[no-untyped-def]
     for i in range(out.size):
         out[i] = x[i] * (w[i] * factor) + (zero + (nyquist if i % 2 == 0 else -nyquist))

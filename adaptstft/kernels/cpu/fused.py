@@ -11,12 +11,12 @@ import math
 
 import numpy as np
 
-from adaptstft.kernels.cpu.frames import energy_terms, load_frame, wrapped_range
-from adaptstft.kernels.cpu.jit import kernel, part
+from adaptstft.kernels.cpu.frames import energy_terms, scaled_product, wrapped_range
+from adaptstft.kernels.cpu.jit import helper, kernel
 from adaptstft.kernels.cpu.windows import window_and_derivative, window_derivative
 from adaptstft.kernels.window_scale import window_scale
 
-_window_scale = part(window_scale)
+_window_scale = helper(window_scale)
 
 
 @kernel
@@ -38,7 +38,7 @@ def load_frames_and_energy_gradient(  # type: ignore[no-untyped-def]
             )
         scales[0, b] = c
         scales[1, b] = dc
-        first, last = load_frame(x, w, w.dtype.type(c), start[b], count[b], offset[b], out[b])
+        first, last = _load_frame(x, w, w.dtype.type(c), start[b], count[b], offset[b], out[b])
         edges = _edge_bins(out[b]) if onesided else (0.0, 0.0)
         factor, zero, nyquist = energy_terms(c, edges, gain, out.shape[1], onesided)
         if (offset[b] + first) % 2:
@@ -49,20 +49,20 @@ def load_frames_and_energy_gradient(  # type: ignore[no-untyped-def]
         energy[1, b] -= c / theta[b] * a2
 
 
-@part
+@helper
 def _sample_window(value, derivative, plateau, theta, lead, count, y, w, dw, dw_u):  # type: ignore[no-untyped-def]
     """Evaluate a window, its derivative in ``u`` and ``u`` times the derivative; `y` is scratch space."""
     window_and_derivative(value, derivative, plateau, theta, lead, y, w[:count], dw[:count])
     _times_position(dw[:count], lead, 1.0 / theta, dw_u)
 
 
-@part
+@helper
 def _same_window(theta, lead, count, b):  # type: ignore[no-untyped-def]
     """Return True if a frame has the same window samples as the frame before."""
     return b > 0 and theta[b] == theta[b - 1] and lead[b] == lead[b - 1] and count[b] == count[b - 1]
 
 
-@part
+@helper
 def _longest(theta):  # type: ignore[no-untyped-def]
     """Return the longest window length, rounded down; Numba's own maximum takes half a second to compile."""
     longest = 0.0
@@ -71,7 +71,7 @@ def _longest(theta):  # type: ignore[no-untyped-def]
     return int(longest)
 
 
-@part
+@helper
 def _window_and_scale(  # type: ignore[no-untyped-def]
     value, derivative, plateau, theta, lead, count, scaling, T, amplitude, origin, rows
 ):
@@ -92,7 +92,7 @@ def _window_and_scale(  # type: ignore[no-untyped-def]
     return c * amplitude, dc * amplitude
 
 
-@part
+@helper
 def _sums(w, dw_u, magnitude):  # type: ignore[no-untyped-def]
     """Return the sums of ``w`` and ``w' u``, or of ``w**2`` and ``w w' u``, see `window_scale`."""
     total, change = 0.0, 0.0
@@ -108,7 +108,20 @@ def _sums(w, dw_u, magnitude):  # type: ignore[no-untyped-def]
     return total, change
 
 
-@part
+@helper
+def _load_frame(x, w, c, start, count, offset, row):  # type: ignore[no-untyped-def]
+    """Write one windowed frame, and return the range of its samples that are inside the signal."""
+    lo, mid, hi = wrapped_range(start, count, offset, row.size, 0, x.size)
+    wrap = row.size - offset
+    row[:] = 0
+    if lo < mid:
+        scaled_product(x[start + lo : start + mid], w[lo:mid], c, row[offset + lo : offset + mid])
+    if mid < hi:
+        scaled_product(x[start + mid : start + hi], w[mid:hi], c, row[mid - wrap : hi - wrap])
+    return lo, hi
+
+
+@helper
 def _energy_sums(x, w, dw, dw_u, factor, zero, nyquist):  # type: ignore[no-untyped-def]
     """Sum ``Re(conj(y) x)`` times the window and its derivatives, for the adjoint frame ``y`` of the energy."""
     real = w.dtype.type
@@ -123,7 +136,7 @@ def _energy_sums(x, w, dw, dw_u, factor, zero, nyquist):  # type: ignore[no-unty
     return a0, a1, a2
 
 
-@part
+@helper
 def _edge_bins(row):  # type: ignore[no-untyped-def]
     """Return the bins at zero and Nyquist frequency of a frame: its sum, and its sum with alternating signs."""
     zero, nyquist = 0.0, 0.0
@@ -168,21 +181,21 @@ def window_gradient(y, x, derivative, plateau, theta, lead, start, count, offset
         out[1, b] -= scales[0, b] * step * a2
 
 
-@part
+@helper
 def _sample_derivative(derivative, plateau, theta, lead, y, dw, dw_u):  # type: ignore[no-untyped-def]
     """Evaluate the derivative of a window in ``u``, and ``u`` times the derivative; `y` is scratch space."""
     window_derivative(derivative, plateau, theta, lead, y, dw)
     _times_position(dw, lead, 1.0 / theta, dw_u)
 
 
-@part
+@helper
 def _times_position(dw, lead, step, out):  # type: ignore[no-untyped-def]
     """Write ``dw * u``."""
     for i in range(dw.size):
         out[i] = dw[i] * ((lead + i) * step)
 
 
-@part
+@helper
 def _derivative_sums(y, x, dw, dw_u):  # type: ignore[no-untyped-def]
     """Return the sums of ``Re(conj(y) x)`` times ``dw * u`` and ``dw``."""
     a1, a2 = 0.0, 0.0

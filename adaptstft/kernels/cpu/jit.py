@@ -34,13 +34,18 @@ def exact_kernel(function: _Function) -> _Function:
     return _compile(function, frozenset(("contract",)))
 
 
-def part(function: _Function) -> _Function:
-    """Mark a function as a part of kernels: Numba compiles it into them, with relaxed rounding, for no other caller.
+def helper(function: _Function) -> _Function:
+    """Mark a function as a helper of kernels: Numba compiles it into them, with relaxed rounding, for no other caller.
 
-    Code that converts the arguments of a call from Python would be compiled with each function; it takes a sixth of
-    the time. A call from Python runs the function itself, uncompiled.
+    Code that converts the arguments of a call from Python is compiled with each kernel, and takes a sixth of the time
+    of all; helpers have none. A call from Python runs the function itself, uncompiled.
     """
     return cast(_Function, register_jitable(**_options(_RELAXED))(function))
+
+
+def inlined_helper(function: _Function) -> _Function:
+    """Mark a function as a helper of kernels whose code LLVM repeats wherever it is called."""
+    return cast(_Function, register_jitable(**_options(_RELAXED), forceinline=True)(function))
 
 
 def _compile(function: _Function, fastmath: frozenset[str]) -> _Function:

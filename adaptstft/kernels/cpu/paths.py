@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adaptstft.kernels.cpu.jit import kernel, part
+from adaptstft.kernels.cpu.jit import helper, kernel
 
 
 @kernel
@@ -42,7 +42,7 @@ def advance_paths(cost, places, log, reach, weight, total, previous):  # type: i
         total[:] = extended
 
 
-@part
+@helper
 def _unlimited(cost, log, before, after, weight, total, extended, previous):  # type: ignore[no-untyped-def]
     """Extend the cheapest paths by a frame with moves of any size, in one pass up and one down.
 

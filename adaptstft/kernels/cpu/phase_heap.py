@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from adaptstft.kernels.cpu.jit import kernel, part
+from adaptstft.kernels.cpu.jit import helper, kernel
 
 
 @kernel
@@ -49,13 +49,13 @@ def integrate_phase(level, order, time_step, frequency_step, phase, known):  # t
                 size = _push(heap, size, heights, place + 1)
 
 
-@part
+@helper
 def _before(heights, a, b):  # type: ignore[no-untyped-def]
     """Return True if place `a` leaves the heap before place `b`."""
     return heights[a] > heights[b] or (heights[a] == heights[b] and a < b)
 
 
-@part
+@helper
 def _push(heap, size, heights, place):  # type: ignore[no-untyped-def]
     """Add a place to the binary heap of `size` places; return the new size."""
     child = size
@@ -69,7 +69,7 @@ def _push(heap, size, heights, place):  # type: ignore[no-untyped-def]
     return size + 1
 
 
-@part
+@helper
 def _pop(heap, size, heights):  # type: ignore[no-untyped-def]
     """Remove the first place of the binary heap; return the new size."""
     size -= 1

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from adaptstft.kernels.cpu.jit import kernel, part
+from adaptstft.kernels.cpu.jit import helper, kernel
 from adaptstft.kernels.cpu.logarithm import logs_of_one_plus, logs_or_zero
 from adaptstft.kernels.terms import LOG1P, POWER_LOG
 
@@ -72,7 +72,7 @@ def bin_cotangent(spectra, gain, mirrored, even, derivatives, out):  # type: ign
         _apply_factor(spectra[b], derivatives[b], gain, mirrored, even, out[b])
 
 
-@part
+@helper
 def _energies(row, factor, gain, mirrored, even, exponents, kinds, energy, log_energy):  # type: ignore[no-untyped-def]
     """Compute the energy of each bin, and ``log E`` or ``log(1 + E**a)`` if any sum needs it."""
     for q in range(row.size):
@@ -92,7 +92,7 @@ def _energies(row, factor, gain, mirrored, even, exponents, kinds, energy, log_e
             break
 
 
-@part
+@helper
 def _statistic(energy, log_energy, a, kind):  # type: ignore[no-untyped-def]
     """Return the sum of the terms of a kind; common exponents need no power function."""
     total = 0.0
@@ -127,7 +127,7 @@ def _statistic(energy, log_energy, a, kind):  # type: ignore[no-untyped-def]
     return total
 
 
-@part
+@helper
 def _add_derivative(energy, log_energy, a, kind, c, factor):  # type: ignore[no-untyped-def]
     """Add ``c`` times the derivative of the terms of `_statistic` in ``E``; that of powers is 0 where ``E`` is 0."""
     log = kind == POWER_LOG
@@ -166,7 +166,7 @@ def _add_derivative(energy, log_energy, a, kind, c, factor):  # type: ignore[no-
                 factor[q] += a * c * energy[q] ** (a - 1.0)
 
 
-@part
+@helper
 def _apply_factor(row, factor, gain, mirrored, even, out):  # type: ignore[no-untyped-def]
     """Write the cotangent in ``S`` of a loss whose derivatives in ``E`` are `factor`; `out` may be `row`."""
     interior = gain if mirrored else 2.0
@@ -180,7 +180,7 @@ def _apply_factor(row, factor, gain, mirrored, even, out):  # type: ignore[no-un
             out[row.size - 1] = nyquist * (2.0 * factor[row.size - 1])
 
 
-@part
+@helper
 def _dot(a, b):  # type: ignore[no-untyped-def]
     total = 0.0
     for q in range(a.size):

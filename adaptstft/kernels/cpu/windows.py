@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from adaptstft.kernels.cpu.jit import kernel, part
+from adaptstft.kernels.cpu.jit import helper, inlined_helper, kernel
 
 
 @kernel
@@ -17,14 +17,14 @@ def window_rows(value, derivative, plateau, theta, lead, count, w, dw):  # type:
         window_and_derivative(value, derivative, plateau, theta[b], lead[b], y, w[b, : count[b]], dw[b, : count[b]])
 
 
-@part
+@helper
 def window_and_derivative(value, derivative, plateau, theta, lead, y, w, dw):  # type: ignore[no-untyped-def]
     """Evaluate one window and its derivative in ``u``; `y` is scratch space."""
     n = _even_row(value, plateau, theta, lead, y, w)
     _odd_row(derivative, lead, n, y, dw)
 
 
-@part
+@helper
 def window_derivative(derivative, plateau, theta, lead, y, dw):  # type: ignore[no-untyped-def]
     """Evaluate only the derivative in ``u`` of one window; `y` is scratch space."""
     n = _count_distinct(lead, dw.size)
@@ -32,7 +32,7 @@ def window_derivative(derivative, plateau, theta, lead, y, dw):  # type: ignore[
     _odd_row(derivative, lead, n, y, dw)
 
 
-@part
+@helper
 def _odd_row(derivative, lead, n, y, dw):  # type: ignore[no-untyped-def]
     """Evaluate an odd function of ``u`` at the first `n` samples, and fill the others by symmetry."""
     polynomial(derivative, y[:n], dw[:n])
@@ -50,13 +50,13 @@ def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ig
     _even_rows(coefficients, plateau, theta, lead, count, np.empty(out.shape[1], coefficients.dtype), out)
 
 
-@part
+@inlined_helper
 def _even_rows(coefficients, plateau, theta, lead, count, y, out):  # type: ignore[no-untyped-def]
     for b in range(theta.size):
         _even_row(coefficients, plateau, theta[b], lead[b], y, out[b, : count[b]])
 
 
-@part
+@helper
 def _even_row(coefficients, plateau, theta, lead, y, out):  # type: ignore[no-untyped-def]
     """Evaluate one polynomial in ``|u|`` at the samples of a frame; `y` is scratch space."""
     n = _count_distinct(lead, out.size)
@@ -66,14 +66,14 @@ def _even_row(coefficients, plateau, theta, lead, y, out):  # type: ignore[no-un
     return n
 
 
-@part
+@helper
 def _count_distinct(lead, count):  # type: ignore[no-untyped-def]
     """Count the samples to evaluate: those up to the centre if the others are their mirror images, otherwise all."""
     mirrored = 2.0 * lead == math.floor(2.0 * lead) and count <= 1.0 - 2.0 * lead
     return min(count, math.floor(-lead) + 1) if mirrored else count
 
 
-@part
+@helper
 def _mirror(lead, n, count, sign, row):  # type: ignore[no-untyped-def]
     """Fill ``row[n:count]`` by symmetry: sample ``i`` is the mirror image of sample ``-2 * lead - i``."""
     if n < count:
@@ -81,13 +81,13 @@ def _mirror(lead, n, count, sign, row):  # type: ignore[no-untyped-def]
         _reverse(row[end - count : end - n], sign, row[n:count])
 
 
-@part
+@helper
 def _reverse(source, sign, out):  # type: ignore[no-untyped-def]
     for i in range(out.size):
         out[i] = sign * source[np.uint64(out.size - 1 - i)]  # unsigned: no test for negative indices
 
 
-@part
+@helper
 def _taper_position(plateau, theta, lead, y):  # type: ignore[no-untyped-def]
     """Compute the argument of the window polynomials at each sample: -1 on the plateau, 1 at the window ends."""
     step = 1.0 / theta
@@ -96,7 +96,7 @@ def _taper_position(plateau, theta, lead, y):  # type: ignore[no-untyped-def]
         y[i] = max(abs((lead + i) * step) - plateau, 0.0) * stretch - 1.0
 
 
-@part
+@helper
 def polynomial(c, y, p):  # type: ignore[no-untyped-def]
     """Evaluate the polynomial with coefficients `c`, lowest power first, at `y`.
 
