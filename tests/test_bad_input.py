@@ -475,6 +475,7 @@ def test_criterion_parameters():
         ({"hop": None}, "give either a hop or positions, got hop=None, positions=None"),
         ({"positions": [1.0]}, "give either a hop or positions"),
         ({"hop": 0}, "hop=0 must be greater than 0"),
+        ({"hop": 1e-9}, "hop=1e-09 must be at least 1/64 of a sample"),
         ({"hop": None, "positions": [3.0, 2.0]}, "positions must not decrease"),
         ({"hop": None, "positions": []}, "positions has shape"),
         ({"hop": None, "positions": [0.0, np.nan]}, "positions has 1 NaN"),

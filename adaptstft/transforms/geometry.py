@@ -18,6 +18,7 @@ from adaptstft.common.validation import (
     as_real,
     as_win_length,
     as_workers,
+    check_hop,
     check_option,
     check_positive,
     show,
@@ -455,7 +456,7 @@ def _check_positions(hop: Any, positions: Any, win_length: Float64Array) -> tupl
     if (hop is None) == (positions is None):
         raise ValueError(f"give either a hop or positions, got hop={show(hop)}, positions={show(positions)}")
     if positions is None:
-        return check_positive("hop", hop, "samples"), None
+        return check_hop(hop), None
     checked = as_positions(positions)
     allowed = (1, checked.size) if win_length.ndim == 2 else (checked.size,)
     if win_length.ndim and win_length.shape[-1] not in allowed:
