@@ -11,7 +11,7 @@ from adaptstft import AdaptiveShortTimeFFT, ridges, track, windows
 from adaptstft.common.best_path import NearMoves, best_path
 from adaptstft.kernels import cpu, plain
 from adaptstft.tracking.adaptive.choice import LengthChoice, correlations, running_mean
-from adaptstft.tracking.adaptive.estimates import Estimates, Guide
+from adaptstft.tracking.adaptive.estimates import Estimates, Guide, PeakSearch
 from adaptstft.tracking.adaptive.pilot import JumpMoves, noise_power
 from adaptstft.tracking.adaptive.samples import ChirpFrames
 from adaptstft.tracking.curvature import squared_bias
@@ -290,6 +290,20 @@ def test_the_length_of_least_error_and_its_bias_are_found():
     assert np.all(np.isinf(none.variance))
     steady = LengthChoice(parabola(0.0, 0.05), windows.resolve("hann"), np.ones(300), 10.0, 100.0).choose()
     assert_array_equal(steady.place, 8)
+
+
+def test_differences_of_a_tone_have_their_expected_variance(rng):
+    n, hann = 20_000, windows.resolve("hann")
+    x = np.cos(0.2 * np.pi * np.arange(n)) + 0.1 * rng.standard_normal(n)
+    centre, lengths = np.arange(200, n - 200, 20), 64 * 2.0 ** (np.arange(5) / 2)
+    noise = np.full(centre.size, 0.01)
+    search = PeakSearch(x, hann, FS, centre, lengths, np.ones(1), noise, 1)
+    found = search.estimate(Guide(np.full(centre.size, 100.0), np.ones(centre.size)), [])
+    choice = LengthChoice(found, hann, noise, 20.0, 128.0)
+    for k, j in ((2, 0), (4, 2), (4, 0)):
+        squared = np.mean((found.frequency[k] - found.frequency[j]) ** 2)
+        # some hundred independent differences: the standard error of their mean square is at most 0.1
+        assert abs(np.mean(choice._compare(k, j).excess)) < 0.25 * squared
 
 
 def test_running_means_are_those_of_loops(rng):
