@@ -33,8 +33,7 @@ def _calls() -> Iterator[Callable[[], Any]]:
         for tuned in ("constant", "time", "frequency"):  # the kernels of bins are those of frequencies
             yield partial(optimize, signal, _FS, window_mode=tuned)
     yield partial(optimize, x, _FS, hop_mode="time")
-    yield partial(optimize, x, _FS, criterion="shannon")
-    yield partial(optimize, x, _FS, window=("kaiser", 6.0), tune_shape=True)
+    yield partial(optimize, x, _FS, window=("kaiser", 6.0), tune_shape=True, criterion="shannon")
     yield partial(denoise, x, _FS)
     for signal in signals:
         mode: FFTMode = "twosided" if np.iscomplexobj(signal) else "onesided"
