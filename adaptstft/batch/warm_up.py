@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptstft import denoise, griffin_lim, optimize, reassign, ridges, synchrosqueeze
 from adaptstft.common.precision import FEW_SAMPLES
+from adaptstft.common.typing import FFTMode
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 from adaptstft.transforms.scipy_compatible import ShortTimeFFT
 
@@ -29,13 +30,13 @@ def _calls() -> Iterator[Callable[[], Any]]:
     signals = (x, x.astype(np.float32), x + 0j)
     yield partial(optimize, np.resize(x, FEW_SAMPLES + 1), _FS)  # compares lengths in single precision
     for signal in signals:
-        for mode in ("constant", "time", "frequency"):  # the kernels of bins are those of frequencies
-            yield partial(optimize, signal, _FS, window_mode=mode)
+        for tuned in ("constant", "time", "frequency"):  # the kernels of bins are those of frequencies
+            yield partial(optimize, signal, _FS, window_mode=tuned)
     yield partial(optimize, x, _FS, hop_mode="time")
-    yield partial(optimize, x, _FS, criterion="shannon")
+    yield partial(optimize, x, _FS, window=("kaiser", 6.0), tune_shape=True, criterion="shannon")
     yield partial(denoise, x, _FS)
     for signal in signals:
-        mode = "twosided" if np.iscomplexobj(signal) else "onesided"
+        mode: FFTMode = "twosided" if np.iscomplexobj(signal) else "onesided"
         yield partial(_round_trip, ShortTimeFFT(np.hanning(64), 16, _FS, fft_mode=mode), signal)
         for length in (64.5, np.linspace(50.5, 70.5, 65 if mode == "onesided" else 128)[:, np.newaxis]):
             sft = AdaptiveShortTimeFFT("hann", length, 16.5, _FS, mfft=128, fft_mode=mode, scale_to="psd")
@@ -48,11 +49,12 @@ def _round_trip(sft: Any, x: Any) -> None:
 
 
 def _differentiate(sft: Any, x: Any) -> None:
-    """Transform a signal, and differentiate transform and spectrogram."""
+    """Transform a signal back and forth, and differentiate transform, spectrogram and criterion."""
     S = sft.stft(x)
     sft.vjp(x, S)
     sft.jvp(x, {"x": x})
     sft.spectrogram_and_vjp(x)[1](np.abs(S))
+    sft.value_and_grad(x, "shannon")
     sft.istft(S, n=x.size)
 
 

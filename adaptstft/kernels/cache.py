@@ -67,7 +67,7 @@ def _note_missing_cache() -> None:
     )
 
 
-class _CompilationListener(event.Listener):
+class _CompilationListener(event.Listener):  # type: ignore[misc]
     """Reports the beginning and the end of each function's compilation."""
 
     def __init__(self) -> None:

@@ -1,6 +1,9 @@
 """Progress bars: where they are drawn, and their removal at the end of the work."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import autograd.numpy as anp
@@ -9,7 +12,7 @@ import pytest
 
 import adaptstft
 from adaptstft import datasets
-from adaptstft.common.progress import Pieces, Progress, Stages
+from adaptstft.common.progress import Compilation, Pieces, Progress, Stages
 
 CHIRP = np.cos(0.001 * np.arange(600.0) ** 2)
 CELL = """
@@ -287,3 +290,79 @@ def test_in_a_kernel():
     assert outputs[0]["text"] == "before\n"
     assert outputs[1]["data"] == {"text/html": "", "text/plain": ""}
     assert updates[-1] == outputs[1]["data"]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is set."""
+    now = SimpleNamespace(time=100.0)
+    monkeypatch.setattr("adaptstft.common.progress.time.monotonic", lambda: now.time)
+    return now
+
+
+def compile_for(compilation, clock, *seconds):
+    """Compile a function that needs others, each of which takes its time."""
+    compilation.begin()
+    for each in seconds:
+        compilation.begin()
+        clock.time += each
+        compilation.end()
+    compilation.end()
+
+
+def test_long_compilation_is_shown_on_the_bar_of_the_work(clock, capsys):
+    compilation, bar, silent = Compilation(), Progress(True), Progress(False)
+    compile_for(compilation, clock, 1.0, 0.9)
+    assert capsys.readouterr().err == ""
+    compile_for(compilation, clock, 0.2, 0.3)
+    assert capsys.readouterr().err == "\rcompiling, once"
+    bar.close()
+    assert capsys.readouterr().err.strip(" \r") == ""
+    silent.close()
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_compilation_without_a_bar_is_shown_where_a_person_sees_it(watched, clock, capsys, monkeypatch):
+    monkeypatch.setattr("adaptstft.common.progress._is_watched", lambda: watched)
+    compile_for(Compilation(), clock, 3.0, 0.1)
+    line = capsys.readouterr().err
+    assert line == ("\rcompiling, once\r" + " " * 84 + "\r" if watched else "")
+
+
+def test_bars_that_are_switched_off_show_no_compilation(clock, capsys, monkeypatch):
+    monkeypatch.setattr("adaptstft.common.progress._is_watched", lambda: True)
+    bar = Progress(False)
+    compile_for(Compilation(), clock, 3.0, 0.1)
+    assert capsys.readouterr().err == ""
+    bar.close()
+
+
+def test_short_compilations_do_not_add_up(clock, capsys):
+    compilation, bar = Compilation(), Progress(True)
+    for _ in range(3):
+        compile_for(compilation, clock, 1.0)
+        clock.time += 10.0
+    assert capsys.readouterr().err == ""
+    bar.close()
+
+
+@pytest.mark.slow
+def test_numba_reports_compilation(tmp_path):
+    code = """
+import sys
+import numpy as np
+from adaptstft.common import progress
+progress._DELAY = 0.0
+progress._is_watched = lambda: True
+from adaptstft.kernels import cpu
+w = np.ones((3, 2))
+cpu.row_sums(w, w, np.ones(3), np.zeros(3), np.full(3, 2), np.zeros((4, 3)))
+"""
+    environment = os.environ | {
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": str(Path(adaptstft.__file__).parents[1]),
+    }
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0 and done.stderr.startswith("\rcompiling, once"), done.stderr
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert (again.returncode, again.stderr) == (0, "")
