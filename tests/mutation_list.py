@@ -583,6 +583,8 @@ MUTATIONS: list[Mutation] = [
         "moved += momentum * before",
         "direction of the momentum",
         "tracking/test_phase.py",
+    ),
+    Mutation(
         "tracking/adaptive/choice.py",
         "(PER_OCTAVE, 1 / 3)):",
         "(PER_OCTAVE, 0.0)):",
@@ -612,8 +614,8 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "tracking/ridge_grid.py",
-        "(1 - fraction) * values[:, q] + fraction * values[:, above]",
-        "fraction * values[:, q] + (1 - fraction) * values[:, above]",
+        "(1 - fraction) * part + fraction * values[:, above]",
+        "fraction * part + (1 - fraction) * values[:, above]",
         "interpolation of the score between bins",
         "tracking/test_tracking.py",
     ),
@@ -828,9 +830,9 @@ MUTATIONS: list[Mutation] = [
         "adapters/test_dask.py",
     ),
     Mutation(
-        "tuning/shared/frame_jobs.py",
-        "total[-1] += member.multiply(member) @ view.weights**2",
-        "total[-1] += member.multiply(member) @ view.weights",
+        "criteria/scopes.py",
+        "self.square += member.multiply(member) @ weights[part] ** 2",
+        "self.square += member.multiply(member) @ weights[part]",
         "squares of the weights of frames in neighbourhoods",
         "adapters/test_dask.py",
     ),

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from adaptstft.common.optional import require
+from adaptstft.common.text import short_repr
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_index
 from adaptstft.display.ridge_plot import plot_ridges
@@ -74,6 +75,8 @@ class Ridges:
     orders: tuple[float, ...] | None
     sft: AdaptiveShortTimeFFT = field(repr=False)
     signal: AnyArray = field(repr=False)
+
+    __repr__ = short_repr
 
     def columns(self) -> dict[str, AnyArray]:
         """Return the values as columns of a table with one row for each channel, ridge and time.
