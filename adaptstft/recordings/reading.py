@@ -168,9 +168,9 @@ def _contents(stream: BinaryIO, suffix: str, key: str | None) -> tuple[AnyArray,
     if suffix in _COLUMNAR_ENDINGS:
         return _from_table(read_columnar(stream, suffix))
     if suffix == ".mat":
-        return *read_mat(stream, key), ()
+        return read_mat(stream, key)
     if suffix == ".npz":
-        return *read_npz(stream, key), ()
+        return read_npz(stream, key)
     if suffix == ".npy":
         return read_npy(stream), Clock(), ()
     samples, rate = audio.read_audio(stream, suffix)
