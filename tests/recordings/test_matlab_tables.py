@@ -1,5 +1,6 @@
 """Tables and timetables of MATLAB: which columns are channels, which times are the clock, and what is refused."""
 
+import io
 import os
 import struct
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from adaptstft import recordings
 from adaptstft.recordings import matlab_tables
+from adaptstft.recordings.hdf5 import check_heaps
 
 pandas = pytest.importorskip("pandas", reason="tables of MATLAB need the extra 'files'")
 with warnings.catch_warnings():
@@ -290,3 +292,19 @@ def test_a_cell_that_holds_itself_is_refused(tmp_path):
         cells[(0,) * (cells.ndim - 1) + (3,) if cells.shape[-1] > 3 else (3,) + (0,) * (cells.ndim - 1)] = cells.ref
     with pytest.raises(ValueError, match="nested more than 16 deep"):
         recordings.read(path)
+
+
+@pytest.mark.parametrize("size", [2**64 - 16, 2**64 - 24, 1 << 40])
+def test_a_heap_whose_parts_do_not_fit_is_refused(size):
+    """The HDF5 library would not end."""
+    heap = b"GCOL\x01\0\0\0" + struct.pack("<Q", 4096) + struct.pack("<HH4xQ", 1, 1, 5) + b"state\0\0\0"
+    heap += struct.pack("<HH4xQ", 0, 0, 4096 - 40)
+    for before in (0, 2**20 - 3):  # the beginning is in two pieces
+        data = bytearray(bytes(before) + heap.ljust(4096, b"\0"))
+        check_heaps(io.BytesIO(data))
+        data[before + 24 : before + 32] = struct.pack("<Q", size)
+        with pytest.raises(ValueError, match=rf"a part of {size} bytes of a heap with 4080 more"):
+            check_heaps(io.BytesIO(data))
+        data[before + 8 : before + 16] = struct.pack("<Q", 8000)
+        with pytest.raises(ValueError, match="a heap of 8000 bytes"):
+            check_heaps(io.BytesIO(data))
