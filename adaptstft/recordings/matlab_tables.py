@@ -158,7 +158,7 @@ def _timetable(properties: dict[str, Any]) -> MatlabTable:
     parts = properties["any"][0, 0]
     names = _names(parts, ("varNames2048", "varNamesOrig"), parts["varNames"])
     rows = int(_scalar(parts["numRows"]))
-    times, rate = _row_times(parts["rowTimes"], rows)
+    times, rate = _row_times(parts["rowTimes"], rows, parts["data"])
     return _columns(parts["data"], names, _texts(parts["varUnits"]), rows, [times], rate)
 
 
@@ -179,7 +179,7 @@ def _scalar(value: Any) -> Any:
     return np.asarray(value).item()
 
 
-def _row_times(stored: Any, rows: int) -> tuple[Column, float | None]:
+def _row_times(stored: Any, rows: int, data: Any) -> tuple[Column, float | None]:
     """Return the row times in milliseconds; of evenly spaced ones MATLAB stores the rate or the step only."""
     if getattr(stored, "classname", "") in ("duration", "datetime"):
         times = _milliseconds(stored)
@@ -198,6 +198,9 @@ def _row_times(stored: Any, rows: int) -> tuple[Column, float | None]:
         raise ValueError("the time step is in calendar units, which differ in length: give the rows times in MATLAB")
     if not (np.isfinite(rate) and rate > 0):
         raise ValueError(f"the sampling rate of the timetable, {rate:g} Hz, is not positive and finite")
+    most = max((len(cell) for cell in np.ravel(data) if isinstance(cell, np.ndarray) and cell.ndim), default=0)
+    if rows > most:
+        raise ValueError(f"the timetable says it has {rows} rows, its variables have {most}")
     return Column("time", "ms", np.arange(rows) * (1e3 / rate)), rate
 
 

@@ -54,9 +54,9 @@ def read(
           commas, semicolons, tabs or blanks, with a decimal point or comma, in UTF-8, UTF-16 or Latin-1. Each column
           is a channel. A column that increases steadily is the clock, see Notes;
         - ``.npy``, ``.npz``: one or two dimensions; the longer one is time, or the last one of a square array;
-        - ``.mat``: MATLAB files; version 7.3, tables and timetables need the extra ``files``. A scalar named ``fs`` or ``sr``, or an evenly
-          spaced vector named ``t`` or ``time``, with a unit such as ``time_ms``, gives the sampling rate; time is the
-          axis with as many elements as this vector;
+        - ``.mat``: MATLAB files; version 7.3, tables and timetables need the extra ``files``. A scalar named ``fs`` or
+          ``sr``, or an evenly spaced vector named ``t`` or ``time``, with a unit such as ``time_ms``, gives the
+          sampling rate; time is the axis with as many elements as this vector;
         - ``.parquet``, ``.feather``: with the extra ``files``; columns as in text files.
     fs : float, optional
         Sampling rate in Hz. Required if the file has none; otherwise it replaces the rate of the file.

@@ -155,6 +155,13 @@ def test_timetables_with_a_rate(save):
             recordings.read(evenly(save, specifiedAsRate=True, sampleRate=rate))
 
 
+def test_rows_without_numbers_are_not_believed(save):
+    table = raw(evenly(save, specifiedAsRate=True, sampleRate=100.0), "tt")
+    table.properties["any"][0, 0]["numRows"] = np.array([[1e15]])
+    with pytest.raises(ValueError, match="the timetable says it has 1000000000000000 rows, its variables have 300"):
+        recordings.read(save(tt=table))
+
+
 def test_a_variable_of_several_columns(save):
     table = raw(save(tt=frame(DURATIONS)), "tt")
     table.properties["any"][0, 0]["data"][0, 1] = np.c_[Y, -Y]
