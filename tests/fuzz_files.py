@@ -73,6 +73,22 @@ def columnar(method):
     return written(lambda file: getattr(frame, method)(file))
 
 
+def matlab_tables(version):
+    import pandas
+
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        warnings.simplefilter("ignore")
+        import matio
+
+        frame = pandas.DataFrame({"x": X[0], "state": ["ok"] * N, "n": [3] * N}, index=pandas.to_timedelta(T, unit="s"))
+        dates = frame.set_index(pandas.Timestamp("2024-03-01") + frame.index)
+        contents = {"tt": frame}, {"dd": dates}, {"u": pandas.DataFrame({"time": T, "x": X[0]})}
+        paths = [Path(folder) / f"{k}.mat" for k in range(6)]
+        for k, path in enumerate(paths):
+            matio.save_to_mat(path, contents[k % 3], version=version, do_compression=k > 2)
+        return [path.read_bytes() for path in paths[: 6 if version == "v7" else 3]]
+
+
 SEEDS = {
     "wav": lambda: [
         written(lambda file: wavfile.write(file, 8000, np.int16(9000 * X.T))),
@@ -102,6 +118,8 @@ SEEDS = {
         written(lambda file: scipy.io.savemat(file, {"x": X + 1j, "fs": 250.0}, format="4")),
     ],
     "mat 7.3": lambda: [matlab_73()],
+    "mat tables": lambda: matlab_tables("v7"),
+    "mat 7.3 tables": lambda: matlab_tables("v7.3"),
     "parquet": lambda: [columnar("to_parquet")],
     "feather": lambda: [columnar("to_feather")],
 }
@@ -251,13 +269,13 @@ def main():
         child(args.child[0], *map(int, args.child[1:]))
         return 0
     failed = False
-    print(f"{'format':10}{'files':>8}{'read':>8}{'refused':>9}{'faults':>8}{'seconds':>9}")
+    print(f"{'format':14}{'files':>8}{'read':>8}{'refused':>9}{'faults':>8}{'seconds':>9}")
     for format in args.only or SEEDS:
         start = time.monotonic()
         found, faults = run(format, args.count, args.seed)
         seconds = time.monotonic() - start
         print(
-            f"{format:10}{args.count:8}{found['read']:8}{found['refused']:9}{len(faults):8}{seconds:9.0f}", flush=True
+            f"{format:14}{args.count:8}{found['read']:8}{found['refused']:9}{len(faults):8}{seconds:9.0f}", flush=True
         )
         for number, text in faults[:5]:
             print(f"    file {number}: {text}", flush=True)

@@ -683,6 +683,20 @@ MUTATIONS: list[Mutation] = [
         "recordings/test_variables_of_files.py",
     ),
     Mutation(
+        "recordings/matlab_tables.py",
+        "prod(shape) + dimensions + 3 != size",
+        "False",
+        "number of objects of MATLAB",
+        "recordings/test_matlab_tables.py",
+    ),
+    Mutation(
+        "recordings/matlab_tables.py",
+        "(values.imag - values[:1].imag)",
+        "0.0",
+        "digits of datetimes of MATLAB beyond a double",
+        "recordings/test_matlab_tables.py",
+    ),
+    Mutation(
         "engine/bin_inverse.py",
         "spectra = operator.analyse(kernels.asarray(probe)).astype(dtype).astype(np.complex128)",
         "spectra = operator.analyse(kernels.asarray(probe))",

@@ -15,7 +15,7 @@ from urllib.request import url2pathname
 _PACKAGES = {
     "cuda": "numba-cuda cupy-cuda12x",
     "demo": "PyWavelets",
-    "files": "soundfile h5py pyarrow",
+    "files": "soundfile h5py pyarrow mat-io pandas",
     "many": "joblib pandas pyarrow",
     "plot": "matplotlib",
     "sklearn": "scikit-learn",

@@ -55,8 +55,8 @@ def _bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     return prod(map(int, shape)) * dtype.itemsize
 
 
-def read_npz(stream: BinaryIO, key: str | None) -> tuple[AnyArray, Clock]:
-    """Return an array of an NPZ file with time on its last axis, and the clock among the others."""
+def read_npz(stream: BinaryIO, key: str | None) -> tuple[AnyArray, Clock, tuple[str, ...]]:
+    """Return an array of an NPZ file with time on its last axis, the clock among the others, and notes."""
     with readable("NPZ file"):
         archive = zipfile.ZipFile(stream)
         members = archive.infolist()

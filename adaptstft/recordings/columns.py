@@ -176,7 +176,6 @@ def _fitted(
     return Clock(None, times if increasing else None, f"{where}{label} {fit.fault}; {advice}", unit_known)
 
 
-@np.errstate(all="ignore")  # numbers of a damaged file overflow
 def split_clock(table: Table) -> tuple[AnyArray, Clock, tuple[str, ...]]:
     """Separate the clock and the numbers of the rows from the channels.
 
@@ -194,17 +193,24 @@ def split_clock(table: Table) -> tuple[AnyArray, Clock, tuple[str, ...]]:
     ValueError
         If there is no channel, or if it is not clear which column is the clock.
     """
+    channels, clock, notes = split_columns(table)
+    return np.array([column.values for column in channels]), clock, notes
+
+
+@np.errstate(all="ignore")  # numbers of a damaged file overflow
+def split_columns(table: Table) -> tuple[list[Column], Clock, tuple[str, ...]]:
+    """Separate the clock and the numbers of the rows as `split_clock`, and return the channels with their names."""
     if not table.columns:
         raise ValueError("the file holds no samples: no column has numbers")
     columns = _with_dates(table.columns)
     choice = _Choice(columns, table.place)
     named = [k for k, column in enumerate(columns) if column.is_time or is_time_name(column.name, column.unit)]
     clock = choice.by_name(named) if named else choice.by_content()
-    channels = [column.values for k, column in enumerate(columns) if k not in choice.left_out]
+    channels = [column for k, column in enumerate(columns) if k not in choice.left_out]
     if not channels:
         label = choice.label(0)
         raise ValueError(f"the file holds no samples, only {label}")
-    return np.array(channels), clock, table.notes + tuple(choice.notes)
+    return channels, clock, table.notes + tuple(choice.notes)
 
 
 def _with_dates(columns: list[Column]) -> list[Column]:

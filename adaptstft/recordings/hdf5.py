@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import partial
 from math import prod
 from typing import Any, BinaryIO
@@ -10,10 +11,16 @@ import numpy as np
 
 from adaptstft.common.optional import require
 from adaptstft.common.typing import AnyArray
-from adaptstft.recordings.source import largest_expansion, readable
+from adaptstft.recordings.matlab_tables import CLASSES, MOST_EMPTY, OBJECT_HEAD, check_object, check_objects, load_table
+from adaptstft.recordings.source import largest_expansion, readable, size_of
 from adaptstft.recordings.variables import Variable, matlab_object
 
 _MOST_MEMBERS = 10_000
+#: Beginning of a global heap of version 1.
+_HEAP = b"GCOL\x01\0\0\0"
+_PIECE = 1 << 20
+#: Deepest nesting and largest number of the parts of the objects of a file.
+_DEEPEST, _MOST_PARTS = 16, 20_000
 _KIND = "MATLAB 7.3 (HDF5) file"
 
 
@@ -24,7 +31,107 @@ def hdf5_variables(stream: BinaryIO) -> list[Variable]:
     except ImportError as error:
         raise ValueError(f"a MATLAB 7.3 (HDF5) file: {error}; or save it with -v7") from None
     with readable(_KIND):
-        return list(_variables(h5py, h5py.File(stream, "r"), "", deep=True))
+        file = h5py.File(stream, "r")
+        found = _variables(h5py, file, "", deep=True)
+    return [_with_table(h5py, file, stream, one) for one in found]
+
+
+def _with_table(h5py: Any, file: Any, stream: BinaryIO, variable: Variable) -> Variable:
+    if variable.class_name not in CLASSES or variable.folder:
+        return variable
+    needed = partial(_check_contents, h5py, file, stream, variable.name)
+    load = partial(load_table, stream, variable.name, variable.class_name, needed)
+    return matlab_object(variable.name, variable.class_name, load)
+
+
+def _check_contents(h5py: Any, file: Any, stream: BinaryIO, name: str) -> int:
+    """Check the contents of all objects and the reference of a table to them; return the bytes that they need."""
+    check_heaps(stream)
+    parts = _Parts(h5py, file)
+    parts.visit(file[name], 0)
+    parts.visit(file["#subsystem#"], 0)
+    description = file[file["#subsystem#"]["MCOS"][()].ravel()[0]]
+    if description.dtype != np.uint8:
+        raise ValueError("its objects are not described")
+    check_objects(description[()].tobytes(), "<")
+    return 3 * parts.needed
+
+
+def check_heaps(stream: BinaryIO) -> None:
+    """Require that the parts of the global heaps, which hold the names of fields, lie in their heaps.
+
+    The HDF5 library does not end if the size of a part is so large that the place after it is before the part.
+    """
+    size, start, overlap = size_of(stream), 0, b""
+    while True:
+        stream.seek(start)
+        piece = stream.read(_PIECE)
+        if not piece:
+            return
+        joined = overlap + piece
+        at = joined.find(_HEAP)
+        while at >= 0:
+            _check_heap(stream, start - len(overlap) + at, size)
+            at = joined.find(_HEAP, at + 1)
+        overlap = joined[-(len(_HEAP) - 1) :]
+        start += len(piece)
+
+
+def _check_heap(stream: BinaryIO, place: int, size: int) -> None:
+    stream.seek(place + len(_HEAP))
+    (whole,) = struct.unpack("<Q", stream.read(8).ljust(8, b"\0"))
+    end = place + whole
+    if whole < 16 or end > size:
+        raise ValueError(f"a heap of {whole} bytes")
+    place += 16
+    while end - place >= 16:
+        stream.seek(place)
+        index, length = struct.unpack("<H6xQ", stream.read(16))
+        need = 16 + length + -length % 8 if index else length  # the part 0 is the free rest
+        if need < 16 or need > end - place:
+            raise ValueError(f"a part of {length} bytes of a heap with {end - place} more")
+        place += need
+
+
+class _Parts:
+    """Follows the references from an object, and compares what it declares with what the file holds."""
+
+    def __init__(self, h5py: Any, file: Any) -> None:
+        self.h5py, self.file = h5py, file
+        self.needed = self.count = 0
+
+    def visit(self, part: Any, depth: int) -> None:
+        """Check a part and what it refers to."""
+        self.count += 1
+        if depth > _DEEPEST or self.count > _MOST_PARTS:
+            raise ValueError(f"objects of more than {_MOST_PARTS} parts, or nested more than {_DEEPEST} deep")
+        if isinstance(part, self.h5py.Group):
+            if "MATLAB_sparse" in part.attrs or len(part) > _MOST_MEMBERS:
+                raise ValueError("a sparse matrix or too many members in an object")
+            for name in part:
+                if not isinstance(part.get(name, getlink=True), self.h5py.HardLink):
+                    raise ValueError("an object with links")
+                self.visit(part[name], depth + 1)
+            return
+        self._check_sizes(part)
+        if part.dtype.kind == "O":
+            for reference in part[()].ravel():
+                if not reference:
+                    raise ValueError("an object refers to nothing")
+                self.visit(self.file[reference], depth + 1)
+
+    def _check_sizes(self, part: Any) -> None:
+        elements = prod(part.shape)
+        size = elements * part.dtype.itemsize
+        self.needed += size + 256
+        if part.external or part.is_virtual or size > largest_expansion(part.id.get_storage_size()):
+            raise ValueError(f"{part.name!r} claims {size} bytes, it has {part.id.get_storage_size()}")
+        if part.dtype.kind == "O" and self.h5py.check_ref_dtype(part.dtype) is None:
+            raise ValueError(f"{part.name!r} is of a type that no object has")
+        if part.attrs.get("MATLAB_empty", 0) and (elements > 32 or prod(map(int, part[()].ravel())) > MOST_EMPTY):
+            raise ValueError(f"{part.name!r} is empty, but has a size")
+        if part.dtype == np.uint32 and elements:
+            check_object(part[(0,) * (part.ndim - 1) + (slice(OBJECT_HEAD),)].ravel(), part.shape[-1])
 
 
 def _variables(h5py: Any, group: Any, prefix: str, *, deep: bool) -> list[Variable]:

@@ -22,6 +22,7 @@ import numpy as np
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.clock import Clock
 from adaptstft.recordings.hdf5 import hdf5_variables
+from adaptstft.recordings.matlab_tables import CLASSES, MOST_EMPTY, OBJECT_HEAD, check_object, check_objects, load_table
 from adaptstft.recordings.source import largest_expansion, readable, size_of
 from adaptstft.recordings.variables import Variable, choose_variable, matlab_object
 
@@ -29,6 +30,8 @@ _MATRIX, _COMPRESSED = 14, 15
 #: Numeric types of elements.
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _CELL, _STRUCT, _OBJECT, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 5, 16, 17
+#: Of them: bytes, and the integers that stand for objects.
+_BYTES, _REFERENCE = 9, 13
 #: Types of numeric arrays.
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 #: Deepest nesting of structs and cells.
@@ -36,6 +39,8 @@ _DEEPEST = 16
 #: Longest name of a variable or of all fields of a struct, in bytes.
 _LONGEST_NAME = 1 << 16
 _MOST_DIMENSIONS = 32
+#: Bytes that mat-io needs for an array beside its numbers.
+_OVERHEAD = 256
 _PIECE = 1 << 16
 _HEADER = 128
 _KIND = "MAT file"
@@ -59,8 +64,12 @@ class _Array:
     is_complex: bool = False
 
 
-def read_mat(stream: BinaryIO, key: str | None) -> tuple[AnyArray, Clock]:
-    """Return an array of a MAT file with time on its last axis, and the clock among the others."""
+#: An array and what gives its bytes from the beginning.
+_Stored = tuple[_Array, Callable[[], "_Body"]]
+
+
+def read_mat(stream: BinaryIO, key: str | None) -> tuple[AnyArray, Clock, tuple[str, ...]]:
+    """Return an array or table of a MAT file with time on its last axis, its clock, and notes."""
     size = size_of(stream)
     head = stream.read(_HEADER)
     if len(head) == _HEADER and head[124:128] in (b"\x00\x02IM", b"\x02\x00MI"):
@@ -118,6 +127,8 @@ class _Body:
         self._ready = b""
         self.most = largest_expansion(size) if compressed else size
         self.offset = 0
+        #: Whether its arrays are read by mat-io, and the bytes that they need there.
+        self.objects, self.needed = False, 0
 
     def read(self, count: int) -> bytes:
         """Return exactly `count` bytes."""
@@ -170,6 +181,7 @@ def _variables_5(stream: BinaryIO, size: int, head: bytes) -> list[Variable]:
         raise ValueError("no header of a MAT file")
     order = "<" if head[126:128] == b"IM" else ">"
     variables: list[Variable] = []
+    arrays: dict[int, _Stored] = {}
     position = _HEADER
     while position < size:
         stream.seek(position)
@@ -185,9 +197,48 @@ def _variables_5(stream: BinaryIO, size: int, head: bytes) -> list[Variable]:
             inner, count_inner = struct.unpack(order + "II", body.read(8))
             if inner != _MATRIX or count_inner > body.most:
                 raise ValueError("a compressed element is no variable")
-        variables += _listed(_read_array(body, order, 0, top=True), new_body, order)
+        array = _read_array(body, order, 0, top=True)
+        arrays[position] = array, new_body
+        if array.class_name in CLASSES:
+            needed = partial(_check_contents, arrays, position, struct.unpack(order + "Q", head[116:124])[0], order)
+            load = partial(load_table, stream, array.name, array.class_name, needed)
+            variables.append(matlab_object(array.name, array.class_name, load))
+        else:
+            variables += _listed(array, new_body, order)
         position += 8 + count
     return variables
+
+
+def _check_contents(arrays: dict[int, _Stored], table: int, contents: int, order: str) -> int:
+    """Check the contents of all objects and the reference of a table to them; return the bytes that they need.
+
+    The contents are a file in an array without a name; `table` and `contents` are places in the file.
+    """
+    array, new_body = arrays[table]
+    body = new_body()
+    body.objects = True
+    body.skip(array.offset)
+    _read_member(body, order, 1)
+    array, new_body = arrays.get(contents, (_Array("", 0), new_body))
+    if array.code != _BYTES:
+        raise ValueError("the contents of its objects are not in the file")
+    body = new_body()
+    body.objects = True
+    body.skip(array.offset)
+    _, size, data = _tag(body, order)
+    inner = {b"IM": "<", b"MI": ">"}.get(body.read(8)[2:4])
+    if data is not None or inner is None:
+        raise ValueError("the contents of its objects have no header")
+    root = _read_member(body, inner, 0)
+    root = next((one for one in root.fields if one.name == "MCOS"), root)
+    cells = root.fields[0] if root.fields else root
+    if cells.code != _CELL or not cells.fields or cells.fields[0].code != _BYTES:
+        raise ValueError("its objects are not described")
+    description = cells.fields[0]
+    again = new_body()
+    again.skip(description.offset)
+    check_objects(_numbers(again, inner, prod(description.shape), np.dtype("u1")).tobytes(), inner)
+    return 3 * size + body.needed
 
 
 def _listed(array: _Array, new_body: Callable[[], _Body], order: str) -> list[Variable]:
@@ -281,18 +332,23 @@ def _read_array(body: _Body, order: str, depth: int, *, top: bool = False) -> _A
     code, is_complex = word & 0xFF, bool(word & 0x800)
     if code == _OPAQUE:  # tables, timetables and other objects: name, kind of object, and class
         name, _, class_name = (_element(body, order, _LONGEST_NAME).decode("latin-1") for _ in range(3))
+        array = _Array(name, code, class_name=class_name or "object", offset=body.offset)
         if not top:
-            _skip_data(body, order, None)
-        return _Array(name, code, class_name=class_name or "object")
+            array.fields.append(_read_member(body, order, depth + 1))
+        return array
     raw = _element(body, order, 4 * _MOST_DIMENSIONS)
     shape = struct.unpack(f"{order}{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
     if len(shape) < 2 or min(shape) < 0:
         raise ValueError(f"the shape {shape}")
     array = _Array(_element(body, order, _LONGEST_NAME).decode("latin-1"), code, shape)
+    if body.objects:
+        body.needed += _OVERHEAD + 16 * prod(shape)
     if code in _CLASSES:
         array.offset, array.is_complex = body.offset, is_complex
         if top and not is_complex:
             _check_numbers(body, order, prod(shape))
+        elif body.objects and code == _REFERENCE:
+            _check_reference(body, order, prod(shape))
         else:
             for _ in range(1 + is_complex):
                 _skip_data(body, order, prod(shape))
@@ -327,15 +383,38 @@ def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
             _skip_data(body, order, None)
         return
     elif array.code != _CELL:
+        before = body.offset
         _skip_data(body, order, None)
+        if body.objects and count > body.offset - before:
+            raise ValueError(f"a text of {count} characters has {body.offset - before} bytes")
         return
+    if body.objects and not count and prod(array.shape) > MOST_EMPTY:
+        raise ValueError(f"an array of {prod(array.shape)} structs without fields")
     if count * 8 > body.most:
         raise ValueError(f"a struct or cell of {count} members does not fit in the file")
     for k in range(count):
-        kind, size, data = _tag(body, order)
-        if kind != _MATRIX or data is not None:
-            raise ValueError(f"a member of type {kind}")
-        member = _read_array(body, order, depth + 1) if size else _Array("", 0)
+        member = _read_member(body, order, depth + 1)
         if names and prod(array.shape) == 1:
             member.name = names[k]
             array.fields.append(member)
+        elif k == 0 and not names:
+            array.fields.append(member)
+
+
+def _read_member(body: _Body, order: str, depth: int) -> _Array:
+    """Return an array that is a part of another one."""
+    kind, size, data = _tag(body, order)
+    if kind != _MATRIX or data is not None:
+        raise ValueError(f"a member of type {kind}")
+    return _read_array(body, order, depth) if size else _Array("", 0)
+
+
+def _check_reference(body: _Body, order: str, elements: int) -> None:
+    """Pass over unsigned integers, which may stand for objects."""
+    kind, count, data = _tag(body, order)
+    _check_count(kind, count, elements)
+    stored = np.dtype(order + _TYPES[kind])
+    head = data if data is not None else body.read(min(count, OBJECT_HEAD * stored.itemsize))
+    check_object(np.frombuffer(head, stored), elements)
+    if data is None:
+        body.skip(count - len(head) + -count % 8)

@@ -54,15 +54,15 @@ def read(
           commas, semicolons, tabs or blanks, with a decimal point or comma, in UTF-8, UTF-16 or Latin-1. Each column
           is a channel. A column that increases steadily is the clock, see Notes;
         - ``.npy``, ``.npz``: one or two dimensions; the longer one is time, or the last one of a square array;
-        - ``.mat``: MATLAB files; version 7.3 needs the extra ``files``. A scalar named ``fs`` or ``sr``, or an evenly
-          spaced vector named ``t`` or ``time``, with a unit such as ``time_ms``, gives the sampling rate; time is the
-          axis with as many elements as this vector;
+        - ``.mat``: MATLAB files; version 7.3, tables and timetables need the extra ``files``. A scalar named ``fs`` or
+          ``sr``, or an evenly spaced vector named ``t`` or ``time``, with a unit such as ``time_ms``, gives the
+          sampling rate; time is the axis with as many elements as this vector;
         - ``.parquet``, ``.feather``: with the extra ``files``; columns as in text files.
     fs : float, optional
         Sampling rate in Hz. Required if the file has none; otherwise it replaces the rate of the file.
     key : str, optional
-        Array of a MAT or NPZ file to read, such as ``"x"`` or, in a struct, ``"run.x"``. Required only if the file has
-        several numeric arrays.
+        Array of a MAT or NPZ file to read, such as ``"x"`` or, in a struct or table, ``"run.x"``. Required only if the
+        file has several numeric arrays or tables.
     resample : bool, optional
         Resample to the usual rate if the clock of the file is not even, with cubic splines and a linear-phase filter.
 
@@ -168,9 +168,9 @@ def _contents(stream: BinaryIO, suffix: str, key: str | None) -> tuple[AnyArray,
     if suffix in _COLUMNAR_ENDINGS:
         return _from_table(read_columnar(stream, suffix))
     if suffix == ".mat":
-        return *read_mat(stream, key), ()
+        return read_mat(stream, key)
     if suffix == ".npz":
-        return *read_npz(stream, key), ()
+        return read_npz(stream, key)
     if suffix == ".npy":
         return read_npy(stream), Clock(), ()
     samples, rate = audio.read_audio(stream, suffix)

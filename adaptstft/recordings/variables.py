@@ -12,10 +12,12 @@ from math import prod
 import numpy as np
 
 from adaptstft.common.memory import check_memory
+from adaptstft.common.optional import install_command
 from adaptstft.common.text import printable
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.clock import Clock
-from adaptstft.recordings.columns import Column, clock_of, is_time_name
+from adaptstft.recordings.columns import Column, clock_of, is_time_name, split_columns
+from adaptstft.recordings.matlab_tables import MatlabTable, is_installed
 from adaptstft.recordings.recording import time_last
 
 #: Names of a sampling rate in Hz, in lower case without other signs.
@@ -42,12 +44,18 @@ class Variable:
         Returns the array.
     advice : str
         Why it cannot be loaded, and what to do in MATLAB; empty for numbers.
+    class_name : str
+        The class of an object of MATLAB.
+    table : callable or None
+        Returns a table or timetable of MATLAB; None for others, and without the extra that reads them.
     """
 
     name: str
     shape: tuple[int, ...]
     load: Callable[[], AnyArray]
     advice: str = ""
+    class_name: str = ""
+    table: Callable[[], MatlabTable] | None = None
 
     @property
     def size(self) -> int:
@@ -75,8 +83,13 @@ class Variable:
         return self.is_vector and is_time_name(self.field)
 
 
-def matlab_object(name: str, class_name: str) -> Variable:
-    """Return an object of MATLAB, such as a timetable: its form in the file is not documented."""
+def matlab_object(name: str, class_name: str, table: Callable[[], MatlabTable] | None = None) -> Variable:
+    """Return an object of MATLAB, such as a timetable: its form in the file is not documented.
+
+    Where mat-io is not installed, `table` is not used, and `advice` has the command that installs it.
+    """
+    if table is not None and is_installed():
+        return Variable(name, (0,), _no_array, class_name=class_name, table=table)
     columns = {
         "timetable": f"t = seconds({name}.Properties.RowTimes - {name}.Properties.RowTimes(1)); x = {name}.Variables;",
         "table": f"x = {name}.Variables;",
@@ -85,31 +98,38 @@ def matlab_object(name: str, class_name: str) -> Variable:
     }
     steps = columns.get(class_name, f"x = double({name});")
     saved = ", ".join(f"'{variable}'" for variable in "tx" if f"{variable} = " in steps)
+    readers = "only MATLAB can read"
+    if table is not None:
+        readers = f"mat-io reads, which is not installed: {install_command('files')}; or which MATLAB reads"
     advice = (
-        f"{name!r} is a {class_name} of MATLAB, which only MATLAB can read: save its numbers there, by {steps} "
+        f"{name!r} is a {class_name} of MATLAB, which {readers}: save its numbers there, by {steps} "
         f"save('new.mat', {saved})"
     )
 
     def refuse() -> AnyArray:
         raise ValueError(advice)
 
-    return Variable(name, (0,), refuse, advice)
+    return Variable(name, (0,), refuse, advice, class_name)
 
 
-def choose_variable(variables: Sequence[Variable], key: str | None) -> tuple[AnyArray, Clock]:
-    """Return the samples and the clock of the only array, or of the one that `key` names.
+def _no_array() -> AnyArray:
+    raise ValueError("a table is not an array")
+
+
+def choose_variable(variables: Sequence[Variable], key: str | None) -> tuple[AnyArray, Clock, tuple[str, ...]]:
+    """Return the samples, the clock and notes of the only array, or of the one that `key` names.
 
     Raises
     ------
     ValueError
         If there is none, or if `key` must choose; the message lists the arrays.
     """
-    candidates = [one for one in variables if one.size > 1 and not one.is_clock]
+    candidates = [one for one in variables if one.table is not None or (one.size > 1 and not one.is_clock)]
     if key is not None:
         for one in variables:
-            if one.advice and f"{key}.".startswith(f"{one.name}."):  # columns of a table as well
+            if one.advice and _is_part(key, one):  # columns of a table as well
                 raise ValueError(one.advice)
-        chosen = next((one for one in variables if one.name == key), None)
+        chosen = next((one for one in variables if one.name == key or (one.table and _is_part(key, one))), None)
         if chosen is None:
             raise ValueError(f"key={key!r} is not a numeric array in the file, there are: {_listing(candidates)}")
     elif not candidates:
@@ -121,16 +141,47 @@ def choose_variable(variables: Sequence[Variable], key: str | None) -> tuple[Any
         )
     else:
         chosen = candidates[0]
+    if chosen.table is not None:
+        return _from_table(chosen, chosen.table(), key, [one for one in variables if one is not chosen])
     check_memory(chosen.size * _ITEM, f"the array {chosen.name!r}")
     samples = np.squeeze(chosen.load())
     clock, length = _find_clock([one for one in variables if one is not chosen], chosen.folder, samples.shape)
     if length is not None and samples.ndim == 2 and samples.shape[0] == length != samples.shape[1]:
-        return samples.T, clock
-    return (samples if length is not None and samples.shape[-1:] == (length,) else time_last(samples)), clock
+        return samples.T, clock, ()
+    return (samples if length is not None and samples.shape[-1:] == (length,) else time_last(samples)), clock, ()
+
+
+def _is_part(key: str, variable: Variable) -> bool:
+    """Whether `key` names a variable or, in a table, one of its columns."""
+    return f"{key}.".startswith(f"{variable.name}.")
+
+
+def _from_table(
+    variable: Variable, content: MatlabTable, key: str | None, others: Sequence[Variable]
+) -> tuple[AnyArray, Clock, tuple[str, ...]]:
+    """Return all channels of a table of MATLAB, or the variable that `key` names, and its clock or that of the file."""
+    channels, clock, notes = split_columns(content.table)
+    if content.rate is not None:  # the times were made from it
+        clock = Clock(content.rate)
+    field = (key or "")[len(variable.name) + 1 :]
+    if field:
+        wanted = content.variables.get(field)
+        if wanted is None:
+            names = ", ".join(map(printable, list(content.variables)[:_LISTED]))
+            raise ValueError(f"key={key!r} is not a numeric variable of the {variable.class_name}, there are: {names}")
+        if not all(any(column is one for one in channels) for column in wanted):
+            raise ValueError(f"key={key!r} names the clock or the numbers of the rows, not samples")
+        channels = wanted
+    samples = np.array([column.values for column in channels])
+    if clock.rate is None and clock.times is None and not clock.fault:
+        clock, _ = _find_clock(others, variable.folder, samples.shape)
+    return samples, clock, notes
 
 
 def _listing(variables: Sequence[Variable]) -> str:
-    texts = [f"{printable(one.name)} ({'x'.join(map(str, one.shape))})" for one in variables[:_LISTED]]
+    texts = [
+        f"{printable(one.name)} ({one.class_name or 'x'.join(map(str, one.shape))})" for one in variables[:_LISTED]
+    ]
     more = len(variables) - _LISTED
     return ", ".join(texts) + (f" and {more} more" if more > 0 else "")
 

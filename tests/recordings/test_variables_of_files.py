@@ -206,7 +206,8 @@ def objects_73(path, objects, **arrays):
 
 
 @pytest.mark.parametrize("write", [objects_5, objects_73])
-def test_timetables_and_tables_say_what_to_do_in_matlab(tmp_path, write):
+def test_timetables_and_tables_say_what_to_do_in_matlab(tmp_path, write, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matio", None)
     path = tmp_path / "a.mat"
     write(path, {"tt": "timetable", "u": "table"}, x=X, fs=50.0)
     np.testing.assert_array_equal(recordings.read(path).x, X)
@@ -216,6 +217,8 @@ def test_timetables_and_tables_say_what_to_do_in_matlab(tmp_path, write):
         with pytest.raises(ValueError, match=message):
             recordings.read(path, key=key)
     with pytest.raises(ValueError, match=r"'u' is a table of MATLAB, .* by x = u\.Variables; save\('new\.mat', 'x'\)$"):
+        recordings.read(path, key="u")
+    with pytest.raises(ValueError, match=r"mat-io reads, which is not installed: pip install .*(\[files\]|mat-io)"):
         recordings.read(path, key="u")
     with pytest.raises(ValueError, match="key='t' is not a numeric array"):
         recordings.read(path, key="t")
