@@ -1,16 +1,17 @@
 """Tables and timetables of MATLAB, through mat-io (the extra ``files``).
 
 mat-io believes what a file declares about its objects. `matlab` and `hdf5` compare sizes and nesting with the file, and
-`check_objects` and `check_object` what the file says about its objects, before mat-io sees it.
+`check_objects` and `check_object` what the file says about its objects, before mat-io sees it. It reads in a child
+process with little memory, because damaged objects can make it crash.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -18,8 +19,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from adaptstft.common.child_process import in_child
 from adaptstft.common.memory import check_memory
-from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.columns import Column, Table
@@ -35,7 +36,11 @@ _VERSIONS = (2, 3, 4)
 MOST_EMPTY = 1 << 16
 #: Integers of a class and of an object in the description of all objects.
 _CLASS, _ENTRY = 4, 6
-_STRING = "future.infer_string"
+#: Memory that mat-io may take: copies of the arrays, and bytes beyond them. Seconds that it may take.
+_COPIES, _MEMORY, _SECONDS = 3, 1 << 26, 300.0
+
+#: Columns, those of each numeric variable, notes, and the sampling rate.
+_Parts = tuple[list["Column"], dict[str, list["Column"]], tuple[str, ...], float | None]
 
 
 @dataclass(frozen=True)
@@ -113,48 +118,51 @@ def load_table(stream: BinaryIO, name: str, class_name: str, needed: Callable[[]
     with readable("MAT file"):
         size = needed()
     check_memory(size, f"the {class_name} {name!r}")
-    with readable("MAT file"), warnings.catch_warnings():
+    with readable("MAT file"), _path_of(stream) as path:
+        columns, variables, notes, rate = in_child(
+            f"{__name__}:read_objects",
+            (path, name, class_name),
+            modules=["matio"],
+            memory=_COPIES * size + _MEMORY,
+            seconds=_SECONDS,
+        )
+    return MatlabTable(Table(columns, lambda row: f"row {row + 1}", notes), variables, rate)
+
+
+@contextmanager
+def _path_of(stream: BinaryIO) -> Iterator[str]:
+    """Yield the path of a file, or of a copy of what a pipe has."""
+    path = getattr(stream, "name", None)
+    if isinstance(path, str):
+        yield path
+        return
+    size_of(stream)  # to its beginning
+    with tempfile.NamedTemporaryFile(suffix=".mat") as copy:
+        copy.write(stream.read())
+        copy.flush()
+        yield copy.name
+
+
+def read_objects(path: str, name: str, class_name: str) -> _Parts:
+    """Read a table or timetable with mat-io; `load_table` calls this in a child process."""
+    import matio
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        loaded = _load(_matio(), stream, name)
+        loaded = matio.load_from_mat(path, variable_names=[name], raw_data=True)[name]
         if getattr(loaded, "classname", None) != class_name or not isinstance(loaded.properties, dict):
             raise ValueError(f"{name!r} is no {class_name}")
         return _timetable(loaded.properties) if class_name == "timetable" else _table(loaded.properties)
 
 
-def _matio() -> Any:
-    """Import mat-io, which changes an option of pandas, and change it back."""
-    if "matio" in sys.modules:
-        return require("matio", extra="files", package="mat-io")
-    pandas = require("pandas", extra="files")
-    try:
-        before = pandas.get_option(_STRING)
-    except KeyError:
-        return require("matio", extra="files", package="mat-io")
-    try:
-        return require("matio", extra="files", package="mat-io")
-    finally:
-        pandas.set_option(_STRING, before)
-
-
-def _load(matio: Any, stream: BinaryIO, name: str) -> Any:
-    path = getattr(stream, "name", None)
-    if isinstance(path, str):
-        return matio.load_from_mat(path, variable_names=[name], raw_data=True)[name]
-    size_of(stream)  # to its beginning
-    with tempfile.NamedTemporaryFile(suffix=".mat") as copy:  # of a pipe
-        copy.write(stream.read())
-        copy.flush()
-        return matio.load_from_mat(copy.name, variable_names=[name], raw_data=True)[name]
-
-
-def _table(properties: dict[str, Any]) -> MatlabTable:
+def _table(properties: dict[str, Any]) -> _Parts:
     more = properties["props"][0, 0]
     names = _names(more, ("VariableNames2048", "VariableNamesOriginal"), properties["varnames"])
     rows = int(_scalar(properties["nrows"]))
     return _columns(properties["data"], names, _texts(more["VariableUnits"]), rows, [], None)
 
 
-def _timetable(properties: dict[str, Any]) -> MatlabTable:
+def _timetable(properties: dict[str, Any]) -> _Parts:
     parts = properties["any"][0, 0]
     names = _names(parts, ("varNames2048", "varNamesOrig"), parts["varNames"])
     rows = int(_scalar(parts["numRows"]))
@@ -214,7 +222,7 @@ def _milliseconds(stored: Any) -> AnyArray:
 
 def _columns(
     data: Any, names: list[str], units: list[str], rows: int, columns: list[Column], rate: float | None
-) -> MatlabTable:
+) -> _Parts:
     cells = list(np.ravel(data))
     if len(names) != len(cells):
         raise ValueError(f"{len(names)} names of {len(cells)} variables")
@@ -232,7 +240,7 @@ def _columns(
         elif not found[0].is_time:
             variables[name] = found
         columns += found
-    return MatlabTable(Table(columns, lambda row: f"row {row + 1}", tuple(notes)), variables, rate)
+    return columns, variables, tuple(notes), rate
 
 
 def _variable(name: str, unit: str, cell: Any) -> list[Column]:

@@ -14,6 +14,7 @@ import pytest
 from adaptstft import recordings
 from adaptstft.recordings import matlab_tables
 from adaptstft.recordings.hdf5 import check_heaps
+from adaptstft.recordings.matlab_tables import read_objects
 
 pandas = pytest.importorskip("pandas", reason="tables of MATLAB need the extra 'files'")
 with warnings.catch_warnings():
@@ -24,6 +25,18 @@ K = np.arange(300)
 T = K / 250
 X = np.sin(0.3 * K)
 Y = np.cos(0.2 * K)
+
+
+@pytest.fixture(autouse=True)
+def without_child(request, monkeypatch):
+    """Read in this process, which takes less time; tests with the fixture `child` read as users do."""
+    if "child" not in request.fixturenames:
+        monkeypatch.setattr(matlab_tables, "in_child", lambda name, arguments, **_: read_objects(*arguments))
+
+
+@pytest.fixture
+def child():
+    """Read in a child process."""
 
 
 @pytest.fixture(params=["v7", "v7.3"])
@@ -51,6 +64,12 @@ def raw(path, name):
 
 DURATIONS = pandas.to_timedelta(T, unit="s")
 DATES = pandas.Timestamp("2024-03-01") + DURATIONS
+
+
+def test_the_reader_is_a_child_process(child, save):
+    recording = recordings.read(save(tt=frame(DURATIONS)))
+    np.testing.assert_array_equal(recording.x, [X, Y])
+    assert recording.fs == pytest.approx(250)
 
 
 @pytest.mark.parametrize("times", [DURATIONS, DATES, DURATIONS + pandas.Timedelta("3h")], ids=["s", "date", "late"])
@@ -190,7 +209,7 @@ def test_dates_beyond_the_digits_of_a_double():
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
-def test_a_table_through_a_pipe(save, tmp_path):
+def test_a_table_through_a_pipe(child, save, tmp_path):
     data = save(tt=frame(DURATIONS)).read_bytes()
     os.mkfifo(tmp_path / "p.mat")
     writer = threading.Thread(target=(tmp_path / "p.mat").write_bytes, args=(data,))
@@ -202,7 +221,7 @@ def test_a_table_through_a_pipe(save, tmp_path):
 
 
 @pytest.mark.slow
-def test_mat_io_leaves_the_options_of_pandas(save):
+def test_mat_io_leaves_the_options_of_pandas(child, save):
     """The import of mat-io sets this option."""
     code = """
 import sys, warnings
@@ -221,7 +240,7 @@ print(recordings.read(sys.argv[1]).fs, pandas.get_option("future.infer_string"))
 # Files that claim more than they hold
 
 
-def test_a_damaged_file_gives_one_line(save):
+def test_a_damaged_file_gives_one_line(child, save):
     path = save(tt=frame(DURATIONS))
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ValueError, match="not a readable MAT") as caught:
