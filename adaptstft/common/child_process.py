@@ -7,30 +7,31 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-#: The child's program; what it does comes through its standard input.
+#: The child's program; what it does comes through its standard input. The path comes first: what follows is imported.
 _PROGRAM = (
-    "import pickle, sys; path, *job = pickle.load(sys.stdin.buffer); sys.path[:] = path; "
-    "from adaptstft.common.child_process import answer; answer(*job)"
+    "import pickle, sys; path, job = pickle.load(sys.stdin.buffer); sys.path[:] = path; "
+    "from adaptstft.common.child_process import answer; answer(*pickle.loads(job))"
 )
 
 
-def in_child(function: str, arguments: Sequence[Any], *, modules: Sequence[str], memory: int, seconds: float) -> Any:
+def in_child(
+    function: Callable[..., Any], *arguments: Any, prepare: Callable[[], object], memory: int, seconds: float
+) -> Any:
     """Return ``function(*arguments)``, computed in a child process with little memory.
 
     Parameters
     ----------
-    function : str
-        Module and name of the function, ``"package.module:name"``.
-    arguments : sequence
-        Its arguments, which can be pickled, as can its result.
-    modules : sequence of str
-        Modules that the child imports before its memory is limited.
+    function : callable
+        A function of a module. It, its arguments and its result can be pickled.
+    *arguments
+        Its arguments.
+    prepare : callable
+        A function of a module that the child calls before its memory is limited, to import what `function` needs.
     memory : int
         Bytes that the function may allocate, where the operating system has such a limit (Linux).
     seconds : float
@@ -41,7 +42,7 @@ def in_child(function: str, arguments: Sequence[Any], *, modules: Sequence[str],
     ValueError
         If the function raises, the child crashes, or it needs more memory or time.
     """
-    job = pickle.dumps((sys.path, function, tuple(arguments), tuple(modules), memory))
+    job = pickle.dumps((sys.path, pickle.dumps((function, arguments, prepare, memory))))
     try:
         done = subprocess.run([sys.executable, "-c", _PROGRAM], input=job, capture_output=True, timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -56,16 +57,15 @@ def in_child(function: str, arguments: Sequence[Any], *, modules: Sequence[str],
     return result
 
 
-def answer(function: str, arguments: tuple[Any, ...], modules: Sequence[str], memory: int) -> None:
+def answer(
+    function: Callable[..., Any], arguments: tuple[Any, ...], prepare: Callable[[], object], memory: int
+) -> None:
     """Compute the answer of the child, and write it to standard output."""
     output, sys.stdout = sys.stdout.buffer, sys.stderr  # nothing else is to be written there
-    module, _, name = function.partition(":")
-    compute = getattr(import_module(module), name)
-    for other in modules:
-        import_module(other)
+    prepare()
     _limit_memory(memory)
     try:
-        found = pickle.dumps((False, compute(*arguments)))
+        found = pickle.dumps((False, function(*arguments)))
     except MemoryError:
         found = pickle.dumps((True, f"reading takes more than {memory / 2**20:.0f} MiB"))
     except Exception as error:  # of whatever the file makes the reader do

@@ -21,6 +21,7 @@ import numpy as np
 
 from adaptstft.common.child_process import in_child
 from adaptstft.common.memory import check_memory
+from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.columns import Column, Table
@@ -120,11 +121,7 @@ def load_table(stream: BinaryIO, name: str, class_name: str, needed: Callable[[]
     check_memory(size, f"the {class_name} {name!r}")
     with readable("MAT file"), _path_of(stream) as path:
         columns, variables, notes, rate = in_child(
-            f"{__name__}:read_objects",
-            (path, name, class_name),
-            modules=["matio"],
-            memory=_COPIES * size + _MEMORY,
-            seconds=_SECONDS,
+            read_objects, path, name, class_name, prepare=matio, memory=_COPIES * size + _MEMORY, seconds=_SECONDS
         )
     return MatlabTable(Table(columns, lambda row: f"row {row + 1}", notes), variables, rate)
 
@@ -143,13 +140,16 @@ def _path_of(stream: BinaryIO) -> Iterator[str]:
         yield copy.name
 
 
+def matio() -> Any:
+    """Import mat-io."""
+    return require("matio", extra="files", package="mat-io")
+
+
 def read_objects(path: str, name: str, class_name: str) -> _Parts:
     """Read a table or timetable with mat-io; `load_table` calls this in a child process."""
-    import matio
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        loaded = matio.load_from_mat(path, variable_names=[name], raw_data=True)[name]
+        loaded = matio().load_from_mat(path, variable_names=[name], raw_data=True)[name]
         if getattr(loaded, "classname", None) != class_name or not isinstance(loaded.properties, dict):
             raise ValueError(f"{name!r} is no {class_name}")
         return _timetable(loaded.properties) if class_name == "timetable" else _table(loaded.properties)

@@ -14,7 +14,6 @@ import pytest
 from adaptstft import recordings
 from adaptstft.recordings import matlab_tables
 from adaptstft.recordings.hdf5 import check_heaps
-from adaptstft.recordings.matlab_tables import read_objects
 
 pandas = pytest.importorskip("pandas", reason="tables of MATLAB need the extra 'files'")
 with warnings.catch_warnings():
@@ -31,7 +30,7 @@ Y = np.cos(0.2 * K)
 def without_child(request, monkeypatch):
     """Read in this process, which takes less time; tests with the fixture `child` read as users do."""
     if "child" not in request.fixturenames:
-        monkeypatch.setattr(matlab_tables, "in_child", lambda name, arguments, **_: read_objects(*arguments))
+        monkeypatch.setattr(matlab_tables, "in_child", lambda function, *arguments, **_: function(*arguments))
 
 
 @pytest.fixture
