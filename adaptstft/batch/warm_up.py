@@ -62,4 +62,4 @@ def _track(sft: Any, x: Any) -> None:
     ridges(sft, x)
     reassign(sft, x)
     synchrosqueeze(sft, x)
-    griffin_lim(np.abs(sft.stft(x)), sft, x.size, n_iter=2)
+    griffin_lim(sft, np.abs(sft.stft(x)), x.size, n_iter=2)
