@@ -78,12 +78,12 @@ def frame_signal(sft: AdaptiveShortTimeFFT, x: Any, axis: int) -> FramedSignal:
     return FramedSignal(layout, plan, durations, times, sft.f, single, exponent)
 
 
-def scaled_noise(framed: FramedSignal, noise_std: float) -> float:
-    """Return the standard deviation of the noise in the scale of the channels; its square must be a number."""
-    peak = float(np.abs(framed.layout.channels).max()) or 1.0
+def scaled_noise(channels: AnyArray, exponent: int, noise_std: float) -> float:
+    """Return the deviation of the noise in the scale of channels that are ``x / 2**exponent``; its square is finite."""
+    peak = float(np.abs(channels).max()) or 1.0
     with np.errstate(over="ignore"):
-        noise = float(times_power_of_two(np.asarray(noise_std), -framed.exponent))
-        largest = float(times_power_of_two(np.asarray(_MOST_NOISE * peak), framed.exponent))
+        noise = float(times_power_of_two(np.asarray(noise_std), -exponent))
+        largest = float(times_power_of_two(np.asarray(_MOST_NOISE * peak), exponent))
     if noise > _MOST_NOISE * peak:
         raise ValueError(f"{noise_std=} must be at most {_MOST_NOISE:g} times the largest magnitude of x, {largest:g}")
     return noise

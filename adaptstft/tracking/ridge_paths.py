@@ -136,7 +136,7 @@ def ridges(
     grid = make_grid(sft, f_bounds, multiples)
     framed = frame_signal(sft, x, axis)
     steps = largest_steps(sft, framed, grid, rate)
-    noise = None if noise is None else scaled_noise(framed, noise)
+    noise = None if noise is None else scaled_noise(framed.layout.channels, framed.exponent, noise)
     tracked = [
         RidgeTracker(sft, framed, grid, steps, channel, power, noise).track(n_ridges)
         for channel, power in zip(framed.layout.channels, bin_powers(sft, framed), strict=True)

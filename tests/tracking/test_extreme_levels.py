@@ -77,3 +77,9 @@ def test_inverse():
     for level in (1e-310, 1e300):
         x = X * level
         np.testing.assert_allclose(SFT.istft(SFT.stft(x), k1=1000) / level, x / level, atol=1e-10)
+
+
+@pytest.mark.parametrize("level", [1.0, 2.0**-560])
+def test_noise_far_above_a_signal_with_tracked_windows(level):
+    with pytest.raises(ValueError, match=r"noise_std=.* must be at most 1e\+50 times the largest magnitude of x"):
+        adaptstft.track(X * level, FS, noise_std=1e200)

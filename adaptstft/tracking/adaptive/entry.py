@@ -16,6 +16,7 @@ from adaptstft.tracking.adaptive.choice import PER_OCTAVE, LengthChoice
 from adaptstft.tracking.adaptive.estimates import Estimates, Guide, PeakSearch
 from adaptstft.tracking.adaptive.pilot import PathSearch
 from adaptstft.tracking.adaptive.request import TrackRequest, check_request
+from adaptstft.tracking.framed_signal import scaled_noise
 from adaptstft.tracking.ridge_result import Ridges, normal_interval
 
 __all__ = ["track"]
@@ -170,7 +171,9 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
     exponent = int(np.frexp(float(np.abs(request.x).max()) or 1.0)[1])
     x = request.x.astype(np.result_type(request.x.dtype, np.float64), copy=False).reshape(-1, n)
     channels = np.ascontiguousarray(times_power_of_two(x, -exponent))
-    searches = [_path_search(request, channel, exponent) for channel in channels]
+    std = request.noise_std
+    noise = None if std is None else scaled_noise(channels, exponent, std) ** 2
+    searches = [_path_search(request, channel, noise) for channel in channels]
     typical = [search.typical_length() for search in searches]
     bar.update(0.2, "typical window length")
     hop = request.hop or max(1.0, float(round(min(_HOP * min(typical), n / _FEWEST_FRAMES))))
@@ -199,10 +202,7 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
     )
 
 
-def _path_search(request: TrackRequest, x: AnyArray, exponent: int) -> PathSearch:
-    noise = None
-    if request.noise_std is not None:
-        noise = float(times_power_of_two(np.asarray(request.noise_std), -exponent)) ** 2
+def _path_search(request: TrackRequest, x: AnyArray, noise: float | None) -> PathSearch:
     return PathSearch(
         x,
         request.window,
