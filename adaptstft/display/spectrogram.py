@@ -238,7 +238,7 @@ def at_hop(sft: Any, n: int, hop: float) -> Any:
         )
     positions = np.arange(int(np.ceil((n - 1) / hop)) + 1) * hop
     lengths = np.asarray(sft.win_length)
-    if lengths.ndim == 1 or (lengths.ndim == 2 and lengths.shape[1] > 1):
+    if is_tied(sft):
         lengths = _interpolated(lengths, np.asarray(sft.t(n)) * sft.fs, positions)
     return sft.remade(hop=None, positions=positions, win_length=lengths, samples=None)
 
