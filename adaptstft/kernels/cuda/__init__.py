@@ -17,7 +17,6 @@ from adaptstft.kernels.cuda.bins import (
     scale_sums,
     split_halves,
 )
-from adaptstft.kernels.cuda.chirps import chirp_sums
 from adaptstft.kernels.cuda.frames import (
     energy_cotangent,
     load_frames,
@@ -28,6 +27,7 @@ from adaptstft.kernels.cuda.frames import (
 )
 from adaptstft.kernels.cuda.on_host import (
     advance_paths,
+    chirp_sums,
     first_order_frequency,
     frequency_sums,
     integrate_phase,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adaptstft.kernels.cpu.chirps import chirp_sums
 from adaptstft.kernels.cpu.frequencies import first_order_frequency, second_order_frequency, squeeze
 from adaptstft.kernels.cpu.paths import advance_paths
 from adaptstft.kernels.cpu.phase_heap import integrate_phase
@@ -9,6 +10,7 @@ from adaptstft.kernels.cpu.ridge_loops import frequency_sums, strongest_path
 
 __all__ = [
     "advance_paths",
+    "chirp_sums",
     "first_order_frequency",
     "frequency_sums",
     "integrate_phase",
