@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from adaptstft import __version__, cli_track, datasets, kernels
 from adaptstft.batch import parallel
-from adaptstft.batch.command import json_report, parse_criterion, text_report
+from adaptstft.batch.command import add_recording_options, json_report, parse_criterion, text_report
 from adaptstft.batch.rows import describe_error, labelled
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
@@ -310,11 +310,7 @@ def _build_parser() -> _Parser:
     parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to tune, each by itself")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--warm-up", action="store_true", help="compile the inner loops for later calls")
-    source = parser.add_argument_group("recording")
-    source.add_argument("--fs", type=float, metavar="HZ", help="sampling rate; replaces that of the file")
-    source.add_argument("--key", metavar="NAME", help="the array of a MAT or NPZ file, such as x or run.x")
-    source.add_argument("--resample", action="store_true", help="resample a file whose clock is not even")
-    source.add_argument("--channel", type=int, metavar="N", help="use only this channel, counted from 0")
+    add_recording_options(parser)
     _add_tuning_options(parser.add_argument_group("tuning"))
     output = parser.add_argument_group("output")
     output.add_argument("--plot", type=Path, metavar="OUT.png", help="write a before/after picture of one FILE")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from adaptstft.batch.command import headline
+from adaptstft.batch.command import add_recording_options, headline
 from adaptstft.common.files import new_file
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
@@ -129,11 +129,7 @@ def _build_parser(kind: type[argparse.ArgumentParser]) -> argparse.ArgumentParse
         allow_abbrev=False,
     )
     parser.add_argument("file", metavar="FILE", help="the recording")
-    source = parser.add_argument_group("recording")
-    source.add_argument("--fs", type=float, metavar="HZ", help="sampling rate; replaces that of the file")
-    source.add_argument("--key", metavar="NAME", help="the array of a MAT or NPZ file, such as x or run.x")
-    source.add_argument("--resample", action="store_true", help="resample a file whose clock is not even")
-    source.add_argument("--channel", type=int, metavar="N", help="use only this channel, counted from 0")
+    add_recording_options(parser)
     ridge = parser.add_argument_group("ridges")
     ridge.add_argument("--n-ridges", type=int, default=1, metavar="N", help="number of ridges (default: 1)")
     ridge.add_argument("--orders", type=_numbers, metavar="K,...", help="multiples of one frequency, such as 1,2,3")

@@ -37,6 +37,15 @@ def in_words_of_the_shell(note: str) -> str:
     return note
 
 
+def add_recording_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to read a recording."""
+    source = parser.add_argument_group("recording")
+    source.add_argument("--fs", type=float, metavar="HZ", help="sampling rate; replaces that of the file")
+    source.add_argument("--key", metavar="NAME", help="the array of a MAT or NPZ file, such as x or run.x")
+    source.add_argument("--resample", action="store_true", help="resample a file whose clock is not even")
+    source.add_argument("--channel", type=int, metavar="N", help="use only this channel, counted from 0")
+
+
 def parse_criterion(text: str) -> str | Criterion:
     """Return a criterion of the command line, ``NAME`` or ``NAME:KEY=VALUE,...``."""
     name, colon, settings = text.partition(":")
