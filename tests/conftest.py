@@ -30,6 +30,6 @@ def pyplot():
     """matplotlib.pyplot without a window; what a test draws is closed."""
     matplotlib = pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     matplotlib.use("Agg")
-    module = pytest.importorskip("matplotlib.pyplot")
+    module = pytest.importorskip("matplotlib.pyplot", reason="pictures need the extra 'plot'")
     yield module
     module.close("all")

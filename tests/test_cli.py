@@ -443,7 +443,7 @@ def test_any_error_of_one_file_is_one_line(capsys, npy, monkeypatch, error):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /dev/full, a file on a full disk")
 def test_output_that_cannot_be_written_is_an_error(npy):
     with open("/dev/full", "wb") as full:
         for argv in ([str(npy), "--fs", "1000"], ["--version"], ["--help"], [str(npy), "--fs", "1", "--json"]):
@@ -453,7 +453,7 @@ def test_output_that_cannot_be_written_is_an_error(npy):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="closed streams differ elsewhere")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX shells close a stream with >&-")
 @pytest.mark.parametrize(("closed", "code"), [(">&-", 2), ("2>&-", 0)])
 def test_closed_streams(npy, closed, code):
     command = f"exec {sys.executable} -m adaptstft {npy} --fs 1000 {closed}"

@@ -28,7 +28,7 @@ def rows(path):
 
 
 def test_table_picture_and_summary(folder, capsys):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     words = ["tone.wav", "--orders", "1,2", "--fmax", "80", "--hop", "50", "--out", "ridges.csv", "--plot"]
     assert cli.main(["track", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -79,7 +79,7 @@ def test_errors_of_the_work(folder, capsys, words, message):
     ],
 )
 def test_wrong_options(folder, capsys, words, message):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     (folder / "old.csv").write_text("kept")
     with pytest.raises(SystemExit) as stop:
         cli.main(["track", *words])

@@ -12,7 +12,7 @@ from adaptstft import AdaptiveShortTimeFFT, ShortTimeFFT
 from adaptstft.common.optional import install_command
 
 xarray = pytest.importorskip("xarray", reason="labels need the extra 'xarray'")
-adaptive = pytest.importorskip("adaptstft.xarray")
+adaptive = pytest.importorskip("adaptstft.xarray", reason="needs the extra 'xarray'")
 
 FS = 500.0
 N = 800
@@ -176,7 +176,7 @@ def test_lengths_as_a_dataset(x, mode, dims):
 @pytest.mark.filterwarnings("ignore:The data type .* Zarr V3 specification")  # of the names of sensors
 def test_a_zarr_store_through_dask(x, sft, tmp_path):
     for module in ("zarr", "dask", "adaptstft.dask"):
-        pytest.importorskip(module, exc_type=ImportError)
+        pytest.importorskip(module, reason="needs the extras 'xarray' and 'dask'", exc_type=ImportError)
     x.drop_vars("site").to_dataset().chunk(time=300, sensor=1).to_zarr(tmp_path / "x.zarr", consolidated=False)
     lazy = xarray.open_zarr(tmp_path / "x.zarr", consolidated=False).acceleration
     assert lazy.chunks is not None

@@ -8,7 +8,7 @@ import adaptstft
 from adaptstft import AdaptiveShortTimeFFT
 
 xarray = pytest.importorskip("xarray", reason="labels need the extra 'xarray'")
-adaptive = pytest.importorskip("adaptstft.xarray")
+adaptive = pytest.importorskip("adaptstft.xarray", reason="needs the extra 'xarray'")
 
 N = 900
 
@@ -99,7 +99,7 @@ def test_times_too_coarse_for_their_samples_say_so():
 @pytest.mark.parametrize("chunks", [None, 300], ids=["memory", "chunks"])
 def test_samples_of_any_type(rng, dtype, chunks):
     if chunks:
-        pytest.importorskip("adaptstft.dask", exc_type=ImportError)
+        pytest.importorskip("adaptstft.dask", reason="needs the extra 'dask'", exc_type=ImportError)
     samples = rng.integers(0, 2, N) if dtype == "bool" else 100 + 80 * np.cos(0.3 * np.arange(N))
     x = xarray.DataArray(samples.astype(dtype), coords={"time": np.arange(N) / 500.0})
     expected = adaptive.optimize(x.astype(float))

@@ -212,7 +212,7 @@ def test_summary_of_the_table(files):
         table.summary(errors=-1)
     bounded = adaptstft.optimize_many([chirp(30), chirp(40)], FS, win_bounds=(16, 20))
     assert "note          2 of 2: the window length is at its upper bound of 20 samples" in bounded.summary()
-    frame = pytest.importorskip("pandas") and table.to_frame()
+    frame = pytest.importorskip("pandas", reason="tables need the extra 'many'") and table.to_frame()
     assert frame["status"].tolist() == [row["status"] for row in table]
     assert frame["win_length"].isna().tolist() == [row["win_length"] is None for row in table]
 
@@ -396,7 +396,7 @@ def test_a_window_that_only_this_process_knows_is_refused(monkeypatch):
 @pytest.mark.filterwarnings("ignore:Port :UserWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 def test_dask_finishes_a_run_after_a_worker_died(tmp_path):
-    distributed = pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed", reason="clusters need distributed, a package of Dask")
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL"

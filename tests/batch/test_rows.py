@@ -156,7 +156,9 @@ def test_a_parquet_file_of_another_kind_stays_as_it_is(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"out='.*out\.parquet' is not a Parquet file"):
         RowFile(path)
-    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table({"name": ["a"]}), path)
+    pytest.importorskip("pyarrow.parquet", reason="Parquet needs the extra 'files'").write_table(
+        pyarrow.table({"name": ["a"]}), path
+    )
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"out='.*out\.parquet' does not have the columns"):
         RowFile(path)

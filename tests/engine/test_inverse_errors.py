@@ -22,7 +22,7 @@ def relative(back, x):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 @pytest.mark.slow
 def test_random_windows_for_each_bin(dtype, seed, monkeypatch):
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("matplotlib", reason="pictures need the extra 'plot'")
     monkeypatch.setitem(STUDY["study"].__globals__, "COUNT", 12)
     (claimed, true, _), refused, lost = STUDY["study"](dtype, seed, check=True)
     assert claimed.size + refused == 12 and claimed.size > 6 and lost == 0

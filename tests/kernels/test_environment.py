@@ -47,7 +47,7 @@ print(out[0])
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name != "posix", reason="limits of the size of files")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX systems limit the size of a file of a process")
 def test_a_cache_that_cannot_be_written_or_is_damaged(tmp_path):
     """Files of no bytes, as on a full disk: the kernel is compiled, and stored later. An empty index is no error."""
     code = """

@@ -207,7 +207,7 @@ def test_dates_beyond_the_digits_of_a_double():
     np.testing.assert_allclose(matlab_tables._milliseconds(stored), 1e3 * K / 44_100, rtol=0, atol=1e-9)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are files only on POSIX systems")
 def test_a_table_through_a_pipe(child, save, tmp_path):
     data = save(tt=frame(DURATIONS)).read_bytes()
     os.mkfifo(tmp_path / "p.mat")

@@ -12,7 +12,7 @@ import adaptstft
 from adaptstft import recordings
 from adaptstft.recordings import source
 
-posix = pytest.mark.skipif(os.name != "posix", reason="pipes with names")
+posix = pytest.mark.skipif(os.name != "posix", reason="named pipes are files only on POSIX systems")
 TEXT = "t,x\n" + "".join(f"{k / 100:.2f},{k * k % 7}\n" for k in range(300))
 
 

@@ -67,8 +67,8 @@ def test_functions_that_load(recordings):
 @pytest.mark.filterwarnings("ignore:Consolidated metadata", "ignore:The data type .* Zarr V3 specification")
 def test_labelled_arrays(recordings):
     for module in ("xarray", "zarr", "dask", "adaptstft.dask"):
-        pytest.importorskip(module, exc_type=ImportError)
-    xarray = pytest.importorskip("xarray")
+        pytest.importorskip(module, reason=f"the page uses {module}", exc_type=ImportError)
+    xarray = pytest.importorskip("xarray", reason="needs the extra 'xarray'")
     x = xarray.DataArray(
         np.random.default_rng(0).standard_normal((2, 2000)),
         coords={"sensor": ["bearing 2", "bearing 3"], "time": np.arange(2000) / 1000},

@@ -149,7 +149,7 @@ def test_confidence_noise_and_threads_have_their_effect():
 
 
 def test_tables_and_pictures():
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="tables need the extra 'many'")
     matplotlib.use("Agg")
     ridge = track(np.stack([signal(np.full(N, f), 0.1) for f in (50.0, 80.0)]), FS, orders=(1, 2), hop=100)
     frame = ridge.to_frame()

@@ -160,7 +160,7 @@ def test_other_bad_bounds():
 
 
 def test_a_dask_array_is_refused():
-    da = pytest.importorskip("dask.array")
+    da = pytest.importorskip("dask.array", reason="needs the extra 'dask'")
     with pytest.raises(ValueError, match=r"f_bounds=\(100, 200\) needs signals in memory"):
         adaptstft.optimize(da.from_array(CHIRP.x, chunks=1000), FS, f_bounds=(100, 200))
 
