@@ -184,11 +184,11 @@ def _notes(notes: Sequence[str]) -> list[str]:
 def _code(result: Result, source: str) -> list[str]:
     if not result.call:
         return ["<h2>To repeat it in Python</h2>", "<p>The file of this result does not contain the call.</p>"]
-    lines = ["import adaptstft", source, f"res = {result.call}", "S = res.sft.stft(x)"]
+    signal = "the recordings" if result.signal is None else f"the signal, {result.samples} samples"
+    lines = ["import adaptstft", source or f"# x: {signal}", f"res = {result.call}"]
     if not source:
-        signal = f"the signal, {result.samples} samples" if result.signal is not None else "the recordings"
-        lines[1:] = [f"# x: {signal}", f"res = {result.call}", "print(res.summary())"]
-    if not source and result.signal is not None:
+        lines.append("print(res.summary())")
+    if source or result.signal is not None:
         lines.append("S = res.sft.stft(x)")
     code = html.escape("\n".join(lines))
     return [
