@@ -12,6 +12,7 @@ import json
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,8 @@ import scipy.io
 from scipy.io import wavfile
 
 from adaptstft import recordings
+from adaptstft.common import child_process
+from adaptstft.recordings import matlab_tables
 
 N = 300
 T = np.arange(N) / 250
@@ -73,7 +76,7 @@ def columnar(method):
     return written(lambda file: getattr(frame, method)(file))
 
 
-def matlab_tables(version):
+def table_files(version):
     import pandas
 
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
@@ -118,8 +121,8 @@ SEEDS = {
         written(lambda file: scipy.io.savemat(file, {"x": X + 1j, "fs": 250.0}, format="4")),
     ],
     "mat 7.3": lambda: [matlab_73()],
-    "mat tables": lambda: matlab_tables("v7"),
-    "mat 7.3 tables": lambda: matlab_tables("v7.3"),
+    "mat tables": lambda: table_files("v7"),
+    "mat 7.3 tables": lambda: table_files("v7.3"),
     "parquet": lambda: [columnar("to_parquet")],
     "feather": lambda: [columnar("to_feather")],
 }
@@ -173,9 +176,27 @@ def peak_memory():
     return peak
 
 
-def child(format, seed, first, stop):
+def in_fork(function, *arguments, prepare, memory, seconds):
+    """Do what `in_child` does in a fork of this process: it has imported all, which takes a new process a second."""
+    prepare()
+    reading, writing = os.pipe()
+    fork = os.fork()
+    if not fork:
+        signal.alarm(int(seconds))
+        with open(writing, "w") as sys.stdout:
+            child_process.answer(function, arguments, prepare, memory)
+        os._exit(0)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        output = pipe.read()
+    return child_process.result_of(os.waitstatus_to_exitcode(os.waitpid(fork, 0)[1]), output)
+
+
+def child(format, seed, first, stop, *, fork):
     """Read the files ``first ... stop - 1``; a line for each result on standard output."""
     warnings.simplefilter("error")
+    if fork:
+        matlab_tables.in_child = in_fork
     seeds = SEEDS[format]()
     path = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None)) / f"a.{format.split()[0]}"
     for data in seeds:  # all modules are loaded before the limit
@@ -211,11 +232,11 @@ def with_fs(path):
     return "read"
 
 
-def run(format, count, seed):
+def run(format, count, seed, more):
     """Read all files of a format, in a new child after each crash; return the numbers of results, and the faults."""
     found, faults, following = {"read": 0, "refused": 0}, [], 0
     while following < count:
-        command = [sys.executable, __file__, "--child", format, str(seed), str(following), str(count)]
+        command = [sys.executable, __file__, "--child", format, str(seed), str(following), str(count), *more]
         with tempfile.TemporaryFile() as notes:  # a decoder of MP3 writes many, which would fill a pipe
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=notes)
             following = watch(process, found, faults, following)
@@ -263,16 +284,17 @@ def main():
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", action="append", choices=SEEDS)
+    parser.add_argument("--fork", action="store_true", help="read tables of MATLAB in forks, not in new processes")
     parser.add_argument("--child", nargs=4, metavar=("FORMAT", "SEED", "FIRST", "STOP"))
     args = parser.parse_args()
     if args.child:
-        child(args.child[0], *map(int, args.child[1:]))
+        child(args.child[0], *map(int, args.child[1:]), fork=args.fork)
         return 0
     failed = False
     print(f"{'format':14}{'files':>8}{'read':>8}{'refused':>9}{'faults':>8}{'seconds':>9}")
     for format in args.only or SEEDS:
         start = time.monotonic()
-        found, faults = run(format, args.count, args.seed)
+        found, faults = run(format, args.count, args.seed, ["--fork"] * args.fork)
         seconds = time.monotonic() - start
         print(
             f"{format:14}{args.count:8}{found['read']:8}{found['refused']:9}{len(faults):8}{seconds:9.0f}", flush=True

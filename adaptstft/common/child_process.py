@@ -47,11 +47,16 @@ def in_child(
         done = subprocess.run([sys.executable, "-c", _PROGRAM], input=job, capture_output=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         raise ValueError(f"reading takes more than {seconds:g} s") from None
-    if done.returncode < 0:
-        raise ValueError(f"the reader crashed ({signal.Signals(-done.returncode).name})")
-    if done.returncode:
-        raise ValueError(f"the reader ended with code {done.returncode}")
-    failed, result = pickle.loads(done.stdout)
+    return result_of(done.returncode, done.stdout)
+
+
+def result_of(code: int, output: bytes) -> Any:
+    """Return what a child has found, or raise what it has met; a negative `code` is the signal that ended it."""
+    if code < 0:
+        raise ValueError(f"the reader crashed ({signal.Signals(-code).name})")
+    if code:
+        raise ValueError(f"the reader ended with code {code}")
+    failed, result = pickle.loads(output)
     if failed:
         raise ValueError(result)
     return result

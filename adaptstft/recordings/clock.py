@@ -95,7 +95,8 @@ def fit_clock(times: Float64Array, resolution: float) -> ClockFit:
     if not np.isfinite(times).all():
         return ClockFit(np.nan, worst=int(np.argmin(np.isfinite(times))), fault="has times that are not finite")
     index = np.arange(n) - (n - 1) / 2
-    step = float(index @ (times - times.mean()) / (index @ index))
+    residuals = times - times.mean()
+    step = float(index @ residuals / (index @ index))
     steps = np.diff(times)
     if not step > 0 or steps.min() < -resolution * (1 + 1e-9):
         return ClockFit(np.nan, worst=int(np.argmin(steps)) + 1, fault="is not increasing")
@@ -104,7 +105,8 @@ def fit_clock(times: Float64Array, resolution: float) -> ClockFit:
         return ClockFit(1 / step, fault=fault)
     if steps.min() <= 0:
         return ClockFit(1 / step, worst=int(np.argmin(steps)) + 1, fault="has the same time twice")
-    residuals = times - times.mean() - step * index
+    index *= step
+    residuals -= index
     worst = int(np.argmax(np.abs(residuals)))
     deviation = float(np.abs(residuals[worst])) / step
     rate = 1 / step

@@ -194,7 +194,16 @@ def split_clock(table: Table) -> tuple[AnyArray, Clock, tuple[str, ...]]:
         If there is no channel, or if it is not clear which column is the clock.
     """
     channels, clock, notes = split_columns(table)
-    return np.array([column.values for column in channels]), clock, notes
+    return stacked(channels), clock, notes
+
+
+def stacked(columns: list[Column]) -> AnyArray:
+    """Return the values of columns as rows of an array, and empty the list: each column can go when it is copied."""
+    shape = len(columns), columns[0].values.size
+    samples = np.empty(shape, np.result_type(*(column.values for column in columns)))
+    for row in samples:
+        row[:] = columns.pop(0).values
+    return samples
 
 
 @np.errstate(all="ignore")  # numbers of a damaged file overflow

@@ -11,11 +11,14 @@ import numpy as np
 
 from adaptstft.common.optional import require
 from adaptstft.common.typing import AnyArray
+from adaptstft.recordings.matlab_outline import LeftOut, Outline, is_large, is_long
 from adaptstft.recordings.matlab_tables import CLASSES, MOST_EMPTY, OBJECT_HEAD, check_object, check_objects, load_table
 from adaptstft.recordings.source import largest_expansion, readable, size_of
 from adaptstft.recordings.variables import Variable, matlab_object
 
 _MOST_MEMBERS = 10_000
+#: Bytes before the HDF5 part of a MAT file.
+_HEAD = 512
 #: Beginning of a global heap of version 1.
 _HEAP = b"GCOL\x01\0\0\0"
 _PIECE = 1 << 20
@@ -39,22 +42,28 @@ def hdf5_variables(stream: BinaryIO) -> list[Variable]:
 def _with_table(h5py: Any, file: Any, stream: BinaryIO, variable: Variable) -> Variable:
     if variable.class_name not in CLASSES or variable.folder:
         return variable
-    needed = partial(_check_contents, h5py, file, stream, variable.name)
-    load = partial(load_table, stream, variable.name, variable.class_name, needed)
+    outline = partial(_write_outline, h5py, file, stream, variable.name)
+    load = partial(load_table, variable.name, variable.class_name, outline)
     return matlab_object(variable.name, variable.class_name, load)
 
 
-def _check_contents(h5py: Any, file: Any, stream: BinaryIO, name: str) -> int:
-    """Check the contents of all objects and the reference of a table to them; return the bytes that they need."""
+def _write_outline(h5py: Any, file: Any, stream: BinaryIO, name: str, target: BinaryIO) -> Outline:
+    """Check a table and the contents of all objects, and write the outline of a file that has these only."""
     check_heaps(stream)
-    parts = _Parts(h5py, file)
-    parts.visit(file[name], 0)
-    parts.visit(file["#subsystem#"], 0)
-    description = file[file["#subsystem#"]["MCOS"][()].ravel()[0]]
+    stream.seek(0)
+    head = stream.read(_HEAD)
+    objects = file["#subsystem#"]
+    description = file[objects["MCOS"][()].ravel()[0]]
     if description.dtype != np.uint8:
         raise ValueError("its objects are not described")
     check_objects(description[()].tobytes(), "<")
-    return 3 * parts.needed
+    with h5py.File(target, "w", userblock_size=_HEAD) as copy:
+        parts = _Parts(h5py, file, copy, keep=description)
+        parts.copy(file[name], copy, name, 0)
+        parts.copy(objects, copy, "#subsystem#", 0)
+    target.seek(0)
+    target.write(head)
+    return parts.outline
 
 
 def check_heaps(stream: BinaryIO) -> None:
@@ -94,44 +103,84 @@ def _check_heap(stream: BinaryIO, place: int, size: int) -> None:
 
 
 class _Parts:
-    """Follows the references from an object, and compares what it declares with what the file holds."""
+    """Copies an object and what it refers to without long arrays, and compares what they declare with the file."""
 
-    def __init__(self, h5py: Any, file: Any) -> None:
-        self.h5py, self.file = h5py, file
-        self.needed = self.count = 0
+    def __init__(self, h5py: Any, file: Any, target: Any, keep: Any) -> None:
+        self.h5py, self.file, self.target, self.kept = h5py, file, target, keep
+        self.outline = Outline()
+        self.count = 0
+        self._others = target.create_group("#refs#")
 
-    def visit(self, part: Any, depth: int) -> None:
-        """Check a part and what it refers to."""
+    def copy(self, part: Any, group: Any, name: str, depth: int) -> Any:
+        """Check a part and what it refers to, and copy it into a group; return the copy."""
         self.count += 1
         if depth > _DEEPEST or self.count > _MOST_PARTS:
             raise ValueError(f"objects of more than {_MOST_PARTS} parts, or nested more than {_DEEPEST} deep")
         if isinstance(part, self.h5py.Group):
-            if "MATLAB_sparse" in part.attrs or len(part) > _MOST_MEMBERS:
-                raise ValueError("a sparse matrix or too many members in an object")
-            for name in part:
-                if not isinstance(part.get(name, getlink=True), self.h5py.HardLink):
-                    raise ValueError("an object with links")
-                self.visit(part[name], depth + 1)
-            return
+            return self._copy_group(part, group.create_group(name), depth)
         self._check_sizes(part)
-        if part.dtype.kind == "O":
-            for reference in part[()].ravel():
-                if not reference:
-                    raise ValueError("an object refers to nothing")
-                self.visit(self.file[reference], depth + 1)
+        elements, nested = prod(part.shape), part.dtype.kind == "O"
+        if is_large(elements) if nested else self._is_long(part):
+            return self._leave_out(part, group, name)
+        if not nested:
+            self.file.copy(part, group, name)
+            return group[name]
+        references = part[()]
+        for k, reference in np.ndenumerate(references):
+            if not reference:
+                raise ValueError("an object refers to nothing")
+            made = self.copy(self.file[reference], self._others, str(self.count), depth + 1)
+            references[k] = made.ref
+        copied = group.create_dataset(name, data=references, dtype=self.h5py.ref_dtype)
+        self._copy_attributes(part, copied)
+        return copied
+
+    def _copy_group(self, part: Any, copied: Any, depth: int) -> Any:
+        if "MATLAB_sparse" in part.attrs or len(part) > _MOST_MEMBERS:
+            raise ValueError("a sparse matrix or too many members in an object")
+        for name in part:
+            if not isinstance(part.get(name, getlink=True), self.h5py.HardLink):
+                raise ValueError("an object with links")
+            self.copy(part[name], copied, name, depth + 1)
+        self._copy_attributes(part, copied)
+        return copied
+
+    def _copy_attributes(self, part: Any, copied: Any) -> None:
+        for name in part.attrs:
+            attribute = part.attrs.get_id(name)
+            copied.attrs.create(name, part.attrs[name], attribute.shape, attribute.dtype)
+
+    def _is_long(self, part: Any) -> bool:
+        elements = prod(part.shape)
+        if _text(part.attrs.get("MATLAB_class", b"")) == "char":
+            return is_large(0, elements * part.dtype.itemsize)
+        return is_long(elements, part.dtype) and part != self.kept and not self._is_reference(part)
+
+    def _leave_out(self, part: Any, group: Any, name: str) -> Any:
+        """Put one number in the place of an array."""
+        kind = _text(part.attrs.get("MATLAB_class", b"unknown"))
+        numeric = _is_numeric(part)
+        size = prod(part.shape) * part.dtype.itemsize if numeric else 0
+        bits = self.outline.add(LeftOut(kind, partial(_load, part) if numeric else None), size)
+        copied = group.create_dataset(name, data=np.array([[bits]], np.uint64).view(np.float64))
+        copied.attrs["MATLAB_class"] = np.bytes_("double")
+        return copied
+
+    def _is_reference(self, part: Any) -> bool:
+        """Return True for the numbers that stand for objects, after a comparison with their shape."""
+        if part.dtype != np.uint32 or not prod(part.shape):
+            return False
+        return check_object(part[(0,) * (part.ndim - 1) + (slice(OBJECT_HEAD),)].ravel(), part.shape[-1])
 
     def _check_sizes(self, part: Any) -> None:
         elements = prod(part.shape)
         size = elements * part.dtype.itemsize
-        self.needed += size + 256
         if part.external or part.is_virtual or size > largest_expansion(part.id.get_storage_size()):
             raise ValueError(f"{part.name!r} claims {size} bytes, it has {part.id.get_storage_size()}")
         if part.dtype.kind == "O" and self.h5py.check_ref_dtype(part.dtype) is None:
             raise ValueError(f"{part.name!r} is of a type that no object has")
         if part.attrs.get("MATLAB_empty", 0) and (elements > 32 or prod(map(int, part[()].ravel())) > MOST_EMPTY):
             raise ValueError(f"{part.name!r} is empty, but has a size")
-        if part.dtype == np.uint32 and elements:
-            check_object(part[(0,) * (part.ndim - 1) + (slice(OBJECT_HEAD),)].ravel(), part.shape[-1])
 
 
 def _variables(h5py: Any, group: Any, prefix: str, *, deep: bool) -> list[Variable]:

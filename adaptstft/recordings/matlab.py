@@ -13,7 +13,7 @@ import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import Any, BinaryIO
 
@@ -22,6 +22,7 @@ import numpy as np
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.clock import Clock
 from adaptstft.recordings.hdf5 import hdf5_variables
+from adaptstft.recordings.matlab_outline import Cut, Cuts, LeftOut, Outline, is_large, is_long
 from adaptstft.recordings.matlab_tables import CLASSES, MOST_EMPTY, OBJECT_HEAD, check_object, check_objects, load_table
 from adaptstft.recordings.source import largest_expansion, readable, size_of
 from adaptstft.recordings.variables import Variable, choose_variable, matlab_object
@@ -32,6 +33,7 @@ _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8"
 _CELL, _STRUCT, _OBJECT, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 5, 16, 17
 #: Of them: bytes, and the integers that stand for objects.
 _BYTES, _REFERENCE = 9, 13
+_KINDS = {_CELL: "cell", _STRUCT: "struct", _OBJECT: "object", 4: "char", _SPARSE: "sparse", _FUNCTION: "function"}
 #: Types of numeric arrays.
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 #: Deepest nesting of structs and cells.
@@ -39,8 +41,6 @@ _DEEPEST = 16
 #: Longest name of a variable or of all fields of a struct, in bytes.
 _LONGEST_NAME = 1 << 16
 _MOST_DIMENSIONS = 32
-#: Bytes that mat-io needs for an array beside its numbers.
-_OVERHEAD = 256
 _PIECE = 1 << 16
 _HEADER = 128
 _KIND = "MAT file"
@@ -50,9 +50,10 @@ _DAMAGED = (struct.error, zlib.error, LookupError, ValueError)
 
 @dataclass
 class _Array:
-    """An array as the file declares it; `offset` is the place of its numbers among the bytes of its variable.
+    """An array as the file declares it.
 
-    An object of MATLAB has the name of its class and no shape.
+    `offset` and `shape_offset` are the places of its numbers and dimensions among the bytes of its variable. An object
+    of MATLAB has the name of its class and no shape.
     """
 
     name: str
@@ -61,6 +62,7 @@ class _Array:
     class_name: str = ""
     fields: list[_Array] = field(default_factory=list)
     offset: int = 0
+    shape_offset: int = 0
     is_complex: bool = False
 
 
@@ -122,13 +124,21 @@ class _Body:
     """Bytes of one variable, read forwards; compressed ones are expanded piece by piece."""
 
     def __init__(self, stream: BinaryIO, start: int, size: int, *, compressed: bool) -> None:
+        #: Gives the same bytes from the beginning.
+        self.again = partial(_Body, stream, start, size, compressed=compressed)
         self._stream, self._position, self._end = stream, start, start + size
         self._inflate = zlib.decompressobj() if compressed else None
         self._ready = b""
         self.most = largest_expansion(size) if compressed else size
-        self.offset = 0
-        #: Whether its arrays are read by mat-io, and the bytes that they need there.
-        self.objects, self.needed = False, 0
+        #: Bytes before the array, and those that have been read.
+        self.start, self.offset = 8 if compressed else 0, 0
+        #: The long arrays in it, if it has the contents of objects.
+        self.cuts: Cuts | None = None
+
+    @cached_property
+    def cursor(self) -> _Cursor:
+        """The same bytes from any place."""
+        return _Cursor(self.again)
 
     def read(self, count: int) -> bytes:
         """Return exactly `count` bytes."""
@@ -176,6 +186,20 @@ class _Body:
                     return b""
 
 
+class _Cursor:
+    """Any place of a variable: the way forwards is taken once, the way back begins again."""
+
+    def __init__(self, again: Callable[[], _Body]) -> None:
+        self._again, self._body = again, again()
+
+    def at(self, offset: int) -> _Body:
+        """Return the bytes from a place."""
+        if offset < self._body.offset:
+            self._body = self._again()
+        self._body.skip(offset - self._body.offset)
+        return self._body
+
+
 def _variables_5(stream: BinaryIO, size: int, head: bytes) -> list[Variable]:
     if len(head) < _HEADER or head[126:128] not in (b"IM", b"MI"):
         raise ValueError("no header of a MAT file")
@@ -191,41 +215,54 @@ def _variables_5(stream: BinaryIO, size: int, head: bytes) -> list[Variable]:
         kind, count = struct.unpack(order + "II", tag)
         if kind not in (_MATRIX, _COMPRESSED) or count > size - position - 8:
             raise ValueError(f"an element of type {kind} claims {count} bytes, the file has {size - position - 8} more")
-        new_body = partial(_Body, stream, position + 8, count, compressed=kind == _COMPRESSED)
-        body = new_body()
+        body = _Body(stream, position + 8, count, compressed=kind == _COMPRESSED)
         if kind == _COMPRESSED:
             inner, count_inner = struct.unpack(order + "II", body.read(8))
             if inner != _MATRIX or count_inner > body.most:
                 raise ValueError("a compressed element is no variable")
         array = _read_array(body, order, 0, top=True)
-        arrays[position] = array, new_body
+        arrays[position] = array, body.again
         if array.class_name in CLASSES:
-            needed = partial(_check_contents, arrays, position, struct.unpack(order + "Q", head[116:124])[0], order)
-            load = partial(load_table, stream, array.name, array.class_name, needed)
+            outline = partial(_write_outline, arrays, position, head, order)
+            load = partial(load_table, array.name, array.class_name, outline)
             variables.append(matlab_object(array.name, array.class_name, load))
         else:
-            variables += _listed(array, new_body, order)
+            variables += _listed(array, body.cursor, order)
         position += 8 + count
     return variables
 
 
-def _check_contents(arrays: dict[int, _Stored], table: int, contents: int, order: str) -> int:
-    """Check the contents of all objects and the reference of a table to them; return the bytes that they need.
+def _write_outline(arrays: dict[int, _Stored], table: int, head: bytes, order: str, file: BinaryIO) -> Outline:
+    """Check a table and the contents of all objects, and write the outline of a file that has these only.
 
-    The contents are a file in an array without a name; `table` and `contents` are places in the file.
+    The contents are a file in an array without a name; `table` and the number in `head` are places in the file.
     """
     array, new_body = arrays[table]
     body = new_body()
-    body.objects = True
+    body.cuts = Cuts()
     body.skip(array.offset)
     _read_member(body, order, 1)
-    array, new_body = arrays.get(contents, (_Array("", 0), new_body))
+    if is_large(0, body.offset):
+        raise ValueError(f"the reference of a table has {body.offset} bytes")
+    reference = new_body().read(body.offset)[body.start :]
+    array, new_body = arrays.get(struct.unpack(order + "Q", head[116:124])[0], (_Array("", 0), new_body))
     if array.code != _BYTES:
         raise ValueError("the contents of its objects are not in the file")
+    outline = Outline()
+    contents = _shortened_contents(array, new_body, order, outline)
+    place = _HEADER + 8 + len(reference)
+    file.write(head[:116] + struct.pack(order + "Q", place) + head[124:])
+    for element in (reference, contents):
+        file.write(struct.pack(order + "II", _MATRIX, len(element)) + element)
+    return outline
+
+
+def _shortened_contents(array: _Array, new_body: Callable[[], _Body], order: str, outline: Outline) -> bytes:
     body = new_body()
-    body.objects = True
+    body.cuts = cuts = Cuts()
     body.skip(array.offset)
     _, size, data = _tag(body, order)
+    cuts.elements.append((body.offset, size, order))
     inner = {b"IM": "<", b"MI": ">"}.get(body.read(8)[2:4])
     if data is not None or inner is None:
         raise ValueError("the contents of its objects have no header")
@@ -235,13 +272,14 @@ def _check_contents(arrays: dict[int, _Stored], table: int, contents: int, order
     if cells.code != _CELL or not cells.fields or cells.fields[0].code != _BYTES:
         raise ValueError("its objects are not described")
     description = cells.fields[0]
+    cuts.arrays.pop(description.offset, None)
     again = new_body()
     again.skip(description.offset)
     check_objects(_numbers(again, inner, prod(description.shape), np.dtype("u1")).tobytes(), inner)
-    return 3 * size + body.needed
+    return cuts.shortened(new_body(), body.offset, outline, array.shape_offset)[body.start :]
 
 
-def _listed(array: _Array, new_body: Callable[[], _Body], order: str) -> list[Variable]:
+def _listed(array: _Array, cursor: _Cursor, order: str) -> list[Variable]:
     """Return a numeric array or an object, or such fields of a struct."""
     if not array.name:  # the contents of objects are in an array without a name
         return []
@@ -249,17 +287,16 @@ def _listed(array: _Array, new_body: Callable[[], _Body], order: str) -> list[Va
     return [
         matlab_object(name, one.class_name)
         if one.class_name
-        else Variable(name, one.shape, partial(_load_5, new_body, order, one))
+        else Variable(name, one.shape, partial(_load_5, cursor, order, one))
         for name, one in parts
         if one.class_name or one.code in _CLASSES
     ]
 
 
-def _load_5(new_body: Callable[[], _Body], order: str, array: _Array) -> AnyArray:
+def _load_5(cursor: _Cursor, order: str, array: _Array) -> AnyArray:
     """Read the numbers of an array piece by piece."""
     with readable(_KIND, _DAMAGED):
-        body = new_body()
-        body.skip(array.offset)
+        body = cursor.at(array.offset)
         dtype = np.dtype(_CLASSES[array.code])
         parts = [_numbers(body, order, prod(array.shape), dtype) for _ in range(1 + array.is_complex)]
     values = parts[0] + 1j * parts[1] if array.is_complex else parts[0]
@@ -322,9 +359,11 @@ def _check_count(kind: int, count: int, elements: int) -> None:
         raise ValueError(f"an array of {elements} numbers has {count} bytes")
 
 
-def _read_array(body: _Body, order: str, depth: int, *, top: bool = False) -> _Array:
+def _read_array(body: _Body, order: str, depth: int, *, top: bool = False, stop: int = 0) -> _Array:
+    """Read what an array declares and pass over its contents; `stop` is the end of one that is a part of another."""
     if depth > _DEEPEST:
         raise ValueError(f"structs and cells are nested more than {_DEEPEST} deep")
+    start = body.offset
     flags = _element(body, order, 64)
     if len(flags) < 8:
         raise ValueError("an array without flags")
@@ -336,25 +375,47 @@ def _read_array(body: _Body, order: str, depth: int, *, top: bool = False) -> _A
         if not top:
             array.fields.append(_read_member(body, order, depth + 1))
         return array
+    shape_offset = body.offset + 8
     raw = _element(body, order, 4 * _MOST_DIMENSIONS)
     shape = struct.unpack(f"{order}{len(raw) // 4}i", raw[: len(raw) // 4 * 4])
     if len(shape) < 2 or min(shape) < 0:
         raise ValueError(f"the shape {shape}")
-    array = _Array(_element(body, order, _LONGEST_NAME).decode("latin-1"), code, shape)
-    if body.objects:
-        body.needed += _OVERHEAD + 16 * prod(shape)
-    if code in _CLASSES:
-        array.offset, array.is_complex = body.offset, is_complex
-        if top and not is_complex:
-            _check_numbers(body, order, prod(shape))
-        elif body.objects and code == _REFERENCE:
-            _check_reference(body, order, prod(shape))
-        else:
-            for _ in range(1 + is_complex):
-                _skip_data(body, order, prod(shape))
-    elif not top or code in (_STRUCT, _OBJECT):
-        _read_members(body, order, depth, array)
+    array = _Array(_element(body, order, _LONGEST_NAME).decode("latin-1"), code, shape, shape_offset=shape_offset)
+    array.is_complex = is_complex
+    begin = body.offset
+    long = _pass_contents(body, order, depth, array, top=top, stop=stop)
+    if body.cuts is not None and long:
+        load, size = None, 0
+        if code in _CLASSES:
+            dtype = np.dtype(_CLASSES[code])
+            load, size = partial(_load_5, body.cursor, order, array), prod(shape) * dtype.itemsize
+        left_out = LeftOut(_KINDS.get(code, "unknown") if load is None else dtype.name, load)
+        cut = Cut(begin, body.offset, start + 8, shape_offset, len(shape), order, left_out, size * (1 + is_complex))
+        body.cuts.arrays[begin] = cut
     return array
+
+
+def _pass_contents(body: _Body, order: str, depth: int, array: _Array, *, top: bool, stop: int) -> bool:
+    """Pass over the contents of an array; return True if an outline leaves them out."""
+    count = prod(array.shape)
+    if array.code in _CLASSES:
+        array.offset = body.offset
+        if top and not array.is_complex:
+            _check_numbers(body, order, count)
+            return False
+        long = is_long(count, np.dtype(_CLASSES[array.code]))
+        if array.code == _REFERENCE and body.cuts is not None:
+            return not _check_reference(body, order, count) and long
+        for _ in range(1 + array.is_complex):
+            _skip_data(body, order, count)
+        return long
+    nested = array.code in (_CELL, _STRUCT, _OBJECT)
+    if body.cuts is not None and is_large(count if nested else 0, 0 if nested else stop - body.offset):
+        body.skip(max(stop - body.offset, 0))
+        return True
+    if not top or array.code in (_STRUCT, _OBJECT):
+        _read_members(body, order, depth, array)
+    return False
 
 
 def _check_numbers(body: _Body, order: str, elements: int) -> None:
@@ -385,10 +446,10 @@ def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
     elif array.code != _CELL:
         before = body.offset
         _skip_data(body, order, None)
-        if body.objects and count > body.offset - before:
+        if body.cuts is not None and count > body.offset - before:
             raise ValueError(f"a text of {count} characters has {body.offset - before} bytes")
         return
-    if body.objects and not count and prod(array.shape) > MOST_EMPTY:
+    if body.cuts is not None and not count and prod(array.shape) > MOST_EMPTY:
         raise ValueError(f"an array of {prod(array.shape)} structs without fields")
     if count * 8 > body.most:
         raise ValueError(f"a struct or cell of {count} members does not fit in the file")
@@ -406,15 +467,18 @@ def _read_member(body: _Body, order: str, depth: int) -> _Array:
     kind, size, data = _tag(body, order)
     if kind != _MATRIX or data is not None:
         raise ValueError(f"a member of type {kind}")
-    return _read_array(body, order, depth) if size else _Array("", 0)
+    if body.cuts is not None:
+        body.cuts.elements.append((body.offset, size, order))
+    return _read_array(body, order, depth, stop=body.offset + size) if size else _Array("", 0)
 
 
-def _check_reference(body: _Body, order: str, elements: int) -> None:
-    """Pass over unsigned integers, which may stand for objects."""
+def _check_reference(body: _Body, order: str, elements: int) -> bool:
+    """Pass over unsigned integers; return True if they stand for objects."""
     kind, count, data = _tag(body, order)
     _check_count(kind, count, elements)
     stored = np.dtype(order + _TYPES[kind])
     head = data if data is not None else body.read(min(count, OBJECT_HEAD * stored.itemsize))
-    check_object(np.frombuffer(head, stored), elements)
+    stays = check_object(np.frombuffer(head, stored), elements)
     if data is None:
         body.skip(count - len(head) + -count % 8)
+    return stays

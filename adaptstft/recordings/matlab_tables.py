@@ -1,8 +1,8 @@
 """Tables and timetables of MATLAB, through mat-io (the extra ``files``).
 
 mat-io believes what a file declares about its objects. `matlab` and `hdf5` compare sizes and nesting with the file, and
-`check_objects` and `check_object` what the file says about its objects, before mat-io sees it. It reads in a child
-process with little memory, because damaged objects can make it crash.
+`check_objects` and `check_object` what the file says about its objects. They write its `Outline`, which is all that
+mat-io sees. It reads in a child process with little memory, because damaged objects can make it crash.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import importlib.util
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,8 @@ from adaptstft.common.optional import require
 from adaptstft.common.text import printable
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.columns import Column, Table
-from adaptstft.recordings.source import readable, size_of
+from adaptstft.recordings.matlab_outline import Outline
+from adaptstft.recordings.source import readable
 
 CLASSES = ("table", "timetable")
 #: First number of the array that stands for an object.
@@ -37,11 +38,26 @@ _VERSIONS = (2, 3, 4)
 MOST_EMPTY = 1 << 16
 #: Integers of a class and of an object in the description of all objects.
 _CLASS, _ENTRY = 4, 6
-#: Memory that mat-io may take: copies of the arrays, and bytes beyond them. Seconds that it may take.
-_COPIES, _MEMORY, _SECONDS = 3, 1 << 26, 300.0
+#: Memory and seconds that mat-io may take.
+_MEMORY, _SECONDS = 1 << 26, 60.0
 
-#: Columns, those of each numeric variable, notes, and the sampling rate.
-_Parts = tuple[list["Column"], dict[str, list["Column"]], tuple[str, ...], float | None]
+
+class _Cell(NamedTuple):
+    """A variable or the row times: its type, and its numbers if it has any."""
+
+    kind: str
+    values: AnyArray | None
+
+
+class _Contents(NamedTuple):
+    """What mat-io finds in an outline; of evenly spaced row times there is the rate only."""
+
+    names: list[str]
+    units: list[str]
+    rows: int
+    cells: list[_Cell]
+    times: _Cell | None = None
+    rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,14 +84,15 @@ def is_installed() -> bool:
     return importlib.util.find_spec("matio") is not None
 
 
-def check_object(head: AnyArray, size: int) -> None:
-    """Compare the number of objects that an array of `size` unsigned integers declares with `size`."""
+def check_object(head: AnyArray, size: int) -> bool:
+    """Return whether an array of `size` unsigned integers stands for objects; their number must be that of `size`."""
     if head.size < 3 or head[0] != _OBJECT:
-        return
+        return False
     dimensions = int(head[1])
     shape = [int(n) for n in head[2 : 2 + dimensions]]
     if len(shape) != dimensions or prod(shape) + dimensions + 3 != size:
         raise ValueError(f"an array of objects of shape {tuple(shape)} in {size} numbers")
+    return True
 
 
 def check_objects(description: bytes, order: str) -> None:
@@ -114,30 +131,16 @@ def _records(numbers: AnyArray, width: int) -> int:
     return count
 
 
-def load_table(stream: BinaryIO, name: str, class_name: str, needed: Callable[[], int]) -> MatlabTable:
-    """Read a table or timetable; `needed` checks the file and returns the bytes that its objects need."""
-    with readable("MAT file"):
-        size = needed()
-    check_memory(size, f"the {class_name} {name!r}")
-    with readable("MAT file"), _path_of(stream) as path:
-        columns, variables, notes, rate = in_child(
-            read_objects, path, name, class_name, prepare=matio, memory=_COPIES * size + _MEMORY, seconds=_SECONDS
-        )
-    return MatlabTable(Table(columns, lambda row: f"row {row + 1}", notes), variables, rate)
-
-
-@contextmanager
-def _path_of(stream: BinaryIO) -> Iterator[str]:
-    """Yield the path of a file, or of a copy of what a pipe has."""
-    path = getattr(stream, "name", None)
-    if isinstance(path, str):
-        yield path
-        return
-    size_of(stream)  # to its beginning
-    with tempfile.NamedTemporaryFile(suffix=".mat") as copy:
-        copy.write(stream.read())
-        copy.flush()
-        yield copy.name
+def load_table(name: str, class_name: str, write_outline: Callable[[BinaryIO], Outline]) -> MatlabTable:
+    """Read a table or timetable; `write_outline` checks the file and writes its outline to another one."""
+    with readable("MAT file"), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "outline.mat"
+        with path.open("w+b") as file:
+            outline = write_outline(file)
+        check_memory(outline.size, f"the {class_name} {name!r}")
+        arguments = str(path), name, class_name
+        contents = in_child(read_outline, *arguments, prepare=matio, memory=_MEMORY, seconds=_SECONDS)
+        return _table_of(contents, outline)
 
 
 def matio() -> Any:
@@ -145,7 +148,7 @@ def matio() -> Any:
     return require("matio", extra="files", package="mat-io")
 
 
-def read_objects(path: str, name: str, class_name: str) -> _Parts:
+def read_outline(path: str, name: str, class_name: str) -> _Contents:
     """Read a table or timetable with mat-io; `load_table` calls this in a child process."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -155,19 +158,37 @@ def read_objects(path: str, name: str, class_name: str) -> _Parts:
         return _timetable(loaded.properties) if class_name == "timetable" else _table(loaded.properties)
 
 
-def _table(properties: dict[str, Any]) -> _Parts:
+def _table(properties: dict[str, Any]) -> _Contents:
     more = properties["props"][0, 0]
     names = _names(more, ("VariableNames2048", "VariableNamesOriginal"), properties["varnames"])
-    rows = int(_scalar(properties["nrows"]))
-    return _columns(properties["data"], names, _texts(more["VariableUnits"]), rows, [], None)
+    return _contents(names, more["VariableUnits"], properties["nrows"], properties["data"])
 
 
-def _timetable(properties: dict[str, Any]) -> _Parts:
+def _timetable(properties: dict[str, Any]) -> _Contents:
     parts = properties["any"][0, 0]
     names = _names(parts, ("varNames2048", "varNamesOrig"), parts["varNames"])
-    rows = int(_scalar(parts["numRows"]))
-    times, rate = _row_times(parts["rowTimes"], rows, parts["data"])
-    return _columns(parts["data"], names, _texts(parts["varUnits"]), rows, [times], rate)
+    contents = _contents(names, parts["varUnits"], parts["numRows"], parts["data"])
+    stored = parts["rowTimes"]
+    if getattr(stored, "classname", "") in ("duration", "datetime"):
+        return contents._replace(times=_cell(stored))
+    return contents._replace(rate=_rate(stored))
+
+
+def _contents(names: list[str], units: Any, rows: Any, data: Any) -> _Contents:
+    cells = [_cell(one) for one in np.ravel(data)]
+    if len(names) != len(cells):
+        raise ValueError(f"{len(names)} names of {len(cells)} variables")
+    texts = _texts(units)
+    return _Contents(names, texts if len(texts) == len(names) else [""] * len(names), int(_scalar(rows)), cells)
+
+
+def _cell(value: Any) -> _Cell:
+    kind = getattr(value, "classname", "")
+    if kind in ("duration", "datetime"):
+        return _Cell(kind, np.asarray(value.properties["millis" if kind == "duration" else "data"]))
+    if isinstance(value, np.ndarray) and not kind:
+        return _Cell(value.dtype.name, value if value.dtype.kind in "biufc" else None)
+    return _Cell(str(kind) or "unknown", None)
 
 
 def _names(parts: Any, longer: tuple[str, ...], usual: Any) -> list[str]:
@@ -187,13 +208,8 @@ def _scalar(value: Any) -> Any:
     return np.asarray(value).item()
 
 
-def _row_times(stored: Any, rows: int, data: Any) -> tuple[Column, float | None]:
-    """Return the row times in milliseconds; of evenly spaced ones MATLAB stores the rate or the step only."""
-    if getattr(stored, "classname", "") in ("duration", "datetime"):
-        times = _milliseconds(stored)
-        if times.size != rows:
-            raise ValueError(f"{times.size} row times of {rows} rows")
-        return Column("time", "ms", times), None
+def _rate(stored: Any) -> float:
+    """Return the sampling rate of evenly spaced row times: of these MATLAB stores the rate or the step only."""
     if getattr(getattr(stored, "dtype", None), "names", None) is None:
         raise ValueError("row times of an unknown kind")
     parts = stored[0, 0]
@@ -206,60 +222,81 @@ def _row_times(stored: Any, rows: int, data: Any) -> tuple[Column, float | None]
         raise ValueError("the time step is in calendar units, which differ in length: give the rows times in MATLAB")
     if not (np.isfinite(rate) and rate > 0):
         raise ValueError(f"the sampling rate of the timetable, {rate:g} Hz, is not positive and finite")
-    most = max((len(cell) for cell in np.ravel(data) if isinstance(cell, np.ndarray) and cell.ndim), default=0)
+    return rate
+
+
+# ---------------------------------------------------------------------------------------
+# From the contents of an outline to columns
+
+
+def _table_of(contents: _Contents, outline: Outline) -> MatlabTable:
+    cells = [_filled(one, outline) for one in contents.cells]
+    columns = _row_times(contents, cells, outline)
+    variables: dict[str, list[Column]] = {}
+    notes: list[str] = []
+    for name, unit, cell in zip(contents.names, contents.units, cells, strict=True):
+        found = _variable(name, unit, cell)
+        if not found:
+            notes.append(f"variable {printable(name)!r} is of type {printable(cell.kind)} and is left out")
+        elif found[0].values.size != contents.rows:
+            raise ValueError(f"variable {name!r} has {found[0].values.size} rows, the table has {contents.rows}")
+        elif not found[0].is_time:
+            variables[name] = found
+        columns += found
+    return MatlabTable(Table(columns, lambda row: f"row {row + 1}", tuple(notes)), variables, contents.rate)
+
+
+def _filled(cell: _Cell, outline: Outline) -> _Cell:
+    """Put the numbers of the file in the place of the number that stands for them."""
+    array = None if cell.values is None else outline.find(cell.values)
+    if array is None:
+        return cell
+    values = None if array.load is None else array.load()
+    return _Cell(cell.kind if cell.kind in ("duration", "datetime") else array.kind, values)
+
+
+def _row_times(contents: _Contents, cells: list[_Cell], outline: Outline) -> list[Column]:
+    """Return the row times of a timetable in milliseconds."""
+    rows = contents.rows
+    if contents.times is not None:
+        values = _filled(contents.times, outline).values
+        times = _milliseconds(np.empty(0) if values is None else values)
+        if times.size != rows:
+            raise ValueError(f"{times.size} row times of {rows} rows")
+        return [Column("time", "ms", times)]
+    if contents.rate is None:
+        return []
+    most = max((len(one.values) for one in cells if one.values is not None and one.values.ndim), default=0)
     if rows > most:
         raise ValueError(f"the timetable says it has {rows} rows, its variables have {most}")
-    return Column("time", "ms", np.arange(rows) * (1e3 / rate)), rate
+    return [Column("time", "ms", np.arange(rows) * (1e3 / contents.rate))]
 
 
-def _milliseconds(stored: Any) -> AnyArray:
+def _milliseconds(values: AnyArray) -> AnyArray:
     """Return durations, or the times after the first datetime; the imaginary part has the digits beyond a double."""
-    values = np.asarray(stored.properties["millis" if stored.classname == "duration" else "data"]).ravel()
+    values = values.ravel()
     if not np.iscomplexobj(values):
         return np.asarray(values, np.float64)
     return np.asarray((values.real - values[:1].real) + (values.imag - values[:1].imag))
 
 
-def _columns(
-    data: Any, names: list[str], units: list[str], rows: int, columns: list[Column], rate: float | None
-) -> _Parts:
-    cells = list(np.ravel(data))
-    if len(names) != len(cells):
-        raise ValueError(f"{len(names)} names of {len(cells)} variables")
-    if len(units) != len(names):
-        units = [""] * len(names)
-    variables: dict[str, list[Column]] = {}
-    notes: list[str] = []
-    for name, unit, cell in zip(names, units, cells, strict=True):
-        found = _variable(name, unit, cell)
-        if not found:
-            kind = getattr(cell, "classname", None) or getattr(getattr(cell, "dtype", None), "name", "unknown")
-            notes.append(f"variable {printable(name)!r} is of type {printable(str(kind))} and is left out")
-        elif found[0].values.size != rows:
-            raise ValueError(f"variable {name!r} has {found[0].values.size} rows, the table has {rows}")
-        elif not found[0].is_time:
-            variables[name] = found
-        columns += found
-    return columns, variables, tuple(notes), rate
-
-
-def _variable(name: str, unit: str, cell: Any) -> list[Column]:
+def _variable(name: str, unit: str, cell: _Cell) -> list[Column]:
     """Return the columns of a variable; none if it has no numbers."""
-    kind = getattr(cell, "classname", "")
-    if kind in ("duration", "datetime"):
-        values = _milliseconds(cell)
-        scale = 1e6 if kind == "duration" or np.iscomplexobj(cell.properties["data"]) else 1e3
-        ticks = np.full(values.shape, np.iinfo(np.int64).min)  # not a time
-        legal = np.abs(values) < 2.0**62 / scale
-        ticks[legal] = np.round(values[legal] * scale).astype(np.int64)
-        letter = "m8" if kind == "duration" else "M8"
+    values = cell.values
+    if cell.kind in ("duration", "datetime") and values is not None:
+        times = _milliseconds(values)
+        scale = 1e6 if cell.kind == "duration" or np.iscomplexobj(values) else 1e3
+        ticks = np.full(times.shape, np.iinfo(np.int64).min)  # not a time
+        legal = np.abs(times) < 2.0**62 / scale
+        ticks[legal] = np.round(times[legal] * scale).astype(np.int64)
+        letter = "m8" if cell.kind == "duration" else "M8"
         return [Column(name, "", ticks.view(f"{letter}[{'ns' if scale == 1e6 else 'us'}]"))]
-    if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "biufc" or cell.ndim != 2 or not cell.shape[1]:
+    if values is None or values.ndim != 2 or not values.shape[1]:
         return []
-    if cell.dtype.kind == "c":
+    if values.dtype.kind == "c":
         raise ValueError(f"variable {name!r} is complex: save its real and imaginary part as variables")
-    if cell.dtype.kind == "b":
-        cell = cell.astype(np.float64)
-    if cell.shape[1] == 1:
-        return [Column(name, unit, cell[:, 0])]
-    return [Column(f"{name}_{k + 1}", unit, cell[:, k]) for k in range(cell.shape[1])]
+    if values.dtype.kind == "b":
+        values = values.astype(np.float64)
+    if values.shape[1] == 1:
+        return [Column(name, unit, values[:, 0])]
+    return [Column(f"{name}_{k + 1}", unit, values[:, k]) for k in range(values.shape[1])]

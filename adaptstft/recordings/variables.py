@@ -16,7 +16,7 @@ from adaptstft.common.optional import install_command
 from adaptstft.common.text import printable
 from adaptstft.common.typing import AnyArray
 from adaptstft.recordings.clock import Clock
-from adaptstft.recordings.columns import Column, clock_of, is_time_name, split_columns
+from adaptstft.recordings.columns import Column, clock_of, is_time_name, split_columns, stacked
 from adaptstft.recordings.matlab_tables import MatlabTable, is_installed
 from adaptstft.recordings.recording import time_last
 
@@ -161,18 +161,21 @@ def _from_table(
 ) -> tuple[AnyArray, Clock, tuple[str, ...]]:
     """Return all channels of a table of MATLAB, or the variable that `key` names, and its clock or that of the file."""
     channels, clock, notes = split_columns(content.table)
-    if content.rate is not None:  # the times were made from it
-        clock = Clock(content.rate)
+    variables, rate = content.variables, content.rate
+    del content  # and with it each column that `stacked` has copied
+    if rate is not None:  # the times were made from it
+        clock = Clock(rate)
     field = (key or "")[len(variable.name) + 1 :]
     if field:
-        wanted = content.variables.get(field)
+        wanted = variables.get(field)
         if wanted is None:
-            names = ", ".join(map(printable, list(content.variables)[:_LISTED]))
+            names = ", ".join(map(printable, list(variables)[:_LISTED]))
             raise ValueError(f"key={key!r} is not a numeric variable of the {variable.class_name}, there are: {names}")
         if not all(any(column is one for one in channels) for column in wanted):
             raise ValueError(f"key={key!r} names the clock or the numbers of the rows, not samples")
         channels = wanted
-    samples = np.array([column.values for column in channels])
+    variables.clear()
+    samples = stacked(channels)
     if clock.rate is None and clock.times is None and not clock.fault:
         clock, _ = _find_clock(others, variable.folder, samples.shape)
     return samples, clock, notes

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from adaptstft import recordings
-from adaptstft.recordings import matlab_tables
+from adaptstft.recordings import matlab_outline, matlab_tables
 from adaptstft.recordings.hdf5 import check_heaps
+from adaptstft.recordings.matlab_outline import LeftOut, Outline
 
 pandas = pytest.importorskip("pandas", reason="tables of MATLAB need the extra 'files'")
 with warnings.catch_warnings():
@@ -203,8 +204,9 @@ def test_dates_beyond_the_digits_of_a_double():
     """MATLAB keeps the rest of the milliseconds as the imaginary part."""
     exact = 1.7e12 + 1e3 * K / 44_100
     rest = (1e3 * K / 44_100) - (exact - 1.7e12)
-    stored = matio.utils.MatlabOpaque({"data": (exact + 1j * rest)[:, None]}, "datetime")
-    np.testing.assert_allclose(matlab_tables._milliseconds(stored), 1e3 * K / 44_100, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(
+        matlab_tables._milliseconds((exact + 1j * rest)[:, None]), 1e3 * K / 44_100, rtol=0, atol=1e-9
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are files only on POSIX systems")
@@ -233,6 +235,56 @@ print(recordings.read(sys.argv[1]).fs, pandas.get_option("future.infer_string"))
     command = [sys.executable, "-c", code, str(save(tt=frame(DURATIONS)))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["250.0", "False"]
+
+
+@pytest.fixture
+def outlines(monkeypatch):
+    """The sizes of the files that mat-io reads."""
+    sizes = []
+
+    def read(function, path, *arguments, **limits):
+        sizes.append(os.path.getsize(path))
+        return function(path, *arguments)
+
+    monkeypatch.setattr(matlab_tables, "in_child", read)
+    return sizes
+
+
+def test_mat_io_sees_no_long_array(save, outlines):
+    k = np.arange(50_000)
+    columns = {"x": np.sin(k), "n": (k % 99).astype(np.int8), "m": k % 7, "f": np.cos(k).astype(np.float32)}
+    times = pandas.to_timedelta(k / 250, unit="s")
+    path = save(tt=frame(times, on=k > 9, at=DATES[0] + times, state=["ok"] * k.size, **columns))
+    recording = recordings.read(path)
+    np.testing.assert_array_equal(recording.x, [k > 9, *columns.values()])
+    assert "variable 'state' is of type string and is left out" in recording.notes
+    assert "the column 'at' has the times of the column 'time' and is left out" in recording.notes
+    assert outlines[0] < 60_000 < path.stat().st_size
+
+
+@pytest.mark.parametrize(("most", "kind"), [(20_000, "object"), (200, "cell")], ids=["few", "many"])
+def test_a_column_of_cells_is_left_out(save, outlines, monkeypatch, most, kind):
+    monkeypatch.setattr(matlab_outline, "_MOST_MEMBERS", most)
+    table = raw(save(u=frame(time=T, x=X, c=K)), "u")
+    cells = np.empty((K.size, 1), dtype=object)
+    cells[:, 0] = [np.array(["ok"])] * K.size
+    table.properties["data"][0, 2] = cells
+    path = save(u=table)
+    recording = recordings.read(path)
+    np.testing.assert_array_equal(recording.x, [X])
+    assert f"variable 'c' is of type {kind} and is left out" in recording.notes
+
+
+def test_a_number_in_the_place_of_an_array():
+    outline, other = Outline(), Outline()
+    array = LeftOut("float64", lambda: X)
+    bits = [outline.add(array, 8), outline.add(LeftOut("cell")), other.add(array)]
+    values = np.array(bits, np.uint64).view(np.float64).reshape(3, 1, 1)
+    assert np.isnan(values).all() and outline.size == 8
+    assert outline.find(values[0]) is array
+    assert outline.find(values[1]) == LeftOut("cell")
+    for stands_for_itself in (values[2], np.array([[np.nan]]), np.array([[7.0]]), values[0].view(np.int64), values[:2]):
+        assert outline.find(stands_for_itself) is None
 
 
 # ---------------------------------------------------------------------------------------
