@@ -163,8 +163,8 @@ def statistics(
     d_shape = np.zeros((len(plan.window.shape) if shape else 0, *size))
     gradients = Gradients(np.zeros(size), np.zeros((size[0], size[1] if positions else 0)), d_shape)
     series = plan.window.series_in(x.real.dtype)
-    if series is None or d_shape.size:
-        windowed = WindowedBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d_shape.size))
+    windowed = WindowedBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d_shape.size))
+    if series is None or d_shape.size or windowed[0][1].share_window:  # one row of samples for all frames
         windowed.run(_RowGradients(plan, x, stats, units, slopes, values, gradients, windowed).work)
     else:
         blocks = FrameBlocks(plan, frames, x.real.dtype)

@@ -60,7 +60,7 @@ def _sample(
     # kernels read no entry beyond the samples of a frame
     xp = plan.kernels.xp
     w = xp.empty(size, dtype)
-    if gradient:
+    if gradient or size[0] == 1:  # a single row takes no time, and a second kernel would have to be compiled
         dw = xp.empty(size, dtype)
         plan.kernels.window_rows(series.value, series.derivative, series.plateau, theta, lead, count, w, dw)
     else:
