@@ -359,9 +359,9 @@ def test_bias_of_ridges_is_in_their_uncertainty():
     # the bias is some hundred times the deviation in noise; its estimate is right to a factor of two
     assert 0.5 < np.sqrt(np.mean(score**2)) < 2.0
     times = np.linspace(0, 1, 101)
-    none = squared_bias(windows.resolve("hann"), times, 5 - times, np.full(101, 0.1), np.full(101, 0.2))
+    none = squared_bias(windows.resolve("hann"), times, 5 - times, np.full(101, 0.1), np.full(101, 0.2), cpu)
     assert_array_equal(none, 0.0)
-    bent = squared_bias(windows.resolve("hann"), times, 10 * times**2, np.full(101, 1e-9), np.full(101, 0.2))
+    bent = squared_bias(windows.resolve("hann"), times, 10 * times**2, np.full(101, 1e-9), np.full(101, 0.2), cpu)
     u = np.linspace(-0.5, 0.5, 20001)
     w = np.cos(np.pi * u) ** 2
     expected = (20 / 2 * 0.2**2 * (u**4 @ w) / (3 * (u**2 @ w))) ** 2
