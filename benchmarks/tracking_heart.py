@@ -4,9 +4,9 @@
 without installing it. It writes the file ``tracking_heart.rst`` beside it, and the figure of the documentation.
 
 The recording of pyphysio (GPL-3) has an electrocardiogram and a pulse wave of the same two minutes; movements seem to
-disturb the pulse wave. The truth are the intervals between the R peaks, one for each beat. The pulse wave follows them after a delay,
-which is the median time from an R peak to the next maximum; all tools get the same one. The tools see the pulse wave
-only, as it is and with white noise, and errors are in beats a minute.
+disturb the pulse wave. The truth are the intervals between the R peaks, one for each beat. The pulse wave follows them
+after a delay, which is the median time from an R peak to the next maximum; all tools get the same one. The tools see
+the pulse wave only, as it is and with white noise, and errors are in beats a minute.
 """
 
 from __future__ import annotations
