@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="folder for results.json, results.md, results.rst and benchmarks.svg; by default a complete run "
         "writes to benchmarks/ and docs/_static/, and any other run writes no files",
     )
+    parser.add_argument("--update", action="store_true", help="replace these rows only in the published results")
     parser.add_argument("--rows", metavar="FILE", type=Path, help=argparse.SUPPRESS)
     return parser
 
@@ -110,7 +111,9 @@ def _destination(args: argparse.Namespace) -> tuple[Path, Path] | None:
     if args.out is not None:
         return args.out, args.out / _FIGURE
     # an incomplete or quick run must not replace the published results
-    return None if args.only or args.quick else (_ROOT / "benchmarks", _ROOT / "docs" / "_static" / _FIGURE)
+    if args.quick or (args.only and not args.update):
+        return None
+    return _ROOT / "benchmarks", _ROOT / "docs" / "_static" / _FIGURE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,7 +149,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report(rows, measured_on)
     print(report.text())
     if (destination := _destination(args)) is not None:
-        print("\n".join(report.write(*destination)), file=sys.stderr)
+        written = report.update(destination[0]) if args.update else report
+        print("\n".join(written.write(*destination)), file=sys.stderr)
     return 0
 
 

@@ -14,10 +14,13 @@ import adaptstft
 from benchmarks.harness import Case, Rival, Row, Settings, Target, race
 from benchmarks.peers import require
 
+#: One thread for both sides: threads of Numba that wait for each other on a busy machine are many times slower.
+_ONE_THREAD = {name: "1" for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")} | {"SSQ_PARALLEL": "0"}
+
 
 @dataclass(frozen=True)
 class Track:
-    """A component in noise and its window, the same for both sides.
+    """A component in noise and its window, the same for both sides, with one thread.
 
     Attributes
     ----------
@@ -25,20 +28,17 @@ class Track:
         The component, with its true frequency.
     length, mfft : int
         Length of the periodic Hann window and of the FFT. The hop is 1, the only one that ssqueezepy inverts.
-    workers : int
-        Number of threads.
     """
 
     signal: Any
     length: int
     mfft: int
-    workers: int
 
     @property
     def sft(self) -> Any:
         """Our transform, with one slice at each sample of the signal."""
         n = self.signal.x.size
-        arguments = {"positions": np.arange(float(n)), "mfft": self.mfft, "workers": self.workers}
+        arguments = {"positions": np.arange(float(n)), "mfft": self.mfft, "workers": 1}
         return adaptstft.AdaptiveShortTimeFFT("hann", float(self.length), None, self.signal.fs, **arguments)
 
     def ours(self, order: int) -> Callable[[], Any]:
@@ -76,7 +76,7 @@ def _tracks(settings: Settings, seconds: int) -> list[Track]:
         adaptstft.datasets.run_up(duration=duration, noise_std=0.5),
         adaptstft.datasets.sinusoidal_fm(duration=duration, noise_std=0.5),
     ]
-    return [Track(signal, 200, 512, settings.workers) for signal in made]
+    return [Track(signal, 200, 512) for signal in made]
 
 
 def _squeeze(settings: Settings) -> list[Row]:
@@ -89,7 +89,9 @@ def _squeeze(settings: Settings) -> list[Row]:
                 ours = track.quality(track.ours(order)(), track.sft.f)
                 return {"ours": ours, "theirs": track.quality(theirs[0], np.asarray(theirs[2]))}
 
-            work = f"synchrosqueezing of order {order}, {track.signal.name}, {track.signal.x.size:,} samples"
+            work = (
+                f"synchrosqueezing of order {order}, {track.signal.name}, {track.signal.x.size:,} samples, one thread"
+            )
             target = Target(1.0 if order == 1 else 2 / 3)
             rival = Rival("ssqueezepy.ssq_stft, order 1", track.theirs, target, check=check)
             rows += race(settings, "synchrosqueeze", work, lambda t=track, o=order: t.ours(o), [rival])  # type: ignore[misc]
@@ -117,13 +119,13 @@ def _ridges(settings: Settings) -> list[Row]:
         def check(track: Track = track, ours: Any = ours, theirs: Any = theirs) -> dict[str, Any]:
             return {"rms_hz": track.error(ours()()), "their_rms_hz": track.error(theirs()())}
 
-        work = f"one ridge with its transform, {track.signal.name}, {x.size:,} samples, hop 1"
+        work = f"one ridge with its transform, {track.signal.name}, {x.size:,} samples, hop 1, one thread"
         rival = Rival("ssqueezepy.extract_ridges", theirs, Target(1.0), check=check)
         rows += race(settings, "ridges", work, ours, [rival])
     return rows
 
 
 CASES = (
-    Case("synchrosqueeze", "synchrosqueezing with a window of fixed length, against ssqueezepy", _squeeze),
-    Case("ridges", "a ridge with a window of fixed length, against ssqueezepy", _ridges),
+    Case("synchrosqueeze", "synchrosqueezing with a window of fixed length, against ssqueezepy", _squeeze, _ONE_THREAD),
+    Case("ridges", "a ridge with a window of fixed length, against ssqueezepy", _ridges, _ONE_THREAD),
 )

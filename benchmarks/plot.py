@@ -27,8 +27,9 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
     # a fixed salt and no date: equal numbers give equal files
     with rc_context({"svg.hashsalt": "benchmarks", "font.size": 8, "svg.fonttype": "path"}):
+        height = max(4.0, 1 + 0.26 * len(_judged(rows)))  # two lines of text for each bar
         figure, (left, middle, right) = pyplot.subplots(
-            1, 3, figsize=(12, 4), width_ratios=(1.4, 1, 1), layout="constrained"
+            1, 3, figsize=(12, height), width_ratios=(1.4, 1, 1), layout="constrained"
         )
         _ratios(left, rows)
         _curves(middle, rows)
@@ -75,12 +76,17 @@ def _label(row: Row) -> str:
     return row.name if row.name != "scipy-stft" else row.work.partition(", float")[0].replace("samples, ", "")
 
 
-def _ratios(ax: Any, rows: Sequence[Row]) -> None:
-    shown = [
+def _judged(rows: Sequence[Row]) -> list[tuple[Row, float, float]]:
+    """Return the rows with a ratio that should be large, their ratios and their targets."""
+    return [
         (row, row.result.value, row.target.bound)
         for row in rows
         if row.result and row.target and row.target.at_least and row.theirs
     ]
+
+
+def _ratios(ax: Any, rows: Sequence[Row]) -> None:
+    shown = _judged(rows)
     for i, (_, value, bound) in enumerate(shown):
         ax.barh(i, value, color=_BAR, height=0.6)
         ax.plot([bound, bound], [i - 0.4, i + 0.4], color=_TARGET, lw=2)

@@ -5,6 +5,7 @@ Each function returns a reader, which makes the sampling rate and the samples fr
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import pickle
@@ -52,7 +53,9 @@ def text(rate: float, *, column: int | None = None, delimiter: str | None = None
     """Read a column of numbers, or all of them line by line, from text, compressed or not."""
 
     def read(content: bytes) -> tuple[float, Any]:
-        plain = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        plain = content
+        for start, expand in ((b"\x1f\x8b", gzip.decompress), (b"BZh", bz2.decompress)):
+            plain = expand(plain) if plain.startswith(start) else plain
         if column is None:
             lines = plain.decode().splitlines()[skip:]
             return rate, np.array(" ".join(lines).split(), dtype=float)

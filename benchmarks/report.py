@@ -61,6 +61,21 @@ class Report:
     rows: Sequence[Row]
     environment: dict[str, Any]
 
+    def update(self, folder: Path) -> Report:
+        """Return the results in a folder with the rows of this run in place of those of the same names."""
+        stored = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        before = [Row.from_json(values) for values in stored["rows"]]
+        names = list(dict.fromkeys(row.name for row in self.rows))
+        places = {row.name: place for place, row in reversed(list(enumerate(before)))}
+        kept = [(place, row) for place, row in enumerate(before) if row.name not in names]
+        new = [(places.get(row.name, len(before)), row) for row in self.rows]
+        made = {key: self.environment[key] for key in ("date", "load_at_start")}
+        updates = {**stored["environment"].get("updates", {}), **dict.fromkeys(names, made)}
+        return Report(
+            [row for _, row in sorted(kept + new, key=lambda pair: pair[0])],
+            stored["environment"] | {"updates": updates},
+        )
+
     def cells(self) -> list[tuple[str, ...]]:
         """Return the cells of all rows; the last cell holds the problem of a row without a result."""
         return [_cells(row, judged=not self.environment["quick"]) for row in self.rows]
@@ -80,8 +95,13 @@ class Report:
         if machine["quick"]:
             lines.append("Tiny sizes; the targets do not apply.")
         load = machine["load_at_start"] or 0.0
-        warning = f"The machine was busy when this began (load {load:.1f}): do not rely on these figures."
-        return [*lines, warning] if load > _BUSY else lines
+        if load > _BUSY:
+            lines.append(f"The machine was busy when this began (load {load:.1f}): do not rely on these figures.")
+        for name, made in machine.get("updates", {}).items():
+            load = made["load_at_start"] or 0.0
+            busy = f", on a busy machine (load {load:.1f})" if load > _BUSY else ""
+            lines.append(f"The rows of {name} were measured again at {made['date']}{busy}.")
+        return lines
 
     def text(self) -> str:
         """Return a table for the terminal."""

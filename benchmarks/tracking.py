@@ -191,6 +191,9 @@ def main() -> None:
         f"ratio {ratios.mean():.2f} in the mean, {np.exp(np.log(ratios).mean()):.2f} in the geometric mean; "
         f"coverage {np.mean([row['coverage'] for row in rows]):.3f}"
     )
+    for law in dict.fromkeys(row["law"] for row in rows):
+        of_law = [row["rms"] / row["best"] for row in rows if row["law"] == law and row["snr"] >= 0]
+        print(f"{law}: ratio {np.mean(of_law):.2f} in the mean of 0 dB and more")
     if not args.law:
         path.write_text(json.dumps({"seeds": args.seeds, "rows": rows}, indent=1) + "\n")
         (HERE / "tracking.rst").write_text(table(rows))

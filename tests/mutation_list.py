@@ -599,11 +599,18 @@ MUTATIONS: list[Mutation] = [
         "tracking/test_track.py",
     ),
     Mutation(
-        "tracking/curvature.py",
-        "s**2 - np.mean(s**2) - s * (s @ s**2) / (s @ s)",
-        "s**2 - s * (s @ s**2) / (s @ s)",
-        "curvature of a ridge",
+        "tracking/adaptive/choice.py",
+        "_UNCONFIRMED = 1.0",
+        "_UNCONFIRMED = 1 / 3",
+        "bias that no shorter window confirms",
         "tracking/test_track.py",
+    ),
+    Mutation(
+        "kernels/cpu/ridge_loops.py",
+        "q = s**2 - m2 - s * slope",
+        "q = s**2 - s * slope",
+        "curvature of a ridge",
+        "tracking/test_tracking.py",
     ),
     Mutation(
         "kernels/cpu/chirps.py",

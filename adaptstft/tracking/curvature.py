@@ -11,6 +11,8 @@ variance is subtracted from the squared bias.
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
@@ -23,7 +25,12 @@ _FEWEST = 4
 
 
 def squared_bias(
-    window: Window, times: Float64Array, frequency: Float64Array, deviation: Float64Array, duration: Float64Array
+    window: Window,
+    times: Float64Array,
+    frequency: Float64Array,
+    deviation: Float64Array,
+    duration: Float64Array,
+    kernels: ModuleType,
 ) -> Float64Array:
     """Return the squared bias of each frame in squared Hz.
 
@@ -38,13 +45,15 @@ def squared_bias(
         not count.
     duration : ndarray, shape (frames,)
         Durations of the windows in seconds.
+    kernels : module
+        The kernels of a backend.
 
     Returns
     -------
     ndarray, shape (frames,)
         Squared biases, averaged over one window; 0 where too few frames are near.
     """
-    bend, variance = _second_derivatives(times, frequency, deviation, duration)
+    bend, variance = _second_derivatives(times, frequency, deviation, duration, kernels)
     u = (np.arange(512) + 0.5) / 512 - 0.5
     w = window(u)
     u = u - u @ w / w.sum()
@@ -57,26 +66,19 @@ def squared_bias(
 
 
 def _second_derivatives(
-    times: Float64Array, values: Float64Array, deviation: Float64Array, reach: Float64Array
+    times: Float64Array, values: Float64Array, deviation: Float64Array, reach: Float64Array, kernels: ModuleType
 ) -> tuple[Float64Array, Float64Array]:
     """Second derivatives of parabolas through the values within `reach` of each time, and their variances."""
     usable = np.isfinite(deviation)
-    second, variance = np.zeros((2, times.size))
-    low, high = np.searchsorted(times, times - reach), np.searchsorted(times, times + reach, side="right")
-    for p, (first, last) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
-        part = np.flatnonzero(usable[first:last]) + first
-        if part.size < _FEWEST:
-            continue
-        s = times[part] - times[part].mean()
-        if not np.any(s):
-            continue
-        # the part of s**2 that no straight line has
-        q = s**2 - np.mean(s**2) - s * (s @ s**2) / (s @ s)
-        size = float(q @ q)
-        if size <= np.finfo(float).eps * float(np.sum(s**4)):
-            continue
-        second[p] = 2 * float(q @ values[part]) / size
-        between = float(np.ptp(s)) / (part.size - 1)
-        together = max(1.0, _INDEPENDENT * float(reach[p]) / between)
-        variance[p] = 4 * float(np.sum((q * deviation[part]) ** 2)) / size**2 * together
-    return second, variance
+    t = times[usable]
+    low, high = np.searchsorted(t, times - reach), np.searchsorted(t, times + reach, side="right")
+    high = np.where(high - low < _FEWEST, low, high)
+    second, variance = np.empty((2, times.size))
+    least = float(np.finfo(float).eps)
+    kernels.second_derivatives(t, values[usable], deviation[usable], low, high, least, second, variance)
+    # neighbours in less than `_INDEPENDENT` windows have nearly the same error
+    spacing = np.zeros(times.size)
+    some = high > low
+    spacing[some] = (t[high[some] - 1] - t[low[some]]) / (high - low - 1)[some]
+    together = np.divide(_INDEPENDENT * reach, spacing, out=np.ones_like(spacing), where=spacing > 0)
+    return second, variance * np.maximum(together, 1.0)

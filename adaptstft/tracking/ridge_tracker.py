@@ -91,7 +91,8 @@ class RidgeTracker:
         with np.errstate(invalid="ignore"):
             deviation = np.where(np.isinf(peaks.deviation), np.inf, sigma * peaks.deviation)
         duration = self._win_duration_at(peaks.frequency).max(axis=0)
-        bias2 = squared_bias(self.sft.window, self.framed.centre_time[:, 0], peaks.frequency, deviation, duration)
+        times = self.framed.centre_time[:, 0]
+        bias2 = squared_bias(self.sft.window, times, peaks.frequency, deviation, duration, self.kernels)
         return np.asarray(np.sqrt(deviation**2 + bias2))
 
     def _noise_by_frame(self) -> Float64Array:

@@ -24,7 +24,7 @@ TRACKS = {"run_up": datasets.run_up, "sinusoidal_fm": datasets.sinusoidal_fm}
 
 def tracks(module, name, seconds):
     """Three draws of the noise."""
-    return [module.Track(TRACKS[name](duration=seconds, noise_std=0.5, rng=seed), 200, 512, 1) for seed in range(3)]
+    return [module.Track(TRACKS[name](duration=seconds, noise_std=0.5, rng=seed), 200, 512) for seed in range(3)]
 
 
 def in_the_guide(*values):

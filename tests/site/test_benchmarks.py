@@ -44,6 +44,21 @@ def test_a_row_is_in_the_table_and_in_all_files_and_says_what_is_not_installed(t
     assert (tmp_path / "benchmarks.svg").stat().st_size > 0
 
 
+def test_an_update_replaces_rows_of_the_same_names_only(harness, tmp_path):
+    module = importlib.import_module("benchmarks.report")
+    machine = module.environment(harness.Settings()) | {"load_at_start": 0.1}
+    row = harness.Row("a", "old")
+    before = module.Report([row, harness.Row("b", "old"), row], machine | {"date": "then"})
+    before.write(tmp_path, tmp_path / "benchmarks.svg")
+    new = module.Report([harness.Row("b", "new"), harness.Row("c", "new")], machine | {"date": "now"})
+    after = new.update(tmp_path)
+    assert [(row.name, row.work) for row in after.rows] == [("a", "old"), ("b", "new"), ("a", "old"), ("c", "new")]
+    assert after.environment["date"] == "then"
+    assert after.notes()[-2:] == [f"The rows of {name} were measured again at now." for name in "bc"]
+    after.write(tmp_path, tmp_path / "benchmarks.svg")
+    assert "measured again" in (tmp_path / "results.rst").read_text(encoding="utf-8")
+
+
 def test_list_names_every_benchmark():
     listed = [line.split()[0] for line in run("--list").splitlines()]
     assert {"time", "constant", "memory", "scaling", "import", "scipy-stft", "ablations"} <= set(listed)

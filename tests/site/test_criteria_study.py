@@ -1,5 +1,7 @@
 """The study of criteria runs, and its oracles and readers are right."""
 
+import bz2
+import gzip
 import importlib
 import pickle
 import struct
@@ -117,6 +119,28 @@ def test_sac_files_of_both_byte_orders_are_read(study):
         fs, x = study("recording_formats").sac(bytes(content) + np.array([1, -2, 3], f"{order}f4").tobytes())
         assert fs == pytest.approx(100)
         assert x == pytest.approx([1, -2, 3])
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress])
+def test_a_column_of_text_is_read_compressed_or_not(study, compress):
+    fs, x = study("recording_formats").text(5.0, column=1, delimiter="\t")(compress(b"1\t2\n3\t4\n"))
+    assert (fs, x.tolist()) == (5.0, [2.0, 4.0])
+
+
+def test_heart_rates_of_a_pulse_follow_the_true_ones(study):
+    module = study("tracking_heart")
+    t = np.arange(60 * 128) / 128
+    phase = 1.1 * t + 0.3 * np.sin(2 * np.pi * t / 20)
+    peaks = np.interp(np.arange(1, 60), phase, t)  # at phase 0, where the pulse has its maximum
+    x = sum(np.cos(2 * np.pi * k * phase) / k for k in (1, 2, 3))
+    heart = module.Heart(x, 128.0, peaks[:-1])
+    assert heart.time == pytest.approx((peaks[1:-1] + peaks[:-2]) / 2, abs=0.02)
+    _, rate, coverage = module.tracked(heart, heart.noisy(10, 0))
+    assert module.errors(heart, rate)[0] < 1.0
+    assert coverage > 0.8
+    assert module.errors(heart, module.strongest_bin(heart, x))[0] < 5.0
+    row = {"track": (1, 2), "HeartPy": (np.inf, np.inf), "HeartPy, filter": (1, 2), "spectrogram": (3, 4)}
+    assert "inf (inf)" in module.table({None: row | {"coverage": 0.5}})
 
 
 def test_pickled_arrays_are_read_and_pickled_functions_are_refused(study):

@@ -350,6 +350,24 @@ def test_noise_power_of_white_noise(rng):
     assert_allclose(local[[0, 100, 300]], [3.0, 3.0, 12.0], rtol=0.1)
 
 
+def kinks():
+    """Straight lines of 50 ms."""
+    ends = np.arange(0, N + 50, 50)
+    return 45 + np.interp(np.arange(N), ends, np.random.default_rng(0).uniform(-3, 3, ends.size))
+
+
+@pytest.mark.parametrize("law", [45 + 4 * np.sin(2 * np.pi * TIME / 0.15), kinks()], ids=["sine", "kinks"])
+def test_intervals_hold_where_no_window_is_short_enough(law):
+    phase = 2 * np.pi * np.cumsum(law) / FS
+    x = np.cos(phase) + 0.6 * np.cos(2 * phase) + 0.4 * np.cos(3 * phase)
+    x += 0.02 * np.random.default_rng(0).standard_normal(N)
+    ridge = track(x, FS, orders=(1, 2, 3), f_bounds=(25, 80))  # windows that separate the orders are longer than 67 ms
+    error, inside = errors(ridge, law)
+    low, high = ridge.interval[0][inside].T
+    assert np.sqrt(np.mean(error**2)) > 0.2
+    assert np.mean(np.abs(error) < (high - low) / 2) > 0.95
+
+
 def test_bias_of_ridges_is_in_their_uncertainty():
     law = 150 + 40 * np.sin(2 * np.pi * TIME)
     x = signal(law, 0.002)
@@ -359,9 +377,9 @@ def test_bias_of_ridges_is_in_their_uncertainty():
     # the bias is some hundred times the deviation in noise; its estimate is right to a factor of two
     assert 0.5 < np.sqrt(np.mean(score**2)) < 2.0
     times = np.linspace(0, 1, 101)
-    none = squared_bias(windows.resolve("hann"), times, 5 - times, np.full(101, 0.1), np.full(101, 0.2))
+    none = squared_bias(windows.resolve("hann"), times, 5 - times, np.full(101, 0.1), np.full(101, 0.2), cpu)
     assert_array_equal(none, 0.0)
-    bent = squared_bias(windows.resolve("hann"), times, 10 * times**2, np.full(101, 1e-9), np.full(101, 0.2))
+    bent = squared_bias(windows.resolve("hann"), times, 10 * times**2, np.full(101, 1e-9), np.full(101, 0.2), cpu)
     u = np.linspace(-0.5, 0.5, 20001)
     w = np.cos(np.pi * u) ** 2
     expected = (20 / 2 * 0.2**2 * (u**4 @ w) / (3 * (u**2 @ w))) ** 2

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from adaptstft import AdaptiveShortTimeFFT, datasets, ridges, windows
 from adaptstft.kernels import cpu, plain
+from adaptstft.tracking.curvature import squared_bias
 from adaptstft.tracking.peaks import find_peaks
 
 FS = 200.0
@@ -248,6 +249,54 @@ def test_strongest_path_of_one_frame_and_of_no_score(kernels):
     assert_array_equal(strongest_path(kernels, np.array([[0.0, 2.0, 1.0]]), np.zeros(0), np.zeros(0, int)), [1])
     flat = strongest_path(kernels, np.zeros((7, 9)), np.ones(6), np.full(6, 3))
     assert_array_equal(np.diff(flat), 0)
+
+
+@BACKENDS
+def test_second_derivatives_are_those_of_fitted_parabolas(kernels, rng):
+    times = np.sort(rng.uniform(0, 3, 80)) + 1000
+    values, deviation = rng.standard_normal(80), rng.uniform(0.1, 2.0, 80)
+    low, high = np.array([0, 10, 40, 77, 20]), np.array([80, 15, 70, 80, 20])
+    second, variance = np.full((2, 5), np.nan)
+    kernels.second_derivatives(times, values, deviation, low, high, 1e-15, second, variance)
+    for p in range(4):
+        part = slice(low[p], high[p])
+        s = times[part] - times[part].mean()
+        weights = 2 * np.linalg.pinv(np.vander(s, 3))[0]  # of the values in the second derivative
+        assert second[p] == pytest.approx(weights @ values[part], rel=1e-6)
+        assert variance[p] == pytest.approx(np.sum((weights * deviation[part]) ** 2), rel=1e-6)
+    assert (second[4], variance[4]) == (0, 0)
+
+
+@BACKENDS
+@pytest.mark.parametrize("times", [[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 2.0, 2.0], [1.0, 2.0]])
+def test_second_derivatives_that_are_not_determined_are_zero(kernels, times):
+    times, (second, variance) = np.array(times), np.full((2, 1), np.nan)
+    ends = np.array([0]), np.array([times.size])
+    kernels.second_derivatives(times, times**2, np.ones_like(times), *ends, 1e-15, second, variance)
+    assert (second[0], variance[0]) == (0, 0)
+
+
+@BACKENDS
+def test_bias_is_that_of_one_parabola_after_the_other(kernels, rng):
+    times = np.arange(300) * 0.01
+    frequency, duration = rng.standard_normal(300), rng.uniform(0.05, 0.3, 300)
+    deviation = np.where(rng.uniform(size=300) < 0.3, np.inf, rng.uniform(0.01, 0.1, 300))
+    excess = np.zeros(300)
+    u = (np.arange(4096) + 0.5) / 4096 - 0.5
+    w = np.cos(np.pi * u) ** 2
+    for p in range(300):
+        part = np.flatnonzero((np.abs(times - times[p]) <= duration[p]) & np.isfinite(deviation))
+        if part.size < 4:
+            continue
+        weights = 2 * np.linalg.pinv(np.vander(times[part] - times[part].mean(), 3))[0]
+        spacing = np.ptp(times[part]) / (part.size - 1)
+        variance = np.sum((weights * deviation[part]) ** 2) * max(1.0, 0.4 * duration[p] / spacing)
+        factor = duration[p] ** 2 * (u**4 @ w) / (6 * (u**2 @ w))
+        excess[p] = factor**2 * ((weights @ frequency[part]) ** 2 - variance)
+    near = np.abs(times - times[:, np.newaxis]) <= duration[:, np.newaxis] / 2
+    expected = np.maximum((near @ excess) / near.sum(axis=1), 0)
+    found = squared_bias(windows.resolve("hann"), times, frequency, deviation, duration, kernels)
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-9 * expected.max())
 
 
 @pytest.mark.parametrize("seed", range(20))

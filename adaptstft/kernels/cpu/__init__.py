@@ -22,7 +22,7 @@ from adaptstft.kernels.cpu.frequencies import first_order_frequency, second_orde
 from adaptstft.kernels.cpu.fused import load_frames_and_energy_gradient, window_gradient
 from adaptstft.kernels.cpu.paths import advance_paths
 from adaptstft.kernels.cpu.phase_heap import integrate_phase
-from adaptstft.kernels.cpu.ridge_loops import frequency_sums, strongest_path
+from adaptstft.kernels.cpu.ridge_loops import frequency_sums, second_derivatives, strongest_path
 from adaptstft.kernels.cpu.spectra import (
     bin_cotangent,
     cotangent,

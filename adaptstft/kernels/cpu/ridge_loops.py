@@ -1,4 +1,4 @@
-"""Numba kernels of ridges: the strongest path through the bins, and sums of frames at any frequency."""
+"""Numba kernels of ridges: strongest paths through bins, sums of frames at any frequency, parabolas through ridges."""
 
 from __future__ import annotations
 
@@ -72,3 +72,40 @@ def frequency_sums(xw, s, f, out):  # type: ignore[no-untyped-def]
             v1 += turn * m1
             v2 += turn * m2
         out[0, p], out[1, p], out[2, p] = v0, v1, v2
+
+
+@kernel
+def second_derivatives(times, values, deviation, low, high, least, second, variance):  # type: ignore[no-untyped-def]
+    """Write the second derivatives of parabolas through ``values[low[p]:high[p]]``, and their variances.
+
+    `deviation` are the standard deviations of the values, whose errors are independent. A parabola whose leading
+    coefficient is not determined has a result of 0: the squared times may have a part of `least` of their energy at
+    most that is not on a straight line.
+    """
+    for p in range(low.size):
+        second[p], variance[p] = 0.0, 0.0
+        first, last = low[p], high[p]
+        count = last - first
+        if count < 3:
+            continue
+        centre = 0.0
+        for i in range(first, last):
+            centre += times[i]
+        centre /= count
+        m2, m3 = 0.0, 0.0
+        for i in range(first, last):
+            s = times[i] - centre
+            m2 += s**2
+            m3 += s**3
+        slope = m3 / m2 if m2 > 0.0 else 0.0
+        m2 /= count
+        size, m4, product, spread = 0.0, 0.0, 0.0, 0.0
+        for i in range(first, last):
+            s = times[i] - centre
+            q = s**2 - m2 - s * slope
+            size += q**2
+            m4 += s**4
+            product += q * values[i]
+            spread += (q * deviation[i]) ** 2
+        if size > least * m4:
+            second[p], variance[p] = 2.0 * product / size, 4.0 * spread / size**2

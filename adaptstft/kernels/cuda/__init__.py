@@ -31,6 +31,7 @@ from adaptstft.kernels.cuda.on_host import (
     first_order_frequency,
     frequency_sums,
     integrate_phase,
+    second_derivatives,
     second_order_frequency,
     squeeze,
     strongest_path,

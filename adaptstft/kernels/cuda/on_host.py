@@ -6,7 +6,7 @@ from adaptstft.kernels.cpu.chirps import chirp_sums
 from adaptstft.kernels.cpu.frequencies import first_order_frequency, second_order_frequency, squeeze
 from adaptstft.kernels.cpu.paths import advance_paths
 from adaptstft.kernels.cpu.phase_heap import integrate_phase
-from adaptstft.kernels.cpu.ridge_loops import frequency_sums, strongest_path
+from adaptstft.kernels.cpu.ridge_loops import frequency_sums, second_derivatives, strongest_path
 
 __all__ = [
     "advance_paths",
@@ -14,6 +14,7 @@ __all__ = [
     "first_order_frequency",
     "frequency_sums",
     "integrate_phase",
+    "second_derivatives",
     "second_order_frequency",
     "squeeze",
     "strongest_path",

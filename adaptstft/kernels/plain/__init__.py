@@ -29,7 +29,7 @@ from adaptstft.kernels.plain.frames import (
 from adaptstft.kernels.plain.frequencies import first_order_frequency, second_order_frequency, squeeze
 from adaptstft.kernels.plain.paths import advance_paths
 from adaptstft.kernels.plain.phase_heap import integrate_phase
-from adaptstft.kernels.plain.ridge_loops import frequency_sums, strongest_path
+from adaptstft.kernels.plain.ridge_loops import frequency_sums, second_derivatives, strongest_path
 from adaptstft.kernels.plain.spectra import (
     bin_cotangent,
     cotangent,

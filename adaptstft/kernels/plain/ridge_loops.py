@@ -1,11 +1,11 @@
-"""NumPy kernels of ridges: the strongest path through the bins, and sums of frames at any frequency."""
+"""NumPy kernels of ridges: strongest paths through bins, sums of frames at any frequency, parabolas through ridges."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from adaptstft.common.best_path import NearMoves, best_path
-from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
+from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array, IntArray
 
 
 def strongest_path(score: Float64Array, scale: Float64Array, limit: AnyArray, path: AnyArray) -> None:
@@ -32,3 +32,32 @@ def frequency_sums(xw: AnyArray, s: Float64Array, f: Float64Array, out: ComplexA
     out[0] = rotated.sum(axis=1)
     out[1] = np.einsum("ps,ps->p", rotated, s)
     out[2] = np.einsum("ps,ps,ps->p", rotated, s, s)
+
+
+def second_derivatives(
+    times: Float64Array,
+    values: Float64Array,
+    deviation: Float64Array,
+    low: IntArray,
+    high: IntArray,
+    least: float,
+    second: Float64Array,
+    variance: Float64Array,
+) -> None:
+    """Write the second derivatives of parabolas through ``values[low[p]:high[p]]``, and their variances.
+
+    `deviation` are the standard deviations of the values, whose errors are independent. A parabola whose leading
+    coefficient is not determined has a result of 0: the squared times may have a part of `least` of their energy at
+    most that is not on a straight line.
+    """
+    second[:], variance[:] = 0.0, 0.0
+    for p, (first, last) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
+        if last - first < 3:
+            continue
+        s = times[first:last] - times[first:last].mean()
+        energy = s @ s
+        q = s**2 - np.mean(s**2) - s * (s @ s**2 / energy if energy > 0 else 0.0)
+        size = q @ q
+        if size > least * np.sum(s**4):
+            second[p] = 2 * (q @ values[first:last]) / size
+            variance[p] = 4 * np.sum((q * deviation[first:last]) ** 2) / size**2

@@ -7,9 +7,12 @@ is smooth, the bias grows with ``h**2``. So the difference of two estimates give
                \approx \frac{1}{3} \left(f_{2h} - f_h\right) .
 
 The squares of these differences, less their variances in noise, are averaged over the window. The last difference has
-hardly any noise compared with ``f_h``; the first two also see jumps. The largest of the three is the squared bias. The
-lengths are the path with the least sum of ``log(V + b**2) / 2`` over the frames and of the costs of changes. Rules that
-compare the estimates of different windows, without knowledge of the law, are those of [1]_ and [2]_.
+hardly any noise compared with ``f_h``; the first two also see jumps. The largest of the three is the squared bias.
+Where no shorter window is usable, nothing confirms that the law is smooth within the window. The interval there
+supposes that the bias grows with ``h``, so that it is ``f_{2h} - f_h``, three times as much.
+
+The lengths are the path with the least sum of ``log(V + b**2) / 2`` over the frames and of the costs of changes. Rules
+that compare the estimates of different windows, without knowledge of the law, are those of [1]_ and [2]_.
 
 References
 ----------
@@ -36,6 +39,8 @@ PER_OCTAVE = 2
 _CHANGE = 2.0
 #: Deviations of a mean squared difference that are added to it for the interval.
 _CAUTION = 0.5
+#: Bias of ``f_h`` over ``f_{2h} - f_h`` in an interval that no shorter window confirms, as for a law with kinks.
+_UNCONFIRMED = 1.0
 #: Errors of windows of length ``h`` are independent at this distance in window lengths.
 _INDEPENDENT = 0.4
 #: Cost of a frame and a length that are not usable.
@@ -99,13 +104,15 @@ class Choice:
     ----------
     place : ndarray of int
         Place of the length in the grid.
-    variance, bias2 : ndarray
-        Variance due to noise, infinite where no length is usable, and squared bias, in squared Hz.
+    variance, bias2, caution : ndarray
+        Variance due to noise, infinite where no length is usable, squared bias, and a cautious squared bias for the
+        interval, in squared Hz.
     """
 
     place: IntArray
     variance: Float64Array
     bias2: Float64Array
+    caution: Float64Array
 
 
 class LengthChoice:
@@ -136,19 +143,20 @@ class LengthChoice:
     def choose(self) -> Choice:
         """Return the best path of lengths, and the errors of its estimates."""
         count, frames = self.found.frequency.shape
-        cost, bias2 = np.empty((2, count, frames))
+        cost, bias2, caution = np.empty((3, count, frames))
         for k in range(count):
-            cost[k], bias2[k] = self._risk(k)
+            cost[k], bias2[k], caution[k] = self._risk(k)
         with np.errstate(divide="ignore"):
             costs = np.where(np.isfinite(cost), np.log(np.maximum(cost, 1e-300)) / 2, _UNUSABLE).T
         changes = np.abs(np.arange(1 - count, count))
         place, _ = best_path(costs, NearMoves(1 - count, _CHANGE * changes, nearest_first=True))
         rows = np.arange(frames)
         usable = self.found.usable[place, rows]
-        return Choice(place, np.where(usable, self.variance[place, rows], np.inf), bias2[place, rows])
+        variance = np.where(usable, self.variance[place, rows], np.inf)
+        return Choice(place, variance, bias2[place, rows], caution[place, rows])
 
-    def _risk(self, k: int) -> tuple[Float64Array, Float64Array]:
-        """Return the mean squared error with the length at place `k`, and a cautious squared bias for the interval."""
+    def _risk(self, k: int) -> tuple[Float64Array, Float64Array, Float64Array]:
+        """Return the mean squared error with the length at place `k`, its squared bias, and a cautious one."""
         bias2, caution = np.zeros((2, self.use.shape[1]))
         known = np.zeros(bias2.size, bool)
         # b(h) over the difference of h and of h / 4, h / 2 or 2 h
@@ -162,10 +170,11 @@ class LengthChoice:
             bias2 = np.maximum(bias2, factor**2 * np.where(valid, other.excess, 0.0))
             if abs(places) == PER_OCTAVE:
                 bound = other.excess + _CAUTION * other.spread
-                caution = np.maximum(caution, factor**2 * np.where(valid, bound, 0.0))
+                scale = factor if places < 0 else np.where(known, factor, _UNCONFIRMED)
+                caution = np.maximum(caution, scale**2 * np.where(valid, bound, 0.0))
         noise = running_mean(self.usable_variance[k], self.use[k], self._half_span(k))
         trusted = self.found.usable[k] & (known | (self.found.length[k] <= self.typical))
-        return np.where(trusted, bias2 + noise, np.inf), np.maximum(bias2, caution)
+        return np.where(trusted, bias2 + noise, np.inf), bias2, np.maximum(bias2, caution)
 
     def _half_span(self, k: int) -> int:
         return round(float(self.found.length[k]) / 2 / self.hop)

@@ -280,7 +280,7 @@ class _Channel:
         weight = np.divide(1.0, error2, out=np.zeros_like(error2), where=np.isfinite(error2) & (error2 > 0))
         return _Ridge(
             Guide(found.frequency[choice.place, rows], weight),
-            np.sqrt(error2),
+            np.sqrt(choice.variance + choice.caution),
             found.magnitude[choice.place, :, rows].T,
             found.length[choice.place],
         )
