@@ -19,6 +19,9 @@ from adaptstft.recordings.variables import Variable, matlab_object
 _MOST_MEMBERS = 10_000
 #: Bytes before the HDF5 part of a MAT file.
 _HEAD = 512
+#: Attributes that mat-io needs, beside the names of fields, and the most bytes of one.
+_ATTRIBUTES = ("MATLAB_class", "MATLAB_object_decode", "MATLAB_int_decode", "MATLAB_empty")
+_LARGEST_ATTRIBUTE = 256
 #: Beginning of a global heap of version 1.
 _HEAP = b"GCOL\x01\0\0\0"
 _PIECE = 1 << 20
@@ -122,16 +125,13 @@ class _Parts:
         elements, nested = prod(part.shape), part.dtype.kind == "O"
         if is_large(elements) if nested else self._is_long(part):
             return self._leave_out(part, group, name)
-        if not nested:
-            self.file.copy(part, group, name)
-            return group[name]
-        references = part[()]
-        for k, reference in np.ndenumerate(references):
-            if not reference:
-                raise ValueError("an object refers to nothing")
-            made = self.copy(self.file[reference], self._others, str(self.count), depth + 1)
-            references[k] = made.ref
-        copied = group.create_dataset(name, data=references, dtype=self.h5py.ref_dtype)
+        values = part[()]
+        if nested:
+            for k, reference in np.ndenumerate(values):
+                if not reference:
+                    raise ValueError("an object refers to nothing")
+                values[k] = self.copy(self.file[reference], self._others, str(self.count), depth + 1).ref
+        copied = group.create_dataset(name, data=values, dtype=self.h5py.ref_dtype if nested else part.dtype)
         self._copy_attributes(part, copied)
         return copied
 
@@ -143,22 +143,26 @@ class _Parts:
                 raise ValueError("an object with links")
             self.copy(part[name], copied, name, depth + 1)
         self._copy_attributes(part, copied)
+        if "MATLAB_fields" in part.attrs:
+            names = np.array([np.array(list(name), "S1") for name in part] + [None], dtype=object)[:-1]
+            copied.attrs.create("MATLAB_fields", names, dtype=self.h5py.vlen_dtype(np.dtype("S1")))
         return copied
 
     def _copy_attributes(self, part: Any, copied: Any) -> None:
-        for name in part.attrs:
-            attribute = part.attrs.get_id(name)
-            copied.attrs.create(name, part.attrs[name], attribute.shape, attribute.dtype)
+        for name in _ATTRIBUTES:
+            value = _attribute(part, name)
+            if value is not None:
+                copied.attrs[name] = value
 
     def _is_long(self, part: Any) -> bool:
         elements = prod(part.shape)
-        if _text(part.attrs.get("MATLAB_class", b"")) == "char":
+        if _class_of(part) == "char":
             return is_large(0, elements * part.dtype.itemsize)
         return is_long(elements, part.dtype) and part != self.kept and not self._is_reference(part)
 
     def _leave_out(self, part: Any, group: Any, name: str) -> Any:
         """Put one number in the place of an array."""
-        kind = _text(part.attrs.get("MATLAB_class", b"unknown"))
+        kind = _class_of(part) or "unknown"
         numeric = _is_numeric(part)
         size = prod(part.shape) * part.dtype.itemsize if numeric else 0
         bits = self.outline.add(LeftOut(kind, partial(_load, part) if numeric else None), size)
@@ -177,9 +181,9 @@ class _Parts:
         size = elements * part.dtype.itemsize
         if part.external or part.is_virtual or size > largest_expansion(part.id.get_storage_size()):
             raise ValueError(f"{part.name!r} claims {size} bytes, it has {part.id.get_storage_size()}")
-        if part.dtype.kind == "O" and self.h5py.check_ref_dtype(part.dtype) is None:
+        if part.dtype.hasobject and self.h5py.check_ref_dtype(part.dtype) is not self.h5py.Reference:
             raise ValueError(f"{part.name!r} is of a type that no object has")
-        if part.attrs.get("MATLAB_empty", 0) and (elements > 32 or prod(map(int, part[()].ravel())) > MOST_EMPTY):
+        if _attribute(part, "MATLAB_empty") and (elements > 32 or prod(map(int, part[()].ravel())) > MOST_EMPTY):
             raise ValueError(f"{part.name!r} is empty, but has a size")
 
 
@@ -195,22 +199,42 @@ def _variables(h5py: Any, group: Any, prefix: str, *, deep: bool) -> list[Variab
         if isinstance(member, h5py.Group):
             found += _variables(h5py, member, f"{prefix}{name}.", deep=False) if deep else []
         elif "MATLAB_object_decode" in member.attrs:  # numbers of other parts of the file, no samples
-            found.append(matlab_object(prefix + name, _text(member.attrs.get("MATLAB_class", b"object"))))
+            found.append(matlab_object(prefix + name, _class_of(member) or "object"))
         elif isinstance(member, h5py.Dataset) and _is_numeric(member):
             found.append(Variable(prefix + name, tuple(member.shape[::-1]), partial(_load, member)))
     return found
 
 
-def _text(value: Any) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+def _attribute(part: Any, name: str) -> Any:
+    """Return an attribute; None if there is none of a size that it has in MAT files.
+
+    The size of an attribute of variable length is known only when HDF5 has allocated what it claims.
+    """
+    if name not in part.attrs:
+        return None
+    stored = part.attrs.get_id(name)
+    if stored.dtype.kind not in "biufS" or prod(stored.shape or ()) * stored.dtype.itemsize > _LARGEST_ATTRIBUTE:
+        return None
+    return part.attrs[name]
+
+
+def _class_of(part: Any) -> str:
+    value = _attribute(part, "MATLAB_class")
+    return value.decode("latin-1") if isinstance(value, bytes) else ""
 
 
 def _is_numeric(dataset: Any) -> bool:
     """Return True for numbers, complex ones included, that are in the file itself and in whole."""
     dtype = dataset.dtype
     names = dtype.names is not None and tuple(dtype.names) == ("real", "imag")
-    text = dataset.attrs.get("MATLAB_class", b"") in (b"char", b"cell", b"function_handle")
-    if not (dtype.kind in "biuf" or names) or text or "MATLAB_empty" in dataset.attrs or dataset.shape is None:
+    text = _class_of(dataset) in ("char", "cell", "function_handle")
+    if (
+        not (dtype.kind in "biuf" or names)
+        or dtype.hasobject
+        or text
+        or "MATLAB_empty" in dataset.attrs
+        or dataset.shape is None
+    ):
         return False
     return not (dataset.external or dataset.is_virtual)
 

@@ -371,6 +371,28 @@ def test_a_cell_that_holds_itself_is_refused(tmp_path):
         recordings.read(path)
 
 
+def test_names_of_fields_that_claim_gigabytes_are_not_read(tmp_path):
+    """HDF5 allocates what an attribute of variable length claims before it looks for the value."""
+    pytest.importorskip("h5py", reason="MATLAB 7.3 needs the extra 'files'")
+    path = tmp_path / "a.mat"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matio.save_to_mat(path, {"tt": frame(DURATIONS)}, version="v7.3")
+    data = bytearray(path.read_bytes())
+    userblock, claimed = 512, 0
+    heaps = [place for place in range(userblock, len(data), 8) if data[place : place + 4] == b"GCOL"]
+    for heap in heaps:
+        value = struct.pack("<Q", heap - userblock)  # after the length of a value: its heap, and its number there
+        place = data.find(value)
+        while place >= 0:
+            data[place - 4 : place] = struct.pack("<I", 0x60000000)
+            claimed += 1
+            place = data.find(value, place + 1)
+    assert claimed > 5
+    path.write_bytes(data)
+    np.testing.assert_array_equal(recordings.read(path).x, [X, Y])
+
+
 @pytest.mark.parametrize("size", [2**64 - 16, 2**64 - 24, 1 << 40])
 def test_a_heap_whose_parts_do_not_fit_is_refused(size):
     """The HDF5 library would not end."""
