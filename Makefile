@@ -51,7 +51,7 @@ notebooks: $(FULL_VENV)/.installed
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check
-	$(VENV)/bin/mypy --strict adaptstft
+	$(VENV)/bin/mypy --strict adaptstft tests/test_types.py
 
 # For daily work: linter, type checker and the quick subset of the tests.
 check: lint
