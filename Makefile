@@ -20,6 +20,8 @@ ADAPTERS := adaptstft/adapters adaptstft/torch.py adaptstft/sklearn.py \
     tests/adapters/test_torch.py tests/adapters/test_sklearn.py
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 SOURCES := $(shell find adaptstft -name '*.py')
+# The tests start many processes. Without stored bytecode, each one compiles all that it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-full test-adapters mutations notebooks lint bench docs docs-quick clean
 .PHONY: api check clean-release coverage dist environments test-dist test-minimum
@@ -51,7 +53,7 @@ notebooks: $(FULL_VENV)/.installed
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check
-	$(VENV)/bin/mypy --strict adaptstft
+	$(VENV)/bin/mypy --strict adaptstft tests/test_types.py
 
 # For daily work: linter, type checker and the quick subset of the tests.
 check: lint

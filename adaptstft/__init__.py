@@ -79,15 +79,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load public names when they are first used, so that the import itself is quick."""
-    if name in _SUBMODULES:
-        return importlib.import_module(f"adaptstft.{name}")
-    if name in _ATTRIBUTES:
-        value = getattr(importlib.import_module(f"adaptstft.{_ATTRIBUTES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'adaptstft' has no attribute {name!r}")
+# hidden from type checkers, which would accept every name
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Load public names when they are first used, so that the import itself is quick."""
+        if name in _SUBMODULES:
+            return importlib.import_module(f"adaptstft.{name}")
+        if name in _ATTRIBUTES:
+            value = getattr(importlib.import_module(f"adaptstft.{_ATTRIBUTES[name]}"), name)
+            globals()[name] = value
+            return value
+        raise AttributeError(f"module 'adaptstft' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -271,7 +271,7 @@ def _power(x: Any, *parameters: Any, settings: Settings, call: dict[str, Any], m
     """Return the spectrogram, and store in `memo` the function for its vector-Jacobian products."""
     sft = settings.transform(*parameters)
     if memo is None:
-        return sft.spectrogram(x, **call)
+        return cast(AnyArray, sft.spectrogram(x, **call))
     power, memo["vjp"] = sft.spectrogram_and_vjp(x, **call)
     return power
 

@@ -107,7 +107,8 @@ html_theme_options = {
         {
             "switcher": {"json_url": "/en/latest/_static/switcher.json", "version_match": PUBLISHED},
             "check_switcher": False,  # it is published with this build
-            "navbar_start": ["navbar-logo", "version-switcher"],
+            # on narrow screens these are in the menu, and the line of the logo has no room for more
+            "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
         }
         if PUBLISHED
         else {}

@@ -41,7 +41,13 @@ class Browser:
         )
         options = {
             "binary": _browser(),
-            "args": ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}"],
+            "args": [
+                "--headless=new",
+                "--no-sandbox",  # root has none
+                "--disable-gpu",
+                "--disable-dev-shm-usage",  # 64 MB in a container
+                f"--user-data-dir={folder}",
+            ],
             "mobileEmulation": {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 1, "touch": False}},
         }
         capabilities = {"alwaysMatch": {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from adaptstft.batch.rows import COLUMNS, Row, labelled
 from adaptstft.common.optional import require
 from adaptstft.common.validation import as_index
 from adaptstft.tuning.result.result import TuningResult
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = ["TuningTable"]
 
@@ -88,7 +91,7 @@ class TuningTable(Sequence[Row]):
         """Rows of the recordings that could not be read or tuned."""
         return [row for row in self.rows if row["status"] == "error"]
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return the rows as a `pandas.DataFrame`.
 
         Returns
@@ -102,7 +105,8 @@ class TuningTable(Sequence[Row]):
             If pandas is not installed, with the command that installs it.
         """
         pandas = require("pandas", extra="many")
-        return pandas.DataFrame(self.rows, columns=list(COLUMNS))
+        frame: DataFrame = pandas.DataFrame(self.rows, columns=list(COLUMNS))
+        return frame
 
     def summary(self, errors: int = 5) -> str:
         """Return a text: number of tuned recordings, window lengths, frequent notes and the first errors.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, overload
 
 import numpy as np
 
@@ -17,6 +17,32 @@ from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
 __all__ = ["griffin_lim"]
 
 
+@overload
+def griffin_lim(
+    sft: AdaptiveShortTimeFFT,
+    magnitude: Any,
+    n: int,
+    *,
+    n_iter: int = ...,
+    momentum: float = ...,
+    init: Literal["pghi", "random"] | None = ...,
+    phase: Any = ...,
+    rng: Any = ...,
+    full_output: Literal[False] = ...,
+) -> AnyArray: ...
+@overload
+def griffin_lim(
+    sft: AdaptiveShortTimeFFT,
+    magnitude: Any,
+    n: int,
+    *,
+    n_iter: int = ...,
+    momentum: float = ...,
+    init: Literal["pghi", "random"] | None = ...,
+    phase: Any = ...,
+    rng: Any = ...,
+    full_output: Literal[True],
+) -> tuple[AnyArray, Float64Array]: ...
 def griffin_lim(
     sft: AdaptiveShortTimeFFT,
     magnitude: Any,
@@ -28,7 +54,7 @@ def griffin_lim(
     phase: Any = None,
     rng: Any = None,
     full_output: bool = False,
-) -> Any:
+) -> AnyArray | tuple[AnyArray, Float64Array]:
     r"""Find a signal whose short-time Fourier transform has given magnitudes.
 
     Each iteration computes the transform ``S``, adds a part of its last change [1]_, replaces the magnitudes by the

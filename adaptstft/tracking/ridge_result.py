@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
@@ -14,6 +14,10 @@ from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.common.validation import as_index
 from adaptstft.display.ridge_plot import plot_ridges
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 __all__ = ["Ridges"]
 
@@ -114,7 +118,7 @@ class Ridges:
         by_order = np.moveaxis(self.amplitude, -2, 0)
         return table | {f"amplitude_{k:g}": part.ravel() for k, part in zip(self.orders, by_order, strict=True)}
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return a `pandas.DataFrame` with one row for each channel, ridge and time.
 
         Returns
@@ -135,9 +139,10 @@ class Ridges:
         >>> print(frame.frequency.median().round(2))
         159.15
         """
-        return require("pandas", extra="many").DataFrame(self.columns())
+        frame: DataFrame = require("pandas", extra="many").DataFrame(self.columns())
+        return frame
 
-    def plot(self, ax: Any = None, *, channel: int = 0) -> Any:
+    def plot(self, ax: Axes | None = None, *, channel: int = 0) -> Axes:
         """Draw the ridges of a channel with their intervals over the spectrogram.
 
         Parameters
@@ -176,6 +181,7 @@ class Ridges:
         sft = self.sft
         if sft.positions is None:
             sft = sft.remade(hop=None, positions=self.t * sft.fs)
-        return plot_ridges(
+        axes: Axes = plot_ridges(
             ax, sft, self.signal[channel], self.t, frequency, interval, self.orders or (1.0,), self.confidence
         )
+        return axes

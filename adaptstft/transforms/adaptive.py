@@ -30,6 +30,7 @@ from adaptstft.transforms.streaming.interface import BlockTransform
 from adaptstft.transforms.streaming.processing import BlockProcessing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from scipy.signal import ShortTimeFFT as ScipyShortTimeFFT
 
     from adaptstft.display.spectrogram import FrequencyScale
@@ -143,7 +144,7 @@ class AdaptiveShortTimeFFT(Analysis, SampledWindow, BlockProcessing):
     def plot(
         self,
         x: Any,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         f_range: tuple[float, float] | None = None,
         t_range: tuple[float, float] | None = None,
@@ -151,7 +152,7 @@ class AdaptiveShortTimeFFT(Analysis, SampledWindow, BlockProcessing):
         db: float = 60.0,
         hop: float | None = None,
         axis: int = -1,
-    ) -> Any:
+    ) -> Axes:
         """Draw the spectrogram of a signal.
 
         The picture has the resolution of the screen or file: where one zooms in, that part is computed again.
@@ -188,7 +189,8 @@ class AdaptiveShortTimeFFT(Analysis, SampledWindow, BlockProcessing):
         from adaptstft.display.plots import plot_transform
 
         view: dict[str, Any] = {"f_range": f_range, "t_range": t_range, "yscale": yscale, "db": db}
-        return plot_transform(self, x, ax, axis=axis, hop=hop, **view)
+        axes: Axes = plot_transform(self, x, ax, axis=axis, hop=hop, **view)
+        return axes
 
     def value_and_grad(
         self,

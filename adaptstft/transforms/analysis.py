@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, cast, get_args
+from typing import Any, cast, get_args, overload
 
 import numpy as np
 
@@ -84,6 +84,30 @@ class Analysis(ParameterDerivatives):
         layout = self._signal_layout(x, p0, p1, k_offset, padding, axis)
         return layout.to_public(analyse(layout.plan, layout.channels, layout.frames))
 
+    @overload
+    def spectrogram(
+        self,
+        x: Any,
+        y: None = ...,
+        *,
+        p0: int | None = ...,
+        p1: int | None = ...,
+        k_offset: int = ...,
+        padding: Padding = ...,
+        axis: int = ...,
+    ) -> FloatArray: ...
+    @overload
+    def spectrogram(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        p0: int | None = ...,
+        p1: int | None = ...,
+        k_offset: int = ...,
+        padding: Padding = ...,
+        axis: int = ...,
+    ) -> ComplexArray: ...
     def spectrogram(
         self,
         x: Any,

@@ -21,6 +21,8 @@ from adaptstft.transforms.streaming.interface import BlockTransform
 from adaptstft.transforms.streaming.processing import BlockProcessing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from adaptstft.display.spectrogram import FrequencyScale
 
 __all__ = ["ShortTimeFFT"]
@@ -144,14 +146,14 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
     def plot(
         self,
         x: Any,
-        ax: Any = None,
+        ax: Axes | None = None,
         *,
         f_range: tuple[float, float] | None = None,
         t_range: tuple[float, float] | None = None,
         yscale: FrequencyScale = "linear",
         db: float = 60.0,
         axis: int = -1,
-    ) -> Any:
+    ) -> Axes:
         """Draw the spectrogram of a signal.
 
         The picture has the resolution of the screen or file: where one zooms in, that part is computed again.
@@ -186,7 +188,8 @@ class ShortTimeFFT(_ScipyShortTimeFFT, BlockProcessing):  # type: ignore[misc]
         from adaptstft.display.plots import plot_transform
 
         view: dict[str, Any] = {"f_range": f_range, "t_range": t_range, "yscale": yscale, "db": db}
-        return plot_transform(self, x, ax, axis=axis, **view)
+        axes: Axes = plot_transform(self, x, ax, axis=axis, **view)
+        return axes
 
     def _fft_plan(self) -> FFTPlan:
         _, module = kernels.resolve("auto")

@@ -167,7 +167,7 @@ class Window:
 
     def __init__(self, family: Family, shape: tuple[float, ...]) -> None:
         self._family = family
-        self.name = family.name
+        self.name: str = family.name
         self.shape = shape
         probe = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
         values = np.asarray(family.omega(probe, *shape))
@@ -176,8 +176,10 @@ class Window:
                 f"window {self.name!r} must return finite real values of the shape of its argument, but "
                 f"omega({probe.tolist()}) is {values!r}"
             )
-        self.end_value = float(max(abs(values[0]), abs(values[-1])))
-        self.shape_bounds = cosine_bounds(shape, self.end_value) if family.variadic else family.bounds
+        self.end_value: float = float(max(abs(values[0]), abs(values[-1])))
+        self.shape_bounds: tuple[tuple[float, float], ...] = (
+            cosine_bounds(shape, self.end_value) if family.variadic else family.bounds
+        )
 
     def __repr__(self) -> str:
         return f"Window({self.label})"

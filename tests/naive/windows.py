@@ -1,6 +1,7 @@
 """Window families and windows: ``omega(u)`` on [-1/2, 1/2), 1 at the centre."""
 
 import math
+from functools import cache
 
 import numpy as np
 from scipy.special import i0
@@ -55,17 +56,21 @@ def evaluate_family(window, u):
 
 
 def prolate(x, c):
-    """The eigenfunction of largest energy in the band of ``sin(c (x - y)) / (pi (x - y))`` on [-1, 1], 1 at 0.
+    """The eigenfunction of largest energy in the band of ``sin(c (x - y)) / (pi (x - y))`` on [-1, 1], 1 at 0."""
+    nodes, vector = prolate_at_nodes(c)
+    at = np.append(np.ravel(x), 0.0)
+    found = c / np.pi * np.sinc(c / np.pi * np.subtract.outer(at, nodes)) @ vector
+    return (found[:-1] / found[-1]).reshape(np.shape(x))
 
-    Gauss-Legendre quadrature makes it an eigenvector, and the equation extends that to all x.
-    """
+
+@cache
+def prolate_at_nodes(c):
+    """Gauss-Legendre quadrature makes `prolate` an eigenvector, and its equation extends that to all x."""
     nodes, weights = np.polynomial.legendre.leggauss(80)
     kernel = c / np.pi * np.sinc(c / np.pi * np.subtract.outer(nodes, nodes))
     root = np.sqrt(weights)
     values, vectors = np.linalg.eigh(root[:, None] * kernel * root)
-    at = np.append(np.ravel(x), 0.0)
-    found = c / np.pi * np.sinc(c / np.pi * np.subtract.outer(at, nodes)) @ (root * vectors[:, -1]) / values[-1]
-    return (found[:-1] / found[-1]).reshape(np.shape(x))
+    return nodes, root * vectors[:, -1] / values[-1]
 
 
 def window_samples(window, theta, distance):

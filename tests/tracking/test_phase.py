@@ -37,14 +37,14 @@ def test_momentum_and_first_phases_bring_the_magnitudes_closer(sft, made_up, rng
     A = np.abs(sft.stft(x))
     if made_up:
         A *= rng.uniform(0.7, 1.3, A.shape)  # no signal has these magnitudes
-    for n_iter in (32, 100):
-        plain, fast, default = (
-            griffin_lim(sft, A, N, n_iter=n_iter, rng=0, full_output=True, **settings)[1]
-            for settings in ({"momentum": 0, "init": "random"}, {"init": "random"}, {})
-        )
-        assert default[0] < 0.5 * plain[0]
-        assert fast.min() < (1.0 if made_up else 0.8) * plain.min()
-        assert default.min() < 1.02 * fast.min()
+    plain, fast, default = (
+        griffin_lim(sft, A, N, n_iter=100, rng=0, full_output=True, **settings)[1]
+        for settings in ({"momentum": 0, "init": "random"}, {"init": "random"}, {})
+    )
+    assert default[0] < 0.5 * plain[0]
+    for n in (33, 101):
+        assert fast[:n].min() < (1.0 if made_up else 0.8) * plain[:n].min()
+        assert default[:n].min() < 1.02 * fast[:n].min()
 
 
 @pytest.mark.parametrize("momentum", [0, 0.99, 1])
@@ -92,7 +92,7 @@ def test_momentum_with_windows_for_each_bin(consistent, rng):
     A = np.abs(sft.stft(rng.standard_normal(120)))
     if not consistent:
         A *= rng.uniform(0.7, 1.3, A.shape)
-    slow, fast = (griffin_lim(sft, A, 120, n_iter=30, momentum=m, rng=0, full_output=True)[1] for m in (0, 0.99))
+    slow, fast = (griffin_lim(sft, A, 120, n_iter=14, momentum=m, rng=0, full_output=True)[1] for m in (0, 0.99))
     assert fast[0] == slow[0]
     assert fast.min() < (0.9 if consistent else 1.0) * slow.min()
 

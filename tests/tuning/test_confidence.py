@@ -76,7 +76,7 @@ def test_signals_are_not_taken_for_noise(signal):
 @pytest.mark.parametrize(
     ("n", "kind"), [(200, float), (1000, float), (4000, float), (2000, complex)], ids=["200", "1000", "4000", "complex"]
 )
-@pytest.mark.slow
+@pytest.mark.full
 def test_white_noise_is_noted(n, kind):
     assert sum(is_noise(adaptstft.optimize(noise(s, n, kind), FS)) for s in range(12)) == 12
 
@@ -86,7 +86,7 @@ def test_few_seeds_of_noise_that_is_not_white_are_noted(exponent):
     assert all(is_noise(adaptstft.optimize(coloured(s, 2000, exponent), FS, **QUICK)) for s in range(4))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("kind", [float, complex])
 @pytest.mark.parametrize("n", [2000, 8000])
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0], ids=["one half", "pink", "brown"])

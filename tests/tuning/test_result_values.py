@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -178,35 +176,6 @@ def test_every_field_has_a_type(results):
 def test_methods_and_fields_are_listed(results):
     listed = dir(results["bits"])
     assert {"plot", "summary", "to_dict", "score", "win_length", "sft"} <= set(listed)
-
-
-SCRIPT = """
-import numpy as np
-import adaptstft
-
-res = adaptstft.optimize(np.ones(100), 1.0)
-reveal_type(res.sft)
-reveal_type(res.win_length)
-reveal_type(res.score)
-reveal_type(res.notes)
-reveal_type(res.sft.hop)
-res.sft.no_such_method()
-"""
-
-
-@pytest.mark.slow
-def test_the_type_checker_knows_the_fields(tmp_path):
-    pytest.importorskip("mypy", reason="mypy is a tool of developers")
-    script = tmp_path / "user.py"
-    script.write_text(SCRIPT)
-    command = [sys.executable, "-m", "mypy", "--follow-imports", "silent", "--ignore-missing-imports", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    types = re.findall(r'Revealed type is "(.*)"', done.stdout)
-    assert [kind.replace("builtins.", "").rpartition("adaptstft.")[2] for kind in types[2:]] == [
-        "float", "list[str]", "float | None",
-    ]  # fmt: skip
-    assert types[0].endswith("AdaptiveShortTimeFFT") and types[1].startswith(("float", "builtins.float"))
-    assert '"AdaptiveShortTimeFFT" has no attribute "no_such_method"' in done.stdout
 
 
 def test_criteria_of_a_result_are_typed(results):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft.common.typing import Float64Array
+from adaptstft.common.typing import Float64Array, IntArray
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Interpolated
 from adaptstft.tuning.request import Request
@@ -37,8 +37,8 @@ class Recommendation:
     178
     """
 
-    win_length: Any
-    hop: Any
+    win_length: int | IntArray
+    hop: int | IntArray
     loss: float
 
 

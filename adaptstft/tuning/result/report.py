@@ -50,7 +50,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
     found = sensitivity(flatness.objective, at, flatness.comparable, reach, one=one)
     recommended = recommend(request, best.objective, state, best.comparable, bounds, best.hop, one=one, table=table)
     if recommended is not None and distinct is not state:
-        recommended = replace(recommended, win_length=recommended.win_length[:, :1])
+        recommended = replace(recommended, win_length=np.asarray(recommended.win_length)[:, :1])
     shared = request.shared
     return TuningResult(
         x=outcome.x,

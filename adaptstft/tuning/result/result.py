@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy.optimize import OptimizeResult
@@ -20,6 +21,9 @@ from adaptstft.tuning.result.summary import summary_rows
 from adaptstft.tuning.result.values import plain_values, window_columns
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from pandas import DataFrame
+
     from adaptstft.display.spectrogram import FrequencyScale
     from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
     from adaptstft.tuning.tables.survey import Survey
@@ -27,7 +31,14 @@ if TYPE_CHECKING:
 __all__ = ["TuningResult", "load"]
 
 
-class TuningResult(OptimizeResult):  # type: ignore[misc]
+if TYPE_CHECKING:
+    # SciPy has no types: with its class as the base, type checkers would accept every misspelt attribute
+    _Base: TypeAlias = dict[str, Any]
+else:
+    _Base = OptimizeResult
+
+
+class TuningResult(_Base):
     """A tuned transform, and the course of its tuning.
 
     It is a `scipy.optimize.OptimizeResult` with more fields.
@@ -229,7 +240,7 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         """
         return plain_values(self)
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """Return the tuned windows as a `pandas.DataFrame`.
 
         Returns
@@ -243,7 +254,8 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         ImportError
             If pandas is not installed, with the command that installs it.
         """
-        return require("pandas", extra="many").DataFrame(window_columns(self))
+        frame: DataFrame = require("pandas", extra="many").DataFrame(window_columns(self))
+        return frame
 
     def summary(self) -> str:
         """Return the tuned parameters, the gain and the flatness of the optimum, in a few lines."""
@@ -258,14 +270,14 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
 
     def plot(
         self,
-        ax: Any = None,
+        ax: Axes | Sequence[Axes] | AnyArray | None = None,
         *,
         f_range: tuple[float, float] | None = None,
         t_range: tuple[float, float] | None = None,
         yscale: FrequencyScale = "linear",
         db: float = 60.0,
         hop: float | None = None,
-    ) -> Any:
+    ) -> AnyArray:
         """Draw the spectrogram before and after tuning.
 
         Both pictures have the same hop, and the same level has the same colour. They have the resolution of the
@@ -300,9 +312,10 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         """
         from adaptstft.display.plots import plot_result
 
-        return plot_result(self, ax, hop=hop, f_range=f_range, t_range=t_range, yscale=yscale, db=db)
+        axes: AnyArray = plot_result(self, ax, hop=hop, f_range=f_range, t_range=t_range, yscale=yscale, db=db)
+        return axes
 
-    def plot_criterion(self, ax: Any = None) -> Any:
+    def plot_criterion(self, ax: Axes | None = None) -> Axes:
         """Draw the criterion against the window length, with the optimum.
 
         One length: The curve is the search before the descents. A line connects each
@@ -336,7 +349,8 @@ class TuningResult(OptimizeResult):  # type: ignore[misc]
         """
         from adaptstft.display.plots import plot_criterion
 
-        return plot_criterion(self, ax)
+        axes: Axes = plot_criterion(self, ax)
+        return axes
 
     def explore(self) -> Report:
         """Return a report for the notebook, the page of `to_html`.

@@ -100,12 +100,12 @@ class Corpus:
         if executor is not None and not callable(getattr(executor, "submit", None)):
             raise TypeError(f"{executor=} must have a method submit(function, *arguments), as executors have")
         self._folder: Path | None = None
-        self.items = self._listed(items)
+        self.items: list[Any] = self._listed(items)
         if not self.items:
             raise ValueError("items is empty: a corpus needs at least one signal")
-        self.axis = operator.index(axis)
+        self.axis: int = operator.index(axis)
         self.executor = executor
-        self.weights = _as_weights(weights, len(self.items))
+        self.weights: Float64Array = _as_weights(weights, len(self.items))
 
     def _listed(self, items: Iterable[Any]) -> list[Any]:
         if isinstance(items, Iterator):
