@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -37,10 +38,13 @@ class FrameLoss(ValueAndGradients):
     shares : ndarray, shape (groups,) or (1,)
         Derivative with respect to the share of the signal's energy in each neighbourhood, which is not contained in
         that with respect to the signal, see `adaptstft.criteria.energy_shares`; one zero without neighbourhoods.
+    in_view : callable or None
+        Returns the value in another view of the same frames, where that takes no transform.
     """
 
     weights: Float64Array
     shares: Float64Array = field(default_factory=lambda: np.zeros(1))
+    in_view: Callable[[FrameView], float] | None = None
 
 
 def scale_free(plan: FramePlan, peak: float) -> FramePlan:
@@ -202,7 +206,8 @@ def _evaluate_sums(
     """Evaluate a function of sums over frames, whose spectra need not be stored."""
     stats = criterion.statistics
     totals, d = statistics(plan, x, frames, stats, gradient=not want_x, positions=positions, shape=shape)
-    reduced = criterion.reduce(totals, _counts(plan, x, frames), view)
+    counts = _counts(plan, x, frames)
+    reduced = criterion.reduce(totals, counts, view)
     if d is None:
         make = statistics_cotangent(plan, stats, frames.positions, reduced.totals)
         gradients = frame_vjp(plan, x, frames, make, want_x=True, parameters=parameters, shape=shape)
@@ -213,7 +218,9 @@ def _evaluate_sums(
             np.array([_sum_statistics(reduced.totals, row).sum() for row in d.shape]),
         )
     gradients = replace(gradients, positions=gradients.positions + reduced.positions)
-    return FrameLoss(reduced.value, gradients, reduced.weights, reduced.shares)
+    return FrameLoss(
+        reduced.value, gradients, reduced.weights, reduced.shares, partial(criterion.value, totals, counts)
+    )
 
 
 def _counts(plan: FramePlan, x: AnyArray, frames: Frames) -> Float64Array:

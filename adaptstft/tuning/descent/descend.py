@@ -84,6 +84,8 @@ class Outcome:
         Its status; 99 if a callback stopped it.
     message : str
         Its message.
+    comparable : float
+        The criterion at the end as an integral over time and frequency, comparable between framings.
     """
 
     state: State
@@ -99,6 +101,7 @@ class Outcome:
     success: bool
     status: int
     message: str
+    comparable: float
 
     @property
     def stopped(self) -> bool:
@@ -278,4 +281,5 @@ def _outcome(
         success=bool(ended.success),
         status=int(ended.status),
         message=in_words(str(ended.message)),
+        comparable=best.to_comparable(),
     )
