@@ -90,7 +90,8 @@ def _median(values: Float64Array) -> float:
     """Return the median; `numpy.median` takes longer for its checks than for a band."""
     high = values.size // 2
     low = high - 1 + values.size % 2
-    return float(np.partition(values, (low, high))[[low, high]].mean())
+    ordered = np.partition(values, (low, high))
+    return float((ordered[low] + ordered[high]) / 2)
 
 
 def _band_edges(bins: int) -> IntArray:
