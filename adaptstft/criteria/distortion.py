@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptstft.common.device import to_host
+from adaptstft.common.products import product
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.criteria.bands import band_weights
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
@@ -237,8 +238,8 @@ class Distortion:
             bands = band_weights(plan, len(bands))
         bands = bands / bands.sum(axis=0)
         value, slope = _averages(self.places.in_time, positions + self.offset, self.values)
-        of_bins = value.T @ bands
-        return of_bins, (slope.T @ bands) / of_bins
+        of_bins = product(value.T, bands)
+        return of_bins, product(slope.T, bands) / of_bins
 
 
 def _averages(

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from adaptstft.common.device import to_host
+from adaptstft.common.products import product
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria.base import Additive, Criterion
 from adaptstft.criteria.gini import Gini
@@ -162,7 +163,7 @@ def band_totals(
     sums, units = np.zeros((len(stats), *S.shape[1:])), stats.bin_units(plan, positions)
     for channel in S:  # each frame is a cell of its own
         plan.kernels.add_cell_sums(channel, stats.exponents, stats.kinds, units, np.arange(S.shape[1]), sums)
-    return np.swapaxes(sums @ bands.T, 1, 2)
+    return np.array([product(one, bands.T).T for one in sums])
 
 
 def value_of(
