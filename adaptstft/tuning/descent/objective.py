@@ -10,14 +10,14 @@ from typing import cast
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import Combined, Criterion
+from adaptstft.criteria import Additive, Combined, Criterion
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.multipliers import Excess
-from adaptstft.tuning.evaluator import Evaluator, Measure
+from adaptstft.tuning.evaluator import Evaluator, Measure, SignalEvaluator
 from adaptstft.tuning.penalties.coverage import coverage
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import log_ratio, smooth_log_ratio
@@ -104,6 +104,13 @@ class Objective:
     def with_plan(self, plan: FramePlan, neighbourhoods: Neighbourhoods | Tiles | None) -> Objective:
         """Return the objective on another transform, with the neighbourhoods for it."""
         return replace(self, measure=replace(self.measure, plan=plan, neighbourhoods=neighbourhoods))
+
+    def in_single_precision(self) -> Objective:
+        """Return the objective with sums in single precision where it is a function of sums over the signal."""
+        evaluator = self.evaluator
+        if not isinstance(evaluator, SignalEvaluator) or not isinstance(self.criterion, Additive):
+            return self
+        return replace(self, evaluator=evaluator.in_single_precision())
 
     def value(self, state: State) -> float:
         """Return the criterion at a state, with the weights of its frames."""
