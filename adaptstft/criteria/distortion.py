@@ -32,6 +32,8 @@ _UNHEARD = 1e-5
 _MOST_FLOOR = 4.0
 #: Smallest distortion relative to the power.
 _LEAST = 1e-30
+#: Number of frames whose weights in neighbourhoods are computed at once.
+_PIECE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,11 @@ def _averages(
 
     Beyond the outermost centres they are constant.
     """
+    if positions.size > _PIECE:  # the weights of many frames take far more memory than their averages
+        starts = range(0, positions.size, _PIECE)
+        parts = [_averages(in_time, positions[first : first + _PIECE], values) for first in starts]
+        value, slope = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))
+        return value, slope
     low, high = in_time.centres[0], in_time.centres[-1]
     member, gradient = in_time.weights(np.clip(positions, low, high))
     total, change = (np.asarray(part.sum(axis=0)) for part in (member, gradient))
