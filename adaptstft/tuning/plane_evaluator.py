@@ -40,6 +40,10 @@ class PlaneEvaluator(SignalEvaluator):
         """Return the evaluator for a table of a signal, from the mean durations of the frames of its cells."""
         return cls(signal.x, signal.lead, signal.sums, plane=plane, spans=spans)
 
+    def in_single_precision(self) -> PlaneEvaluator:
+        """Return this evaluator, which transforms no signal."""
+        return self
+
     def value(self, measure: Measure, state: State, *, comparable: bool = False) -> float:
         """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
         view = measure.view(state, self.x.shape[1], comparable=False)

@@ -34,6 +34,8 @@ STOPPED: dict[str, Any] = {"success": False, "status": 99, "message": "stopped b
 #: Gradient, in nats for a factor e in a length, that counts as zero where no step improves the value. For a window
 #: with jumps at its ends their slope is added, as the gradient does not contain it.
 _FLAT_ENOUGH = 0.01
+#: Decimal digits of the points of secants: the same ones whatever the order in which sums are added.
+_DIGITS = 10
 #: Number of points of a mean over the window.
 _POINTS = 256
 _TINY = float(np.finfo(float).tiny)
@@ -227,7 +229,7 @@ class _Path:
         value, gradient = function(y)
         step, taken = -gradient, 0
         while taken < options["maxiter"] and np.abs(gradient).max() > options["gtol"]:
-            new = np.clip(y + step, *bounds)
+            new = np.clip(np.round(y + step, _DIGITS), *bounds)
             new_value, new_gradient = (value, gradient) if np.array_equal(new, y) else function(new)
             gain = value - new_value
             if not gain > 0:

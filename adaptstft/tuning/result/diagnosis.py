@@ -81,6 +81,7 @@ def sensitivity(
     one : bool
         True if there is one length.
     """
+    objective = objective.in_single_precision()  # enough for an increase by a hundredth
     low, high = bounds
     win_length = state.win_length
     # lengths that reach a bound stay there while the others are scaled further

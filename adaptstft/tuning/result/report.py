@@ -46,10 +46,8 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
     fixed_fft = problem.user_loss or problem.per_bin
     reach = bounds if fixed_fft else (bounds[0], max(bounds[1], request.win_bounds[1]))
     table = best.interpolated
-    if table is None:  # single precision is enough for an increase by a hundredth
-        found = sensitivity(best.objective.in_single_precision(), state, best.comparable, reach, one=one)
-    else:
-        found = sensitivity(table.objective, table.state, table.comparable, reach, one=one)
+    flatness, at = (best, state) if table is None else (table, table.state)
+    found = sensitivity(flatness.objective, at, flatness.comparable, reach, one=one)
     recommended = recommend(request, best.objective, state, best.comparable, bounds, best.hop, one=one, table=table)
     if recommended is not None and distinct is not state:
         recommended = replace(recommended, win_length=recommended.win_length[:, :1])
