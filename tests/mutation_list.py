@@ -474,9 +474,9 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "common/best_path.py",
-        "best[part] = through[np.arange(len(through)), choice[part]]",
-        "best[part] = through[np.arange(len(through)), 0]",
-        "cost of the chosen move",
+        "cost[:, part])).min(axis=0)",
+        "cost[:, part]))[0]",
+        "cost of the cheapest move",
         "common/test_best_path.py",
     ),
     Mutation(

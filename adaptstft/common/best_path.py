@@ -5,7 +5,7 @@ costs ``m_p(i, j)`` of its moves from one state to the next one. The cheapest pa
 
 .. math:: t_0(j) = c_0(j), \qquad t_p(j) = c_p(j) + \min_i \left( t_{p-1}(i) + m_p(i, j) \right) ,
 
-so that one pass forwards over the steps, and one backwards over the minimisers ``i``, find the best of all paths.
+so that one pass forwards over the steps finds the least costs, and one backwards the minimisers ``i`` on the best path.
 
 Ties: of equally cheap last states the path ends in the lowest one. Of equally cheap previous states it takes the
 lowest one; with ``NearMoves(nearest_first=True)`` the one nearest to the state, and of two equally near the lower one.
@@ -19,7 +19,7 @@ from itertools import repeat
 from typing import Protocol
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from numpy.lib.stride_tricks import as_strided
 
 from adaptstft.common.typing import Float64Array, IntArray
 
@@ -28,13 +28,17 @@ _BLOCK = 1 << 16
 
 
 class Moves(Protocol):
-    """Moves from the states of one step to those of the next step."""
+    """Moves from the states of one step to those of the next step.
 
-    def cheapest(self, total: Float64Array) -> tuple[Float64Array, IntArray]:
-        """Return the least cost of a move to each state, and the previous state of that move, both (states,).
+    `total`, shape (states,), is the cost of the cheapest path to each previous state, ``t_{p-1}``.
+    """
 
-        `total`, shape (states,), is the cost of the cheapest path to each previous state, ``t_{p-1}``.
-        """
+    def least(self, total: Float64Array) -> Float64Array:
+        """Return the cost of the cheapest path to each state, without the cost of the state itself, shape (states,)."""
+        ...
+
+    def previous(self, total: Float64Array, state: int) -> int:
+        """Return the previous state of the cheapest path to `state`; any valid one if there is no path."""
         ...
 
 
@@ -57,33 +61,44 @@ class NearMoves:
     cost: Float64Array
     nearest_first: bool = False
 
-    def cheapest(self, total: Float64Array) -> tuple[Float64Array, IntArray]:
-        """Return the least cost of a move to each state, and the previous state of that move."""
-        states, offsets = total.size, self.cost.shape[-1]
-        last = self.first + offsets - 1
-        outside = (np.full(max(-self.first, 0), np.inf), np.full(max(last, 0), np.inf))
-        padded = np.concatenate([outside[0], total, outside[1]])[max(self.first, 0) :]
-        previous_totals = sliding_window_view(padded, offsets)[:states]
-        best, choice = np.empty(states), np.empty(states, np.int64)
-        size = max(1, _BLOCK // offsets)
+    def least(self, total: Float64Array) -> Float64Array:
+        """Return the cost of the cheapest path to each state, without the cost of the state itself."""
+        states, cost = total.size, self.cost.T
+        offsets = len(cost)
+        reached = _from(self.first, total, states + offsets - 1)
+        totals = as_strided(reached, (offsets, states), 2 * reached.strides, writeable=False)
+        if not cost.any():  # the sums below would take most of the time
+            return np.asarray(totals.min(axis=0))
+        best, size = np.empty(states), max(1, _BLOCK // offsets)
         for start in range(0, states, size):
             part = slice(start, start + size)
-            through = previous_totals[part] + (self.cost if self.cost.ndim == 1 else self.cost[part])
-            choice[part] = self._choose(through)
-            best[part] = through[np.arange(len(through)), choice[part]]
-        # a state without any move has an infinite cost and any valid previous state
-        return best, np.clip(np.arange(states) + self.first + choice, 0, states - 1)
+            best[part] = (totals[:, part] + (cost[:, np.newaxis] if cost.ndim == 1 else cost[:, part])).min(axis=0)
+        return best
 
-    def _choose(self, through: Float64Array) -> IntArray:
-        """Index of the cheapest offset for each state."""
-        if not self.nearest_first:
-            return np.asarray(through.argmin(axis=1))
-        zero, row = -self.first, np.arange(len(through))
-        below = through[:, zero::-1].argmin(axis=1)
-        above = through[:, zero:].argmin(axis=1)
-        cost_below, cost_above = through[row, zero - below], through[row, zero + above]
-        goes_up = (cost_above < cost_below) | ((cost_above == cost_below) & (above < below))
-        return np.asarray(np.where(goes_up, zero + above, zero - below))
+    def previous(self, total: Float64Array, state: int) -> int:
+        """Return the previous state of the cheapest path to `state`; any valid one if there is no path."""
+        through = self.through(total, state)
+        if self.nearest_first:
+            zero = -self.first
+            below, above = int(through[zero::-1].argmin()), int(through[zero:].argmin())
+            cheaper = through[zero - below] - through[zero + above]
+            chosen = zero + above if cheaper > 0 or (cheaper == 0 and above < below) else zero - below
+        else:
+            chosen = int(through.argmin())
+        return min(max(state + self.first + chosen, 0), total.size - 1)
+
+    def through(self, total: Float64Array, state: int) -> Float64Array:
+        """Return the cost of the cheapest path to `state` through each of the previous states, shape (offsets,)."""
+        cost = self.cost if self.cost.ndim == 1 else self.cost[state]
+        return _from(state + self.first, total, cost.size) + cost
+
+
+def _from(first: int, values: Float64Array, size: int) -> Float64Array:
+    """Return `size` values from number `first` on, infinite where there are none."""
+    found = np.full(size, np.inf)
+    low, high = max(first, 0), max(min(first + size, values.size), 0)
+    found[low - first : max(high - first, 0)] = values[low:high]
+    return found
 
 
 def best_path(cost: Float64Array, moves: Moves | Iterable[Moves], *, last: int | None = None) -> tuple[IntArray, float]:
@@ -115,13 +130,14 @@ def best_path(cost: Float64Array, moves: Moves | Iterable[Moves], *, last: int |
     """
     steps, states = cost.shape
     every = moves if isinstance(moves, Iterable) else repeat(moves)
-    total = cost[0]
-    previous = np.empty((steps, states), np.int64)
+    totals, taken = np.empty((steps, states)), []
+    totals[0] = cost[0]
     for p, step_moves in zip(range(1, steps), every, strict=False):
-        best, previous[p] = step_moves.cheapest(total)
-        total = best + cost[p]
+        totals[p] = step_moves.least(totals[p - 1]) + cost[p]
+        taken.append(step_moves)
     path = np.empty(steps, np.int64)
-    path[-1] = total.argmin() if last is None else last
+    path[-1] = totals[-1].argmin() if last is None else last
+    # the previous states are found on the way back: most states are not on the path
     for p in range(steps - 1, 0, -1):
-        path[p - 1] = previous[p, path[p]]
-    return path, float(total[path[-1]])
+        path[p - 1] = taken[p - 1].previous(totals[p - 1], int(path[p]))
+    return path, float(totals[-1, path[-1]])

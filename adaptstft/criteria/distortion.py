@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from adaptstft.common.device import to_host
+from adaptstft.common.products import product
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.criteria.bands import band_weights
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
@@ -31,6 +32,8 @@ _UNHEARD = 1e-5
 _MOST_FLOOR = 4.0
 #: Smallest distortion relative to the power.
 _LEAST = 1e-30
+#: Number of frames whose weights in neighbourhoods are computed at once.
+_PIECE = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -237,8 +240,8 @@ class Distortion:
             bands = band_weights(plan, len(bands))
         bands = bands / bands.sum(axis=0)
         value, slope = _averages(self.places.in_time, positions + self.offset, self.values)
-        of_bins = value.T @ bands
-        return of_bins, (slope.T @ bands) / of_bins
+        of_bins = product(value.T, bands)
+        return of_bins, product(slope.T, bands) / of_bins
 
 
 def _averages(
@@ -248,6 +251,11 @@ def _averages(
 
     Beyond the outermost centres they are constant.
     """
+    if positions.size > _PIECE:  # the weights of many frames take far more memory than their averages
+        starts = range(0, positions.size, _PIECE)
+        parts = [_averages(in_time, positions[first : first + _PIECE], values) for first in starts]
+        value, slope = (np.concatenate(each, axis=1) for each in zip(*parts, strict=True))
+        return value, slope
     low, high = in_time.centres[0], in_time.centres[-1]
     member, gradient = in_time.weights(np.clip(positions, low, high))
     total, change = (np.asarray(part.sum(axis=0)) for part in (member, gradient))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from adaptstft.common.device import to_host
+from adaptstft.common.products import product
 from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria.base import Additive, Criterion
 from adaptstft.criteria.gini import Gini
@@ -37,10 +39,13 @@ class FrameLoss(ValueAndGradients):
     shares : ndarray, shape (groups,) or (1,)
         Derivative with respect to the share of the signal's energy in each neighbourhood, which is not contained in
         that with respect to the signal, see `adaptstft.criteria.energy_shares`; one zero without neighbourhoods.
+    in_view : callable or None
+        Returns the value in another view of the same frames, where that takes no transform.
     """
 
     weights: Float64Array
     shares: Float64Array = field(default_factory=lambda: np.zeros(1))
+    in_view: Callable[[FrameView], float] | None = None
 
 
 def scale_free(plan: FramePlan, peak: float) -> FramePlan:
@@ -158,7 +163,7 @@ def band_totals(
     sums, units = np.zeros((len(stats), *S.shape[1:])), stats.bin_units(plan, positions)
     for channel in S:  # each frame is a cell of its own
         plan.kernels.add_cell_sums(channel, stats.exponents, stats.kinds, units, np.arange(S.shape[1]), sums)
-    return np.swapaxes(sums @ bands.T, 1, 2)
+    return np.array([product(one, bands.T).T for one in sums])
 
 
 def value_of(
@@ -202,7 +207,8 @@ def _evaluate_sums(
     """Evaluate a function of sums over frames, whose spectra need not be stored."""
     stats = criterion.statistics
     totals, d = statistics(plan, x, frames, stats, gradient=not want_x, positions=positions, shape=shape)
-    reduced = criterion.reduce(totals, _counts(plan, x, frames), view)
+    counts = _counts(plan, x, frames)
+    reduced = criterion.reduce(totals, counts, view)
     if d is None:
         make = statistics_cotangent(plan, stats, frames.positions, reduced.totals)
         gradients = frame_vjp(plan, x, frames, make, want_x=True, parameters=parameters, shape=shape)
@@ -213,7 +219,9 @@ def _evaluate_sums(
             np.array([_sum_statistics(reduced.totals, row).sum() for row in d.shape]),
         )
     gradients = replace(gradients, positions=gradients.positions + reduced.positions)
-    return FrameLoss(reduced.value, gradients, reduced.weights, reduced.shares)
+    return FrameLoss(
+        reduced.value, gradients, reduced.weights, reduced.shares, partial(criterion.value, totals, counts)
+    )
 
 
 def _counts(plan: FramePlan, x: AnyArray, frames: Frames) -> Float64Array:

@@ -337,7 +337,7 @@ def _reduce_all(combine: Combine, totals: Float64Array, counts: Float64Array, vi
     frames = view.weights.size
     values, by_totals, by_count = combine(_sums_of_all(totals, counts, view))
     by_total, count_gradient = by_totals * view.cell, float(by_count[0]) * view.cell
-    d_weights = by_total[:, 0] @ totals
+    d_weights = np.einsum("k,kp->p", by_total[:, 0], totals)  # not a product of matrices, as in `_sums_of_all`
     if count_gradient:
         d_weights += count_gradient * counts
     # with equal weights the derivatives are the same for all frames

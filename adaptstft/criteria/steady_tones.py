@@ -29,6 +29,8 @@ _FEWEST_PERIODS = 64
 _MOST_LINES, _APART = 32, 4
 #: Longest signal that is examined in samples, since its spectrum takes several times its memory.
 _LONGEST = 1 << 22
+#: Number of samples of a tone that are computed at once.
+_PIECE = 1 << 18
 
 
 def without_steady_tones(x: AnyArray) -> tuple[AnyArray, list[float]]:
@@ -58,8 +60,10 @@ def without_steady_tones(x: AnyArray) -> tuple[AnyArray, list[float]]:
         return x, []
     cleaned = x.astype(np.result_type(x.dtype, np.float64))
     for channel, frequency, amplitude in found:
-        tone = amplitude / _carrier(frequency, x.shape[-1])
-        cleaned[channel] -= tone if np.iscomplexobj(x) else 2 * tone.real
+        for first in range(0, x.shape[-1], _PIECE):
+            part = cleaned[channel, first : first + _PIECE]
+            tone = amplitude / _carrier(frequency, part.size, first)
+            part -= tone if np.iscomplexobj(x) else 2 * tone.real
     rest = SignalLevel.of_signal(whiten(cleaned))
     if rest.floor > _NOISE * rest.power:
         return x, []
@@ -120,13 +124,14 @@ def _tracked(x: AnyArray, frequency: float) -> tuple[float, ComplexArray]:
 def _amplitudes(x: AnyArray, frequency: float) -> ComplexArray:
     """Return the complex amplitude of a tone in each part, with the phase at the first sample of the signal."""
     size = x.size // _PARTS
-    shifted = (x * _carrier(frequency, x.size))[: _PARTS * size].reshape(_PARTS, size)
     window = np.hanning(size)
-    return np.asarray(shifted @ window / window.sum())
+    starts = range(0, _PARTS * size, size)
+    sums = [np.sum(x[first : first + size] * window * _carrier(frequency, size, first)) for first in starts]
+    return np.asarray(np.array(sums) / window.sum())
 
 
-def _carrier(frequency: float, n: int) -> ComplexArray:
-    """Return ``exp(-2j pi f k)`` for ``0 <= k < n``, by few exponentials."""
+def _carrier(frequency: float, n: int, first: int = 0) -> ComplexArray:
+    """Return ``exp(-2j pi f k)`` for ``first <= k < first + n``, by few exponentials."""
     size = int(np.ceil(np.sqrt(n)))
-    fine, coarse = (np.exp(-2j * np.pi * frequency * step * np.arange(size)) for step in (1, size))
+    fine, coarse = (np.exp(-2j * np.pi * frequency * k) for k in (np.arange(size), first + size * np.arange(size)))
     return np.asarray(np.multiply.outer(coarse, fine).ravel()[:n])

@@ -8,6 +8,8 @@ is fitted to the medians of bands, which single lines do not change. Lines, burs
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from scipy import fft as fft_lib
@@ -21,6 +23,8 @@ _PER_OCTAVE, _LEAST_BINS = 3, 8
 _RIDGE = 100.0
 #: Number of cosines in the model.
 _COSINES = 2
+#: Number of bins whose terms are computed at once.
+_PIECE = 1 << 16
 
 
 def whiten(x: AnyArray) -> AnyArray:
@@ -46,10 +50,12 @@ def whiten(x: AnyArray) -> AnyArray:
 
 def _filtered(x: AnyArray) -> Float64Array:
     """Filter real signals, shape (..., channels, n), by their cosine transform; parts of a channel have one filter."""
-    coefficients = np.asarray(fft_lib.dct(x.astype(float), axis=-1))
+    coefficients = np.asarray(fft_lib.dct(x.astype(float, copy=False), axis=-1))
     power = coefficients**2
-    gains = _gains(power if x.ndim == 2 else power.mean(axis=0), np.arange(x.shape[-1]) / (2 * x.shape[-1]))
-    return np.asarray(fft_lib.idct(coefficients * gains, axis=-1))
+    power = power if x.ndim == 2 else power.mean(axis=0)
+    coefficients *= _to_gains(power, 2 * x.shape[-1])
+    del power
+    return np.asarray(fft_lib.idct(coefficients, axis=-1, overwrite_x=True))
 
 
 def _two_sided(x: AnyArray) -> AnyArray:
@@ -60,37 +66,49 @@ def _two_sided(x: AnyArray) -> AnyArray:
     gains = np.zeros(x.shape)
     for sign, count in ((1, (n + 1) // 2), (-1, n // 2 + 1)):
         bins = sign * np.arange(count)
-        gains[:, bins] = _gains(power[:, bins], np.arange(count) / n)
+        gains[:, bins] = _to_gains(power[:, bins], n)
     return np.asarray(fft_lib.ifft(spectrum * gains, axis=-1))
 
 
-def _gains(power: Float64Array, frequencies: Float64Array) -> Float64Array:
-    """Return the gains that bring the smooth part of a power spectrum to one, shape (channels, bins); zero at zero."""
+def _to_gains(power: Float64Array, period: int) -> Float64Array:
+    """Turn a power spectrum into the gains that bring its smooth part to one, in place; zero at zero.
+
+    The shape is (channels, bins). Bin ``q`` is at ``q / period`` cycles per sample.
+    """
     edges = _band_edges(power.shape[-1])
-    gains = np.zeros(power.shape)
     if edges.size < 2:
-        return gains
+        power[:] = 0.0
+        return power
     counts = np.diff(edges)
-    terms = _terms(frequencies, counts[0])
-    of_bands = np.add.reduceat(terms, edges[:-1], axis=1) / counts
-    ridge = np.diag(np.sqrt([0.0, 0.0] + [_RIDGE] * (len(terms) - 2)))
+    model = partial(_terms, power.shape[-1] - 1, period, counts[0])
+    of_bands = np.zeros((3 + _COSINES, counts.size))
+    for part in _parts(1, power.shape[-1]):
+        low, high = np.searchsorted(edges, part.start, "right") - 1, np.searchsorted(edges, part.stop)
+        begins = np.maximum(edges[low:high] - part.start, 0)
+        of_bands[:, low:high] += np.add.reduceat(model(part), begins, axis=1)
+    of_bands /= counts
+    ridge = np.diag(np.sqrt([0.0, 0.0] + [_RIDGE] * (len(of_bands) - 2)))
     system = np.concatenate([(of_bands * np.sqrt(counts)).T, ridge])
-    for own, channel in zip(gains, power, strict=True):
-        medians = [_median(channel[first:end]) for first, end in itertools.pairwise(edges)]
+    for own in power:
+        medians = [_median(own[first:end]) for first, end in itertools.pairwise(edges)]
         levels = np.log(np.maximum(medians, np.finfo(float).tiny))
-        known = np.concatenate([levels * np.sqrt(counts), np.zeros(len(terms))])
-        own[1:] = np.exp(-0.5 * (np.linalg.lstsq(system, known, rcond=None)[0] @ terms[:, 1:]))
+        known = np.concatenate([levels * np.sqrt(counts), np.zeros(len(of_bands))])
+        weights = np.linalg.lstsq(system, known, rcond=None)[0]
+        for part in _parts(1, own.size):
+            own[part] = np.exp(-0.5 * (weights @ model(part)))
         # in the first band the model may rise towards zero, but not fall: rounding and the ends would be amplified
         middle = (1 + edges[1]) // 2
         own[1:middle] = np.minimum(own[1:middle], own[middle])
-    return gains
+        own[0] = 0.0
+    return power
 
 
 def _median(values: Float64Array) -> float:
     """Return the median; `numpy.median` takes longer for its checks than for a band."""
     high = values.size // 2
     low = high - 1 + values.size % 2
-    return float(np.partition(values, (low, high))[[low, high]].mean())
+    ordered = np.partition(values, (low, high))
+    return float((ordered[low] + ordered[high]) / 2)
 
 
 def _band_edges(bins: int) -> IntArray:
@@ -101,13 +119,19 @@ def _band_edges(bins: int) -> IntArray:
     return np.array([*edges, bins] if bins > 1 else edges)
 
 
-def _terms(frequencies: Float64Array, first: int) -> Float64Array:
-    """Return the terms of the model at each bin, shape (terms, bins).
+def _parts(first: int, end: int) -> Iterator[slice]:
+    """Return ranges of bins whose terms take little memory."""
+    return (slice(begin, min(begin + _PIECE, end)) for begin in range(first, end, _PIECE))
+
+
+def _terms(last: int, period: int, first: int, part: slice) -> Float64Array:
+    """Return the terms of the model at some bins after zero, of which `last` is the last one, shape (terms, bins).
 
     Below the mean of the `first` bins after zero, the parabola is continued by its tangent.
     """
-    log = np.log(np.maximum(frequencies, frequencies[1]) / frequencies[-1])
-    lowest = float(log[1 : 1 + first].mean())
+    frequencies, highest = np.arange(part.start, part.stop) / period, last / period
+    log = np.log(frequencies / highest)
+    lowest = float(np.log(np.arange(1, 1 + first) / period / highest).mean())
     parabola = np.where(log < lowest, lowest * (2 * log - lowest), log**2)
     cosines = [np.cos(2 * np.pi * (k + 1) * frequencies) for k in range(_COSINES)]
     return np.array([np.ones(log.size), log, parabola, *cosines])

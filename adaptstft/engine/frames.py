@@ -178,8 +178,10 @@ def durations(positions: Float64Array, n: int) -> Float64Array:
     """Duration of each frame in samples: from midpoint to midpoint of the positions, within the signal."""
     if positions.size == 1 or n == 1:
         return np.full(positions.size, n / positions.size)
-    edges = np.concatenate([[0.0], np.clip((positions[1:] + positions[:-1]) / 2, 0, n - 1), [n - 1.0]])
-    return np.asarray(np.diff(edges))
+    edges = np.empty(positions.size + 1)
+    edges[0], edges[-1] = 0.0, n - 1.0
+    edges[1:-1] = np.minimum(np.maximum((positions[1:] + positions[:-1]) / 2, 0.0), n - 1.0)
+    return np.asarray(edges[1:] - edges[:-1])
 
 
 def durations_adjoint(positions: Float64Array, n: int, gradients: Float64Array) -> Float64Array:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -160,6 +161,11 @@ def optimize(
         result = tune(request, bar) if len(request.families) == 1 else tune_families(request, bar)
     finally:
         bar.close()
-    defaults = {name: one.default for name, one in inspect.signature(optimize).parameters.items()}
-    result.call = call_text(fs, vars(arguments), defaults)
+    result.call = call_text(fs, vars(arguments), _defaults())
     return result
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """Return the default values of the arguments of `optimize`."""
+    return {name: one.default for name, one in inspect.signature(optimize).parameters.items()}

@@ -127,6 +127,10 @@ class SignalEvaluator:
         plan, frames = measure.frames(state)
         return value_of(plan, self.x, frames, measure.criterion, view, self.lead)
 
+    def in_single_precision(self) -> SignalEvaluator:
+        """Return an evaluator of about half the time, whose values have errors of some millionths."""
+        return SignalEvaluator(comparison_precision(self.x), self.lead)
+
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:
         """Return the value and its gradient; `positions` and `shape` tell which derivatives are needed."""
         view = measure.view(state, self.x.shape[1], comparable=False)

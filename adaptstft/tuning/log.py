@@ -74,8 +74,6 @@ class Run:
         The end of the descent.
     hop : float
         Time between frames in samples, on average if positions vary.
-    comparable : float
-        The criterion as an integral over time and frequency.
     interpolated : Interpolated or None
         The end of the search on a table, if there was one.
     """
@@ -85,8 +83,12 @@ class Run:
     variables: Variables
     outcome: Outcome
     hop: float
-    comparable: float
     interpolated: Interpolated | None = None
+
+    @property
+    def comparable(self) -> float:
+        """The criterion as an integral over time and frequency, comparable between framings."""
+        return self.outcome.comparable
 
     def report(self) -> dict[str, Any]:
         """Return the entry of ``TuningResult.starts``."""
@@ -101,7 +103,7 @@ class Run:
             "mfft": self.objective.plan.mfft,
             "fun_start": outcome.first,
             "fun": outcome.value,
-            "area_fun": self.comparable,
+            "area_fun": outcome.comparable,
             "nit": outcome.nit,
             "nfev": outcome.nfev,
             "message": outcome.message,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from adaptstft.common.products import product
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
 from adaptstft.criteria.evaluate import FrameLoss, bin_weights
@@ -39,6 +40,10 @@ class PlaneEvaluator(SignalEvaluator):
         """Return the evaluator for a table of a signal, from the mean durations of the frames of its cells."""
         return cls(signal.x, signal.lead, signal.sums, plane=plane, spans=spans)
 
+    def in_single_precision(self) -> PlaneEvaluator:
+        """Return this evaluator, which transforms no signal."""
+        return self
+
     def value(self, measure: Measure, state: State, *, comparable: bool = False) -> float:
         """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
         view = measure.view(state, self.x.shape[1], comparable=False)
@@ -60,11 +65,11 @@ class PlaneEvaluator(SignalEvaluator):
         bands = bin_weights(criterion, bands, measure.plan.f_pts)[:, ::stride] * stride
         if not criterion.normalised:  # a mean over the plane: all bands are one
             banded_view, bands = replace(view, neighbourhoods=None), bands.sum(axis=0, keepdims=True)
-        totals = np.array([(one @ bands.T).T.ravel() for one in sums])
+        totals = np.array([product(one, bands.T).T.ravel() for one in sums])
         counts = np.outer(bands.sum(axis=1) * len(self.x), plane.cells.sizes).ravel()
         reduced = criterion.reduce(totals, counts, banded_view)
         by_log = np.zeros_like(log)
         for rate, by_totals in zip(rates, reduced.totals.reshape(len(sums), len(bands), -1), strict=True):
-            by_log += rate * (by_totals.T @ bands)
+            by_log += rate * product(by_totals.T, bands)
         none = np.zeros(len(log))
         return FrameLoss(reduced.value, Gradients(by_log / state.win_length, none, np.zeros(0)), none)

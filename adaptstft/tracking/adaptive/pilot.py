@@ -10,7 +10,7 @@ from scipy import fft
 
 from adaptstft.common.best_path import NearMoves, best_path
 from adaptstft.common.grids import length_grid
-from adaptstft.common.typing import AnyArray, BoolArray, Float64Array, IntArray
+from adaptstft.common.typing import AnyArray, BoolArray, Float64Array
 from adaptstft.tracking.framed_signal import frame_signal
 from adaptstft.tracking.ridge_grid import FrequencyGrid, bin_powers, make_grid, matched_rate
 from adaptstft.tracking.ridge_tracker import end_of_fall, lobe_width
@@ -211,12 +211,15 @@ class JumpMoves:
     near: NearMoves
     jump: float
 
-    def cheapest(self, total: Float64Array) -> tuple[Float64Array, IntArray]:
-        """Return the least cost of a move to each state, and the previous state of that move."""
-        best, previous = self.near.cheapest(total)
+    def least(self, total: Float64Array) -> Float64Array:
+        """Return the cost of the cheapest path to each state, without the cost of the state itself."""
+        return np.asarray(np.minimum(self.near.least(total), total.min() + self.jump))
+
+    def previous(self, total: Float64Array, state: int) -> int:
+        """Return the previous state of the cheapest path to `state`; any valid one if there is no path."""
         origin = int(total.argmin())
-        through = float(total[origin]) + self.jump
-        return np.minimum(best, through), np.where(through < best, origin, previous)
+        jumps = total[origin] + self.jump < self.near.through(total, state).min()
+        return origin if jumps else self.near.previous(total, state)
 
 
 def noise_power(power: Float64Array, at_ends: int, half_span: int | None = None) -> Float64Array:

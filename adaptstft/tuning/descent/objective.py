@@ -10,13 +10,14 @@ from typing import cast
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
-from adaptstft.criteria import Combined, Criterion
+from adaptstft.criteria import Additive, Combined, Criterion
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
+from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.frames import Frames
 from adaptstft.engine.gradients import Gradients, ValueAndGradients
 from adaptstft.engine.plan import FramePlan
 from adaptstft.tuning.descent.multipliers import Excess
-from adaptstft.tuning.evaluator import Evaluator, Measure
+from adaptstft.tuning.evaluator import Evaluator, Measure, SignalEvaluator
 from adaptstft.tuning.penalties.coverage import coverage
 from adaptstft.tuning.penalties.evenness import Evenness
 from adaptstft.tuning.penalties.frame_ratio import log_ratio, smooth_log_ratio
@@ -37,8 +38,8 @@ class Evaluation:
         The optimiser's variables, and the gradient with respect to them.
     penalties : float
         Part of the objective that is not the criterion.
-    to_natural : callable
-        Returns `natural`, which only the last point of a descent needs.
+    to_natural, to_comparable : callable
+        Return `natural`, and the comparable value of the criterion, which only the last point of a descent needs.
     """
 
     value: float
@@ -46,6 +47,7 @@ class Evaluation:
     gradient: Float64Array
     penalties: float
     to_natural: Callable[[], Float64Array]
+    to_comparable: Callable[[], float]
 
     @property
     def natural(self) -> Float64Array:
@@ -103,6 +105,13 @@ class Objective:
         """Return the objective on another transform, with the neighbourhoods for it."""
         return replace(self, measure=replace(self.measure, plan=plan, neighbourhoods=neighbourhoods))
 
+    def in_single_precision(self) -> Objective:
+        """Return the objective with sums in single precision where it is a function of sums over the signal."""
+        evaluator = self.evaluator
+        if not isinstance(evaluator, SignalEvaluator) or not isinstance(self.criterion, Additive):
+            return self
+        return replace(self, evaluator=evaluator.in_single_precision())
+
     def value(self, state: State) -> float:
         """Return the criterion at a state, with the weights of its frames."""
         return self.evaluator.value(self.measure, state)
@@ -125,7 +134,14 @@ class Objective:
         d_y = variables.adjoint(y, state, d_win_length, d_positions, loss.weights, d_shape)
         at = y.copy()
         natural = partial(variables.natural_gradient, at, d_win_length, d_positions, d_shape)
-        return Evaluation(value, at, d_y, value - loss.value, natural)
+        comparable = partial(self._comparable, loss.in_view, state)
+        return Evaluation(value, at, d_y, value - loss.value, natural, comparable)
+
+    def _comparable(self, in_view: Callable[[FrameView], float] | None, state: State) -> float:
+        """Return the comparable value at a state, without a transform if its value `in_view` is known."""
+        if in_view is None:
+            return self.comparable_value(state)
+        return in_view(self.measure.view(state, self.n, comparable=True))
 
     def total(self, variables: Variables, y: Float64Array) -> float:
         """Return the objective alone, in less time than with its gradient."""

@@ -32,7 +32,8 @@ def call_text(fs: float, arguments: Mapping[str, Any], defaults: Mapping[str, An
     str
         The call, with a signal named ``x``. A function appears by its name, a long array by the name of its argument.
     """
-    given = {name: value for name, value in arguments.items() if name not in _SILENT}
+    told = {name: value for name, value in arguments.items() if name not in _SILENT}
+    given = {name: value for name, value in told.items() if value is not defaults[name]}
     texts = {name: _text(value, name) for name, value in given.items()}
     chosen = [f"{name}={text}" for name, text in texts.items() if text != _text(defaults[name], name)]
     return f"adaptstft.optimize({', '.join(['x', _text(fs, 'fs'), *chosen])})"

@@ -97,8 +97,10 @@ def noise_depth(request: Request, length: float, framing: Framing) -> float:
 def _flattened(x: AnyArray) -> AnyArray:
     """Return channels with a flat spectrum, in single precision and of order one."""
     x = whiten(x)
-    largest = float(np.abs(x).max())
-    return np.asarray(comparison_precision(x / largest if largest > 0 else x))
+    largest = float(max(x.max(), -x.min())) if not np.iscomplexobj(x) else float(np.abs(x).max())
+    if largest > 0:
+        x /= largest
+    return np.asarray(comparison_precision(x))
 
 
 def flat_notes(curve: Survey, criterion: Criterion) -> list[str]:

@@ -21,6 +21,8 @@ _TOLERANCE = 0.01
 #: First step in the log length, and the largest one.
 _FIRST_STEP = 0.1
 _WIDEST = np.log(64.0)
+#: Range of the power of the step with which the increase grows.
+_POWERS = (0.5, 4.0)
 #: Distance in log from a bound, within which a length is at the bound: between control points that are at a bound, a
 #: smooth surface is near it.
 _AT_BOUND = 1e-3
@@ -79,6 +81,7 @@ def sensitivity(
     one : bool
         True if there is one length.
     """
+    objective = objective.in_single_precision()  # enough for an increase by a hundredth
     low, high = bounds
     win_length = state.win_length
     # lengths that reach a bound stay there while the others are scaled further
@@ -104,23 +107,32 @@ def sensitivity(
 
 
 def _largest_step(increase: Callable[[float], float], limit: float, tolerance: float) -> tuple[float, float | None]:
-    """Largest step with an increase below the tolerance, by parabolas through the optimum, and their curvature."""
+    """Largest step with an increase below the tolerance, within 2 %, and the curvature at the first step.
+
+    The increase is a power of the step: the second one at first, then the one through the last two steps. From a bound
+    of the lengths it is about the first.
+    """
     if limit < 1e-9:
         return 0.0, None
-    step = min(_FIRST_STEP, limit)
+    step, power, slack = min(_FIRST_STEP, limit), 2.0, 0.02
     inside, outside = 0.0, np.inf
-    curvature: float | None = None
-    for _ in range(6):
+    curvature, before = 0.0, (0.0, 0.0)
+    for attempt in range(6):
         height = increase(step)
-        curvature = 2 * height / step**2 if curvature is None else curvature
+        if attempt == 0:
+            curvature = 2 * height / step**2
+        elif min(height, before[1]) > 0 and step != before[0]:
+            power = float(np.clip(np.log(height / before[1]) / np.log(step / before[0]), *_POWERS))
+            slack = 0.05  # the error of a guess is far below the step to it
+        before = step, height
         if height <= tolerance:
             inside = step
             if step >= limit:
                 return limit, curvature
         else:
             outside = step
-        guess = step * np.sqrt(tolerance / height) if height > tolerance * 1e-4 else 4 * step
-        if abs(guess / step - 1) < 0.02:
+        guess = step * (tolerance / height) ** (1 / power) if height > tolerance * 1e-4 else 4 * step
+        if abs(guess / step - 1) < slack:
             return float(min(guess, limit)), curvature
         if not inside < guess < outside:
             guess = np.sqrt(max(inside, 0.3 * step) * outside) if np.isfinite(outside) else 4 * step

@@ -394,23 +394,22 @@ def _made_exact(plane: _Plane, best: Run, table: PlaneSums) -> Run:
     variables = replace(variables, lengths=replace(lengths, grid=plane.grid), positions=placed)
     state = variables.state(outcome.y)
     if table.cells.whole:
-        at, comparable = objective.evaluate(variables, outcome.y), objective.comparable_value(state)
-        outcome = replace(outcome, value=at.value, jac=at.natural, state=state)
+        at = objective.evaluate(variables, outcome.y)
+        outcome = replace(outcome, value=at.value, comparable=at.to_comparable(), jac=at.natural, state=state)
     else:  # the gradient is that of the table, which takes a fraction of the memory
         value, comparable = signal.both_values(objective.measure, state)
-        outcome = replace(outcome, value=value + outcome.penalties, state=state)
+        outcome = replace(outcome, value=value + outcome.penalties, comparable=comparable, state=state)
     summary = {
         "lengths": table.log_lengths.size,
         "frames": int(table.cells.sizes.max()),
         "stride": table.cells.stride,
-        "difference": comparable - best.comparable,
+        "difference": outcome.comparable - best.comparable,
     }
     return replace(
         best,
         objective=objective,
         outcome=outcome,
         variables=variables,
-        comparable=comparable,
         hop=plane.framing.hop,
         interpolated=Interpolated(summary, best.objective, best.comparable, best.outcome.state),
     )
@@ -458,12 +457,12 @@ def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
         state=state,
         message=message,
         value=evaluation.value,
+        comparable=evaluation.to_comparable(),
         jac=evaluation.natural,
         y=y,
         x=variables.natural(y),
     )
-    comparable = objective.comparable_value(state)
     interpolated = best.interpolated
     if interpolated is not None:  # its state is no longer the result
-        interpolated = replace(interpolated, objective=objective, comparable=comparable, state=state)
-    return replace(best, objective=objective, outcome=outcome, comparable=comparable, interpolated=interpolated)
+        interpolated = replace(interpolated, objective=objective, comparable=outcome.comparable, state=state)
+    return replace(best, objective=objective, outcome=outcome, interpolated=interpolated)

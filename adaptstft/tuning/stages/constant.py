@@ -90,8 +90,9 @@ def _least(problem: Problem, log: Log, survey: Survey) -> Run:
     y = variables.start()
     unknown = np.full(y.size, np.nan)
     ended: dict[str, Any] = {"success": True, "status": 0, "message": "the best length of a grid"}
-    at = Outcome(variables.state(y), y, variables.natural(y), unknown, value, value, 0.0, [value], 0, 0, **ended)
-    return log.add(Run("grid 1", objective, variables, at, framing.hop, value), stopped=False)
+    values: dict[str, Any] = {"first": value, "value": value, "comparable": value, "history": [value]}
+    at = Outcome(variables.state(y), y, variables.natural(y), unknown, penalties=0.0, nit=0, nfev=0, **values, **ended)
+    return log.add(Run("grid 1", objective, variables, at, framing.hop), stopped=False)
 
 
 def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float]]:
@@ -179,9 +180,8 @@ def run_descent(
         outcome = stay(objective, variables, ended)
     spacing = np.diff(outcome.state.positions)
     hop = float(spacing.mean()) if spacing.size else hop
-    comparable = objective.comparable_value(outcome.state)
     stopped = outcome.stopped and ended is None
-    return log.add(Run(label, objective, variables, outcome, hop, comparable), stopped=stopped)
+    return log.add(Run(label, objective, variables, outcome, hop), stopped=stopped)
 
 
 def shape_of(problem: Problem, *, tuned: bool) -> Shape:

@@ -228,10 +228,9 @@ def settle(log: Log, found: FramePath, objective: Objective, variables: Variable
         outcome = stay(objective, base, ended)
     history = [first, *(value for value in found.paths if outcome.value <= value < first), outcome.value]
     outcome = replace(outcome, first=first, history=history, nit=len(found.paths), nfev=2)
-    comparable = objective.comparable_value(outcome.state)
     table = TableObjective.of(objective, found.sums, found.positions, found.count)
     interpolated = Interpolated(summary, table, table.comparable_value(outcome.state), outcome.state)
-    return log.add(Run("path", objective, base, outcome, found.framing.hop, comparable, interpolated), stopped=False)
+    return log.add(Run("path", objective, base, outcome, found.framing.hop, interpolated), stopped=False)
 
 
 def _within_ratio(objective: Objective, variables: Variables, outcome: Outcome, ended: dict[str, Any]) -> Outcome:

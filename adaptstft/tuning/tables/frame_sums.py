@@ -168,11 +168,12 @@ class FrameSums:
         rows = slice(None) if left.ndim == 1 else np.arange(len(left))[:, None]
         corners = (array[:, rows, left + one] for array in (values, slopes) for one in (0, 1))
         found = np.asarray(sum(b * corner for b, corner in zip(basis, corners, strict=True)))
-        powers, silent = self.references < 0, found[0] <= self.silent
-        for k in np.flatnonzero(~powers):
+        silent, ratios = found[0] <= self.silent, np.flatnonzero(self.references >= 0)
+        for k in ratios:
             found[k] += self.scales[k] * found[self.references[k]]
+        powers = self.references < 0 if ratios.size else slice(None)
         found[powers] = np.exp(found[powers])
-        for k in np.flatnonzero(~powers):
+        for k in ratios:
             found[k] *= found[self.references[k]]
         found[:, silent] = 0.0
         return found
