@@ -85,11 +85,16 @@ def table_files(version):
 
         frame = pandas.DataFrame({"x": X[0], "state": ["ok"] * N, "n": [3] * N}, index=pandas.to_timedelta(T, unit="s"))
         dates = frame.set_index(pandas.Timestamp("2024-03-01") + frame.index)
-        contents = {"tt": frame}, {"dd": dates}, {"u": pandas.DataFrame({"time": T, "x": X[0]})}
-        paths = [Path(folder) / f"{k}.mat" for k in range(6)]
+        table = pandas.DataFrame({"time": T, "x": X[0]})
+        matio.save_to_mat(Path(folder) / "u.mat", {"u": table.assign(c=T, on=T > 1)}, version=version)
+        mixed = matio.load_from_mat(Path(folder) / "u.mat", raw_data=True)["u"]
+        mixed.properties["data"][0, 1] = X.T
+        mixed.properties["data"][0, 2] = np.array([[np.array(["ok"])]] * N, dtype=object)
+        contents = {"tt": frame}, {"dd": dates}, {"u": table}, {"m": mixed}
+        paths = [Path(folder) / f"{k}.mat" for k in range(8)]
         for k, path in enumerate(paths):
-            matio.save_to_mat(path, contents[k % 3], version=version, do_compression=k > 2)
-        return [path.read_bytes() for path in paths[: 6 if version == "v7" else 3]]
+            matio.save_to_mat(path, contents[k % 4], version=version, do_compression=k > 3)
+        return [path.read_bytes() for path in paths[: 8 if version == "v7" else 4]]
 
 
 SEEDS = {

@@ -51,7 +51,7 @@ def in_child(
 
 
 def result_of(code: int, output: bytes) -> Any:
-    """Return what a child has found, or raise what it has met; a negative `code` is the signal that ended it."""
+    """Return the answer of a child, or raise its error; a negative `code` is the signal that ended the child."""
     if code < 0:
         raise ValueError(f"the reader crashed ({signal.Signals(-code).name})")
     if code:

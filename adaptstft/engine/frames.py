@@ -133,6 +133,13 @@ class Frames:
         return (self[low : low + _PIECE] for low in range(0, len(self), _PIECE))
 
     @property
+    def share_window(self) -> bool:
+        """True if all frames have the same window samples."""
+        leads = [piece.lead[0] for piece in self._pieces()]
+        shared = all(piece.share_window for piece in self._pieces())
+        return shared and len(set(leads)) < 2 and bool((self.win_length == self.win_length[:1]).all())
+
+    @property
     def centre(self) -> Float64Array:
         """Centres of the windows, in the indices of the signal."""
         return self.positions + (self.window_offset + self.shift)

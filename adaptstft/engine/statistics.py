@@ -17,6 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
+from adaptstft.common.precision import FEW_SAMPLES
 from adaptstft.common.typing import AnyArray, BoolArray, Float64Array, IntArray
 from adaptstft.engine.blocks import FrameBlocks, WindowedBlocks
 from adaptstft.engine.forward import windowed_spectra
@@ -163,8 +164,10 @@ def statistics(
     d_shape = np.zeros((len(plan.window.shape) if shape else 0, *size))
     gradients = Gradients(np.zeros(size), np.zeros((size[0], size[1] if positions else 0)), d_shape)
     series = plan.window.series_in(x.real.dtype)
-    windowed = WindowedBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d_shape.size))
-    if series is None or d_shape.size or windowed[0][1].share_window:  # one row of samples for all frames
+    # The fused kernels save a tenth of the time, and a short signal does not repay the seconds of their compilation.
+    simple = x.shape[-1] <= FEW_SAMPLES and frames.share_window
+    if series is None or d_shape.size or simple:
+        windowed = WindowedBlocks(plan, frames, x.real.dtype, gradient=True, shape=bool(d_shape.size))
         windowed.run(_RowGradients(plan, x, stats, units, slopes, values, gradients, windowed).work)
     else:
         blocks = FrameBlocks(plan, frames, x.real.dtype)

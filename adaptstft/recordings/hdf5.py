@@ -19,6 +19,8 @@ from adaptstft.recordings.variables import Variable, matlab_object
 _MOST_MEMBERS = 10_000
 #: Bytes before the HDF5 part of a MAT file.
 _HEAD = 512
+#: Classes of cells; the second has all objects.
+_CELLS = ("cell", "FileWrapper__")
 #: Attributes that mat-io needs, beside the names of fields, and the most bytes of one.
 _ATTRIBUTES = ("MATLAB_class", "MATLAB_object_decode", "MATLAB_int_decode", "MATLAB_empty")
 _LARGEST_ATTRIBUTE = 256
@@ -114,34 +116,38 @@ class _Parts:
         self.count = 0
         self._others = target.create_group("#refs#")
 
-    def copy(self, part: Any, group: Any, name: str, depth: int) -> Any:
-        """Check a part and what it refers to, and copy it into a group; return the copy."""
+    def copy(self, part: Any, group: Any, name: str, depth: int, cells: int = 0) -> Any:
+        """Check a part in so many `cells` and what it refers to, and copy it into a group; return the copy."""
         self.count += 1
         if depth > _DEEPEST or self.count > _MOST_PARTS:
             raise ValueError(f"objects of more than {_MOST_PARTS} parts, or nested more than {_DEEPEST} deep")
+        if "MATLAB_sparse" in part.attrs:
+            return self._leave_out(part, group, name)
         if isinstance(part, self.h5py.Group):
-            return self._copy_group(part, group.create_group(name), depth)
+            return self._copy_group(part, group.create_group(name), depth, cells)
         self._check_sizes(part)
-        elements, nested = prod(part.shape), part.dtype.kind == "O"
-        if is_large(elements) if nested else self._is_long(part):
+        nested, is_cell = part.dtype.kind == "O", _class_of(part) in _CELLS
+        rows = cells if is_cell else 2  # other references are those of the structs of an array
+        if is_large(prod(part.shape), cells=rows) if nested else self._is_long(part):
             return self._leave_out(part, group, name)
         values = part[()]
         if nested:
             for k, reference in np.ndenumerate(values):
                 if not reference:
                     raise ValueError("an object refers to nothing")
-                values[k] = self.copy(self.file[reference], self._others, str(self.count), depth + 1).ref
+                place = self._others, str(self.count), depth + 1, cells + is_cell
+                values[k] = self.copy(self.file[reference], *place).ref
         copied = group.create_dataset(name, data=values, dtype=self.h5py.ref_dtype if nested else part.dtype)
         self._copy_attributes(part, copied)
         return copied
 
-    def _copy_group(self, part: Any, copied: Any, depth: int) -> Any:
-        if "MATLAB_sparse" in part.attrs or len(part) > _MOST_MEMBERS:
-            raise ValueError("a sparse matrix or too many members in an object")
+    def _copy_group(self, part: Any, copied: Any, depth: int, cells: int) -> Any:
+        if len(part) > _MOST_MEMBERS:
+            raise ValueError(f"{len(part)} members in an object")
         for name in part:
             if not isinstance(part.get(name, getlink=True), self.h5py.HardLink):
                 raise ValueError("an object with links")
-            self.copy(part[name], copied, name, depth + 1)
+            self.copy(part[name], copied, name, depth + 1, cells)
         self._copy_attributes(part, copied)
         if "MATLAB_fields" in part.attrs:
             names = np.array([np.array(list(name), "S1") for name in part] + [None], dtype=object)[:-1]
@@ -162,10 +168,13 @@ class _Parts:
 
     def _leave_out(self, part: Any, group: Any, name: str) -> Any:
         """Put one number in the place of an array."""
-        kind = _class_of(part) or "unknown"
-        numeric = _is_numeric(part)
-        size = prod(part.shape) * part.dtype.itemsize if numeric else 0
-        bits = self.outline.add(LeftOut(kind, partial(_load, part) if numeric else None), size)
+        if "MATLAB_sparse" in part.attrs:
+            array = LeftOut("sparse")
+        elif _is_numeric(part):
+            array = LeftOut(part.dtype.name, partial(_load, part), prod(part.shape) * part.dtype.itemsize)
+        else:
+            array = LeftOut(_class_of(part) or "unknown")
+        bits = self.outline.add(array)
         copied = group.create_dataset(name, data=np.array([[bits]], np.uint64).view(np.float64))
         copied.attrs["MATLAB_class"] = np.bytes_("double")
         return copied

@@ -237,6 +237,8 @@ def _write_outline(arrays: dict[int, _Stored], table: int, head: bytes, order: s
 
     The contents are a file in an array without a name; `table` and the number in `head` are places in the file.
     """
+    if order != "<":
+        raise ValueError("a table in a file of a big-endian machine: save it again on another one")
     array, new_body = arrays[table]
     body = new_body()
     body.cuts = Cuts()
@@ -262,11 +264,10 @@ def _shortened_contents(array: _Array, new_body: Callable[[], _Body], order: str
     body.cuts = cuts = Cuts()
     body.skip(array.offset)
     _, size, data = _tag(body, order)
-    cuts.elements.append((body.offset, size, order))
-    inner = {b"IM": "<", b"MI": ">"}.get(body.read(8)[2:4])
-    if data is not None or inner is None:
+    cuts.add_element(body.offset, size)
+    if data is not None or body.read(8)[2:4] != b"IM":
         raise ValueError("the contents of its objects have no header")
-    root = _read_member(body, inner, 0)
+    root = _read_member(body, order, 0)
     root = next((one for one in root.fields if one.name == "MCOS"), root)
     cells = root.fields[0] if root.fields else root
     if cells.code != _CELL or not cells.fields or cells.fields[0].code != _BYTES:
@@ -275,7 +276,7 @@ def _shortened_contents(array: _Array, new_body: Callable[[], _Body], order: str
     cuts.arrays.pop(description.offset, None)
     again = new_body()
     again.skip(description.offset)
-    check_objects(_numbers(again, inner, prod(description.shape), np.dtype("u1")).tobytes(), inner)
+    check_objects(_numbers(again, order, prod(description.shape), np.dtype("u1")).tobytes(), order)
     return cuts.shortened(new_body(), body.offset, outline, array.shape_offset)[body.start :]
 
 
@@ -389,9 +390,8 @@ def _read_array(body: _Body, order: str, depth: int, *, top: bool = False, stop:
         if code in _CLASSES:
             dtype = np.dtype(_CLASSES[code])
             load, size = partial(_load_5, body.cursor, order, array), prod(shape) * dtype.itemsize
-        left_out = LeftOut(_KINDS.get(code, "unknown") if load is None else dtype.name, load)
-        cut = Cut(begin, body.offset, start + 8, shape_offset, len(shape), order, left_out, size * (1 + is_complex))
-        body.cuts.arrays[begin] = cut
+        left_out = LeftOut(_KINDS.get(code, "unknown") if load is None else dtype.name, load, size * (1 + is_complex))
+        body.cuts.arrays[begin] = Cut(begin, body.offset, start + 8, shape_offset, len(shape), left_out)
     return array
 
 
@@ -409,13 +409,19 @@ def _pass_contents(body: _Body, order: str, depth: int, array: _Array, *, top: b
         for _ in range(1 + array.is_complex):
             _skip_data(body, order, count)
         return long
-    nested = array.code in (_CELL, _STRUCT, _OBJECT)
-    if body.cuts is not None and is_large(count if nested else 0, 0 if nested else stop - body.offset):
+    if body.cuts is not None and _is_left_out(body.cuts, array, stop - body.offset):
         body.skip(max(stop - body.offset, 0))
         return True
     if not top or array.code in (_STRUCT, _OBJECT):
         _read_members(body, order, depth, array)
     return False
+
+
+def _is_left_out(cuts: Cuts, array: _Array, size: int) -> bool:
+    """Return True for an array other than numbers that an outline does without; its contents have `size` bytes."""
+    if array.code in (_CELL, _STRUCT, _OBJECT):
+        return is_large(prod(array.shape), cells=cuts.cells if array.code == _CELL else 0)
+    return array.code == _SPARSE or is_large(0, size)
 
 
 def _check_numbers(body: _Body, order: str, elements: int) -> None:
@@ -440,7 +446,7 @@ def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
         names = [packed[k : k + width].split(b"\0")[0].decode("latin-1") for k in range(0, len(packed), width)]
         count *= len(names)
     elif array.code == _SPARSE:
-        for _ in range(3):
+        for _ in range(3 + array.is_complex):
             _skip_data(body, order, None)
         return
     elif array.code != _CELL:
@@ -453,6 +459,8 @@ def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
         raise ValueError(f"an array of {prod(array.shape)} structs without fields")
     if count * 8 > body.most:
         raise ValueError(f"a struct or cell of {count} members does not fit in the file")
+    if body.cuts is not None:
+        body.cuts.cells += array.code == _CELL
     for k in range(count):
         member = _read_member(body, order, depth + 1)
         if names and prod(array.shape) == 1:
@@ -460,6 +468,8 @@ def _read_members(body: _Body, order: str, depth: int, array: _Array) -> None:
             array.fields.append(member)
         elif k == 0 and not names:
             array.fields.append(member)
+    if body.cuts is not None:
+        body.cuts.cells -= array.code == _CELL
 
 
 def _read_member(body: _Body, order: str, depth: int) -> _Array:
@@ -468,7 +478,7 @@ def _read_member(body: _Body, order: str, depth: int) -> _Array:
     if kind != _MATRIX or data is not None:
         raise ValueError(f"a member of type {kind}")
     if body.cuts is not None:
-        body.cuts.elements.append((body.offset, size, order))
+        body.cuts.add_element(body.offset, size)
     return _read_array(body, order, depth, stop=body.offset + size) if size else _Array("", 0)
 
 

@@ -29,6 +29,7 @@ from adaptstft.recordings.matlab_outline import Outline
 from adaptstft.recordings.source import readable
 
 CLASSES = ("table", "timetable")
+_TIMES = ("duration", "datetime")
 #: First number of the array that stands for an object.
 _OBJECT = 0xDD000000
 #: Numbers at the beginning of this array that can have its shape.
@@ -38,8 +39,10 @@ _VERSIONS = (2, 3, 4)
 MOST_EMPTY = 1 << 16
 #: Integers of a class and of an object in the description of all objects.
 _CLASS, _ENTRY = 4, 6
-#: Memory and seconds that mat-io may take.
-_MEMORY, _SECONDS = 1 << 26, 60.0
+#: Memory that mat-io may take: bytes, and copies of the outline. Seconds that it may take.
+_MEMORY, _COPIES, _SECONDS = 1 << 26, 6, 60.0
+#: Types of arrays without numbers, by the kind of their elements in NumPy.
+_KINDS = {"V": "struct", "O": "cell", "U": "char", "S": "char"}
 
 
 class _Cell(NamedTuple):
@@ -137,10 +140,18 @@ def load_table(name: str, class_name: str, write_outline: Callable[[BinaryIO], O
         path = Path(folder) / "outline.mat"
         with path.open("w+b") as file:
             outline = write_outline(file)
-        check_memory(outline.size, f"the {class_name} {name!r}")
-        arguments = str(path), name, class_name
-        contents = in_child(read_outline, *arguments, prepare=matio, memory=_MEMORY, seconds=_SECONDS)
+        arguments, memory = (str(path), name, class_name), _MEMORY + _COPIES * path.stat().st_size
+        contents = in_child(read_outline, *arguments, prepare=matio, memory=memory, seconds=_SECONDS)
+        _check_sizes(contents, outline, f"the {class_name} {name!r}")
         return _table_of(contents, outline)
+
+
+def _check_sizes(contents: _Contents, outline: Outline, what: str) -> None:
+    """Require memory for the columns of a table and their copies in one array."""
+    values = (one.values for one in (*contents.cells, contents.times) if one is not None)
+    found = (None if array is None else outline.find(array) for array in values)
+    sizes = {id(array): array.size for array in found if array is not None}
+    check_memory(2 * sum(sizes.values()), what)
 
 
 def matio() -> Any:
@@ -169,7 +180,7 @@ def _timetable(properties: dict[str, Any]) -> _Contents:
     names = _names(parts, ("varNames2048", "varNamesOrig"), parts["varNames"])
     contents = _contents(names, parts["varUnits"], parts["numRows"], parts["data"])
     stored = parts["rowTimes"]
-    if getattr(stored, "classname", "") in ("duration", "datetime"):
+    if getattr(stored, "classname", "") in _TIMES:
         return contents._replace(times=_cell(stored))
     return contents._replace(rate=_rate(stored))
 
@@ -184,10 +195,13 @@ def _contents(names: list[str], units: Any, rows: Any, data: Any) -> _Contents:
 
 def _cell(value: Any) -> _Cell:
     kind = getattr(value, "classname", "")
-    if kind in ("duration", "datetime"):
+    if kind in _TIMES:
         return _Cell(kind, np.asarray(value.properties["millis" if kind == "duration" else "data"]))
     if isinstance(value, np.ndarray) and not kind:
-        return _Cell(value.dtype.name, value if value.dtype.kind in "biufc" else None)
+        numeric = value.dtype.kind in "biufc"
+        return _Cell(
+            value.dtype.name if numeric else _KINDS.get(value.dtype.kind, "unknown"), value if numeric else None
+        )
     return _Cell(str(kind) or "unknown", None)
 
 
@@ -234,10 +248,17 @@ def _table_of(contents: _Contents, outline: Outline) -> MatlabTable:
     columns = _row_times(contents, cells, outline)
     variables: dict[str, list[Column]] = {}
     notes: list[str] = []
+    times: dict[int, AnyArray] = {}
     for name, unit, cell in zip(contents.names, contents.units, cells, strict=True):
-        found = _variable(name, unit, cell)
+        if cell.kind in _TIMES and cell.values is not None and cell.values.ndim == 2 and cell.values.shape[1] == 1:
+            key = id(cell.values)  # several variables can refer to the same object
+            if key not in times:
+                times[key] = _ticks(cell.kind, cell.values)
+            found = [Column(name, "", times[key])]
+        else:
+            found = _variable(name, unit, cell)
         if not found:
-            notes.append(f"variable {printable(name)!r} is of type {printable(cell.kind)} and is left out")
+            notes.append(f"variable {printable(name)!r} is of type {printable(_type_of(cell))} and is left out")
         elif found[0].values.size != contents.rows:
             raise ValueError(f"variable {name!r} has {found[0].values.size} rows, the table has {contents.rows}")
         elif not found[0].is_time:
@@ -251,8 +272,11 @@ def _filled(cell: _Cell, outline: Outline) -> _Cell:
     array = None if cell.values is None else outline.find(cell.values)
     if array is None:
         return cell
-    values = None if array.load is None else array.load()
-    return _Cell(cell.kind if cell.kind in ("duration", "datetime") else array.kind, values)
+    return _Cell(cell.kind if cell.kind in _TIMES else array.kind, array.values)
+
+
+def _type_of(cell: _Cell) -> str:
+    return cell.kind if cell.values is None else f"{cell.kind} of shape {' x '.join(map(str, cell.values.shape))}"
 
 
 def _row_times(contents: _Contents, cells: list[_Cell], outline: Outline) -> list[Column]:
@@ -280,18 +304,20 @@ def _milliseconds(values: AnyArray) -> AnyArray:
     return np.asarray((values.real - values[:1].real) + (values.imag - values[:1].imag))
 
 
+def _ticks(kind: str, values: AnyArray) -> AnyArray:
+    """Return durations or datetimes as those of NumPy."""
+    times = _milliseconds(values)
+    scale = 1e6 if kind == "duration" or np.iscomplexobj(values) else 1e3
+    ticks = np.full(times.shape, np.iinfo(np.int64).min)  # not a time
+    legal = np.abs(times) < 2.0**62 / scale
+    ticks[legal] = np.round(times[legal] * scale).astype(np.int64)
+    return ticks.view(f"{'m8' if kind == 'duration' else 'M8'}[{'ns' if scale == 1e6 else 'us'}]")
+
+
 def _variable(name: str, unit: str, cell: _Cell) -> list[Column]:
     """Return the columns of a variable; none if it has no numbers."""
     values = cell.values
-    if cell.kind in ("duration", "datetime") and values is not None:
-        times = _milliseconds(values)
-        scale = 1e6 if cell.kind == "duration" or np.iscomplexobj(values) else 1e3
-        ticks = np.full(times.shape, np.iinfo(np.int64).min)  # not a time
-        legal = np.abs(times) < 2.0**62 / scale
-        ticks[legal] = np.round(times[legal] * scale).astype(np.int64)
-        letter = "m8" if cell.kind == "duration" else "M8"
-        return [Column(name, "", ticks.view(f"{letter}[{'ns' if scale == 1e6 else 'us'}]"))]
-    if values is None or values.ndim != 2 or not values.shape[1]:
+    if cell.kind in _TIMES or values is None or values.ndim != 2 or not values.shape[1]:
         return []
     if values.dtype.kind == "c":
         raise ValueError(f"variable {name!r} is complex: save its real and imaginary part as variables")

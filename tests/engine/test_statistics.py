@@ -40,6 +40,29 @@ def test_sums_are_those_of_the_spectrogram(per_bin, backend, rng):
     assert_allclose(sum_statistics(plan, x, frames, STATS), expected, rtol=1e-11)
 
 
+def test_gradients_with_one_window_for_all_frames_are_those_with_several(rng):
+    """The former come from one row of samples, the latter from kernels that evaluate each window."""
+    plan, x = frame_plan(), rng.standard_normal((2, 250))
+    positions = np.arange(20) * 12.0 + 0.25
+    common, mixed = (make_frames(np.r_[np.full(19, 40.3), last], positions, mfft=MFFT) for last in (40.3, 31.0))
+    shifted = make_frames(np.full(20, 40.3), np.r_[positions[:-1], 230.5], mfft=MFFT)
+    assert common.share_window and not mixed.share_window and not shifted.share_window
+    values, gradients = statistics(plan, x, common, STATS, gradient=True)
+    for frames in (mixed, shifted):
+        others, expected = statistics(plan, x, frames, STATS, gradient=True)
+        assert_allclose(values[:, :-1], others[:, :-1], rtol=1e-11)
+        for name in ("win_length", "positions"):
+            found, reference = (getattr(one, name)[:, :-1] for one in (gradients, expected))
+            assert_allclose(found, reference, rtol=1e-9, atol=1e-9 * np.abs(reference).max())
+
+
+def test_no_frames_have_no_sums(backend):
+    values, gradients = statistics(
+        frame_plan(backend), np.ones((1, 250)), make_frames(np.empty(0), np.empty(0), mfft=MFFT), STATS, gradient=True
+    )
+    assert values.shape == gradients.win_length.shape == gradients.positions.shape == (len(STATS), 0)
+
+
 def local_distortion(x, offset=0.0):
     """Units that differ by a factor of a hundred within the signal."""
     places = Neighbourhoods.of_signal(x, 60.0)

@@ -1,5 +1,7 @@
 """Tables and timetables of MATLAB: which columns are channels, which times are the clock, and what is refused."""
 
+import functools
+import importlib
 import io
 import os
 import struct
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from adaptstft import recordings
-from adaptstft.recordings import matlab_outline, matlab_tables
+from adaptstft.recordings import hdf5, matlab_outline, matlab_tables
 from adaptstft.recordings.hdf5 import check_heaps
 from adaptstft.recordings.matlab_outline import LeftOut, Outline
 
@@ -262,25 +264,65 @@ def test_mat_io_sees_no_long_array(save, outlines):
     assert outlines[0] < 60_000 < path.stat().st_size
 
 
-@pytest.mark.parametrize(("most", "kind"), [(20_000, "object"), (200, "cell")], ids=["few", "many"])
-def test_a_column_of_cells_is_left_out(save, outlines, monkeypatch, most, kind):
-    monkeypatch.setattr(matlab_outline, "_MOST_MEMBERS", most)
+def test_a_column_of_cells_is_left_out(save, outlines, monkeypatch):
     table = raw(save(u=frame(time=T, x=X, c=K)), "u")
     cells = np.empty((K.size, 1), dtype=object)
     cells[:, 0] = [np.array(["ok"])] * K.size
     table.properties["data"][0, 2] = cells
     path = save(u=table)
-    recording = recordings.read(path)
-    np.testing.assert_array_equal(recording.x, [X])
-    assert f"variable 'c' is of type {kind} and is left out" in recording.notes
+    for most in (256, 300):  # without and with mat-io's part
+        monkeypatch.setattr(matlab_outline, "_MOST_ROWS", most)
+        recording = recordings.read(path)
+        np.testing.assert_array_equal(recording.x, [X])
+        assert "variable 'c' is of type cell and is left out" in recording.notes
+    assert outlines[0] < 0.7 * outlines[1]
+
+
+def test_several_variables_can_refer_to_the_same_times(save, outlines, monkeypatch):
+    """Their numbers are read once, however many there are."""
+    k = np.arange(1000)
+    times = pandas.to_timedelta(k / 250, unit="s")
+    table = raw(save(u=frame(x=np.sin(k), a=times, b=times)), "u")
+    table.properties["data"][0, 2] = table.properties["data"][0, 1]
+    path, read = save(u=table), []
+    for module in ("matlab", "hdf5"):
+        name = "_load_5" if module == "matlab" else "_load"
+        load = getattr(importlib.import_module(f"adaptstft.recordings.{module}"), name)
+        counted = functools.partial(lambda load, *given: read.append(given) or load(*given), load)
+        monkeypatch.setattr(f"adaptstft.recordings.{module}.{name}", counted)
+    np.testing.assert_array_equal(recordings.read(path).x, [np.sin(k)])
+    assert len(read) == 2
+
+
+def test_variables_of_other_shapes_are_left_out(save):
+    table = raw(save(u=frame(time=T, x=X, c=K, d=DURATIONS)), "u")
+    for n in (300, 20):  # through mat-io, and for an outline
+        cube = np.zeros((n, 2, 2), np.int16)
+        table.properties["data"][0, 2] = cube
+        table.properties["nrows"] = np.array([[float(n)]])
+        for at in (0, 1):
+            table.properties["data"][0, at] = table.properties["data"][0, at][:n]
+        times = table.properties["data"][0, 3].properties
+        times["millis"] = np.c_[times["millis"], times["millis"]][:n, :2]
+        notes = recordings.read(save(u=table)).notes
+        assert f"variable 'c' is of type int16 of shape {n} x 2 x 2 and is left out" in notes
+        assert f"variable 'd' is of type duration of shape {n} x 2 and is left out" in notes
+
+
+def test_a_table_of_many_parts_is_refused(save, monkeypatch):
+    path = save(u=frame(time=T, x=X))
+    monkeypatch.setattr(matlab_outline, "_MOST_PARTS", 20)
+    monkeypatch.setattr(hdf5, "_MOST_PARTS", 20)
+    with pytest.raises(ValueError, match="objects of more than 20 parts"):
+        recordings.read(path)
 
 
 def test_a_number_in_the_place_of_an_array():
     outline, other = Outline(), Outline()
     array = LeftOut("float64", lambda: X)
-    bits = [outline.add(array, 8), outline.add(LeftOut("cell")), other.add(array)]
+    bits = [outline.add(array), outline.add(LeftOut("cell")), other.add(array)]
     values = np.array(bits, np.uint64).view(np.float64).reshape(3, 1, 1)
-    assert np.isnan(values).all() and outline.size == 8
+    assert np.isnan(values).all()
     assert outline.find(values[0]) is array
     assert outline.find(values[1]) == LeftOut("cell")
     for stands_for_itself in (values[2], np.array([[np.nan]]), np.array([[7.0]]), values[0].view(np.int64), values[:2]):
