@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -129,3 +130,14 @@ def test_a_failure_of_our_own_is_a_line_for_each_rival(harness):
     rival = harness.Rival("other", lambda: lambda: None, harness.Target(60))
     (row,) = harness.race(harness.Settings(), "row", "work", fail, [rival])
     assert (row.problem, row.against) == ("adaptstft: ValueError: not yet", "other")
+
+
+def test_the_roofline_has_every_loop(monkeypatch, tmp_path, capsys):
+    roofline = importlib.import_module("benchmarks.roofline")
+    for name, value in (("_RUNS", 1), ("_TURNS", 2), ("_PAGE", tmp_path / "roofline.rst")):
+        monkeypatch.setattr(roofline, name, value)
+    roofline.main()
+    page = (tmp_path / "roofline.rst").read_text(encoding="utf-8")
+    names = [loop.name for loop in roofline.loops(np.float64)]
+    assert len(names) == 6 and all(page.count(f"``{name}``") == 2 for name in names)
+    assert page.count(" %") == 12 and "GB/s" in capsys.readouterr().out

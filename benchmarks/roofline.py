@@ -1,0 +1,184 @@
+"""The inner loops of a value with its gradient beside what the machine can do: ``python -m benchmarks.roofline``.
+
+It measures one block of frames in the cache of one core, and writes ``roofline.rst`` beside this file. The machine has
+three limits: SciPy's FFT, the copy of an array that is in the cache, and products with sums in registers. The bound of
+a loop is the larger of the times that its bytes and its products take at these limits. Products and bytes are counted
+from the source of the kernels. A division or a square root counts as one product. What is read again from the
+first-level cache, such as the window of a frame, does not count as bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+from scipy import fft
+
+from adaptstft import kernels, windows
+from adaptstft.engine.frames import make_frames
+from adaptstft.kernels.terms import LOG1P
+
+_PAGE = Path(__file__).with_suffix(".rst")
+_FRAMES, _MFFT, _HOP = 64, 1024, 256
+_RUNS, _TURNS = 40, 25
+_N = _FRAMES * _MFFT
+#: New samples of the signal in each sample of a frame.
+_REUSE = _HOP / _MFFT
+#: Products with a sum of a logarithm, see `adaptstft.kernels.cpu.logarithm`.
+_LOGARITHM = 18
+_TERMS = 16
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop to measure.
+
+    Attributes
+    ----------
+    name : str
+        Its kernel.
+    call : callable
+        Runs it for all samples of the block.
+    numbers : float
+        Numbers of the signal, the frames and the spectra that it reads or writes for each sample of a frame.
+    products : float
+        Products with a sum for each sample of a frame.
+    wide : bool
+        Whether the products are in double precision for single precision, too.
+    """
+
+    name: str
+    call: Callable[[], Any]
+    numbers: float
+    products: float
+    wide: bool = False
+
+
+@njit(fastmath=True, error_model="numpy")
+def _products(x, out):  # type: ignore[no-untyped-def]  # pragma: no cover
+    """Do ``4 * _TERMS`` products with a sum for each element; LLVM unrolls the inner and vectorises the outer loop."""
+    for i in range(x.size):
+        a, b, c, d = x[i], x[i] + x[i], x[i] * x[i], x[i] - x[i] * x[i]
+        for _ in range(_TERMS):
+            a, b, c, d = a * x[i] + x[i], b * x[i] + x[i], c * x[i] + x[i], d * x[i] + x[i]
+        out[i] = (a + b) + (c + d)
+
+
+def nanoseconds(calls: dict[str, Callable[[], Any]], samples: dict[str, float]) -> dict[str, float]:
+    """Return the least time of calls for each sample, measured in turn: other programs only add to it."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(_TURNS):
+        for name, call in calls.items():
+            begin = time.perf_counter_ns()
+            for _ in range(_RUNS):
+                call()
+            times[name].append((time.perf_counter_ns() - begin) / _RUNS / samples.get(name, _N))
+    return {name: min(values) for name, values in times.items()}
+
+
+def limits(dtype: Any) -> tuple[dict[str, Callable[[], Any]], dict[str, float]]:
+    """Return calls that reach the limits of the machine, and the numbers or products of each."""
+    block = np.random.default_rng(0).standard_normal((_FRAMES, _MFFT)).astype(dtype)
+    other, small, out = np.empty_like(block), np.full(512, 0.5, dtype), np.empty(512, dtype)
+    calls = {
+        "FFT": lambda: fft.rfft(block),
+        "copy": lambda: np.copyto(other, block),
+        "products": lambda: _products(small, out),
+    }
+    return calls, {"copy": 2 * _N, "products": 512.0 * 4 * _TERMS}
+
+
+def loops(dtype: Any) -> Iterator[Loop]:
+    """Yield the loops of a value with its gradient, for windows of different lengths and for one window."""
+    _, cpu = kernels.resolve("numba")
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(_FRAMES * _HOP + 2 * _MFFT).astype(dtype)
+    positions = np.arange(_FRAMES) * _HOP + float(_MFFT)
+    several, one = (make_frames(d, positions, mfft=_MFFT)[:] for d in (rng.uniform(990, 1020, _FRAMES), 1000.0))
+    series = windows.resolve("hann").series_in(np.dtype(dtype))
+    assert series is not None
+    frames, y = np.empty((2, _FRAMES, _MFFT), dtype)
+    spectra = fft.rfft(rng.standard_normal((_FRAMES, _MFFT)).astype(dtype))
+    adjoint, signal = np.empty_like(spectra), np.zeros_like(x)
+    w, dw = np.empty((2, 1, _MFFT), dtype)
+    cpu.window_rows(
+        series.value, series.derivative, series.plateau, one.win_length[:1], one.lead[:1], one.count[:1], w, dw
+    )
+    scales, energy, out = np.ones((2, _FRAMES)), np.zeros((2, _FRAMES)), np.zeros((2, _FRAMES))
+    bins = (1.0, True, True, np.array([1.5]), np.array([LOG1P]), np.ones(_FRAMES))
+    sums, growth = np.zeros((1, _FRAMES)), np.empty(_FRAMES)
+    terms, slopes = series.value.size - 1, series.derivative.size - 1
+    table = (series.value, series.derivative, series.plateau)
+    place = (several.win_length, several.lead, *several.place)
+    # a sample of a window: its argument (5), the polynomials, the derivative times u (2)
+    yield Loop("load_frames", lambda: cpu.load_frames(x, w, scales[0], *one.place, frames), 1 + _REUSE, 2)
+    yield Loop(
+        "load_frames_and_energy_gradient",
+        lambda: cpu.load_frames_and_energy_gradient(
+            x, *table, *place, 2, 1.0, 1.0, 0.0, 2.0, True, frames, scales, energy
+        ),
+        1 + _REUSE,
+        5 + terms + slopes + 2 + 2 + 2 + 9,
+    )
+    yield Loop("statistics", lambda: cpu.statistics(spectra, *bins, sums), 1, (4 + 2 + _LOGARITHM) / 2, True)
+    yield Loop(
+        "statistics_and_cotangent",
+        lambda: cpu.statistics_and_cotangent(spectra, *bins, 0, sums, growth, adjoint),
+        2,
+        (4 + 2 + _LOGARITHM + 5 + 1 + 3) / 2,
+        True,
+    )
+    yield Loop(
+        "window_gradient",
+        lambda: cpu.window_gradient(y, x, *table[1:], *place, scales, growth, out),
+        1 + _REUSE,
+        5 + slopes + 2 + 3,
+    )
+    yield Loop("overlap_add", lambda: cpu.overlap_add(y, w, scales[0], *one.place, 0, signal), 1 + 2 * _REUSE, 3)
+
+
+def measure(dtype: Any, wide: float) -> tuple[str, list[tuple[str, ...]]]:
+    """Return the limits and the rows of the table for a precision; `wide` is the time of a product in the other."""
+    calls, counts = limits(dtype)
+    all_loops = list(loops(dtype))
+    found = nanoseconds(calls | {loop.name: loop.call for loop in all_loops}, counts)
+    name, size, product = np.dtype(dtype).name, np.dtype(dtype).itemsize, found["products"]
+    rows = [(name, "``scipy.fft.rfft``", f"{found['FFT']:.3f}", "", "", "", "")]
+    for loop in all_loops:
+        bound = max(loop.numbers * found["copy"], loop.products * (wide if loop.wide else product))
+        share = f"{100 * bound / found[loop.name]:.0f} %"
+        counted = f"{loop.numbers * size:.3g}", f"{loop.products:.3g}"
+        rows.append((name, f"``{loop.name}``", f"{found[loop.name]:.3f}", *counted, f"{bound:.3f}", share))
+    return f"{name}: {size / found['copy']:.0f} GB/s and {1 / product:.0f} products with a sum in a ns", rows
+
+
+def main() -> None:
+    """Measure and write the table."""
+    calls, counts = limits(np.float64)
+    wide = nanoseconds({"products": calls["products"]}, counts)["products"]
+    notes, rows = zip(*(measure(dtype, wide) for dtype in (np.float32, np.float64)), strict=True)
+    lines = [".. This file is written by benchmarks/roofline.py.", ""]
+    lines += [
+        f"Limits of the machine with one thread, {'; '.join(notes)}.",
+        "",
+        ".. list-table::",
+        "   :header-rows: 1",
+        "",
+    ]
+    head = ("precision", "loop", "ns per sample", "bytes", "products", "bound in ns", "bound / measured")
+    for row in (head, *rows[0], *rows[1]):
+        print("  ".join(row))
+        lines += [f"   {'  ' if k else '* '}- {cell}".rstrip() for k, cell in enumerate(row)]
+    print("\n".join(notes))
+    _PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
