@@ -28,7 +28,7 @@ from benchmarks import (
     peers,
 )
 from benchmarks.harness import Case, Row, Settings, describe, run_case, usable_cores
-from benchmarks.report import Report, environment
+from benchmarks.report import Report, environment, stored_results
 
 _ROOT = Path(__file__).parents[1]
 _FIGURE = "benchmarks.svg"
@@ -129,7 +129,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         Exit code.
     """
-    args = _parser().parse_args(arguments)
+    parser = _parser()
+    args = parser.parse_args(arguments)
     if args.list:
         width = max(map(len, CASES))
         print("\n".join(f"{case.name:{width}}  {case.summary}" for case in CASES.values()))
@@ -141,6 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.rows is not None:
         args.rows.write_text(json.dumps([row.to_json() for case in chosen for row in run_case(case, settings)]))
         return 0
+    destination = _destination(args)
+    if args.update and destination is not None:
+        try:
+            stored_results(destination[0])
+        except (OSError, ValueError) as error:
+            parser.error(f"--update: {error}")
     measured_on = environment(settings)
     rows = []
     for case in chosen:
@@ -148,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows += _run_apart(case, args, settings)
     report = Report(rows, measured_on)
     print(report.text())
-    if (destination := _destination(args)) is not None:
+    if destination is not None:
         written = report.update(destination[0]) if args.update else report
         print("\n".join(written.write(*destination)), file=sys.stderr)
     return 0

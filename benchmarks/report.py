@@ -46,6 +46,29 @@ def _cpu_model() -> str:
     return models[0] if models else platform.machine()
 
 
+def stored_results(folder: Path) -> dict[str, Any]:
+    """Return the results in a folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    """
+    return dict(json.loads((folder / "results.json").read_text(encoding="utf-8")))
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Describe how the environment of an update differs; updates of older files hold a part of it only."""
+    names = {"cpu": "", "cores": " cores", "workers": " workers", "repetitions": " repetitions", "system": ""}
+    changes = [f"{after[key]}{unit}" for key, unit in names.items() if after.get(key, before[key]) != before[key]]
+    if (python := after.get("python", before["python"])) != before["python"]:
+        changes.append(f"Python {python}")
+    packages = after.get("versions", {}).items()
+    return changes + [
+        f"{package} {number}" for package, number in packages if before["versions"].get(package) != number
+    ]
+
+
 @dataclass(frozen=True)
 class Report:
     """Rows of a run, with a description of the machine.
@@ -63,13 +86,13 @@ class Report:
 
     def update(self, folder: Path) -> Report:
         """Return the results in a folder with the rows of this run in place of those of the same names."""
-        stored = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        stored = stored_results(folder)
         before = [Row.from_json(values) for values in stored["rows"]]
         names = list(dict.fromkeys(row.name for row in self.rows))
         places = {row.name: place for place, row in reversed(list(enumerate(before)))}
         kept = [(place, row) for place, row in enumerate(before) if row.name not in names]
         new = [(places.get(row.name, len(before)), row) for row in self.rows]
-        made = {key: self.environment[key] for key in ("date", "load_at_start")}
+        made = {key: value for key, value in self.environment.items() if key != "updates"}
         updates = {**stored["environment"].get("updates", {}), **dict.fromkeys(names, made)}
         return Report(
             [row for _, row in sorted(kept + new, key=lambda pair: pair[0])],
@@ -100,7 +123,8 @@ class Report:
         for name, made in machine.get("updates", {}).items():
             load = made["load_at_start"] or 0.0
             busy = f", on a busy machine (load {load:.1f})" if load > _BUSY else ""
-            lines.append(f"The rows of {name} were measured again at {made['date']}{busy}.")
+            changes = "".join(f"; {change}" for change in _changes(machine, made))
+            lines.append(f"The rows of {name} were measured again at {made['date']}{busy}{changes}.")
         return lines
 
     def text(self) -> str:

@@ -1,12 +1,16 @@
 """Heart rate from a pulse wave: `adaptstft.track` beside HeartPy, with the electrocardiogram as the truth.
 
-``python -m benchmarks.tracking_heart`` needs ``pip install heartpy "setuptools<81"`` and downloads the package pyphysio
-without installing it. It writes the file ``tracking_heart.rst`` beside it, and the figure of the documentation.
+``python -m benchmarks.tracking_heart`` needs ``pip install heartpy "setuptools<81" matplotlib`` and downloads the
+package pyphysio without installing it. It writes the files ``tracking_heart.rst`` and ``tracking_heart_settings.rst``
+beside it, and the figure of the documentation.
 
 The recording of pyphysio (GPL-3) has an electrocardiogram and a pulse wave of the same two minutes; movements seem to
 disturb the pulse wave. The truth are the intervals between the R peaks, one for each beat. The pulse wave follows them
 after a delay, which is the median time from an R peak to the next maximum; all tools get the same one. The tools see
 the pulse wave only, as it is and with white noise, and errors are in beats a minute.
+
+The settings of `track` were chosen on this recording with the truth in view, so a second table has the errors with
+other settings.
 """
 
 from __future__ import annotations
@@ -14,9 +18,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -43,16 +49,41 @@ SOURCES = tuple(
 )
 #: Range of the heart rate in Hz: 40 to 120 beats a minute, for a person who sits.
 RANGE = (40 / 60, 120 / 60)
-#: Largest change of the heart rate in Hz/s, 15 beats a minute within a second.
-MAX_RATE = 0.25
-#: Harmonics of the pulse that are tracked, and the sampling rate, which suffices for them.
-ORDERS, TRACKED_FS = (1, 2, 3), 32.0
 #: Band of the R peaks, and that of the filter that HeartPy's documentation advises before its search for beats, in Hz.
 ECG_BAND, PULSE_BAND = (5.0, 30.0), (0.7, 3.5)
 #: Duration of the window of the spectrogram in s, usual for heart rates from pulse waves.
 WINDOW = 8.0
 LEVELS = (None, 10, 0, -5)
 SEEDS = 5
+TOOLS = {
+    "track": "``track``",
+    "HeartPy": "HeartPy",
+    "HeartPy, filter": "HeartPy after its filter",
+    "spectrogram": f"strongest bin, {WINDOW:g} s",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of `track`: harmonics of the pulse, largest change in Hz/s, sampling rate in Hz, derivative or not."""
+
+    orders: tuple[int, ...] = (1, 2, 3)
+    max_rate: float | None = 0.25
+    fs: float = 32.0
+    derivative: bool = True
+
+
+#: Those of the first table, and others by their difference.
+SETTINGS = {
+    "as in the table above": Settings(),
+    "changes of at most 0.17 Hz/s": Settings(max_rate=0.17),
+    "changes of at most 0.4 Hz/s": Settings(max_rate=0.4),
+    "no limit of the change": Settings(max_rate=None),
+    "not the derivative": Settings(derivative=False),
+    "two harmonics": Settings(orders=(1, 2)),
+    "the fundamental only": Settings(orders=(1,)),
+    "64 Hz": Settings(fs=64.0),
+}
 
 
 @dataclass(frozen=True)
@@ -95,29 +126,50 @@ def load() -> Heart:
     return Heart(x - x.mean(), fs / 16, peaks / fs)
 
 
-def tracked(heart: Heart, x: np.ndarray) -> tuple[Any, np.ndarray, float]:
-    """Return the ridge, its rate at each beat, and the share of beats within its intervals.
+@dataclass(frozen=True)
+class Tracked:
+    """The ridge, its rate and its interval at each beat in beats a minute."""
 
-    The derivative is tracked: the pulse rises quickly, and movements are slow.
-    """
-    slow = np.gradient(decimate(x, round(heart.fs / TRACKED_FS), ftype="fir"))
-    ridge = adaptstft.track(slow, TRACKED_FS, orders=ORDERS, f_bounds=RANGE, max_rate=MAX_RATE, workers=1)
-    rate, low, high = (
-        60 * np.interp(heart.time, ridge.t, values) for values in (ridge.frequency[0], *ridge.interval[0].T)
-    )
-    return ridge, rate, float(np.mean((low <= heart.rate) & (heart.rate <= high)))
+    ridge: Any
+    rate: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def coverage(self, heart: Heart) -> float:
+        """Return the share of beats within the intervals."""
+        return float(np.mean((self.low <= heart.rate) & (heart.rate <= self.high)))
+
+    def half_width(self) -> float:
+        """Return the median half width of the intervals."""
+        return float(np.median(self.high - self.low) / 2)
 
 
-def beats(heart: Heart, x: np.ndarray, filtered: bool) -> np.ndarray:
-    """Return the rates of HeartPy, without or with the filter of its documentation; it may raise any error."""
-    heartpy = importlib.import_module("heartpy")
-    if filtered:
-        x = heartpy.filter_signal(x, PULSE_BAND, heart.fs, order=3, filtertype="bandpass")
+def tracked(heart: Heart, x: np.ndarray, settings: Settings | None = None) -> Tracked:
+    """Track the heart rate; with the derivative, as the pulse rises quickly and movements are slow."""
+    used = settings or Settings()
+    slow = decimate(x, round(heart.fs / used.fs), ftype="fir")
+    if used.derivative:
+        slow = np.gradient(slow)
+    options = {"orders": used.orders, "f_bounds": RANGE, "max_rate": used.max_rate}
+    ridge = adaptstft.track(slow, used.fs, workers=1, **options)
+    values = ridge.frequency[0], *ridge.interval[0].T
+    return Tracked(ridge, *(60 * np.interp(heart.time, ridge.t, row) for row in values))
+
+
+def beats(heartpy: ModuleType, heart: Heart, x: np.ndarray, filtered: bool) -> np.ndarray | None:
+    """Return the rates of HeartPy, without or with the filter of its documentation; None if it fails."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found, _ = heartpy.process(x - x.min(), heart.fs, bpmmin=60 * RANGE[0], bpmmax=60 * RANGE[1])
+        try:
+            if filtered:
+                x = heartpy.filter_signal(x, PULSE_BAND, heart.fs, order=3, filtertype="bandpass")
+            found, _ = heartpy.process(x - x.min(), heart.fs, bpmmin=60 * RANGE[0], bpmmax=60 * RANGE[1])
+        except Exception:  # HeartPy has an error of its own for each kind of bad signal
+            return None
     peaks, accepted = np.asarray(found["peaklist"]) / heart.fs, np.asarray(found["binary_peaklist"], bool)
     both = accepted[1:] & accepted[:-1]
+    if not both.any():
+        return None
     return np.interp(heart.time, ((peaks[1:] + peaks[:-1]) / 2)[both], (60 / np.diff(peaks))[both])
 
 
@@ -131,51 +183,88 @@ def strongest_bin(heart: Heart, x: np.ndarray) -> np.ndarray:
     return np.interp(heart.time, t - WINDOW / 2, 60 * f[inside][power[inside].argmax(axis=0)])
 
 
-def errors(heart: Heart, rate: np.ndarray) -> tuple[float, float]:
-    """Return the root mean square of the errors and the median of their magnitudes."""
+def errors(heart: Heart, rate: np.ndarray | None) -> tuple[float, float]:
+    """Return the root mean square of the errors and the median of their magnitudes; both infinite without rates."""
+    if rate is None:
+        return np.inf, np.inf
     error = rate - heart.rate
     return float(np.sqrt(np.mean(error**2))), float(np.median(np.abs(error)))
 
 
-def measure(heart: Heart, snr: float | None) -> dict[str, Any]:
-    """Return medians over seeds: errors of each tool, and the coverage of `track`."""
-    found: dict[str, list[Any]] = {"coverage": []}
+@dataclass
+class Measured:
+    """Errors of each tool, and the intervals of `track`, once for each seed."""
+
+    errors: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: {tool: [] for tool in TOOLS})
+    coverage: list[float] = field(default_factory=list)
+    half_width: list[float] = field(default_factory=list)
+
+    def failures(self, tool: str) -> int:
+        """Return the number of seeds for which a tool has no result."""
+        return sum(np.isinf(rms) for rms, _ in self.errors[tool])
+
+    def cell(self, tool: str) -> str:
+        """Return the medians over seeds of both errors, and the range of the first one."""
+        values = np.array(self.errors[tool])
+        rms, magnitude = np.median(values, axis=0)
+        text = f"{rms:.1f} ({magnitude:.2f})"
+        if len(values) > 1:
+            text += f", {values[:, 0].min():.1f} to {values[:, 0].max():.1f}"
+        return text
+
+
+def measure(heart: Heart, snr: float | None, heartpy: ModuleType) -> Measured:
+    """Run all tools, with the noise of each seed."""
+    found = Measured()
     for seed in range(1 if snr is None else SEEDS):
         x = heart.noisy(snr, seed)
-        _, rate, coverage = tracked(heart, x)
-        found["coverage"].append(coverage)
-        found.setdefault("track", []).append(errors(heart, rate))
-        found.setdefault("spectrogram", []).append(errors(heart, strongest_bin(heart, x)))
-        for name, filtered in (("HeartPy", False), ("HeartPy, filter", True)):
-            try:
-                pair = errors(heart, beats(heart, x, filtered))
-            except Exception:  # HeartPy has an error of its own for each kind of bad signal
-                pair = (np.inf, np.inf)
-            found.setdefault(name, []).append(pair)
-    return {name: np.median(values, axis=0) for name, values in found.items()}
+        ours = tracked(heart, x)
+        found.coverage.append(ours.coverage(heart))
+        found.half_width.append(ours.half_width())
+        rates = {
+            "track": ours.rate,
+            "HeartPy": beats(heartpy, heart, x, False),
+            "HeartPy, filter": beats(heartpy, heart, x, True),
+            "spectrogram": strongest_bin(heart, x),
+        }
+        for tool, rate in rates.items():
+            found.errors[tool].append(errors(heart, rate))
+    return found
 
 
-def table(rows: dict[float | None, dict[str, Any]]) -> str:
-    """Return the rows as a table of reStructuredText."""
-    tools = ("track", "HeartPy", "HeartPy, filter", "spectrogram")
-    names = ("``track``", "HeartPy", "HeartPy after its filter", f"strongest bin, {WINDOW:g} s")
+def _list_table(rows: list[list[str]]) -> str:
     lines = [".. list-table::", "   :header-rows: 1", ""]
-    head = ["", *("no noise" if snr is None else f"{snr} dB" for snr in rows)]
-    cells = [
-        [name, *(f"{row[tool][0]:.1f} ({row[tool][1]:.2f})" for row in rows.values())]
-        for name, tool in zip(names, tools, strict=True)
-    ]
-    cells.append(["coverage of ``track``", *(f"{100 * row['coverage']:.0f} %" for row in rows.values())])
-    for row in [head, *cells]:
+    for row in rows:
         lines += [f"   {'* -' if i == 0 else '  -'} {cell}".rstrip() for i, cell in enumerate(row)]
     return "\n".join(lines) + "\n"
 
 
-def draw(heart: Heart, path: Path) -> None:
+def table(found: dict[float | None, Measured]) -> str:
+    """Return the errors at all levels of noise as a table of reStructuredText."""
+    rows = [["", *("no noise" if snr is None else f"{snr} dB" for snr in found)]]
+    rows += [[name, *(one.cell(tool) for one in found.values())] for tool, name in TOOLS.items()]
+    rows.append(["coverage of ``track``", *(f"{100 * np.median(one.coverage):.0f} %" for one in found.values())])
+    rows.append(["half width of its intervals", *(f"{np.median(one.half_width):.2f}" for one in found.values())])
+    return _list_table(rows)
+
+
+def settings_table(heart: Heart, reference: Measured) -> str:
+    """Return the errors without noise with other settings of `track`, and those of HeartPy in `reference`."""
+    rows = [["settings of ``track``, no noise", "error", "coverage", "half width"]]
+    for name, settings in SETTINGS.items():
+        ours = tracked(heart, heart.x, settings)
+        error, _ = errors(heart, ours.rate)
+        rows.append([name, f"{error:.2f}", f"{100 * ours.coverage(heart):.0f} %", f"{ours.half_width():.2f}"])
+        print(", ".join(rows[-1]), flush=True)
+    rows.append(["HeartPy", f"{reference.errors['HeartPy'][0][0]:.2f}", "", ""])
+    return _list_table(rows)
+
+
+def draw(heart: Heart, heartpy: ModuleType, path: Path) -> None:
     """Draw the rates from the pulse wave as it is, beside the truth, and the pulse wave."""
     from matplotlib import pyplot, rc_context
 
-    ridge, _, _ = tracked(heart, heart.x)
+    ridge, of_heartpy = tracked(heart, heart.x).ridge, beats(heartpy, heart, heart.x, False)
     with rc_context({"svg.hashsalt": "heart", "font.size": 8, "svg.fonttype": "path"}):
         figure, (above, below) = pyplot.subplots(
             2, sharex=True, height_ratios=(3, 1), figsize=(7.5, 4.2), layout="constrained"
@@ -183,7 +272,8 @@ def draw(heart: Heart, path: Path) -> None:
         above.plot(ridge.t, 60 * ridge.frequency[0], color="C0", lw=1, label="track, from the pulse wave")
         low, high = 60 * ridge.interval[0].T
         above.fill_between(ridge.t, low, high, color="C0", alpha=0.3, lw=0, label="interval of 95 %")
-        above.plot(heart.time, beats(heart, heart.x, False), color="C1", lw=0.8, label="HeartPy, from the pulse wave")
+        if of_heartpy is not None:
+            above.plot(heart.time, of_heartpy, color="C1", lw=0.8, label="HeartPy, from the pulse wave")
         above.plot(heart.time, heart.rate, "k.", markersize=3, label="electrocardiogram")
         above.set(ylabel="beats a minute", ylim=(55, 90))
         above.legend(ncols=2, loc="upper right")
@@ -194,16 +284,32 @@ def draw(heart: Heart, path: Path) -> None:
         pyplot.close(figure)
 
 
+def _installed(name: str) -> ModuleType:
+    """Import a package that the benchmark needs, before anything is measured or written."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise SystemExit(f"{error}: pip install heartpy 'setuptools<81' matplotlib") from error
+
+
 def main() -> None:
-    """Compare the tools, and write the table and the figure."""
+    """Compare the tools, and write the tables and the figure."""
     argparse.ArgumentParser(description=main.__doc__).parse_args()
-    heart, rows = load(), {}
+    heartpy, _ = _installed("heartpy"), _installed("matplotlib")
+    heart, found = load(), {}
+    change = np.abs(np.diff(heart.rate) / 60 / np.diff(heart.time)).max()
     print(f"{heart.rate.size} beats, {heart.rate.min():.0f} to {heart.rate.max():.0f} a minute")
+    print(f"changes of at most {change:.2f} Hz/s; HeartPy {version('heartpy')}")
     for snr in LEVELS:
-        row = rows[snr] = measure(heart, snr)
-        print(f"{snr} dB: " + ", ".join(f"{name} {np.round(value, 2)}" for name, value in row.items()), flush=True)
-    (HERE / "tracking_heart.rst").write_text(table(rows), encoding="utf-8")
-    draw(heart, FIGURE)
+        row = found[snr] = measure(heart, snr, heartpy)
+        texts = [f"{tool} {row.cell(tool)}" for tool in TOOLS]
+        failed = [f"{row.failures(tool)} failures of {tool}" for tool in ("HeartPy", "HeartPy, filter")]
+        covered = f"coverage {np.round(row.coverage, 2)}, half width {np.round(row.half_width, 2)}"
+        print(f"{snr} dB: " + "; ".join([*texts, covered, *failed]), flush=True)
+    texts = {"tracking_heart": table(found), "tracking_heart_settings": settings_table(heart, found[None])}
+    for name, text_of_table in texts.items():
+        (HERE / f"{name}.rst").write_text(text_of_table, encoding="utf-8")
+    draw(heart, heartpy, FIGURE)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from adaptstft.common.typing import Float64Array
 from adaptstft.windows import Window
 
 #: Frames farther apart than this, in window lengths, have independent errors.
-_INDEPENDENT = 0.4
+INDEPENDENT = 0.4
 #: Fewest frames of a parabola.
 _FEWEST = 4
 
@@ -76,9 +76,9 @@ def _second_derivatives(
     second, variance = np.empty((2, times.size))
     least = float(np.finfo(float).eps)
     kernels.second_derivatives(t, values[usable], deviation[usable], low, high, least, second, variance)
-    # neighbours in less than `_INDEPENDENT` windows have nearly the same error
+    # neighbours in less than `INDEPENDENT` windows have nearly the same error
     spacing = np.zeros(times.size)
     some = high > low
     spacing[some] = (t[high[some] - 1] - t[low[some]]) / (high - low - 1)[some]
-    together = np.divide(_INDEPENDENT * reach, spacing, out=np.ones_like(spacing), where=spacing > 0)
+    together = np.divide(INDEPENDENT * reach, spacing, out=np.ones_like(spacing), where=spacing > 0)
     return second, variance * np.maximum(together, 1.0)

@@ -51,13 +51,26 @@ def test_an_update_replaces_rows_of_the_same_names_only(harness, tmp_path):
     row = harness.Row("a", "old")
     before = module.Report([row, harness.Row("b", "old"), row], machine | {"date": "then"})
     before.write(tmp_path, tmp_path / "benchmarks.svg")
-    new = module.Report([harness.Row("b", "new"), harness.Row("c", "new")], machine | {"date": "now"})
+    newer = {"date": "now", "repetitions": 3, "versions": machine["versions"] | {"numpy": "9.9"}}
+    new = module.Report([harness.Row("b", "new"), harness.Row("c", "new")], machine | newer)
     after = new.update(tmp_path)
     assert [(row.name, row.work) for row in after.rows] == [("a", "old"), ("b", "new"), ("a", "old"), ("c", "new")]
     assert after.environment["date"] == "then"
-    assert after.notes()[-2:] == [f"The rows of {name} were measured again at now." for name in "bc"]
+    assert after.notes()[-2:] == [
+        f"The rows of {name} were measured again at now; 3 repetitions; numpy 9.9." for name in "bc"
+    ]
+    assert after.environment["repetitions"] == machine["repetitions"]
+    assert after.environment["updates"]["b"]["system"] == machine["system"]
     after.write(tmp_path, tmp_path / "benchmarks.svg")
     assert "measured again" in (tmp_path / "results.rst").read_text(encoding="utf-8")
+
+
+def test_an_update_of_nothing_fails_before_anything_is_measured(harness, tmp_path, monkeypatch, capsys):
+    module = importlib.import_module("benchmarks.__main__")
+    monkeypatch.setattr(module, "_run_apart", lambda *arguments: pytest.fail("measured"))
+    with pytest.raises(SystemExit):
+        module.main(["--update", "--only=time-short", f"--out={tmp_path}"])
+    assert "results.json" in capsys.readouterr().err
 
 
 def test_list_names_every_benchmark():

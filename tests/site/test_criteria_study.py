@@ -135,12 +135,57 @@ def test_heart_rates_of_a_pulse_follow_the_true_ones(study):
     x = sum(np.cos(2 * np.pi * k * phase) / k for k in (1, 2, 3))
     heart = module.Heart(x, 128.0, peaks[:-1])
     assert heart.time == pytest.approx((peaks[1:-1] + peaks[:-2]) / 2, abs=0.02)
-    _, rate, coverage = module.tracked(heart, heart.noisy(10, 0))
-    assert module.errors(heart, rate)[0] < 1.0
-    assert coverage > 0.8
+    found = module.tracked(heart, heart.noisy(10, 0))
+    assert module.errors(heart, found.rate)[0] < 1.0
+    assert found.coverage(heart) > 0.8
+    assert found.half_width() == pytest.approx(np.median(found.high - found.low) / 2)
     assert module.errors(heart, module.strongest_bin(heart, x))[0] < 5.0
-    row = {"track": (1, 2), "HeartPy": (np.inf, np.inf), "HeartPy, filter": (1, 2), "spectrogram": (3, 4)}
-    assert "inf (inf)" in module.table({None: row | {"coverage": 0.5}})
+
+
+def test_failures_of_heartpy_are_counted_and_it_must_be_installed(study, monkeypatch):
+    module = study("tracking_heart")
+    heart = module.Heart(np.sin(np.arange(1280) / 20), 128.0, np.arange(1.0, 9.0))
+
+    class NoBeats:
+        @staticmethod
+        def process(x, fs, **options):
+            return {"peaklist": [100, 200], "binary_peaklist": [1, 0]}, {}
+
+    class Failing:
+        @staticmethod
+        def process(x, fs, **options):
+            raise RuntimeError
+
+    rates = [module.beats(tool, heart, heart.x, False) for tool in (NoBeats, Failing)]
+    assert rates == [None, None]
+    found = module.Measured(coverage=[0.5, 0.7], half_width=[1.0, 2.0])
+    for tool in module.TOOLS:
+        found.errors[tool] = [(3.0, 2.0), module.errors(heart, None)]
+    assert found.failures("HeartPy") == 1
+    assert found.cell("HeartPy") == "inf (inf), 3.0 to inf"
+    assert "60 %" in module.table({10: found})
+    monkeypatch.setitem(sys.modules, "heartpy", None)
+    monkeypatch.setattr(sys, "argv", ["tracking_heart"])
+    monkeypatch.setattr(module, "load", lambda: pytest.fail("measured without HeartPy"))
+    with pytest.raises(SystemExit, match="pip install heartpy"):
+        module.main()
+
+
+def test_simulated_heart_rates_oscillate_with_respiration(study, monkeypatch):
+    module = study("tracking_respiration")
+    x, middle, rate = module.simulated(15, 8.0, 0)
+    assert x.shape == (3840,)
+    angle = 2 * np.pi * 0.25 * middle
+    waves = np.stack([np.sin(angle), np.cos(angle), np.ones_like(angle)], axis=1)
+    sine, cosine, mean = 60 * np.linalg.lstsq(waves, rate)[0]
+    # the drift has a standard deviation of 2 beats a minute
+    assert np.hypot(sine, cosine) == pytest.approx(8, rel=0.2)
+    assert mean == pytest.approx(70, rel=0.1)
+    monkeypatch.setattr(module, "SEEDS", 1)
+    error, coverage, length = module.measure(15, 3.6, 24)
+    assert error < 2.0
+    assert coverage > 0.9
+    assert 2 < length < 8
 
 
 def test_pickled_arrays_are_read_and_pickled_functions_are_refused(study):

@@ -366,6 +366,28 @@ def test_intervals_hold_where_no_window_is_short_enough(law):
     low, high = ridge.interval[0][inside].T
     assert np.sqrt(np.mean(error**2)) > 0.2
     assert np.mean(np.abs(error) < (high - low) / 2) > 0.95
+    # an inflated factor would also make the intervals hold
+    assert np.median(high - low) / 2 < 4 * np.sqrt(np.mean(error**2))
+
+
+@pytest.mark.slow
+def test_an_oscillation_that_most_windows_average_away_is_followed():
+    fs, n = 32.0, 3840
+    t = np.arange(n) / fs
+    law = 1.2 + 0.05 * np.sin(2 * np.pi * 0.2 * t)  # windows that separate the orders have at least 3.8 s
+    phase = 2 * np.pi * np.cumsum(law) / fs
+    x = np.cos(phase) + np.cos(2 * phase) / 2 + np.cos(3 * phase) / 3
+    held, lengths = [], []
+    for seed in range(2):
+        noise = 0.3 * np.std(x) * np.random.default_rng(seed).standard_normal(n)
+        ridge = track(x + noise, fs, orders=(1, 2, 3), f_bounds=(0.6, 2.0), max_rate=0.25)
+        inside = (ridge.t > 3) & (ridge.t < 117)
+        low, high = ridge.interval[0][inside].T
+        true = np.interp(ridge.t, t, law)[inside]
+        held.append((low <= true) & (true <= high))
+        lengths.append(np.median(ridge.win_length[0]) / fs)
+    assert np.max(lengths) < 8.0
+    assert np.mean(held) > 0.85
 
 
 def test_bias_of_ridges_is_in_their_uncertainty():

@@ -78,9 +78,8 @@ def frequency_sums(xw, s, f, out):  # type: ignore[no-untyped-def]
 def second_derivatives(times, values, deviation, low, high, least, second, variance):  # type: ignore[no-untyped-def]
     """Write the second derivatives of parabolas through ``values[low[p]:high[p]]``, and their variances.
 
-    `deviation` are the standard deviations of the values, whose errors are independent. A parabola whose leading
-    coefficient is not determined has a result of 0: the squared times may have a part of `least` of their energy at
-    most that is not on a straight line.
+    `deviation` are the standard deviations of the values, whose errors are independent. The result is 0 if at most the
+    share `least` of the energy of the squared times is off a straight line.
     """
     for p in range(low.size):
         second[p], variance[p] = 0.0, 0.0

@@ -46,9 +46,8 @@ def second_derivatives(
 ) -> None:
     """Write the second derivatives of parabolas through ``values[low[p]:high[p]]``, and their variances.
 
-    `deviation` are the standard deviations of the values, whose errors are independent. A parabola whose leading
-    coefficient is not determined has a result of 0: the squared times may have a part of `least` of their energy at
-    most that is not on a straight line.
+    `deviation` are the standard deviations of the values, whose errors are independent. The result is 0 if at most the
+    share `least` of the energy of the squared times is off a straight line.
     """
     second[:], variance[:] = 0.0, 0.0
     for p, (first, last) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):

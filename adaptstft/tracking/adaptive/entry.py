@@ -115,7 +115,9 @@ def track(
 
     Where no length makes a ridge stand out from the noise, the uncertainty is infinite. The intervals assume white
     noise and normally distributed errors. They are too narrow where a ridge follows noise or another component for a
-    while, as happens if the signal-to-noise ratio is below about 0 dB. Where two ridges cross, neither is determined
+    while, as happens if the signal-to-noise ratio is below about 0 dB. They are also too narrow where the frequency
+    oscillates faster than the windows that the noise demands: long windows that average the oscillation away agree with
+    each other, and with the noise of shorter windows. Where two ridges cross, neither is determined
     within a few resolution cells of the windows.
 
     References
@@ -274,7 +276,9 @@ class _Channel:
     def _refine(self, guide: Guide, others: list[Guide]) -> _Ridge:
         """Estimate a ridge with all lengths along a guide, and choose the length of each frame."""
         found: Estimates = self.peaks.estimate(guide, others)
-        choice = LengthChoice(found, self.peaks.window, self.peaks.noise, self.hop, self.typical).choose()
+        choice = LengthChoice(
+            found, self.peaks.window, self.peaks.noise, self.hop, self.typical, self.request.n_ridges == 1
+        ).choose()
         rows = np.arange(choice.place.size)
         error2 = choice.variance + choice.bias2
         weight = np.divide(1.0, error2, out=np.zeros_like(error2), where=np.isfinite(error2) & (error2 > 0))
