@@ -74,7 +74,7 @@ def _first_optimize(settings: Settings) -> list[Row]:
                 compiled.append(json.loads(_python(_OPTIMIZE, NUMBA_CACHE_DIR=empty)))
         loaded = [json.loads(_python(_OPTIMIZE, NUMBA_CACHE_DIR=cache)) for _ in range(settings.repeat)]
     for work, runs, bound in (
-        ("compiling: first optimize, no kernels cached", compiled, 20.0),
+        ("compiling: first optimize, no kernels cached", compiled, 8.0),
         ("loading: first optimize of a process, kernels cached", loaded, 1.5),
     ):
         first, second = (statistics.median(run[key] for run in runs) for key in ("first", "second"))
