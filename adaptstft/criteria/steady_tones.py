@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft as fft_lib
 
+from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray, ComplexArray, Float64Array
 from adaptstft.criteria.distortion import SignalLevel, energy_of
 from adaptstft.criteria.whitening import whiten
@@ -67,7 +68,7 @@ def without_steady_tones(x: AnyArray) -> tuple[AnyArray, list[float]]:
     rest = SignalLevel.of_signal(whiten(cleaned))
     if rest.floor > _NOISE * rest.power:
         return x, []
-    return cleaned.astype(x.dtype), sorted({frequency for _, frequency, _ in found})
+    return cleaned.astype(x.dtype, copy=False), sorted({frequency for _, frequency, _ in found})
 
 
 def _steady_tones(x: AnyArray) -> list[tuple[float, complex]]:
@@ -106,8 +107,12 @@ def _lines(x: AnyArray) -> Float64Array:
 
 
 def _power(x: AnyArray) -> Float64Array:
-    """Return the power spectrum over the last axis with a Hann window, one-sided for real signals."""
-    windowed = x * np.hanning(x.shape[-1])
+    """Return the power spectrum over the last axis with a Hann window, one-sided for real signals.
+
+    SciPy keeps what it has computed for an FFT of this length: half as much in single precision.
+    """
+    windowed = comparison_precision(x)
+    windowed = windowed * np.hanning(x.shape[-1]).astype(windowed.real.dtype)
     spectrum = np.asarray(fft_lib.fft(windowed) if np.iscomplexobj(x) else fft_lib.rfft(windowed))
     return np.asarray(spectrum.real**2 + spectrum.imag**2)
 
