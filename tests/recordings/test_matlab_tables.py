@@ -224,6 +224,7 @@ def test_a_table_through_a_pipe(child, save, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("save", ["v7"], indirect=True)
 def test_mat_io_leaves_the_options_of_pandas(child, save):
     """The import of mat-io sets this option."""
     code = """
