@@ -185,7 +185,7 @@ def value(one, places):
 @pytest.mark.parametrize("scope", ["local", "global", "frame"])
 @pytest.mark.parametrize("kind", [criteria.Renyi, criteria.Shannon, criteria.Kurtosis, criteria.Hoyer])
 def test_the_path_is_as_good_as_the_best_of_all_coarse_paths(kind, scope, most, smoothness):
-    one = search(kind(scope=scope), most=most, smoothness=smoothness, coarse=6)
+    one = search(kind(scope=scope), most=most, smoothness=smoothness, coarse=5)
     paths = np.array(list(itertools.product(one.coarse, repeat=5)))
     steps = np.abs(np.diff(one.lengths[paths], axis=1))
     paths = paths[np.all(steps <= most + 1e-9, axis=1)]
