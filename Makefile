@@ -23,7 +23,7 @@ SOURCES := $(shell find adaptstft -name '*.py')
 # The tests start many processes. Without stored bytecode, each one compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-full test-adapters mutations notebooks lint bench docs docs-quick clean
+.PHONY: demo test test-full test-adapters test-site mutations notebooks lint bench docs docs-quick clean
 .PHONY: api check clean-release coverage dist environments test-dist test-minimum
 
 # Tunes a real recording, prints the summary and writes demo.png.
@@ -38,6 +38,10 @@ test: $(VENV)/.installed
 # and that is not wanted, PIP_EXTRA_INDEX_URL can name an index of builds for the CPU.
 test-adapters: $(FULL_VENV)/.installed
 	$(FULL_VENV)/bin/python $(PYTEST) $(ADAPTERS) 'tests/site/test_guide.py::test_page[guide/training.rst]'
+
+# Pages of the site in a browser, after `make docs` or `make docs-quick`.
+test-site: $(VENV)/.installed
+	$(VENV)/bin/python -m pytest tests/site/test_gallery.py
 
 # Before a release, and every night: all combinations of parameters, claims about quality, notebooks, all adapters.
 test-full: $(FULL_VENV)/.installed

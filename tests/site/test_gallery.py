@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import browser as browsers
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from benchmarks import gallery, gallery_signals, recordings
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "docs" / "_static" / "gallery"
+BUILT = ROOT / "docs" / "_build" / "html" / "gallery.html"
 PAGE = (ROOT / "benchmarks" / "gallery.rst").read_text(encoding="utf-8")
 TEXT = PAGE + (ROOT / "docs" / "gallery.rst").read_text(encoding="utf-8") + (ROOT / "docs" / "index.rst").read_text()
 
@@ -78,3 +80,24 @@ def test_recordings_are_read_from_a_folder(tmp_path, monkeypatch):
     fs, x = item.load()
     assert fs == 1000.0 and x.size == 4000
     assert np.abs(x).max() == 1 and abs(x.mean()) < 1e-12
+
+
+@pytest.mark.parametrize("width", [390, 1400], ids=["telephone", "desktop"])
+def test_the_built_page_in_a_browser(width, tmp_path):
+    if not BUILT.exists():
+        pytest.skip("needs the site: make docs-quick")
+    if reason := browsers.missing():
+        pytest.skip(reason)
+    browser = browsers.Browser(width, 900, tmp_path)
+    try:
+        browser.open(BUILT.as_uri())
+        assert browser.run("return document.documentElement.scrollWidth") == width
+        pictures, loaded, players = browser.run(
+            "const all = [...document.images]; "
+            "return [all.length, all.filter(one => one.complete && one.naturalWidth).length, "
+            "document.querySelectorAll('audio').length]"
+        )
+        assert pictures == loaded >= 2 * len(gallery.ITEMS)
+        assert players == len(set(re.findall(r"_static/gallery/([\w.]+\.(?:wav|ogg|mp3|flac))", TEXT)))
+    finally:
+        browser.close()
