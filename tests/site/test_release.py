@@ -38,6 +38,14 @@ def test_recipe_requires_what_the_project_requires():
     assert f'python_min: "{PROJECT["requires-python"].removeprefix(">=")}"' in text_of("recipe/recipe.yaml")
 
 
+def test_recipe_has_the_command_and_the_build_backend_of_the_project():
+    recipe = text_of("recipe/recipe.yaml")
+    for name, target in PROJECT["scripts"].items():
+        assert f"      - {name} = {target}\n" in recipe
+    for line in tomllib.loads(text_of("pyproject.toml"))["build-system"]["requires"]:
+        assert f"    - {line.replace('>=', ' >=')}\n" in recipe
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.name)
 def test_actions_are_pinned(path):
     """A tag can be moved to other code, a commit cannot; every checkout forgets its token."""
