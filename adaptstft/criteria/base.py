@@ -80,9 +80,17 @@ class Criterion:
         """Return the criterion with a margin in seconds, if it has one and none is given."""
         return self
 
-    def frame_weights(self, positions: Float64Array, n: float, T: float) -> Float64Array:
-        """Return the weight of frames at positions within a signal of `n` samples, with a sampling interval `T`."""
+    def frame_weights(self, positions: Float64Array, n: float, T: float, *, steps: bool = False) -> Float64Array:
+        """Return the weight of frames at positions within a signal of `n` samples, with a sampling interval `T`.
+
+        With `steps` a weight that depends on the position is constant between jumps, so that no frame gains by moving
+        to where it counts less.
+        """
         return np.ones(positions.size)
+
+    def frame_weight_slopes(self, positions: Float64Array, n: float, T: float) -> Float64Array:
+        """Return the derivatives of `frame_weights` in the positions."""
+        return np.zeros(positions.size)
 
     def settings(self) -> dict[str, Any]:
         """Return the name and the fields, from which the same criterion can be made again."""

@@ -20,6 +20,9 @@ from adaptstft.kernels.terms import LOG1P
 _MOST_GIVEN = 1e10
 #: Weight of frames in the margins: with a coarse hop there may be no others.
 _OUTSIDE = 1e-6
+#: Distance in which the weight rises to one beside a margin, relative to the margin: about the hop of a survey, so that
+#: a small change of the margin or of the frames changes the criterion little.
+_RAMP = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +50,9 @@ class DescriptionLength(Additive):
         None estimates it.
     margin : float, optional
         Time in seconds at both ends of the signal in which frames do not count, because their windows would reach over
-        the end and see a jump to zero. At most a quarter of the signal is left out at each end. By default,
-        `adaptstft.optimize` takes half of the window length, and everything else 0.
+        the end and see a jump to zero. The weight of a frame rises to one within half of this time beside it. At most a
+        quarter of the signal is left out at each end. By default, `adaptstft.optimize` takes half of the window length,
+        and everything else 0.
     units : EnergyUnits, optional
         The distortion at every place of the plane, which `adaptstft.optimize` sets.
     scope : {"global", "local"}, optional
@@ -154,10 +158,24 @@ class DescriptionLength(Additive):
     def within(self, margin: float) -> DescriptionLength:
         return replace(self, margin=margin) if self.margin is None else self
 
-    def frame_weights(self, positions: Float64Array, n: float, T: float) -> Float64Array:
-        margin = min((self.margin or 0.0) / T, n / 4)
-        inside = (positions >= margin) & (positions <= n - 1 - margin)
-        return np.where(inside, 1.0, _OUTSIDE) if margin > 0 else np.ones(positions.size)
+    def frame_weights(self, positions: Float64Array, n: float, T: float, *, steps: bool = False) -> Float64Array:
+        margin = self._margin_in_samples(n, T)
+        if margin == 0:
+            return np.ones(positions.size)
+        distance = np.minimum(positions, n - 1 - positions)
+        if steps:
+            return np.where(distance >= margin, 1.0, _OUTSIDE)
+        return np.asarray(np.clip((distance - margin) / (_RAMP * margin), _OUTSIDE, 1.0))
+
+    def frame_weight_slopes(self, positions: Float64Array, n: float, T: float) -> Float64Array:
+        margin, weights = self._margin_in_samples(n, T), self.frame_weights(positions, n, T)
+        slopes = np.zeros(positions.size)
+        partly = (weights > _OUTSIDE) & (weights < 1)
+        slopes[partly] = np.where(positions[partly] < (n - 1) / 2, 1.0, -1.0) / (_RAMP * margin)
+        return slopes
+
+    def _margin_in_samples(self, n: float, T: float) -> float:
+        return min((self.margin or 0.0) / T, n / 4)
 
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         mean = sums.totals[0] / sums.count

@@ -270,6 +270,9 @@ class AdaptiveShortTimeFFT(Analysis, SampledWindow, BlockProcessing):
             lead_shape=layout.lead,
         )
         gradients = result.gradients
+        if gradients.positions.size:
+            slopes = loss.frame_weight_slopes(layout.frames.centre - layout.before, layout.n, self.T)
+            gradients = replace(gradients, positions=gradients.positions + result.weights * slopes)
         if "x" in chosen and np.any(result.shares):
             gradients = _with_shares(layout, view, gradients, result.shares)
         return result.value, self._signal_gradient(layout, chosen, gradients)

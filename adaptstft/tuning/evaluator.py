@@ -31,7 +31,7 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, counted_view, regular_positions
 from adaptstft.tuning.tables.length_sums import sums_for_lengths
-from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.tables.survey import Survey, compared_in_pairs
 from adaptstft.tuning.variables.state import State
 
 #: Number of bins that are transformed at once.
@@ -50,11 +50,14 @@ class Measure:
         The criterion, with its scope.
     neighbourhoods : Neighbourhoods, Tiles or None
         Neighbourhoods of scope ``"local"``.
+    steps : bool
+        Whether the weights of frames change in steps, as in a descent in their positions.
     """
 
     plan: FramePlan
     criterion: Criterion
     neighbourhoods: Neighbourhoods | Tiles | None = None
+    steps: bool = False
 
     def frames(self, state: State) -> tuple[FramePlan, Frames | BinFrames]:
         """Return the transform with the window of a state, and its frames."""
@@ -71,8 +74,14 @@ class Measure:
         """
         if comparable:
             return counted_view(self.plan, self.criterion, state.positions, n, self.neighbourhoods)
-        counted = self.criterion.frame_weights(state.positions, n, self.plan.T)
-        return FrameView(state.positions, state.weights * counted, 1.0, self.neighbourhoods)
+        return FrameView(state.positions, state.weights * self._counted(state, n), 1.0, self.neighbourhoods)
+
+    def of_weights(self, state: State, n: int, loss: FrameLoss) -> FrameLoss:
+        """Return a loss with derivatives in the weights of a state, from those in the weights of `view`."""
+        return replace(loss, weights=loss.weights * self._counted(state, n))
+
+    def _counted(self, state: State, n: int) -> Float64Array:
+        return self.criterion.frame_weights(state.positions, n, self.plan.T, steps=self.steps)
 
 
 class Evaluator(Protocol):
@@ -136,7 +145,8 @@ class SignalEvaluator:
         view = measure.view(state, self.x.shape[1], comparable=False)
         plan, frames = measure.frames(state)
         wanted = {"positions": positions, "shape": shape}
-        return evaluate(plan, self.x, frames, measure.criterion, view, **wanted, lead_shape=self.lead)
+        loss = evaluate(plan, self.x, frames, measure.criterion, view, **wanted, lead_shape=self.lead)
+        return measure.of_weights(state, self.x.shape[1], loss)
 
     def both_values(self, measure: Measure, state: State) -> tuple[float, float]:
         """Return value and comparable value of an additive criterion with windows per bin, from one transform.
@@ -161,7 +171,7 @@ class SignalEvaluator:
         fraction: float = SURVEY_HOP,
     ) -> Survey:
         """Return the comparable value of one window length for all frames, for each of `lengths`."""
-        values = np.empty(lengths.size)
+        values, before = np.empty(lengths.size), np.empty(lengths.size)
         local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
         framings = [rule.tied(float(length), fraction) for length in lengths]
         work = np.cumsum([framing.mfft / framing.hop for framing in framings])
@@ -171,17 +181,22 @@ class SignalEvaluator:
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             at = replace(plan, mfft=framing.mfft)
             positions = regular_positions(self.x.shape[1], framing.hop)
-            own = criterion.within(length / 2 * plan.T)
+            own, other = (criterion.within(one / 2 * plan.T) for one in (length, lengths[min(i + 1, lengths.size - 1)]))
             view = counted_view(at, own, positions, self.x.shape[1], neighbourhoods)
             if isinstance(criterion, Additive):
-                values[i], each = _mean_and_local(criterion, sums[i], float(at.f_pts * self.x.shape[0]), view)
+                count = float(at.f_pts * self.x.shape[0])
+                values[i], each = _mean_and_local(criterion, sums[i], count, view)
+                before[i] = values[i]
+                if other != own:
+                    narrower = counted_view(at, other, positions, self.x.shape[1], neighbourhoods)
+                    before[i], _ = _mean_and_local(criterion, sums[i], count, narrower)
                 if local is not None:
                     local[:, i] = each
             else:
                 frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft)
-                values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
+                before[i] = values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
                 report(float(work[i] / work[-1]))
-        return Survey(lengths, values, local)
+        return Survey(lengths, compared_in_pairs(values, before[:-1]), local)
 
     def _sums(
         self,

@@ -9,11 +9,10 @@ import numpy as np
 from adaptstft.common.products import product
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
-from adaptstft.criteria.evaluate import FrameLoss, bin_weights
+from adaptstft.criteria.evaluate import FrameLoss, bin_weights, comparable_view
 from adaptstft.criteria.scopes import FrameView
 from adaptstft.engine.gradients import Gradients
 from adaptstft.tuning.evaluator import Measure, SignalEvaluator
-from adaptstft.tuning.tables.framing import counted_view
 from adaptstft.tuning.tables.plane_sums import PlaneSums
 from adaptstft.tuning.variables.state import State
 
@@ -29,7 +28,7 @@ class PlaneEvaluator(SignalEvaluator):
     plane : PlaneSums
         The table.
     spans : ndarray, shape (cells,)
-        Mean duration of the frames of each cell in samples.
+        Mean duration of the frames of each cell in samples, as far as it counts.
     """
 
     plane: PlaneSums
@@ -48,8 +47,8 @@ class PlaneEvaluator(SignalEvaluator):
         """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""
         view = measure.view(state, self.x.shape[1], comparable=False)
         if comparable:
-            n, hood = self.x.shape[1], measure.neighbourhoods
-            view = counted_view(measure.plan, measure.criterion, state.positions, n, hood, self.spans)
+            hood = measure.neighbourhoods
+            view = comparable_view(measure.criterion, state.positions, self.spans, measure.plan.mfft, hood)
         return self._loss(measure, state, view).value
 
     def value_and_grad(self, measure: Measure, state: State, *, positions: bool, shape: bool) -> FrameLoss:

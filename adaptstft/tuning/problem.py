@@ -150,6 +150,11 @@ class Problem:
         width = Layout.around(self, typical).width / request.fs
         return replace(self, request=replace(request, criterion=replace(criterion, scope="local", width=width)))
 
+    def with_margin(self, length: float) -> Problem:
+        """Return the problem with the frames at the ends left out that windows of a `length` in samples reach over."""
+        request = self.request
+        return replace(self, request=replace(request, criterion=request.criterion.within(length / 2 / request.fs)))
+
     def evenness(self, hop: float, longest: float) -> Evenness:
         """Return the energy in cells of time, for the penalty on windows that count the signal unevenly."""
         return Evenness.of_signal(to_host(self.request.x), hop, longest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adaptstft.common.progress import Pieces, Progress, Stages
-from adaptstft.criteria import Renyi
+from adaptstft.criteria import DescriptionLength, Renyi
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import BASELINES, descends, finds_path
@@ -66,7 +66,7 @@ def tune_families(request: Request, bar: Progress) -> TuningResult:
     """Tune every family of windows and return the best result, with the starts of all.
 
     Values are compared as integrals over time and frequency, with windows of unit energy. If the width of
-    neighbourhoods follows from the window length, all families have that of the first.
+    neighbourhoods or the margin at the ends follows from the window length, all families have that of the first.
     """
     results: list[TuningResult] = []
     pieces = Pieces(bar, len(request.families))
@@ -76,6 +76,8 @@ def tune_families(request: Request, bar: Progress) -> TuningResult:
         first = results[0].criterion
         if request.criterion.width is None and first.width is not None and first.scope == "local":
             request = replace(request, criterion=replace(request.criterion, scope="local", width=first.width))
+        if isinstance(first, DescriptionLength) and first.margin is not None:
+            request = replace(request, criterion=request.criterion.within(first.margin))
         if results[-1].status == STOPPED["status"]:
             break
     best = min(results, key=lambda result: result.area_fun + result.prices)

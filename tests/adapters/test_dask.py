@@ -256,8 +256,9 @@ def test_lengths_of_frames(mode, chunks):
     )
     assert same_frames(in_memory, found)
     # a length that differs by one step of the grid has another derivative
-    equal = np.allclose(found.win_length, in_memory.win_length, rtol=1e-9)
-    assert np.allclose(found.jac, in_memory.jac, rtol=0, atol=(SINGLE if equal else 0.01) * np.abs(in_memory.jac).max())
+    equal = np.isclose(found.win_length, in_memory.win_length, rtol=1e-9)
+    assert np.mean(equal) > 0.9
+    assert np.allclose(found.jac[equal], in_memory.jac[equal], rtol=0, atol=SINGLE * np.abs(in_memory.jac).max())
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64])

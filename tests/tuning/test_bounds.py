@@ -36,10 +36,10 @@ def test_the_longest_window_by_default(n, fs, longest):
 
 
 def test_a_slow_run_up_at_a_high_rate_is_not_at_a_bound():
-    fs, rate = 16_000.0, 2.0
+    fs, rate, ratio = 16_000.0, 4.0, 8.5  # shorter Gaussian windows jump at their ends, which changes the best length
     t = np.arange(128_000) / fs
-    res = adaptstft.optimize(np.cos(2 * np.pi * (300 * t + rate / 2 * t**2)), fs, window=("gaussian", 6))
-    assert res.win_length == pytest.approx(6 * fs / np.sqrt(2 * np.pi * rate), rel=0.06)
+    res = adaptstft.optimize(np.cos(2 * np.pi * (300 * t + rate / 2 * t**2)), fs, window=("gaussian", ratio))
+    assert res.win_length == pytest.approx(ratio * fs / np.sqrt(2 * np.pi * rate), rel=0.01)
     assert res.win_length > 16_384 and not any("bound" in note for note in res.notes)
 
 
@@ -117,6 +117,6 @@ def test_the_fft_is_short_where_no_length_reaches_the_limit():
 
 def test_no_start_is_better_than_the_result_where_the_length_changes_with_the_hop():
     # in a narrow band the best length for a hop leads to another hop, in a cycle
-    x = np.random.default_rng(2).standard_normal(1024)
-    res = adaptstft.optimize(x, 1000.0, f_bounds=(140, 195))
+    x = np.random.default_rng(7).standard_normal(1024)
+    res = adaptstft.optimize(x, 1000.0, f_bounds=(140, 195), win_length=200, starts=1)
     assert len(res.starts) > 3 and res.fun <= min(start["fun_start"] for start in res.starts) * (1 + 1e-6)

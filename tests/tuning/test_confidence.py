@@ -156,11 +156,11 @@ def count_tables(monkeypatch):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("exponent", [0.0, 1.0], ids=["white", "pink"])
-def test_noise_in_time_has_one_table_at_the_hop_of_one_length(monkeypatch, seed, exponent):
+def test_noise_in_time_has_at_most_one_table_at_the_hop_of_one_length(monkeypatch, seed, exponent):
     x = coloured(seed, 3000, exponent)
     tables, searches = count_tables(monkeypatch)
     res = adaptstft.optimize(x, FS, window_mode="time")
-    assert len(tables) == 1 and searches == []
+    assert len(tables) <= 1 and searches == []
     one = adaptstft.optimize(x, FS, scope="local")
     assert res.hop == one.hop
     assert sum("told from noise" in note for note in res.notes) == 1

@@ -39,7 +39,7 @@ def same(a, b, tol=ROUNDING):
 MODES = {
     "constant": {},
     "hop": {"hop_mode": "constant"},
-    "shape": {"window": ("gaussian", 6), "tune_shape": True},
+    "shape": {"window": ("gaussian", 8.5), "tune_shape": True},  # with jumps at its ends rounding decides at last
     "frame": {"criterion": "kurtosis", "scope": "frame"},
     "hoyer": {"criterion": "hoyer"},
     "frequency": {"window_mode": "frequency", "scope": "global", "accuracy": None, "options": {"maxiter": 4}},
@@ -62,7 +62,7 @@ MODES = {
     "fixed": {"window_mode": "fixed", "win_length": 300.0},
     "adam": {"method": "adam", "options": {"maxiter": 10}},
     "grid": {"method": "grid", "options": {"step": 20}},
-    "auto": {"window": "auto"},
+    "auto": {"window": "auto", "criterion": "renyi"},  # no Gaussian window, as above
     "linear trend": {"detrend": "linear"},
 }
 

@@ -24,13 +24,16 @@ PULSES = sum(np.exp(-0.5 * ((T - c) / 0.03) ** 2) * np.cos(2 * np.pi * f * T) fo
         (CHIRP, "renyi", "hann"),
         (CHIRP, "description-length", "gaussian"),  # lower side lobes are shorter to describe
         (PULSES, "renyi", "gaussian"),
-        (PULSES, "description-length", "gaussian"),
+        (PULSES, "description-length", "kaiser"),  # hardly shorter than with a Gaussian window
     ],
     ids=["chirp-renyi", "chirp", "pulses-renyi", "pulses"],
 )
 def test_the_best_family_is_kept(x, criterion, family):
     res = adaptstft.optimize(x, FS, window="auto", criterion=criterion)
-    each = {str(window): adaptstft.optimize(x, FS, window=window, criterion=criterion) for window in AUTO}
+    each = {"hann": adaptstft.optimize(x, FS, criterion=criterion)}
+    if criterion == "description-length":  # the same frames count in all
+        criterion = each["hann"].criterion
+    each |= {str(window): adaptstft.optimize(x, FS, window=window, criterion=criterion) for window in AUTO[1:]}
     assert res.sft.window.name == family
     best = min(each.values(), key=lambda one: one.area_fun)
     assert res.win_length == best.win_length

@@ -67,7 +67,9 @@ def test_leakage_does_not_decide_in_empty_bands(points):
 def test_result(x, mode, points):
     if points == 5 and mode == "time-frequency":
         points = (5, 3)
-    res = optimize(x, 1000.0, window_mode=mode, control_points=points, **FAST)
+    # the table is exact to the bound below where the descent has come near a minimum
+    options = {"maxiter": 4 if points == "free" else 10}
+    res = optimize(x, 1000.0, window_mode=mode, control_points=points, **(FAST | {"options": options}))
     frames = res.positions.size
     assert res.win_length.shape == (res.sft.f_pts, 1 if mode == "frequency" else frames)
     assert res.criterion.scope == "local"  # also where they vary with frequency alone

@@ -105,6 +105,10 @@ class Objective:
         """Return the objective on another transform, with the neighbourhoods for it."""
         return replace(self, measure=replace(self.measure, plan=plan, neighbourhoods=neighbourhoods))
 
+    def in_steps(self) -> Objective:
+        """Return the objective with weights of frames that change in steps."""
+        return replace(self, measure=replace(self.measure, steps=True))
+
     def in_single_precision(self) -> Objective:
         """Return the objective with sums in single precision where it is a function of sums over the signal."""
         evaluator = self.evaluator

@@ -23,7 +23,7 @@ from adaptstft.tuning.evaluator import Measure
 from adaptstft.tuning.shared.partial_sums import Query
 from adaptstft.tuning.shared.signals import SharedSignals
 from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
-from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.tables.survey import Survey, compared_in_pairs
 from adaptstft.tuning.variables.state import State
 
 
@@ -64,7 +64,7 @@ class SharedEvaluator:
         """Return the comparable value of one window length for all frames, for each of `lengths`, in one pass."""
         queries = survey_queries(plan, criterion, lengths, rule, fraction)
         values = np.array([one.value for one in self.shared.evaluate(queries, report)])
-        return Survey(lengths, values, None)
+        return Survey(lengths, compared_in_pairs(values[::2], values[1:-1:2]), None)
 
     def energy_shares(
         self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
@@ -80,14 +80,19 @@ class SharedEvaluator:
 def survey_queries(
     plan: FramePlan, criterion: Criterion, lengths: Float64Array, rule: FramingRule, fraction: float
 ) -> list[Query]:
-    """Return the questions for the comparable values of single lengths, with the framing for each."""
+    """Return the questions for the comparable values of single lengths, with the framing for each.
+
+    There are two for each length: one by the frames that count with it, and one by those that count with the next
+    longer length, see `compared_in_pairs`.
+    """
     queries = []
-    for length in lengths:
+    for length, longer in zip(lengths, np.append(lengths[1:], lengths[-1]), strict=True):
         framing = rule.tied(float(length), fraction)
         at = replace(plan, mfft=framing.mfft)
-        requested = cast(Additive, criterion.within(float(length) / 2 * plan.T))
-        # single precision is enough to compare lengths: the signals are of order one
-        queries.append(Query(at, np.array([length]), framing.hop, requested, comparable=True, single=True))
+        for own in (length, longer):
+            requested = cast(Additive, criterion.within(float(own) / 2 * plan.T))
+            # single precision is enough to compare lengths: the signals are of order one
+            queries.append(Query(at, np.array([length]), framing.hop, requested, comparable=True, single=True))
     return queries
 
 

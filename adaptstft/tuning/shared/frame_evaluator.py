@@ -29,7 +29,7 @@ from adaptstft.tuning.shared.frame_jobs import GroupJob, GroupSums, StatisticsJo
 from adaptstft.tuning.shared.partial_sums import Query
 from adaptstft.tuning.tables.frame_sums import FrameSums, table_lengths
 from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
-from adaptstft.tuning.tables.survey import Survey
+from adaptstft.tuning.tables.survey import Survey, compared_in_pairs
 from adaptstft.tuning.variables.state import State
 
 
@@ -91,12 +91,12 @@ class FrameEvaluator(SharedEvaluator):
         if neighbourhoods is None:
             return super().table(plan, criterion, lengths, rule, None, report, fraction)
         queries = survey_queries(plan, criterion, lengths, rule, fraction)
-        values, local = np.empty(lengths.size), np.empty((neighbourhoods.centres.size, lengths.size))
+        values, local = np.empty(len(queries)), np.empty((neighbourhoods.centres.size, len(queries)))
         found = self.shared.run([self._group_job(queries, neighbourhoods, *ends) for ends in self.shared.stretches])
         for i, query in enumerate(queries):
             total = _add_groups([part[i] for part in found], neighbourhoods.centres.size)
             values[i], local[:, i] = _local_values(query, total, self.shared.channels, neighbourhoods)
-        return Survey(lengths, values, local)
+        return Survey(lengths, compared_in_pairs(values[::2], values[1:-1:2]), local[:, ::2])
 
     def _group_job(self, queries: Sequence[Query], neighbourhoods: Neighbourhoods, low: int, high: int) -> GroupJob:
         """Return the job on the stretch from `low` to `high`; the last frame may lie behind the end of the signal."""

@@ -23,7 +23,7 @@ from adaptstft.criteria.scopes import LocalSums
 from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics, statistics
-from adaptstft.tuning.shared.partial_sums import Portable, Query, Stretch, constant_frames
+from adaptstft.tuning.shared.partial_sums import FrameTotals, Portable, Query, Stretch
 from adaptstft.tuning.tables.frame_sums import SumLogs
 
 #: Largest number of frames whose weights in neighbourhoods are in memory.
@@ -199,17 +199,16 @@ class GroupJob(Job):
 
     def run(self, stretch: Stretch) -> list[GroupSums]:
         """Return the sums for each query."""
-        x = comparison_precision(stretch.channels)
-        return [self._sums(stretch, x, query) for query in self.queries]
+        x, kept = comparison_precision(stretch.channels), FrameTotals()
+        return [self._sums(stretch, x, query, kept) for query in self.queries]
 
-    def _sums(self, stretch: Stretch, x: AnyArray, query: Query) -> GroupSums:
+    def _sums(self, stretch: Stretch, x: AnyArray, query: Query, kept: FrameTotals) -> GroupSums:
         low, high = stretch.frames(query.hop)
         local = LocalSums.zero(self.groups, len(query.criterion.statistics))
         whole, time = np.zeros(len(local.raw)), 0.0
         for p in range(low, high, _BLOCK_FRAMES):
             view = query.view(p, min(p + _BLOCK_FRAMES, high), stretch.n)
-            frames = constant_frames(query, stretch.first, view.positions)
-            totals, _ = statistics(query.plan, query.plan.kernels.asarray(x), frames, query.criterion.statistics)
+            totals = kept.get(query, query.plan.kernels.asarray(x), stretch.first, view.positions)
             local.add(view.positions, view.weights, totals)
             whole += totals @ view.weights
             time += float(view.weights.sum())

@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -153,14 +154,15 @@ class Query(Portable):
 
         Where weights are to be divided by their mean, they are not yet.
         """
-        counted = self.criterion.frame_weights(np.arange(low, high) * self.hop, n, self.plan.T)
+        positions = np.arange(low, high) * self.hop
+        counted = self.criterion.frame_weights(positions, n, self.plan.T)
         if not self.comparable:
-            return FrameView(np.arange(low, high) * self.hop, counted, self.cell)
+            return FrameView(positions, counted, self.cell)
         # the duration of a frame depends on its neighbours
         first = max(low - 1, 0)
         wide = np.arange(first, min(high + 1, frame_count(n, self.hop))) * self.hop
         part = slice(low - first, high - first)
-        return FrameView(wide[part], durations(wide, n)[part] * counted, self.cell)
+        return FrameView(positions, durations(wide, n)[part] * counted, self.cell)
 
 
 @dataclass(frozen=True)
@@ -209,12 +211,35 @@ class PartialSums:
         return PartialSums(*(getattr(self, name) * weight for name in self.__dataclass_fields__))
 
 
+class FrameTotals:
+    """The statistics of the frames of a query, kept for a next query that differs in the weights of the frames only."""
+
+    def __init__(self) -> None:
+        self._of: tuple[Any, ...] = ()
+        self._blocks: dict[float, Float64Array] = {}
+
+    def get(self, query: Query, x: AnyArray, first: int, positions: Float64Array) -> Float64Array:
+        """Return the statistics of frames at `positions`, shape (statistics, frames), without a gradient.
+
+        ``x``, shape (channels, samples), has the samples from number `first` on, and is the same for all queries.
+        """
+        plan, stats = query.plan, query.criterion.statistics
+        frames = (plan.mfft, plan.window, float(query.win_length[0]), query.hop, query.single, stats.units)
+        if (*frames, *stats.pairs) != self._of:
+            self._of, self._blocks = (*frames, *stats.pairs), {}
+        begin = float(positions[0])
+        if begin not in self._blocks:
+            self._blocks[begin], _ = statistics(plan, x, constant_frames(query, first, positions), stats)
+        return self._blocks[begin]
+
+
 def partial_sums(stretch: Stretch, queries: Sequence[Query]) -> list[PartialSums]:
     """Return the sums over one stretch, for each query."""
-    return [_partial_sums(stretch, query).scaled(stretch.weight) for query in queries]
+    kept = FrameTotals()
+    return [_partial_sums(stretch, query, kept).scaled(stretch.weight) for query in queries]
 
 
-def _partial_sums(stretch: Stretch, query: Query) -> PartialSums:
+def _partial_sums(stretch: Stretch, query: Query, kept: FrameTotals) -> PartialSums:
     low, high = stretch.frames(query.hop)
     x = stretch.channels
     if query.single:
@@ -226,7 +251,7 @@ def _partial_sums(stretch: Stretch, query: Query) -> PartialSums:
     total = PartialSums.zero(query)
     for p in range(low, high, size):
         view = query.view(p, min(p + size, high), stretch.n)
-        make = _spectrum if query.spectrum else _bin_sums if query.per_bin else _frame_sums
+        make = _spectrum if query.spectrum else _bin_sums if query.per_bin else partial(_frame_sums, kept)
         total = total + make(query, x, stretch.first, view)
     return total
 
@@ -271,15 +296,17 @@ def constant_frames(query: Query, first: int, positions: Float64Array) -> Frames
     return make_frames(win_length, positions, mfft=query.plan.mfft).moved(-first)
 
 
-def _frame_sums(query: Query, x: AnyArray, first: int, view: FrameView) -> PartialSums:
+def _frame_sums(kept: FrameTotals, query: Query, x: AnyArray, first: int, view: FrameView) -> PartialSums:
     """Add up frames with one window length for all frames."""
     plan, positions = query.plan, view.positions
-    frames = constant_frames(query, first, positions)
-    wanted = {"gradient": query.gradient, "positions": False, "shape": query.shape}
-    totals, d = statistics(plan, x, frames, query.criterion.statistics, **wanted)
-    rows = sum_frames(query.criterion, totals, np.full(positions.size, float(plan.f_pts * len(x))), view)
-    if d is None:
+    counts = np.full(positions.size, float(plan.f_pts * len(x)))
+    if not query.gradient:
+        rows = sum_frames(query.criterion, kept.get(query, x, first, positions), counts, view)
         return _add_up(query, view, rows, len(x))
+    frames, stats = constant_frames(query, first, positions), query.criterion.statistics
+    totals, d = statistics(plan, x, frames, stats, gradient=True, positions=False, shape=query.shape)
+    assert d is not None
+    rows = sum_frames(query.criterion, totals, counts, view)
     d_win_length = np.einsum("jkp,kp->j", rows.gradients, d.win_length)[:, np.newaxis]
     return _add_up(
         query, view, rows, len(x), win_length=d_win_length, shape=np.einsum("jkp,skp->js", rows.gradients, d.shape)

@@ -371,7 +371,9 @@ def _objective(plane: _Plane, table: PlaneSums | None) -> Objective:
         criterion = replace(criterion, bands=len(plane.tiles.bands))
     evaluator = None
     if table is not None:
-        spans = np.asarray(table.cells.mean(durations(plane.positions, plane.problem.request.n)))
+        n = plane.problem.request.n
+        counted = criterion.frame_weights(plane.positions, n, plane.plan.T)
+        spans = np.asarray(table.cells.mean(durations(plane.positions, n) * counted))
         evaluator = PlaneEvaluator.of(_signal(plane), table, spans)
     objective = plane.problem.objective(plane.plan, criterion, plane.tiles, evaluator)
     return replace(objective, change_cost=change_cost(plane.problem))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from adaptstft.common.grids import length_grid
+from adaptstft.common.grids import GRID_RATIO, length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import DescriptionLength
 from adaptstft.engine.frames import frame_count
@@ -65,11 +65,13 @@ def tune_constant(problem: Problem, log: Log) -> Stage:
         log.bar.begin("first length")
         return Stage(_descend_tied(problem, log, ("given", float(request.win_length))), None)
     survey = survey_lengths(problem, log)
-    starts, problem = _starting_lengths(problem, survey), problem.with_width(survey.minima(1)[0])
+    starts, (best,) = _starting_lengths(problem, survey), survey.minima(1)
+    # the same frames count in all descents, so that their values can be compared
+    problem = problem.with_width(best).with_margin(best)
     if request.hop is not None and finds_path(request.criterion, request):
         return Stage(_least(problem, log, survey), survey)
     log.bar.begin("first length")
-    runs = log.each(starts, partial(_descend_tied, problem), problem.threads(len(starts)))
+    runs = log.each(starts, partial(_descend_tied, problem, near=not problem.user_loss), problem.threads(len(starts)))
     return Stage(min(runs, key=lambda run: run.comparable), survey)
 
 
@@ -115,14 +117,19 @@ def _run_given(problem: Problem, log: Log, win_length: Float64Array) -> Run:
     return run_descent(problem, log, "given", objective, variables, framing.hop)
 
 
-def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
-    """Descend from a label and a length, again while hop and FFT length are not those for the length found."""
+def _descend_tied(problem: Problem, log: Log, start: tuple[str, float], *, near: bool = False) -> Run:
+    """Descend from a label and a length, again while hop and FFT length are not those for the length found.
+
+    With `near` the length stays between the neighbours of a start on the grid. The survey has found no better minimum
+    beyond them, and the hop of the start would be too long for much shorter windows.
+    """
     (label, length), rule = start, problem.search_rule
+    searched = (length / GRID_RATIO, length * GRID_RATIO) if near else (0.0, np.inf)
     framing = rule.tied(length)
     visited = [length]
     for attempt in range(_MOST_FRAMINGS):
         name = label if attempt == 0 else f"{label}, continued"
-        objective, variables = constant_problem(problem, log, np.asarray(length), framing)
+        objective, variables = constant_problem(problem, log, np.asarray(length), framing, searched=searched)
         run = run_descent(problem, log, name, objective, variables, framing.hop)
         length = float(run.outcome.state.win_length[0])
         outgrown = length >= framing.mfft < problem.request.win_bounds[1]
@@ -142,17 +149,23 @@ def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
 
 
 def constant_problem(
-    problem: Problem, log: Log, win_length: Float64Array, framing: Framing, *, fixed: bool = False
+    problem: Problem,
+    log: Log,
+    win_length: Float64Array,
+    framing: Framing,
+    *,
+    fixed: bool = False,
+    searched: tuple[float, float] = (0.0, np.inf),
 ) -> tuple[Objective, Variables]:
     """Return objective and variables of one length for all frames; with `fixed` of the lengths given.
 
-    The hop of a user loss, if it is tuned, starts at the best of a grid.
+    A descent stays in the range `searched`. The hop of a user loss, if it is tuned, starts at the best of a grid.
     """
-    objective, variables = _prepare(problem, win_length, framing, fixed)
+    objective, variables = _prepare(problem, win_length, framing, fixed, searched=searched)
     if isinstance(variables.positions, TiedHop):
         hops = _best_hop(problem, log, objective, variables, variables.positions)
         win_length = np.full(hops.size, win_length.flat[0])
-        return _prepare(problem, win_length, framing, fixed, hops)
+        return _prepare(problem, win_length, framing, fixed, hops, searched)
     return objective, variables
 
 
@@ -175,7 +188,13 @@ def run_descent(
 ) -> Run:
     """Run one descent and record it; with `ended`, evaluate its starting point only."""
     if ended is None:
-        outcome = descend(objective, variables, problem.optimiser(log, label))
+        optimiser = problem.optimiser(log, label)
+        if variables.positions_vary and isinstance(objective.criterion, DescriptionLength):
+            outcome = descend(objective.in_steps(), variables, optimiser)
+            first = objective.total(variables, variables.start())
+            outcome = replace(outcome, first=first, value=objective.value(outcome.state) + outcome.penalties)
+        else:
+            outcome = descend(objective, variables, optimiser)
     else:
         outcome = stay(objective, variables, ended)
     spacing = np.diff(outcome.state.positions)
@@ -191,7 +210,12 @@ def shape_of(problem: Problem, *, tuned: bool) -> Shape:
 
 
 def _prepare(
-    problem: Problem, win_length: Float64Array, framing: Framing, fixed: bool, positions: Float64Array | None = None
+    problem: Problem,
+    win_length: Float64Array,
+    framing: Framing,
+    fixed: bool,
+    positions: Float64Array | None = None,
+    searched: tuple[float, float] = (0.0, np.inf),
 ) -> tuple[Objective, Variables]:
     """Return objective and variables of one length for all frames; of fixed lengths, one for each frame."""
     request = problem.request
@@ -206,7 +230,7 @@ def _prepare(
     bounds = (min(low, high), high)
     lengths: Lengths = FixedLengths(win_length, bounds)
     if not fixed:
-        lengths = OneLength(np.clip(win_length, low, high), bounds)
+        lengths = OneLength(np.clip(win_length, low, high), bounds, searched)
     safe = None
     if request.max_frame_ratio is not None:
         safe = np.clip(np.full(positions.shape, high), *bounds)

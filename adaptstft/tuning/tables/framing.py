@@ -85,14 +85,9 @@ def counted_view(
     positions: Float64Array,
     n: int,
     neighbourhoods: Neighbourhoods | Tiles | None,
-    spans: Float64Array | None = None,
 ) -> FrameView:
-    """Return the view in which each frame counts for its duration, where the criterion counts frames.
-
-    `spans` replaces the durations of the frames in a signal of `n` samples.
-    """
-    spans = durations(positions, n) if spans is None else spans
-    counted = spans * criterion.frame_weights(positions, n, plan.T)
+    """Return the view in which each frame counts for its duration in `n` samples, as far as the criterion counts it."""
+    counted = durations(positions, n) * criterion.frame_weights(positions, n, plan.T)
     return comparable_view(criterion, positions, counted, plan.mfft, neighbourhoods)
 
 

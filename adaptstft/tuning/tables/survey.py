@@ -71,6 +71,27 @@ class Surface:
         return cls(axis, np.add.reduceat(places, starts) / sizes, lengths, mean)
 
 
+def compared_in_pairs(own: Float64Array, before: Float64Array) -> Float64Array:
+    """Return values of lengths of which each is compared with the next longer one by the same frames.
+
+    Longer windows reach over the ends of the signal in more frames, which then do not count, so that values of lengths
+    that are far apart stand for different parts of the signal. The differences of neighbours are added up. They start
+    at the value of the best length.
+
+    Parameters
+    ----------
+    own : ndarray, shape (grid,)
+        Value of each length, by the frames that count with it.
+    before : ndarray, shape (grid - 1,)
+        Value of each length but the last one, by the frames that count with the next longer one.
+    """
+    if np.array_equal(own[:-1], before):
+        return own
+    values = np.concatenate([[0.0], np.cumsum(own[1:] - before)])
+    best = int(np.argmin(values))
+    return np.asarray(values - values[best] + own[best])
+
+
 @dataclass(frozen=True)
 class Survey:
     """Values of a criterion over a grid of window lengths.

@@ -136,10 +136,13 @@ class OneLength(_NoPenalty):
         The length at the start in samples, repeated for each frame.
     win_bounds : (float, float)
         Range of the length in samples.
+    searched : (float, float)
+        Part of this range in which a descent may go.
     """
 
     win_length: Float64Array
     win_bounds: tuple[float, float]
+    searched: tuple[float, float] = (0.0, np.inf)
     kind: ClassVar[Literal["constant"]] = "constant"
     size: ClassVar[int] = 1
 
@@ -153,7 +156,7 @@ class OneLength(_NoPenalty):
 
     def bounds(self) -> list[tuple[float, float]]:
         """Return the logarithms of the bounds."""
-        low, high = np.log(self.win_bounds)
+        low, high = np.log(np.clip(self.searched, *self.win_bounds))
         return [(low, high)]
 
     def lengths(self, z: Float64Array) -> Float64Array:
