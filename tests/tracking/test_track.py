@@ -12,7 +12,7 @@ from adaptstft.common.best_path import NearMoves, best_path
 from adaptstft.kernels import cpu, plain
 from adaptstft.tracking.adaptive.choice import LengthChoice, correlations, running_mean
 from adaptstft.tracking.adaptive.estimates import Estimates, Guide, PeakSearch
-from adaptstft.tracking.adaptive.pilot import JumpMoves, noise_power
+from adaptstft.tracking.adaptive.pilot import JumpMoves, PathSearch, TypicalLengths, noise_power
 from adaptstft.tracking.adaptive.samples import ChirpFrames
 from adaptstft.tracking.curvature import squared_bias
 from adaptstft.tracking.peaks import climb, find_peaks
@@ -415,3 +415,45 @@ def test_public_result_of_both_functions():
     half = np.diff(fixed.interval, axis=-1)[..., 0] / 2
     assert_allclose(half, 1.959964 * fixed.uncertainty, rtol=1e-6)
     assert isinstance(fixed, adaptstft.Ridges)
+
+
+# ------------------------------------------------------------------ typical lengths
+
+
+def typical_lengths(x, *, single=True):
+    search = PathSearch(x, windows.resolve("hann"), FS, (16.0, 1000.0), None, np.ones(1), None, None, 1)
+    return search.typical_lengths(single=single).at(np.arange(0.0, x.size, 10))
+
+
+def test_a_vibrato_in_noise_after_a_steady_line_has_a_typical_length_of_its_own():
+    t = np.arange(3000) / FS
+    law = 150 + np.where(t < 1.5, 20 * (t - 1.5), 30 * np.sin(2 * np.pi * (t - 1.5) / 0.4))
+    after = []
+    for seed in range(6):
+        x = signal(law, 1.25, seed)  # -5 dB
+        found = typical_lengths(x)
+        assert np.median(found[:75]) >= 1.8 * np.median(found[225:])
+        assert np.ptp(typical_lengths(x, single=False)) == 0
+        ridge = track(x, FS)
+        late = (ridge.t > 1.7) & (ridge.t < 2.9)
+        after.append(np.std((ridge.frequency[0] - np.interp(ridge.t, t, law))[late]))
+    # one length for the whole signal, which averages the vibrato away in most of them, leaves 21 Hz
+    assert np.median(after) < 6
+
+
+def test_one_law_in_noise_has_one_typical_length():
+    t = np.arange(3000) / FS
+    signals = [signal(150 + 40 * np.sin(2 * np.pi * t / 0.4), 1.25, seed) for seed in range(6)]
+    assert np.mean([typical_lengths(x) == typical_lengths(x, single=False) for x in signals]) > 0.9
+
+
+def test_a_quiet_end_in_noise_does_not_change_the_typical_length():
+    t = np.arange(3000) / FS
+    x = np.exp(-t / 0.4) * signal(110 - 10 * t) + 0.3 * np.random.default_rng(0).standard_normal(3000)
+    assert np.ptp(typical_lengths(x)) == 0
+
+
+def test_typical_lengths_between_positions_are_those_of_the_nearest():
+    found = TypicalLengths(np.array([0.0, 10.0, 20.0]), np.array([5.0, 6.0, 7.0]))
+    assert_array_equal(found.at(np.array([-1.0, 4.0, 6.0, 14.0, 16.0, 99.0])), [5, 5, 6, 6, 7, 7])
+    assert_array_equal(TypicalLengths(np.zeros(1), np.array([8.0])).at(np.arange(3.0)), [8, 8, 8])

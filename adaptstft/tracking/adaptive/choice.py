@@ -144,8 +144,8 @@ class LengthChoice:
         Variance of the noise.
     hop : float
         Samples from one frame to the next.
-    typical : float
-        Typical length in samples. Longer ones are only chosen beside shorter ones that confirm them.
+    typical : ndarray, shape (frames,)
+        Typical length of each frame in samples. Longer ones are only chosen beside shorter ones that confirm them.
     single : bool, optional
         Whether there are no other ridges.
     """
@@ -156,7 +156,7 @@ class LengthChoice:
         window: Window,
         noise: Float64Array,
         hop: float,
-        typical: float,
+        typical: Float64Array,
         single: bool = True,
     ) -> None:
         self.found, self.hop, self.typical, self.single = found, hop, typical, single

@@ -102,7 +102,8 @@ def track(
 
     Notes
     -----
-    1. The **typical length** is the longest one whose strongest bins hold nearly as much energy as with any length.
+    1. The **typical length** is the longest one whose strongest bins hold nearly as much energy as with any length. For
+       a single ridge it is another one where this does not hold for the stretch around a time.
     2. The **path** of a ridge is that of `ridges`, on the mean of spectrograms with lengths around the typical one.
        Without `max_rate` it may jump, at a cost of half a window's worth of frames.
     3. For each length of a grid, the **peak** of the spectrum next to the path is the estimate of the frequency. The
@@ -176,14 +177,16 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
     std = request.noise_std
     noise = None if std is None else scaled_noise(channels, exponent, std) ** 2
     searches = [_path_search(request, channel, noise) for channel in channels]
-    typical = [search.typical_length() for search in searches]
+    typical = [search.typical_lengths(single=request.n_ridges == 1) for search in searches]
     bar.update(0.2, "typical window length")
-    hop = request.hop or max(1.0, float(round(min(_HOP * min(typical), n / _FEWEST_FRAMES))))
+    hop = request.hop or max(
+        1.0, float(round(min(_HOP * min(one.win_length.min() for one in typical), n / _FEWEST_FRAMES)))
+    )
     centre = np.rint(hop * np.arange(frame_count(n, hop))).astype(np.int64)
     centre = centre[centre < n]
     tracked = []
-    for i, (search, length) in enumerate(zip(searches, typical, strict=True)):
-        tracked.append(_Channel(request, search, centre, hop, length).track())
+    for i, (search, lengths) in enumerate(zip(searches, typical, strict=True)):
+        tracked.append(_Channel(request, search, centre, hop, lengths.at(centre)).track())
         bar.update(0.2 + 0.8 * (i + 1) / len(searches), f"{i + 1} of {len(searches)} channels")
     lead = request.x.shape[:-1]
     frequency, uncertainty, amplitude, win_length = (
@@ -199,7 +202,7 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
         normal_interval(frequency, uncertainty, request.confidence),
         request.confidence,
         tuple(request.orders.tolist()) if request.has_orders else None,
-        _picture(searches[0], centre, float(np.median(typical))),
+        _picture(searches[0], centre, float(np.median(np.concatenate([one.win_length for one in typical])))),
         x,
     )
 
@@ -236,10 +239,13 @@ class _Ridge:
 class _Channel:
     """The ridges of one channel."""
 
-    def __init__(self, request: TrackRequest, search: PathSearch, centre: IntArray, hop: float, typical: float) -> None:
+    def __init__(
+        self, request: TrackRequest, search: PathSearch, centre: IntArray, hop: float, typical: Float64Array
+    ) -> None:
         self.request, self.hop, self.typical = request, hop, typical
         self.plane = search.plane(centre, hop, typical)
-        low, high = (float(np.clip(factor * typical, *search.win_bounds)) for factor in (_SHORTEST, _LONGEST))
+        shortest, longest = _SHORTEST * float(typical.min()), _LONGEST * float(typical.max())
+        low, high = (float(np.clip(length, *search.win_bounds)) for length in (shortest, longest))
         self.peaks = PeakSearch(
             search.x,
             search.window,

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from scipy import fft
 
-from adaptstft.common.best_path import NearMoves, best_path
+from adaptstft.common.best_path import Moves, NearMoves, best_path
 from adaptstft.common.grids import length_grid
 from adaptstft.common.typing import AnyArray, BoolArray, Float64Array
+from adaptstft.tracking.adaptive.choice import running_mean
 from adaptstft.tracking.framed_signal import frame_signal
 from adaptstft.tracking.ridge_grid import FrequencyGrid, bin_powers, make_grid, matched_rate
 from adaptstft.tracking.ridge_tracker import end_of_fall, lobe_width
@@ -21,6 +22,12 @@ from adaptstft.windows import Window
 _SHARE = 0.7
 #: Least distance of two orders, or of a component from its mirror image, in resolution cells.
 _RESOLVED = 1.5
+#: Stretch around a time that decides on its typical length, relative to that of the whole signal.
+_STRETCH = 4.0
+#: Largest energy in a stretch, relative to that in the whole signal, from which on it decides: noise adds to less.
+_HEARD = 0.5
+#: Relative distance of equal lengths.
+_SAME = 1e-9
 #: Hop of the survey in window lengths.
 _SURVEY_HOP = 0.25
 #: Frames at both ends that do not count for the noise: the ends of a tone leak into all bins.
@@ -89,8 +96,11 @@ class PathSearch:
         sft = self.transform(length, positions, mfft)
         return sft, bin_powers(sft, frame_signal(sft, self.x, -1))[0]
 
-    def typical_length(self) -> float:
+    def typical_lengths(self, *, single: bool) -> TypicalLengths:
         """Return the longest window length whose strongest bins hold nearly as much energy as with any length.
+
+        It is that of the whole signal, but for a `single` ridge not at times where it does not hold for the stretch
+        around them. Where several ridges cross, the energy of the strongest bins says nothing of their rates.
 
         Raises
         ------
@@ -98,7 +108,8 @@ class PathSearch:
             If `f_bounds` holds no frequency of the longest windows.
         """
         lengths, energies = [], []
-        bounds = self.win_bounds
+        bounds, fine = self.win_bounds, max(1.0, _SURVEY_HOP * self.win_bounds[0])
+        every = np.arange(0.0, self.x.size, fine)
         for length in length_grid(*bounds, 2.0).tolist():
             positions = np.arange(0.0, self.x.size, max(1.0, _SURVEY_HOP * length))
             sft, power = self.powers(length, positions, _fft_length(length))
@@ -113,9 +124,16 @@ class PathSearch:
             # the largest of many bins with noise only, and the noise of the other orders
             by_noise = noise * (np.log(grid.f.size) + self.orders.size - 1)
             lengths.append(length)
-            energies.append(max(0.0, float(peak.mean()) - by_noise) / length)
-        enough = np.flatnonzero(np.array(energies) >= _SHARE * max(energies))
-        return float(lengths[enough[-1]])
+            energies.append(np.interp(every, positions, peak - by_noise) / length)
+        found = np.array(energies)
+        whole = _longest(np.array(lengths), found.mean(axis=1, keepdims=True))[0]
+        if not single:
+            return TypicalLengths(every[:1], np.array([whole]))
+        half = round(_STRETCH / 2 * whole / fine)
+        local = np.array([running_mean(one, np.ones(every.size), half) for one in found])
+        kept = local[lengths.index(whole)] >= _SHARE * local.max(axis=0)
+        kept |= local.max(axis=0) < _HEARD * found.mean(axis=1).max()
+        return TypicalLengths(every, np.where(kept, whole, _longest(np.array(lengths), local)))
 
     def _resolved(self, grid: FrequencyGrid, length: float) -> BoolArray:
         """Mask of the frequencies whose orders a window tells from each other and from their mirror images."""
@@ -125,27 +143,26 @@ class PathSearch:
         cells = np.abs(grid.f) * length / self.fs
         return np.asarray(cells * min(gaps) >= _RESOLVED) if gaps else np.ones(cells.size, bool)
 
-    def plane(self, positions: AnyArray, hop: float, typical: float) -> Plane:
-        """Make the mean of the spectrograms around the typical length."""
-        low, high = (float(np.clip(factor * typical, *self.win_bounds)) for factor in (_SHORTEST, _LONGEST))
-        lengths = length_grid(low, high)
-        mfft = _fft_length(high)
-        total, noise = np.zeros(1), np.full(len(positions), np.inf)
-        for length in lengths.tolist():
+    def plane(self, positions: AnyArray, hop: float, typical: Float64Array) -> Plane:
+        """Make the mean of the spectrograms around the typical length of each frame."""
+        low, high = (np.clip(factor * typical, *self.win_bounds) for factor in (_SHORTEST, _LONGEST))
+        mfft, span = _fft_length(float(high.max())), round(_NOISE_SPAN / 2 * float(np.median(typical)) / hop)
+        total, number, noise = np.zeros(1), np.zeros(len(positions)), np.full(len(positions), np.inf)
+        for length in length_grid(float(low.min()), float(high.max())).tolist():
+            near = (length >= low * (1 - _SAME)) & (length <= high * (1 + _SAME))
             sft, power = self.powers(length, positions, mfft)
-            total = total + power
+            total, number = total + near[:, np.newaxis] * power, number + near
             if self.noise is None:
-                level = noise_power(power, round(length / 2 / hop), round(_NOISE_SPAN / 2 * typical / hop))
+                level = noise_power(power, round(length / 2 / hop), span)
                 # components leak into the noise, with some lengths more than with others
                 noise = level if level.mean() < noise.mean() else noise
-        mean = total / lengths.size
+        mean = total / number[:, np.newaxis]
         least = _ROUNDING * float(mean.max())
         noise = np.maximum(noise if self.noise is None else np.full(len(positions), self.noise), least)
         grid = make_grid(sft, self.f_bounds, self.orders)
         ratio = mean / np.where(noise > 0, noise, 1.0)[:, np.newaxis]
-        step_at_rate = _RATE * float(matched_rate(self.window, np.array(typical / self.fs))) * hop / self.fs / grid.step
-        if self.max_rate is not None:
-            step_at_rate = self.max_rate * hop / self.fs / grid.step
+        rate = _RATE * matched_rate(self.window, typical / self.fs) if self.max_rate is None else self.max_rate
+        step_at_rate = np.broadcast_to(rate * hop / self.fs / grid.step, typical.shape)
         lobe = lobe_width(self.window) * self.fs / typical / sft.delta_f
         jump = None if self.max_rate is not None else _JUMP * typical / hop
         return Plane(grid, ratio, noise, step_at_rate, jump, float(np.sort(sft.f)[0]), sft.delta_f, lobe)
@@ -163,31 +180,36 @@ class Plane:
         Power of each bin over the power of the noise.
     noise : ndarray, shape (frames,)
         Variance of the noise.
-    step : float
-        Step of a path that costs 1, in grid points per frame; rounded up it is the longest step.
-    jump : float or None
-        Cost of a jump; None if there are no jumps.
+    step : ndarray, shape (frames,)
+        Step of a path to each frame that costs 1, in grid points; rounded up it is the longest step.
+    jump : ndarray, shape (frames,), or None
+        Cost of a jump to each frame; None if there are no jumps.
     lowest, delta_f : float
         Lowest frequency of the bins and their spacing in Hz.
-    lobe : float
+    lobe : ndarray, shape (frames,)
         Half the width of the main lobe in bins.
     """
 
     grid: FrequencyGrid
     ratio: Float64Array
     noise: Float64Array
-    step: float
-    jump: float | None
+    step: Float64Array
+    jump: Float64Array | None
     lowest: float
     delta_f: float
-    lobe: float
+    lobe: Float64Array
 
     def strongest_path(self, score: Float64Array) -> Float64Array:
         """Return the frequencies of the path with the largest sum of scores, less the costs of its steps."""
-        most = int(min(np.ceil(self.step), self.grid.f.size - 1))
-        near = NearMoves(-most, np.abs(np.arange(-most, most + 1)) / self.step, nearest_first=True)
-        moves = near if self.jump is None else JumpMoves(near, self.jump)
+        jumps = np.full(self.step.size, np.inf) if self.jump is None else self.jump
+        kinds = {pair: self._moves(*pair) for pair in set(zip(self.step.tolist(), jumps.tolist(), strict=True))}
+        moves = [kinds[pair] for pair in zip(self.step[1:].tolist(), jumps[1:].tolist(), strict=True)]
         return np.asarray(self.grid.f[best_path(-self.grid.sum_orders(score), moves)[0]])
+
+    def _moves(self, step: float, jump: float) -> Moves:
+        most = int(min(np.ceil(step), self.grid.f.size - 1))
+        near = NearMoves(-most, np.abs(np.arange(-most, most + 1)) / step, nearest_first=True)
+        return near if jump == np.inf else JumpMoves(near, jump)
 
     def removed(self, score: Float64Array, frequency: Float64Array) -> Float64Array:
         """Return the scores with those of noise around a ridge: in its main lobe, and beyond as far as the power falls.
@@ -197,7 +219,7 @@ class Plane:
         score, k = score.copy(), np.arange(score.shape[1])
         for order in self.grid.orders:
             q = np.rint((order * frequency - self.lowest) / self.delta_f).astype(np.int64)
-            half = int(np.ceil(self.lobe))
+            half = np.ceil(self.lobe).astype(np.int64)
             low, high = (end_of_fall(self.ratio, q + sign * half, sign) for sign in (-1, 1))
             inside = (q >= 0) & (q < k.size)
             score[(k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis]) & inside[:, np.newaxis]] = _NOISE_SCORE
@@ -220,6 +242,25 @@ class JumpMoves:
         origin = int(total.argmin())
         jumps = total[origin] + self.jump < self.near.through(total, state).min()
         return origin if jumps else self.near.previous(total, state)
+
+
+@dataclass(frozen=True)
+class TypicalLengths:
+    """Typical window lengths in samples at some positions."""
+
+    positions: Float64Array
+    win_length: Float64Array
+
+    def at(self, positions: Float64Array) -> Float64Array:
+        """Return the length at the nearest of the positions."""
+        between = (self.positions[1:] + self.positions[:-1]) / 2
+        return np.asarray(self.win_length[np.searchsorted(between, positions)])
+
+
+def _longest(lengths: Float64Array, energies: Float64Array) -> Float64Array:
+    """Return at each place the longest length that has nearly the largest energy, shape (lengths, places)."""
+    enough = energies >= _SHARE * np.maximum(energies.max(axis=0), 0.0)
+    return np.asarray(lengths[len(lengths) - 1 - enough[::-1].argmax(axis=0)])
 
 
 def noise_power(power: Float64Array, at_ends: int, half_span: int | None = None) -> Float64Array:
