@@ -24,8 +24,6 @@ _SHARE = 0.7
 _RESOLVED = 1.5
 #: Stretch around a time that decides on its typical length, relative to that of the whole signal.
 _STRETCH = 4.0
-#: Largest energy in a stretch, relative to that in the whole signal, from which on it decides: noise adds to less.
-_HEARD = 0.5
 #: Relative distance of equal lengths.
 _SAME = 1e-9
 #: Hop of the survey in window lengths.
@@ -132,7 +130,8 @@ class PathSearch:
         half = round(_STRETCH / 2 * whole / fine)
         local = np.array([running_mean(one, np.ones(every.size), half) for one in found])
         kept = local[lengths.index(whole)] >= _SHARE * local.max(axis=0)
-        kept |= local.max(axis=0) < _HEARD * found.mean(axis=1).max()
+        # a stretch of little energy does not decide: what noise and disturbances add to it counts for more there
+        kept |= local.max(axis=0) < _SHARE * found.mean(axis=1).max()
         return TypicalLengths(every, np.where(kept, whole, _longest(np.array(lengths), local)))
 
     def _resolved(self, grid: FrequencyGrid, length: float) -> BoolArray:
