@@ -23,6 +23,8 @@ _PER_OCTAVE, _LEAST_BINS = 3, 8
 _RIDGE = 100.0
 #: Number of cosines in the model.
 _COSINES = 2
+#: Largest number of samples that are transformed at once: SciPy keeps what it has computed for an FFT of a length.
+_LONGEST = 1 << 19
 #: Number of bins whose terms are computed at once.
 _PIECE = 1 << 16
 
@@ -49,13 +51,25 @@ def whiten(x: AnyArray) -> AnyArray:
 
 
 def _filtered(x: AnyArray) -> Float64Array:
-    """Filter real signals, shape (..., channels, n), by their cosine transform; parts of a channel have one filter."""
-    coefficients = np.asarray(fft_lib.dct(x.astype(float, copy=False), axis=-1))
-    power = coefficients**2
-    power = power if x.ndim == 2 else power.mean(axis=0)
-    coefficients *= _to_gains(power, 2 * x.shape[-1])
-    del power
-    return np.asarray(fft_lib.idct(coefficients, axis=-1, overwrite_x=True))
+    """Filter real signals, shape (..., channels, n), by their cosine transform; parts of a channel have one filter.
+
+    Long signals are transformed in stretches of the same length, the last two of which may overlap.
+    """
+    n = x.shape[-1]
+    count = -(-n // _LONGEST)
+    size = -(-n // count)
+    starts = [min(k * size, n - size) for k in range(count)]
+    spectra = [np.asarray(fft_lib.dct(x[..., a : a + size].astype(float, copy=False), axis=-1)) for a in starts]
+    power = spectra[0] ** 2
+    for other in spectra[1:]:
+        power += other**2
+    gains = _to_gains(power if x.ndim == 2 else power.mean(axis=0), 2 * size)
+    found = np.empty(x.shape)
+    for a in reversed(starts):
+        part = spectra.pop()
+        part *= gains
+        found[..., a : a + size] = fft_lib.idct(part, axis=-1, overwrite_x=True)
+    return found
 
 
 def _two_sided(x: AnyArray) -> AnyArray:

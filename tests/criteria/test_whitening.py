@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import signal
 
+from adaptstft.criteria import whitening
 from adaptstft.criteria.whitening import whiten
 
 
@@ -72,3 +73,18 @@ def test_lines_and_clicks_remain():
 def test_short_and_silent_signals(n, kind):
     assert np.all(np.isfinite(whiten(noise(4, n, kind))))
     assert np.all(whiten(np.zeros((1, n), kind)) == 0)
+
+
+@pytest.mark.parametrize("kind", [float, complex])
+def test_long_signals_in_stretches_are_filtered_as_a_whole(kind, monkeypatch):
+    x = signal.lfilter([1.0], [1.0, -0.9], noise(0, 10_001, kind))
+    whole = whiten(x) / np.std(whiten(x))
+    monkeypatch.setattr(whitening, "_LONGEST", 1500)  # seven stretches, of which the last two overlap
+    found = whiten(x) / np.std(whiten(x))
+    assert found.shape == x.shape and np.all(np.isfinite(found))
+    error = np.abs(found - whole)
+    # nearly the same filter; at the seams the mirror image of a stretch takes the place of its neighbour
+    seams = np.arange(1, 7) * 1429
+    beside = np.zeros(x.shape[1], bool)
+    beside[(seams[:, np.newaxis] + np.arange(-20, 20)).ravel()] = True
+    assert np.mean(error[:, ~beside]) < 0.05 and np.mean(error) < 0.1
