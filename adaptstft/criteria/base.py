@@ -80,11 +80,19 @@ class Criterion:
         """Return the criterion with a margin in seconds, if it has one and none is given."""
         return self
 
+    @property
+    def margin_used(self) -> float:
+        """Time in seconds at both ends of the signal in which frames do not count."""
+        return 0.0
+
+    def with_margin(self, margin: float) -> Criterion:
+        """Return the criterion with another margin in seconds, if it has one."""
+        return self
+
     def frame_weights(self, positions: Float64Array, n: float, T: float, *, steps: bool = False) -> Float64Array:
         """Return the weight of frames at positions within a signal of `n` samples, with a sampling interval `T`.
 
-        With `steps` a weight that depends on the position is constant between jumps, so that no frame gains by moving
-        to where it counts less.
+        With `steps` a weight that depends on the position jumps from one value to the next: its derivative is zero.
         """
         return np.ones(positions.size)
 

@@ -50,9 +50,9 @@ class DescriptionLength(Additive):
         None estimates it.
     margin : float, optional
         Time in seconds at both ends of the signal in which frames do not count, because their windows would reach over
-        the end and see a jump to zero. The weight of a frame rises to one within half of this time beside it. At most a
-        quarter of the signal is left out at each end. By default, `adaptstft.optimize` takes half of the window length,
-        and everything else 0.
+        the end and see a jump to zero. The weight of a frame rises linearly from 0 to 1 between one and one and a half
+        margins from the end. The margin is at most a quarter of the signal. By default, `adaptstft.optimize` takes half
+        of the window length from which the last descent began, and everything else 0.
     units : EnergyUnits, optional
         The distortion at every place of the plane, which `adaptstft.optimize` sets.
     scope : {"global", "local"}, optional
@@ -155,8 +155,15 @@ class DescriptionLength(Additive):
                 "or give the distortion as DescriptionLength(distortion=0, floor=...)"
             )
 
+    @property
+    def margin_used(self) -> float:
+        return self.margin or 0.0
+
+    def with_margin(self, margin: float) -> DescriptionLength:
+        return replace(self, margin=margin)
+
     def within(self, margin: float) -> DescriptionLength:
-        return replace(self, margin=margin) if self.margin is None else self
+        return self.with_margin(margin) if self.margin is None else self
 
     def frame_weights(self, positions: Float64Array, n: float, T: float, *, steps: bool = False) -> Float64Array:
         margin = self._margin_in_samples(n, T)
@@ -175,7 +182,7 @@ class DescriptionLength(Additive):
         return slopes
 
     def _margin_in_samples(self, n: float, T: float) -> float:
-        return min((self.margin or 0.0) / T, n / 4)
+        return min(self.margin_used / T, n / 4)
 
     def combine(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         mean = sums.totals[0] / sums.count

@@ -171,7 +171,7 @@ class SignalEvaluator:
         fraction: float = SURVEY_HOP,
     ) -> Survey:
         """Return the comparable value of one window length for all frames, for each of `lengths`."""
-        values, before = np.empty(lengths.size), np.empty(lengths.size)
+        values, by_longer = np.empty(lengths.size), np.empty(lengths.size)
         local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
         framings = [rule.tied(float(length), fraction) for length in lengths]
         work = np.cumsum([framing.mfft / framing.hop for framing in framings])
@@ -181,22 +181,23 @@ class SignalEvaluator:
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             at = replace(plan, mfft=framing.mfft)
             positions = regular_positions(self.x.shape[1], framing.hop)
-            own, other = (criterion.within(one / 2 * plan.T) for one in (length, lengths[min(i + 1, lengths.size - 1)]))
+            longer = lengths[min(i + 1, lengths.size - 1)]
+            own, of_longer = (criterion.within(one / 2 * plan.T) for one in (length, longer))
             view = counted_view(at, own, positions, self.x.shape[1], neighbourhoods)
             if isinstance(criterion, Additive):
                 count = float(at.f_pts * self.x.shape[0])
                 values[i], each = _mean_and_local(criterion, sums[i], count, view)
-                before[i] = values[i]
-                if other != own:
-                    narrower = counted_view(at, other, positions, self.x.shape[1], neighbourhoods)
-                    before[i], _ = _mean_and_local(criterion, sums[i], count, narrower)
+                by_longer[i] = values[i]
+                if of_longer != own:
+                    fewer = counted_view(at, of_longer, positions, self.x.shape[1], neighbourhoods)
+                    by_longer[i], _ = _mean_and_local(criterion, sums[i], count, fewer)
                 if local is not None:
                     local[:, i] = each
             else:
                 frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft)
-                before[i] = values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
+                by_longer[i] = values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
                 report(float(work[i] / work[-1]))
-        return Survey(lengths, compared_in_pairs(values, before[:-1]), local)
+        return Survey(lengths, compared_in_pairs(values, by_longer[:-1]), local)
 
     def _sums(
         self,

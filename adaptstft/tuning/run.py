@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adaptstft.common.progress import Pieces, Progress, Stages
-from adaptstft.criteria import DescriptionLength, Renyi
+from adaptstft.criteria import Renyi
 from adaptstft.tuning.descent.descend import STOPPED
 from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import BASELINES, descends, finds_path
@@ -76,8 +76,7 @@ def tune_families(request: Request, bar: Progress) -> TuningResult:
         first = results[0].criterion
         if request.criterion.width is None and first.width is not None and first.scope == "local":
             request = replace(request, criterion=replace(request.criterion, scope="local", width=first.width))
-        if isinstance(first, DescriptionLength) and first.margin is not None:
-            request = replace(request, criterion=request.criterion.within(first.margin))
+        request = replace(request, criterion=request.criterion.within(first.margin_used))
         if results[-1].status == STOPPED["status"]:
             break
     best = min(results, key=lambda result: result.area_fun + result.prices)

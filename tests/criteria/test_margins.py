@@ -85,3 +85,49 @@ def test_a_loud_passage_at_an_end_does_not_lengthen_the_window():
     x[:1500] *= np.linspace(20, 1, 1500)
     whole, rest = (adaptstft.optimize(part, FS).win_length for part in (x, x[2000:]))
     assert whole == pytest.approx(rest, rel=0.1)
+
+
+def mixture(seed, n=8000):
+    """Noise with a weak tone and bursts: minima of the criterion far apart."""
+    rng, t = np.random.default_rng(seed), np.arange(n) / FS
+    bursts = sum(np.exp(-0.5 * ((np.arange(n) - c) / 8.0) ** 2) for c in range(300, n, 900)) * np.cos(
+        0.8 * np.arange(n)
+    )
+    return 0.8 * rng.standard_normal(n) + 0.2 * np.cos(2 * np.pi * 100.3 * t) + bursts
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_result_has_the_margin_of_its_own_length(seed):
+    res = adaptstft.optimize(mixture(seed), FS, detrend=None)
+    start = next(one for one in res.starts if one["win_length"] == pytest.approx(res.win_length))
+    assert res.criterion.margin == pytest.approx(start["win_length_start"] / 2 / FS)
+    lengths = [start["win_length"] for start in res.starts]
+    same = criteria.DescriptionLength(margin=max(lengths) / 2 / FS)
+    fixed = {"window_mode": "fixed", "detrend": None, "criterion": same}
+    values = [adaptstft.optimize(mixture(seed), FS, win_length=length, **fixed).area_fun for length in lengths]
+    chosen = int(np.argmin(np.abs(np.log(np.array(lengths) / res.win_length))))
+    assert values[chosen] <= min(values) * (1 + 1e-3)  # two of them differ by a ten thousandth
+
+
+def test_a_grid_of_integers_is_compared_by_the_same_frames():
+    rng, n = np.random.default_rng(1), 12_000
+    bursts = sum(np.exp(-0.5 * ((np.arange(n) - c) / 40.0) ** 2) for c in range(400, n, 800))
+    x = 0.02 * rng.standard_normal(n) + bursts * np.cos(0.4 * np.arange(n))
+    x[:1500] *= np.linspace(20, 1, 1500)
+    found = adaptstft.optimize(x, FS, method="grid", options={"step": 3}, win_bounds=(150, 320)).win_length
+    assert found == pytest.approx(adaptstft.optimize(x, FS).win_length, rel=0.06)
+
+
+def test_a_tuned_shape_may_need_a_length_far_from_that_of_the_first():
+    signal = datasets.linear_chirp()
+    res = adaptstft.optimize(signal.x, signal.fs, window=("tukey", 0.1), tune_shape=True)
+    start = res.starts[0]
+    assert start["win_length"] < start["win_length_start"] / 1.45 and abs(res.jac[0] * res.win_length) < 1e-4
+
+
+def test_positions_that_are_tuned_do_not_end_above_their_start():
+    for seed in range(4):
+        x = datasets.close_tones_and_clicks().x[200 * seed : 200 * seed + 1200]
+        res = adaptstft.optimize(x, FS, hop_mode="time", options={"maxiter": 15})
+        assert all(start["fun"] <= start["fun_start"] for start in res.starts)
+        assert res.fun - res.prices == pytest.approx(res.history[-1] - res.prices)

@@ -327,12 +327,13 @@ def test_lines_through_a_guide(rng):
     assert_allclose(Guide(outlier, weights).lines(times, 0.5)[0], 3 - 2 * times, atol=1e-4)
 
 
-def test_jumps_are_the_best_of_all_moves(rng):
+@pytest.mark.parametrize(("most", "jump"), [(1, 1.5), (3, 1.5), (3, 1.1), (6, 2.0), (1, 0.3)])
+def test_jumps_are_the_best_of_all_moves(rng, most, jump):
     cost = rng.uniform(0, 5, (6, 7))
-    near = NearMoves(-1, np.array([0.5, 0.0, 0.5]), nearest_first=True)
-    path, total = best_path(cost, JumpMoves(near, 1.5))
-    moves = np.minimum(1.5, np.where(np.abs(np.subtract.outer(range(7), range(7))) <= 1, 0.0, np.inf))
-    moves = np.where(np.abs(np.subtract.outer(range(7), range(7))) == 1, 0.5, moves)
+    near = NearMoves(-most, 0.5 * np.abs(np.arange(-most, most + 1)), nearest_first=True)
+    path, total = best_path(cost, JumpMoves(near, jump))
+    distance = np.abs(np.subtract.outer(range(7), range(7)))
+    moves = np.minimum(jump, np.where(distance <= most, 0.5 * distance, np.inf))
     best = cost[0]
     for row in cost[1:]:
         best = row + (best[:, None] + moves).min(axis=0)
@@ -454,6 +455,6 @@ def test_a_quiet_end_in_noise_does_not_change_the_typical_length():
 
 
 def test_typical_lengths_between_positions_are_those_of_the_nearest():
-    found = TypicalLengths(np.array([0.0, 10.0, 20.0]), np.array([5.0, 6.0, 7.0]))
+    found = TypicalLengths(np.array([0.0, 10.0, 20.0]), np.array([5.0, 6.0, 7.0]), 6.0)
     assert_array_equal(found.at(np.array([-1.0, 4.0, 6.0, 14.0, 16.0, 99.0])), [5, 5, 6, 6, 7, 7])
-    assert_array_equal(TypicalLengths(np.zeros(1), np.array([8.0])).at(np.arange(3.0)), [8, 8, 8])
+    assert_array_equal(TypicalLengths(np.zeros(1), np.array([8.0]), 8.0).at(np.arange(3.0)), [8, 8, 8])

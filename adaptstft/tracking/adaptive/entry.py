@@ -102,8 +102,9 @@ def track(
 
     Notes
     -----
-    1. The **typical length** is the longest one whose strongest bins hold nearly as much energy as with any length. For
-       a single ridge it is another one where this does not hold for the stretch around a time.
+    1. The **typical length** is the longest one whose strongest bins hold nearly as much energy as with any length.
+       With one ridge, a stretch of four typical lengths that has enough energy gets a length of its own, if the common
+       one does not hold there.
     2. The **path** of a ridge is that of `ridges`, on the mean of spectrograms with lengths around the typical one.
        Without `max_rate` it may jump, at a cost of half a window's worth of frames.
     3. For each length of a grid, the **peak** of the spectrum next to the path is the estimate of the frequency. The
@@ -179,9 +180,7 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
     searches = [_path_search(request, channel, noise) for channel in channels]
     typical = [search.typical_lengths(single=request.n_ridges == 1) for search in searches]
     bar.update(0.2, "typical window length")
-    hop = request.hop or max(
-        1.0, float(round(min(_HOP * min(one.win_length.min() for one in typical), n / _FEWEST_FRAMES)))
-    )
+    hop = request.hop or max(1.0, float(round(min(_HOP * min(one.whole for one in typical), n / _FEWEST_FRAMES))))
     centre = np.rint(hop * np.arange(frame_count(n, hop))).astype(np.int64)
     centre = centre[centre < n]
     tracked = []
@@ -202,7 +201,7 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
         normal_interval(frequency, uncertainty, request.confidence),
         request.confidence,
         tuple(request.orders.tolist()) if request.has_orders else None,
-        _picture(searches[0], centre, float(np.median(np.concatenate([one.win_length for one in typical])))),
+        _picture(searches[0], centre, float(np.median([one.whole for one in typical]))),
         x,
     )
 

@@ -22,7 +22,7 @@ from adaptstft.windows import Window
 _SHARE = 0.7
 #: Least distance of two orders, or of a component from its mirror image, in resolution cells.
 _RESOLVED = 1.5
-#: Stretch around a time that decides on its typical length, relative to that of the whole signal.
+#: Stretch around a time that decides on its typical length, relative to the typical length of the whole signal.
 _STRETCH = 4.0
 #: Relative distance of equal lengths.
 _SAME = 1e-9
@@ -95,10 +95,10 @@ class PathSearch:
         return sft, bin_powers(sft, frame_signal(sft, self.x, -1))[0]
 
     def typical_lengths(self, *, single: bool) -> TypicalLengths:
-        """Return the longest window length whose strongest bins hold nearly as much energy as with any length.
+        """Return the longest window lengths whose strongest bins hold nearly as much energy as with any length.
 
-        It is that of the whole signal, but for a `single` ridge not at times where it does not hold for the stretch
-        around them. Where several ridges cross, the energy of the strongest bins says nothing of their rates.
+        With a `single` ridge, a stretch of enough energy has a length of its own if that of the whole signal does not
+        hold there. Where several ridges cross, the energy of the strongest bins says nothing of their rates.
 
         Raises
         ------
@@ -126,13 +126,13 @@ class PathSearch:
         found = np.array(energies)
         whole = _longest(np.array(lengths), found.mean(axis=1, keepdims=True))[0]
         if not single:
-            return TypicalLengths(every[:1], np.array([whole]))
+            return TypicalLengths(every[:1], np.array([whole]), float(whole))
         half = round(_STRETCH / 2 * whole / fine)
         local = np.array([running_mean(one, np.ones(every.size), half) for one in found])
         kept = local[lengths.index(whole)] >= _SHARE * local.max(axis=0)
         # a stretch of little energy does not decide: what noise and disturbances add to it counts for more there
         kept |= local.max(axis=0) < _SHARE * found.mean(axis=1).max()
-        return TypicalLengths(every, np.where(kept, whole, _longest(np.array(lengths), local)))
+        return TypicalLengths(every, np.where(kept, whole, _longest(np.array(lengths), local)), float(whole))
 
     def _resolved(self, grid: FrequencyGrid, length: float) -> BoolArray:
         """Mask of the frequencies whose orders a window tells from each other and from their mirror images."""
@@ -227,14 +227,21 @@ class Plane:
 
 @dataclass(frozen=True)
 class JumpMoves:
-    """Moves to near states, and jumps to any state, which all have one cost."""
+    """Moves to near states, whose cost grows with the distance, and jumps to any state, which all have one cost."""
 
     near: NearMoves
     jump: float
 
     def least(self, total: Float64Array) -> Float64Array:
         """Return the cost of the cheapest path to each state, without the cost of the state itself."""
-        return np.asarray(np.minimum(self.near.least(total), total.min() + self.jump))
+        far = total.min() + self.jump
+        if self.near.first == 0 or self.jump > self.near.cost[0]:
+            return np.asarray(np.minimum(self.near.least(total), far))
+        # no move that is too long is cheaper than a jump: one pass in each direction finds the cheapest
+        rise = self.near.cost[0] / -self.near.first * np.arange(total.size)
+        up = np.minimum.accumulate(total - rise) + rise
+        down = np.minimum.accumulate((total + rise)[::-1])[::-1] - rise
+        return np.asarray(np.minimum(np.minimum(up, down), far))
 
     def previous(self, total: Float64Array, state: int) -> int:
         """Return the previous state of the cheapest path to `state`; any valid one if there is no path."""
@@ -245,10 +252,11 @@ class JumpMoves:
 
 @dataclass(frozen=True)
 class TypicalLengths:
-    """Typical window lengths in samples at some positions."""
+    """Typical window lengths in samples at some positions, and that of the whole signal."""
 
     positions: Float64Array
     win_length: Float64Array
+    whole: float
 
     def at(self, positions: Float64Array) -> Float64Array:
         """Return the length at the nearest of the positions."""

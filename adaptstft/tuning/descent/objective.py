@@ -105,6 +105,10 @@ class Objective:
         """Return the objective on another transform, with the neighbourhoods for it."""
         return replace(self, measure=replace(self.measure, plan=plan, neighbourhoods=neighbourhoods))
 
+    def with_margin(self, margin: float) -> Objective:
+        """Return the objective of a criterion that has a margin with another one, in seconds."""
+        return replace(self, measure=replace(self.measure, criterion=self.criterion.with_margin(margin)))
+
     def in_steps(self) -> Objective:
         """Return the objective with weights of frames that change in steps."""
         return replace(self, measure=replace(self.measure, steps=True))

@@ -89,8 +89,8 @@ def survey_queries(
     for length, longer in zip(lengths, np.append(lengths[1:], lengths[-1]), strict=True):
         framing = rule.tied(float(length), fraction)
         at = replace(plan, mfft=framing.mfft)
-        for own in (length, longer):
-            requested = cast(Additive, criterion.within(float(own) / 2 * plan.T))
+        for inside in (length, longer):
+            requested = cast(Additive, criterion.within(float(inside) / 2 * plan.T))
             # single precision is enough to compare lengths: the signals are of order one
             queries.append(Query(at, np.array([length]), framing.hop, requested, comparable=True, single=True))
     return queries

@@ -216,7 +216,7 @@ class FrameTotals:
 
     def __init__(self) -> None:
         self._of: tuple[Any, ...] = ()
-        self._blocks: dict[float, Float64Array] = {}
+        self._blocks: dict[tuple[float, int], Float64Array] = {}
 
     def get(self, query: Query, x: AnyArray, first: int, positions: Float64Array) -> Float64Array:
         """Return the statistics of frames at `positions`, shape (statistics, frames), without a gradient.
@@ -227,10 +227,10 @@ class FrameTotals:
         frames = (plan.mfft, plan.window, float(query.win_length[0]), query.hop, query.single, stats.units)
         if (*frames, *stats.pairs) != self._of:
             self._of, self._blocks = (*frames, *stats.pairs), {}
-        begin = float(positions[0])
-        if begin not in self._blocks:
-            self._blocks[begin], _ = statistics(plan, x, constant_frames(query, first, positions), stats)
-        return self._blocks[begin]
+        block = float(positions[0]), positions.size
+        if block not in self._blocks:
+            self._blocks[block], _ = statistics(plan, x, constant_frames(query, first, positions), stats)
+        return self._blocks[block]
 
 
 def partial_sums(stretch: Stretch, queries: Sequence[Query]) -> list[PartialSums]:

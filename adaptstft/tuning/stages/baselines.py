@@ -39,7 +39,8 @@ def search_constant(problem: Problem, log: Log) -> Stage:
         survey = problem.table(log, lengths, fraction=DEFAULT_HOP_RATIO)
         # The table is in single precision: the exact value decides between lengths that it cannot tell apart.
         best = lengths[np.argsort(survey.values, kind="stable")[:_SHORTLIST]]
-        values = [comparable_value(problem, log, float(length)) for length in best]
+        same_frames = problem.with_margin(float(best.max()))
+        values = [comparable_value(same_frames, log, float(length)) for length in best]
         length, text = float(best[np.argmin(values)]), f"the best of {lengths.size} integer lengths"
     else:
         rate = measure_rates(to_host(request.x), request.win_bounds).typical()

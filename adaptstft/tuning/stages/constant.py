@@ -12,7 +12,7 @@ from adaptstft.common.grids import GRID_RATIO, length_grid
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import DescriptionLength
 from adaptstft.engine.frames import frame_count
-from adaptstft.tuning.descent.descend import Outcome, descend, stay
+from adaptstft.tuning.descent.descend import Optimiser, Outcome, descend, stay
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.hop_ratio import LEAST_HOP_RATIO
 from adaptstft.tuning.log import Log, Run
@@ -28,6 +28,8 @@ from adaptstft.tuning.variables.variables import Variables
 
 #: Starting lengths whose logarithms differ by less than this are the same.
 SAME = 0.01
+#: Label of starts at minima of a survey.
+_MINIMUM = "grid"
 #: Number of hops that are tried for a user loss.
 _HOP_GRID = 24
 #: Largest number of framings that one descent goes through; the FFT length at least doubles from one to the next.
@@ -36,6 +38,8 @@ _MOST_FRAMINGS = 20
 _MOST_HOPS = 6
 #: How a descent ends whose length changes with the hop.
 _CHANGING = {"success": True, "status": 0, "message": "converged: the length hardly changes with the hop"}
+#: How a descent in positions ends that finds no better ones.
+_NO_BETTER = {"success": True, "status": 0, "message": "converged: no other positions found are better"}
 #: A minimum of the grid this far above the best one is not refined: in nats, and for a description length relative to
 #: the best. A descent between points of the grid gains a hundredth of it.
 _HOPELESS, _HOPELESS_SHARE = 0.5, 0.1
@@ -65,14 +69,27 @@ def tune_constant(problem: Problem, log: Log) -> Stage:
         log.bar.begin("first length")
         return Stage(_descend_tied(problem, log, ("given", float(request.win_length))), None)
     survey = survey_lengths(problem, log)
-    starts, (best,) = _starting_lengths(problem, survey), survey.minima(1)
-    # the same frames count in all descents, so that their values can be compared
-    problem = problem.with_width(best).with_margin(best)
+    starts, problem = _starting_lengths(problem, survey), problem.with_width(survey.minima(1)[0])
     if request.hop is not None and finds_path(request.criterion, request):
         return Stage(_least(problem, log, survey), survey)
     log.bar.begin("first length")
-    runs = log.each(starts, partial(_descend_tied, problem, near=not problem.user_loss), problem.threads(len(starts)))
-    return Stage(min(runs, key=lambda run: run.comparable), survey)
+    runs = log.each(starts, partial(_descend_tied, problem), problem.threads(len(starts)))
+    return Stage(_best(runs, log), survey)
+
+
+def _best(runs: list[Run], log: Log) -> Run:
+    """Return the run with the best comparable value; two are compared by the frames that count with both lengths."""
+    best, *others = runs
+    for other in others:
+        pair = best, other
+        margin = max(run.objective.criterion.margin_used for run in pair)
+        if margin > min(run.objective.criterion.margin_used for run in pair):
+            log.nfev += len(pair)
+            values = [run.objective.with_margin(margin).comparable_value(run.outcome.state) for run in pair]
+        else:
+            values = [run.comparable for run in pair]
+        best = pair[int(np.argmin(values))]
+    return best
 
 
 def survey_lengths(problem: Problem, log: Log) -> Survey:
@@ -94,7 +111,7 @@ def _least(problem: Problem, log: Log, survey: Survey) -> Run:
     ended: dict[str, Any] = {"success": True, "status": 0, "message": "the best length of a grid"}
     values: dict[str, Any] = {"first": value, "value": value, "comparable": value, "history": [value]}
     at = Outcome(variables.state(y), y, variables.natural(y), unknown, penalties=0.0, nit=0, nfev=0, **values, **ended)
-    return log.add(Run("grid 1", objective, variables, at, framing.hop), stopped=False)
+    return log.add(Run(f"{_MINIMUM} 1", objective, variables, at, framing.hop), stopped=False)
 
 
 def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float]]:
@@ -103,7 +120,7 @@ def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float
     if isinstance(request.criterion, DescriptionLength):
         margin = _HOPELESS_SHARE * float(survey.values.min())
     minima = survey.minima(request.starts or 3, margin)
-    starts = [(f"grid {k + 1}", length) for k, length in enumerate(minima)]
+    starts = [(f"{_MINIMUM} {k + 1}", length) for k, length in enumerate(minima)]
     if request.win_length is None:
         return starts
     given = float(request.win_length)
@@ -117,13 +134,14 @@ def _run_given(problem: Problem, log: Log, win_length: Float64Array) -> Run:
     return run_descent(problem, log, "given", objective, variables, framing.hop)
 
 
-def _descend_tied(problem: Problem, log: Log, start: tuple[str, float], *, near: bool = False) -> Run:
+def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
     """Descend from a label and a length, again while hop and FFT length are not those for the length found.
 
-    With `near` the length stays between the neighbours of a start on the grid. The survey has found no better minimum
-    beyond them, and the hop of the start would be too long for much shorter windows.
+    The length stays near a minimum of the survey, which was compared with the lengths beyond. In noise the values at
+    a hop that is too long for much shorter windows could be lower by chance. Other shapes may need another length.
     """
     (label, length), rule = start, problem.search_rule
+    near = label.startswith(_MINIMUM) and not (problem.user_loss or problem.request.tune_shape)
     searched = (length / GRID_RATIO, length * GRID_RATIO) if near else (0.0, np.inf)
     framing = rule.tied(length)
     visited = [length]
@@ -189,10 +207,8 @@ def run_descent(
     """Run one descent and record it; with `ended`, evaluate its starting point only."""
     if ended is None:
         optimiser = problem.optimiser(log, label)
-        if variables.positions_vary and isinstance(objective.criterion, DescriptionLength):
-            outcome = descend(objective.in_steps(), variables, optimiser)
-            first = objective.total(variables, variables.start())
-            outcome = replace(outcome, first=first, value=objective.value(outcome.state) + outcome.penalties)
+        if variables.positions_vary and objective.criterion.margin_used > 0:
+            outcome = _in_steps(objective, variables, optimiser)
         else:
             outcome = descend(objective, variables, optimiser)
     else:
@@ -201,6 +217,16 @@ def run_descent(
     hop = float(spacing.mean()) if spacing.size else hop
     stopped = outcome.stopped and ended is None
     return log.add(Run(label, objective, variables, outcome, hop), stopped=stopped)
+
+
+def _in_steps(objective: Objective, variables: Variables, optimiser: Optimiser) -> Outcome:
+    """Descend with weights of frames that change in steps; the values are those of the objective itself."""
+    outcome, first = descend(objective.in_steps(), variables, optimiser), objective.total(variables, variables.start())
+    value = objective.value(outcome.state) + outcome.penalties
+    if value > first:
+        return replace(stay(objective, variables, _NO_BETTER), nit=outcome.nit, nfev=outcome.nfev)
+    history = [first, *(each for each in outcome.history[1:-1] if value <= each <= first), value]
+    return replace(outcome, first=first, value=value, history=history)
 
 
 def shape_of(problem: Problem, *, tuned: bool) -> Shape:

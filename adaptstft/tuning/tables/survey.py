@@ -71,7 +71,7 @@ class Surface:
         return cls(axis, np.add.reduceat(places, starts) / sizes, lengths, mean)
 
 
-def compared_in_pairs(own: Float64Array, before: Float64Array) -> Float64Array:
+def compared_in_pairs(own: Float64Array, by_longer: Float64Array) -> Float64Array:
     """Return values of lengths of which each is compared with the next longer one by the same frames.
 
     Longer windows reach over the ends of the signal in more frames, which then do not count, so that values of lengths
@@ -82,12 +82,12 @@ def compared_in_pairs(own: Float64Array, before: Float64Array) -> Float64Array:
     ----------
     own : ndarray, shape (grid,)
         Value of each length, by the frames that count with it.
-    before : ndarray, shape (grid - 1,)
+    by_longer : ndarray, shape (grid - 1,)
         Value of each length but the last one, by the frames that count with the next longer one.
     """
-    if np.array_equal(own[:-1], before):
+    if np.array_equal(own[:-1], by_longer):
         return own
-    values = np.concatenate([[0.0], np.cumsum(own[1:] - before)])
+    values = np.concatenate([[0.0], np.cumsum(own[1:] - by_longer)])
     best = int(np.argmin(values))
     return np.asarray(values - values[best] + own[best])
 
@@ -101,7 +101,7 @@ class Survey:
     lengths : ndarray, shape (grid,)
         Window lengths in samples.
     values : ndarray, shape (grid,)
-        The criterion over the whole signal, comparable between lengths.
+        The criterion over the whole signal, comparable between lengths, see `compared_in_pairs`.
     local : ndarray, shape (groups, grid), or None
         The criterion in every neighbourhood, times its share of the energy and their number. None in a result.
     surface : Surface or None
