@@ -146,7 +146,7 @@ class SignalEvaluator:
         plan, frames = measure.frames(state)
         wanted = {"positions": positions, "shape": shape}
         loss = evaluate(plan, self.x, frames, measure.criterion, view, **wanted, lead_shape=self.lead)
-        return measure.of_weights(state, self.x.shape[1], loss)
+        return measure.of_weights(state, self.x.shape[1], loss) if positions else loss
 
     def both_values(self, measure: Measure, state: State) -> tuple[float, float]:
         """Return value and comparable value of an additive criterion with windows per bin, from one transform.

@@ -150,8 +150,8 @@ class Problem:
         width = Layout.around(self, typical).width / request.fs
         return replace(self, request=replace(request, criterion=replace(criterion, scope="local", width=width)))
 
-    def with_margin(self, length: float) -> Problem:
-        """Return the problem with the frames at the ends left out that windows of a `length` in samples reach over."""
+    def with_windows_inside(self, length: float) -> Problem:
+        """Return the problem without the frames at the ends over which windows of a `length` in samples reach."""
         request = self.request
         return replace(self, request=replace(request, criterion=request.criterion.within(length / 2 / request.fs)))
 

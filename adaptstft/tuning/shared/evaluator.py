@@ -64,7 +64,7 @@ class SharedEvaluator:
         """Return the comparable value of one window length for all frames, for each of `lengths`, in one pass."""
         queries = survey_queries(plan, criterion, lengths, rule, fraction)
         values = np.array([one.value for one in self.shared.evaluate(queries, report)])
-        return Survey(lengths, compared_in_pairs(values[::2], values[1:-1:2]), None)
+        return Survey(lengths, survey_values(values), None)
 
     def energy_shares(
         self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
@@ -94,6 +94,11 @@ def survey_queries(
             # single precision is enough to compare lengths: the signals are of order one
             queries.append(Query(at, np.array([length]), framing.hop, requested, comparable=True, single=True))
     return queries
+
+
+def survey_values(values: Float64Array) -> Float64Array:
+    """Return the values of single lengths from those of `survey_queries`."""
+    return compared_in_pairs(values[::2], values[1:-1:2])
 
 
 def _query(measure: Measure, state: State, **wanted: Any) -> Query:

@@ -24,12 +24,12 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
 from adaptstft.tuning.evaluator import Measure
 from adaptstft.tuning.shared.dask_signals import DaskSignals
-from adaptstft.tuning.shared.evaluator import SharedEvaluator, survey_queries
+from adaptstft.tuning.shared.evaluator import SharedEvaluator, survey_queries, survey_values
 from adaptstft.tuning.shared.frame_jobs import GroupJob, GroupSums, StatisticsJob, TableJob
 from adaptstft.tuning.shared.partial_sums import Query
 from adaptstft.tuning.tables.frame_sums import FrameSums, table_lengths
 from adaptstft.tuning.tables.framing import SURVEY_HOP, FramingRule
-from adaptstft.tuning.tables.survey import Survey, compared_in_pairs
+from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.state import State
 
 
@@ -96,7 +96,7 @@ class FrameEvaluator(SharedEvaluator):
         for i, query in enumerate(queries):
             total = _add_groups([part[i] for part in found], neighbourhoods.centres.size)
             values[i], local[:, i] = _local_values(query, total, self.shared.channels, neighbourhoods)
-        return Survey(lengths, compared_in_pairs(values[::2], values[1:-1:2]), local[:, ::2])
+        return Survey(lengths, survey_values(values), local[:, ::2])
 
     def _group_job(self, queries: Sequence[Query], neighbourhoods: Neighbourhoods, low: int, high: int) -> GroupJob:
         """Return the job on the stretch from `low` to `high`; the last frame may lie behind the end of the signal."""

@@ -39,7 +39,7 @@ def search_constant(problem: Problem, log: Log) -> Stage:
         survey = problem.table(log, lengths, fraction=DEFAULT_HOP_RATIO)
         # The table is in single precision: the exact value decides between lengths that it cannot tell apart.
         best = lengths[np.argsort(survey.values, kind="stable")[:_SHORTLIST]]
-        same_frames = problem.with_margin(float(best.max()))
+        same_frames = problem.with_windows_inside(float(best.max()))
         values = [comparable_value(same_frames, log, float(length)) for length in best]
         length, text = float(best[np.argmin(values)]), f"the best of {lengths.size} integer lengths"
     else:

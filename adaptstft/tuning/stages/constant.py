@@ -28,8 +28,6 @@ from adaptstft.tuning.variables.variables import Variables
 
 #: Starting lengths whose logarithms differ by less than this are the same.
 SAME = 0.01
-#: Label of starts at minima of a survey.
-_MINIMUM = "grid"
 #: Number of hops that are tried for a user loss.
 _HOP_GRID = 24
 #: Largest number of framings that one descent goes through; the FFT length at least doubles from one to the next.
@@ -111,7 +109,7 @@ def _least(problem: Problem, log: Log, survey: Survey) -> Run:
     ended: dict[str, Any] = {"success": True, "status": 0, "message": "the best length of a grid"}
     values: dict[str, Any] = {"first": value, "value": value, "comparable": value, "history": [value]}
     at = Outcome(variables.state(y), y, variables.natural(y), unknown, penalties=0.0, nit=0, nfev=0, **values, **ended)
-    return log.add(Run(f"{_MINIMUM} 1", objective, variables, at, framing.hop), stopped=False)
+    return log.add(Run("grid 1", objective, variables, at, framing.hop), stopped=False)
 
 
 def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float]]:
@@ -120,7 +118,7 @@ def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float
     if isinstance(request.criterion, DescriptionLength):
         margin = _HOPELESS_SHARE * float(survey.values.min())
     minima = survey.minima(request.starts or 3, margin)
-    starts = [(f"{_MINIMUM} {k + 1}", length) for k, length in enumerate(minima)]
+    starts = [(f"grid {k + 1}", length) for k, length in enumerate(minima)]
     if request.win_length is None:
         return starts
     given = float(request.win_length)
@@ -137,11 +135,12 @@ def _run_given(problem: Problem, log: Log, win_length: Float64Array) -> Run:
 def _descend_tied(problem: Problem, log: Log, start: tuple[str, float]) -> Run:
     """Descend from a label and a length, again while hop and FFT length are not those for the length found.
 
-    The length stays near a minimum of the survey, which was compared with the lengths beyond. In noise the values at
-    a hop that is too long for much shorter windows could be lower by chance. Other shapes may need another length.
+    A start that is a minimum of the survey was compared with the lengths beyond, so the length stays near it. Otherwise
+    noise could lead the descent to much shorter windows, for which the hop is too long. Only a tuned shape may need a
+    length that is far away.
     """
     (label, length), rule = start, problem.search_rule
-    near = label.startswith(_MINIMUM) and not (problem.user_loss or problem.request.tune_shape)
+    near = label != "given" and not (problem.user_loss or problem.request.tune_shape)
     searched = (length / GRID_RATIO, length * GRID_RATIO) if near else (0.0, np.inf)
     framing = rule.tied(length)
     visited = [length]
