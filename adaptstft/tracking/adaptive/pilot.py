@@ -105,9 +105,8 @@ class PathSearch:
         ValueError
             If `f_bounds` holds no frequency of the longest windows.
         """
-        lengths, energies = [], []
-        bounds, fine = self.win_bounds, max(1.0, _SURVEY_HOP * self.win_bounds[0])
-        every = np.arange(0.0, self.x.size, fine)
+        found: list[tuple[float, Float64Array, Float64Array]] = []
+        bounds = self.win_bounds
         for length in length_grid(*bounds, 2.0).tolist():
             positions = np.arange(0.0, self.x.size, max(1.0, _SURVEY_HOP * length))
             sft, power = self.powers(length, positions, _fft_length(length))
@@ -121,18 +120,24 @@ class PathSearch:
             peak = np.where(self._resolved(grid, length), grid.sum_orders(power), 0.0).max(axis=1)
             # the largest of many bins with noise only, and the noise of the other orders
             by_noise = noise * (np.log(grid.f.size) + self.orders.size - 1)
-            lengths.append(length)
-            energies.append(np.interp(every, positions, peak - by_noise) / length)
-        found = np.array(energies)
-        whole = _longest(np.array(lengths), found.mean(axis=1, keepdims=True))[0]
+            found.append((length, positions, (peak - by_noise) / length))
+        lengths = np.array([length for length, _, _ in found])
+        means = np.array([[energies.mean()] for _, _, energies in found])
+        whole = float(_longest(lengths, means)[0])
         if not single:
-            return TypicalLengths(every[:1], np.array([whole]), float(whole))
-        half = round(_STRETCH / 2 * whole / fine)
-        local = np.array([running_mean(one, np.ones(every.size), half) for one in found])
-        kept = local[lengths.index(whole)] >= _SHARE * local.max(axis=0)
+            return TypicalLengths(np.zeros(1), np.array([whole]), whole)
+        every = np.arange(0.0, self.x.size, max(1.0, _SURVEY_HOP / 2 * whole))
+        half = [round(_STRETCH / 2 * whole / max(1.0, _SURVEY_HOP * length)) for length in lengths.tolist()]
+        local = np.array(
+            [
+                np.interp(every, positions, running_mean(energies, np.ones(positions.size), reach))
+                for (_, positions, energies), reach in zip(found, half, strict=True)
+            ]
+        )
+        kept = local[np.searchsorted(lengths, whole)] >= _SHARE * local.max(axis=0)
         # a stretch of little energy does not decide: what noise and disturbances add to it counts for more there
-        kept |= local.max(axis=0) < _SHARE * found.mean(axis=1).max()
-        return TypicalLengths(every, np.where(kept, whole, _longest(np.array(lengths), local)), float(whole))
+        kept |= local.max(axis=0) < _SHARE * means.max()
+        return TypicalLengths(every, np.where(kept, whole, _longest(lengths, local)), whole)
 
     def _resolved(self, grid: FrequencyGrid, length: float) -> BoolArray:
         """Mask of the frequencies whose orders a window tells from each other and from their mirror images."""
