@@ -212,13 +212,12 @@ def _rows_are_arrays(values: Any) -> bool:
 
 def check_finite(name: str, array: AnyArray) -> None:
     """Require finite entries; the message has the number of others and the index of the first."""
-    quick = array
-    if not is_device_array(array):
-        quick = array.transpose(
-            np.argsort(array.strides)[::-1]
-        )  # in memory order, so that `reshape` makes no copy of a transposed transform
-    if _first_bad(quick.reshape(-1))[0]:
-        bad, first = _first_bad(array.reshape(-1))
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = array.sum()  # NaN and infinity stay in a sum; one of large numbers may overflow, too
+    if np.isfinite(total):
+        return
+    bad, first = _first_bad(array.reshape(-1))
+    if bad:
         indices = tuple(int(i) for i in np.unravel_index(first, array.shape))
         index = indices[0] if len(indices) == 1 else indices
         raise ValueError(f"{name} has {bad} NaN or infinite values of {array.size}, the first at index {index}")
@@ -329,9 +328,7 @@ def check_sample_range(k0: int, k1: int, low: int, high: int, p_num: int) -> Non
 
 def check_not_silent(x: AnyArray, name: str = "x") -> float:
     """Return the largest magnitude of a signal, which must be greater than zero."""
-    flat = x.reshape(-1)
-    chunk = flat.size if is_device_array(x) else _CHUNK  # the magnitudes of a long recording would be large
-    peak = max(_largest(flat[low : low + chunk]) for low in range(0, flat.size, chunk))
+    peak = _largest(x)
     if peak == 0:
         described = "its only sample is" if x.size == 1 else f"all {x.size} samples are"
         raise ValueError(f"{name} is silent: {described} zero, so no window is better than another")
@@ -352,7 +349,7 @@ def check_has_derivatives(peak: float, dtype: Any, name: str = "x") -> float:
 def _largest(x: AnyArray) -> float:
     """Return the largest magnitude of the real and imaginary parts."""
     parts = (x.real, x.imag) if np.iscomplexobj(x) else (x,)
-    return float(max(np.abs(part).max() for part in parts))
+    return float(max(extreme for part in parts for extreme in (part.max(), -part.min())))
 
 
 def as_win_length(win_length: Any) -> Float64Array:

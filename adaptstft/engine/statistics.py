@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -267,6 +268,32 @@ class _Gradients:
     values: Float64Array
     gradients: Gradients
 
+    # Looked up for each block, they would take longer: its arrays have displaced Python's objects from the cache.
+    @cached_property
+    def energies(self) -> list[int]:
+        """Numbers of the statistics that are energies."""
+        return [k for k in range(len(self.stats)) if self.stats.is_energy(k)]
+
+    @cached_property
+    def others(self) -> list[int]:
+        """Numbers of the other statistics."""
+        return [k for k in range(len(self.stats)) if k not in self.energies]
+
+    @cached_property
+    def layout(self) -> tuple[float, bool, bool]:
+        """Arguments of the kernels."""
+        return self.plan.bin_layout()
+
+    @cached_property
+    def fft(self) -> Callable[[AnyArray], AnyArray]:
+        """FFT of frames."""
+        return self.plan.fft
+
+    @cached_property
+    def adjoint_fft(self) -> Callable[[AnyArray], AnyArray]:
+        """Inverse FFT of cotangents."""
+        return self.plan.adjoint_fft
+
     def cotangents(
         self, spectra: AnyArray, units: Float64Array, sums: Float64Array, blocks: FrameBlocks
     ) -> Iterator[tuple[int, AnyArray, Float64Array]]:
@@ -274,16 +301,15 @@ class _Gradients:
 
         All statistics are added to `sums`. A cotangent is valid until the next one; the last overwrites the spectra.
         """
-        plan, stats = self.plan, self.stats
-        others = [k for k in range(len(stats)) if not stats.is_energy(k)]
+        plan, stats, others = self.plan, self.stats, self.others
         if not others:
-            plan.kernels.statistics(spectra, *plan.bin_layout(), stats.exponents, stats.kinds, units, sums)
+            plan.kernels.statistics(spectra, *self.layout, stats.exponents, stats.kinds, units, sums)
         for k in others:
             first, growth = k == others[0], np.empty(len(spectra))
             g = spectra if k == others[-1] else blocks.scratch("cotangent", spectra.shape, spectra.dtype)
             own, row, out = (stats, k, sums) if first else (stats.only(k), 0, np.zeros((1, len(spectra))))
             sums_of = (own.exponents, own.kinds, units, row)
-            plan.kernels.statistics_and_cotangent(spectra, *plan.bin_layout(), *sums_of, out, growth, g)
+            plan.kernels.statistics_and_cotangent(spectra, *self.layout, *sums_of, out, growth, g)
             yield k, g, growth
 
 
@@ -306,7 +332,8 @@ class _RowGradients(_Gradients):
                     reducer.add_energy(signal, spectra)
             for k, g, growth in self.cotangents(spectra, self.units[part], sums, self.blocks):
                 reducers[k].add(plan.adjoint_fft(g), signal)
-                by_units[k] += _by_units(growth, self.slopes, part)
+                if self.slopes is not None:
+                    by_units[k] += _by_units(growth, self.slopes[part])
         self.values[:, part] = sums
         for k, reducer in enumerate(reducers):
             out.win_length[k, part], centre, out.shape[:, k, part] = reducer.derivatives()
@@ -326,17 +353,19 @@ class _FusedGradients(_Gradients):
 
     def work(self, i: int) -> None:
         """Compute block `i`."""
-        plan, out, (part, block) = self.plan, self.gradients, self.blocks[i]
-        sums, gradients = np.zeros((len(self.stats), len(block))), np.zeros((len(self.stats), 2, len(block)))
-        energies = [k for k in range(len(self.stats)) if self.stats.is_energy(k)]
-        scales = np.empty((2, len(block)))
+        out, (part, block) = self.gradients, self.blocks[i]
+        n, size = len(self.stats), len(block)
+        sums, gradients, scales = np.zeros((n, size)), np.zeros((n, 2, size)), np.empty((2, size))
+        units, slopes = self.units[part], None if self.slopes is None else self.slopes[part]
         for signal in self.x:
-            energy = np.zeros((2, len(block)))
-            spectra = plan.fft(self._windowed_frames(signal, block, scales, energy))
-            gradients[energies] += energy
-            for k, g, growth in self.cotangents(spectra, self.units[part], sums, self.blocks):
-                self._add_gradients(plan.adjoint_fft(g), signal, block, scales, growth, gradients[k])
-                gradients[k, 1] += _by_units(growth, self.slopes, part)
+            energy = np.zeros((2, size if self.energies else 0))
+            spectra = self.fft(self._windowed_frames(signal, block, scales, energy))
+            for k in self.energies:
+                gradients[k] += energy
+            for k, g, growth in self.cotangents(spectra, units, sums, self.blocks):
+                self._add_gradients(self.adjoint_fft(g), signal, block, scales, growth, gradients[k])
+                if slopes is not None:
+                    gradients[k, 1] += _by_units(growth, slopes)
         self.values[:, part] = sums
         out.win_length[:, part] = gradients[:, 0]
         if out.positions.size:
@@ -369,9 +398,9 @@ class _FusedGradients(_Gradients):
         self.plan.kernels.window_gradient(y, x, series.derivative, series.plateau, *place, scales, growth, out)
 
 
-def _by_units(growth: Float64Array, slopes: Float64Array | None, part: slice) -> Float64Array | float:
+def _by_units(growth: Float64Array, slopes: Float64Array) -> Float64Array:
     """Return the derivatives in the positions by the units, from those in the logarithms of the frames' scales."""
-    return 0.0 if slopes is None else -growth / 2 * slopes[part]
+    return -growth / 2 * slopes
 
 
 def statistics_cotangent(

@@ -65,7 +65,8 @@ def load_frames_and_energy_gradient(
     """Write windowed frames to the rows of the FFT input, and compute the gradient of their energy.
 
     ``scales[:, b]`` gets the scale of window ``b`` and its derivative in the window length. The derivatives of the
-    energy ``sum |S|**2`` of frame ``b`` in the window length and centre are added to ``energy[:, b]``.
+    energy ``sum |S|**2`` of frame ``b`` in the window length and centre are added to ``energy[:, b]``, which may have
+    no columns if they are not needed.
     """
     w, dw = kernels.xp.empty((2, theta.size, int(count.max(initial=1))), value.dtype)
     kernels.window_rows(value, derivative, plateau, theta, lead, count, w, dw)
@@ -82,6 +83,8 @@ def load_frames_and_energy_gradient(
         scales[:] = np.multiply(of_window, amplitude)
     place = (start, count, offset)
     kernels.load_frames(x, w, scales[0].copy(), *place, out)
+    if not energy.size:
+        return
     mfft = out.shape[1]
     edges = kernels.xp.zeros((2, theta.size))
     if onesided:

@@ -62,15 +62,15 @@ def _half_rows(theta, lead, count, plateau, value, derivative, shapes, n_rows, y
     stretch, zero, one = kind(4.0 / (1.0 - 2.0 * plateau)), kind(0.0), kind(1.0)
     for i in range(count):
         y[i] = max((start + kind(i)) * step - end, zero) * stretch - one
-    polynomial(value, y[:count], rows[0, :count])
+    polynomial(value, y, count, rows[0])
     if n_rows > 1:
-        polynomial(derivative, y[:count], rows[2, :count])
+        polynomial(derivative, y, count, rows[2])
         if lead == 0.0:  # the derivative of an even function at its centre
             rows[2, 0] = 0.0
         for i in range(count):
             rows[1, i] = rows[2, i] * ((lead + i) * step)
     for j in range(n_rows - 3):
-        polynomial(shapes[j], y[:count], rows[3 + j, :count])
+        polynomial(shapes[j], y, count, rows[3 + j])
 
 
 @helper

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from numba import njit
-from numba.extending import register_jitable
+import numpy as np
+from numba import njit, types
+from numba.extending import overload, register_jitable
 
 from adaptstft.kernels.cache import compile_cached
 
@@ -46,6 +47,19 @@ def helper(function: _Function) -> _Function:
 def inlined_helper(function: _Function) -> _Function:
     """Mark a function as a helper of kernels whose code LLVM repeats wherever it is called."""
     return cast(_Function, register_jitable(**_options(_RELAXED), forceinline=True)(function))
+
+
+def by_precision(single: _Function, double: _Function) -> _Function:
+    """Return a function of one number for kernels, which calls one of two others by the precision of the number."""
+
+    def choose(x):  # type: ignore[no-untyped-def]
+        return (single if isinstance(x, np.float32) else double)(x)
+
+    @overload(choose, jit_options=_options(_RELAXED))
+    def chosen(x):  # type: ignore[no-untyped-def]
+        return (lambda x: single(x)) if x == types.float32 else (lambda x: double(x))
+
+    return cast(_Function, choose)
 
 
 def _compile(function: _Function, fastmath: frozenset[str]) -> _Function:

@@ -1,4 +1,9 @@
-"""Numba kernels for spectra: sums over the bins of each frame, their cotangents, and the rotation of phases."""
+"""Numba kernels for spectra: sums over the bins of each frame, their cotangents, and the rotation of phases.
+
+Energies have the precision of the spectra. In single precision their powers would soon leave its range, so that a
+frame whose energies are far from 1 is scaled by a power of two: ``E = unit * e`` with the energies ``e`` of the
+scaled frame.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +12,24 @@ import math
 import numpy as np
 
 from adaptstft.kernels.cpu.jit import helper, kernel
-from adaptstft.kernels.cpu.logarithm import logs_of_one_plus, logs_or_zero
+from adaptstft.kernels.cpu.logarithm import LARGE, logs_of_one_plus, logs_or_zero
 from adaptstft.kernels.terms import LOG1P, POWER_LOG
 
+#: Number of terms that are added in the precision of the spectra before their sum is added in double precision.
+_CHUNK = np.uint64(512)
+#: A frame is scaled if its energies add up to less than the inverse of this number, or more: the third power of the
+#: number is in the range of single precision.
+_LARGE = 2.0**40
 
-@kernel
+
 def statistics(spectra, gain, mirrored, even, exponents, kinds, units, out):  # type: ignore[no-untyped-def]
     """Add the sums of `adaptstft.kernels.terms` over the bins to `out`, of shape (sums, frames).
 
     ``E = gain * |S|**2 / units[b]`` in frame ``b``; sum ``k`` has the exponent ``exponents[k]`` and the kind
     ``kinds[k]``.
     """
-    energy = np.empty(spectra.shape[1])
-    log_energy = np.empty(spectra.shape[1])
-    for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
-        for k in range(exponents.size):
-            out[k, b] += _statistic(energy, log_energy, exponents[k], kinds[k])
+    # not a kernel of its own, whose compilation would take seconds
+    statistics_and_cotangent(spectra, gain, mirrored, even, exponents, kinds, units, -1, out, np.empty(0), spectra)
 
 
 @kernel
@@ -32,14 +38,14 @@ def cotangent(spectra, gain, mirrored, even, exponents, kinds, units, weights, o
 
     A one-sided inverse FFT counts each mirrored bin twice, therefore the mirrored bins get half.
     """
-    energy = np.empty(spectra.shape[1])
-    log_energy = np.empty(spectra.shape[1])
-    factor = np.empty(spectra.shape[1])
+    energy = np.empty(spectra.shape[1], spectra.real.dtype)
+    log_energy = np.empty(spectra.shape[1], spectra.real.dtype)
+    factor = np.empty(spectra.shape[1], spectra.real.dtype)
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
-        factor[:] = 0.0
+        unit = _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
+        factor[:] = 0
         for k in range(exponents.size):
-            _add_derivative(energy, log_energy, exponents[k], kinds[k], weights[k, b] / units[b], factor)
+            _add_derivative(energy, log_energy, unit, exponents[k], kinds[k], weights[k, b] / units[b], factor)
         _apply_factor(spectra[b], factor, gain, mirrored, even, out[b])
 
 
@@ -50,18 +56,21 @@ def statistics_and_cotangent(  # type: ignore[no-untyped-def]
     """Add the sums of `statistics` to `out`, and write the cotangent of sum `chosen` to `adjoint`.
 
     Logarithms are computed once for both. `log_scale_derivative` gets the derivative of the chosen sum in the
-    logarithm of each frame's scale, ``2 sum E phi'(E)`` for its terms ``phi(E)``. `adjoint` may be `spectra`.
+    logarithm of each frame's scale, ``2 sum E phi'(E)`` for its terms ``phi(E)``. `adjoint` may be `spectra`. If
+    `chosen` is negative, only the sums are computed.
     """
-    energy = np.empty(spectra.shape[1])
-    log_energy = np.empty(spectra.shape[1])
-    factor = np.empty(spectra.shape[1])
+    energy = np.empty(spectra.shape[1], spectra.real.dtype)
+    log_energy = np.empty(spectra.shape[1], spectra.real.dtype)
+    factor = np.empty(spectra.shape[1], spectra.real.dtype)
     for b in range(spectra.shape[0]):
-        _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
+        unit = _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
         for k in range(exponents.size):
-            out[k, b] += _statistic(energy, log_energy, exponents[k], kinds[k])
-        factor[:] = 0.0
-        _add_derivative(energy, log_energy, exponents[chosen], kinds[chosen], 1.0 / units[b], factor)
-        log_scale_derivative[b] = 2.0 * _dot(energy, factor) * units[b]
+            out[k, b] += _statistic(energy, log_energy, unit, exponents[k], kinds[k])
+        if chosen < 0:
+            continue
+        factor[:] = 0
+        _add_derivative(energy, log_energy, unit, exponents[chosen], kinds[chosen], 1.0 / units[b], factor)
+        log_scale_derivative[b] = 2.0 * _dot(energy, factor) * unit * units[b]
         _apply_factor(spectra[b], factor, gain, mirrored, even, adjoint[b])
 
 
@@ -74,117 +83,180 @@ def bin_cotangent(spectra, gain, mirrored, even, derivatives, out):  # type: ign
 
 @helper
 def _energies(row, factor, gain, mirrored, even, exponents, kinds, energy, log_energy):  # type: ignore[no-untyped-def]
-    """Compute the energy of each bin, and ``log E`` or ``log(1 + E**a)`` if any sum needs it."""
-    for q in range(row.size):
-        re = float(row[q].real)
-        im = float(row[q].imag)
-        energy[q] = (re * re + im * im) * factor
+    """Compute the energies ``e`` of a frame, and ``log e`` or ``log(1 + e**a)`` if any sum needs it.
+
+    Return their unit: ``E = unit * e``, where ``E`` is `factor` times ``|S|**2``. With ``log(1 + E**a)`` it is 1.
+    """
+    logs, one_plus, largest = False, 0.0, 0.0
+    for k in range(kinds.size):
+        if kinds[k] == POWER_LOG:
+            logs = True
+        if kinds[k] == LOG1P:
+            one_plus = exponents[k]
+        largest = max(largest, exponents[k])
+    if one_plus > 0:
+        unit = 1.0
+        _squares(row, math.sqrt(factor), energy)
+    else:
+        unit = factor
+        total = _squares(row, 1.0, energy)
+        if largest > 3.0 or not 1.0 / _LARGE < total < _LARGE:
+            scale = _scale_of(row)
+            unit = factor / scale / scale
+            _squares(row, scale, energy)
     if mirrored:  # the bins at zero and Nyquist frequency have no mirror image, and therefore no gain
         energy[0] /= gain
         if even:
             energy[row.size - 1] /= gain
-    for k in range(kinds.size):
-        if kinds[k] == POWER_LOG:
-            logs_or_zero(energy, log_energy)
-            break
-        if kinds[k] == LOG1P:
-            logs_of_one_plus(energy, exponents[k], log_energy)
-            break
+    if logs:
+        logs_or_zero(energy, log_energy)
+    elif one_plus > 0:
+        logs_of_one_plus(energy, one_plus, log_energy)
+    return unit
 
 
 @helper
-def _statistic(energy, log_energy, a, kind):  # type: ignore[no-untyped-def]
-    """Return the sum of the terms of a kind; common exponents need no power function."""
-    total = 0.0
-    log = kind == POWER_LOG
-    if kind == LOG1P:
-        for q in range(energy.size):
-            total += log_energy[q]
-        total /= a
-    elif log and a == 1.0:
-        for q in range(energy.size):
-            total += energy[q] * log_energy[q]
-    elif log:
-        for q in range(energy.size):
-            if energy[q] > 0:
-                total += energy[q] ** a * log_energy[q]
-    elif a == 1.0:
-        for q in range(energy.size):
-            total += energy[q]
-    elif a == 2.0:
-        for q in range(energy.size):
-            total += energy[q] * energy[q]
-    elif a == 3.0:
-        for q in range(energy.size):
-            total += energy[q] * energy[q] * energy[q]
-    elif a == 0.5:
-        for q in range(energy.size):
-            total += math.sqrt(energy[q])
-    else:
-        for q in range(energy.size):
-            if energy[q] > 0:
-                total += energy[q] ** a
+def _squares(row, scale, energy):  # type: ignore[no-untyped-def]
+    """Write ``|scale * S|**2``, and return the sum."""
+    scale = energy.dtype.type(scale)
+    total = energy.dtype.type(0)
+    for q in range(row.size):
+        re, im = row[q].real * scale, row[q].imag * scale
+        energy[q] = re * re + im * im
+        total += energy[q]
     return total
 
 
 @helper
-def _add_derivative(energy, log_energy, a, kind, c, factor):  # type: ignore[no-untyped-def]
+def _scale_of(row):  # type: ignore[no-untyped-def]
+    """Return a power of two that brings the largest part of a number to between 1/2 and 1."""
+    largest = 0.0
+    for q in range(row.size):
+        largest = max(largest, abs(row[q].real), abs(row[q].imag))
+    if not 0.0 < largest < math.inf:
+        return 1.0
+    return math.ldexp(1.0, -math.frexp(largest)[1])
+
+
+@helper
+def _statistic(energy, log_energy, unit, a, kind):  # type: ignore[no-untyped-def]
+    """Return the sum of the terms of a kind; common exponents need no power function."""
+    total, total_log = 0.0, 0.0
+    size = np.uint64(energy.size)
+    for low in range(np.uint64(0), size, _CHUNK):
+        part, part_log = _terms(energy, log_energy, a, kind, low, min(low + _CHUNK, size))
+        total += part
+        total_log += part_log
+    if kind == LOG1P:
+        return total / a
+    if kind == POWER_LOG:
+        total = total_log + total * math.log(unit)
+    return total if unit == 1.0 else total * unit**a
+
+
+@helper
+def _terms(energy, log_energy, a, kind, low, high):  # type: ignore[no-untyped-def]
+    """Return the sum of ``e**a``, or of ``log(1 + e**a)``, and that of ``e**a log e`` if the kind has it.
+
+    The limits `low` and `high` are unsigned: loops without a test for negative indices are vectorised.
+    """
+    real = energy.dtype.type
+    total, total_log, exponent = real(0), real(0), real(a)
+    if kind == LOG1P:
+        for q in range(low, high):
+            total += log_energy[q]
+    elif kind == POWER_LOG and a == 1.0:
+        for q in range(low, high):
+            total += energy[q]
+            total_log += energy[q] * log_energy[q]
+    elif a == 1.0:
+        for q in range(low, high):
+            total += energy[q]
+    elif kind == POWER_LOG:
+        for q in range(low, high):
+            power = energy[q] ** exponent if energy[q] > 0 else real(0)
+            total += power
+            total_log += power * log_energy[q]
+    elif a == 2.0:
+        for q in range(low, high):
+            total += energy[q] * energy[q]
+    elif a == 3.0:
+        for q in range(low, high):
+            total += energy[q] * energy[q] * energy[q]
+    elif a == 0.5:
+        for q in range(low, high):
+            total += math.sqrt(energy[q])
+    else:
+        for q in range(low, high):
+            total += energy[q] ** exponent if energy[q] > 0 else real(0)
+    return float(total), float(total_log)
+
+
+@helper
+def _add_derivative(energy, log_energy, unit, a, kind, c, factor):  # type: ignore[no-untyped-def]
     """Add ``c`` times the derivative of the terms of `_statistic` in ``E``; that of powers is 0 where ``E`` is 0."""
-    log = kind == POWER_LOG
+    real = energy.dtype.type
+    one, zero, exponent = real(1), real(0), real(a - 1.0)
+    slope = real(a * c * (1.0 if a == 1.0 else unit ** (a - 1.0)))  # of powers of e
     if kind == LOG1P and (a == 1.5 or a == 2.0):
         for q in range(energy.size):
             power = energy[q] if a == 2.0 else math.sqrt(energy[q])
-            factor[q] += c * power / (1.0 + power * energy[q])
+            large = energy[q] > real(LARGE)
+            factor[q] += real(c) * (one if large else power) / (energy[q] if large else one + power * energy[q])
     elif kind == LOG1P:
         for q in range(energy.size):
-            large = energy[q] > 1.0  # E**a may overflow, E**-a does not
-            small = 1.0 / energy[q] if large else energy[q]
-            power = small ** (a - 1.0)
-            factor[q] += c * (small if large else power) / (1.0 + power * small)
-    elif log and a == 1.0:
-        for q in range(energy.size):
-            factor[q] += c * (log_energy[q] + 1.0) if energy[q] > 0 else 0.0
-    elif log:
-        for q in range(energy.size):
-            if energy[q] > 0:
-                factor[q] += c * energy[q] ** (a - 1.0) * (a * log_energy[q] + 1.0)
+            large = energy[q] > one  # E**a may overflow, E**-a does not
+            small = one / energy[q] if large else energy[q]
+            power = small**exponent
+            factor[q] += real(c) * (small if large else power) / (one + power * small)
+    elif kind == POWER_LOG:
+        shift = real(math.log(unit) + 1.0 / a)
+        if a == 1.0:
+            for q in range(energy.size):
+                factor[q] += slope * (log_energy[q] + shift) if energy[q] > 0 else zero
+        else:
+            for q in range(energy.size):
+                factor[q] += slope * energy[q] ** exponent * (log_energy[q] + shift) if energy[q] > 0 else zero
     elif a == 1.0:
         for q in range(energy.size):
-            factor[q] += c
+            factor[q] += slope
     elif a == 2.0:
         for q in range(energy.size):
-            factor[q] += 2.0 * c * energy[q]
+            factor[q] += slope * energy[q]
     elif a == 3.0:
         for q in range(energy.size):
-            factor[q] += 3.0 * c * energy[q] * energy[q]
+            factor[q] += slope * energy[q] * energy[q]
     elif a == 0.5:
         for q in range(energy.size):
-            factor[q] += 0.5 * c / math.sqrt(energy[q]) if energy[q] > 0 else 0.0
+            factor[q] += slope / math.sqrt(energy[q]) if energy[q] > 0 else zero
     else:
         for q in range(energy.size):
-            if energy[q] > 0:
-                factor[q] += a * c * energy[q] ** (a - 1.0)
+            factor[q] += slope * energy[q] ** exponent if energy[q] > 0 else zero
 
 
 @helper
 def _apply_factor(row, factor, gain, mirrored, even, out):  # type: ignore[no-untyped-def]
     """Write the cotangent in ``S`` of a loss whose derivatives in ``E`` are `factor`; `out` may be `row`."""
-    interior = gain if mirrored else 2.0
+    real = factor.dtype.type
+    interior, edge = real(gain if mirrored else 2.0), real(2)
     zero, nyquist = row[0], row[row.size - 1]  # before `out` overwrites them
     for q in range(row.size):
         f = factor[q] * interior
         out[q] = complex(row[q].real * f, row[q].imag * f)  # a complex product has twice as many terms
     if mirrored:
-        out[0] = zero * (2.0 * factor[0])
+        out[0] = zero * (edge * factor[0])
         if even:
-            out[row.size - 1] = nyquist * (2.0 * factor[row.size - 1])
+            out[row.size - 1] = nyquist * (edge * factor[row.size - 1])
 
 
 @helper
 def _dot(a, b):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for q in range(a.size):
-        total += a[q] * b[q]
+    total, size = 0.0, np.uint64(a.size)
+    for low in range(np.uint64(0), size, _CHUNK):
+        part = a.dtype.type(0)
+        for q in range(low, min(low + _CHUNK, size)):
+            part += a[q] * b[q]
+        total += part
     return total
 
 

@@ -14,34 +14,37 @@ def window_rows(value, derivative, plateau, theta, lead, count, w, dw):  # type:
     """Evaluate a window and its derivative in ``u``, one row for each frame."""
     y = np.empty(w.shape[1], value.dtype)
     for b in range(theta.size):
-        window_and_derivative(value, derivative, plateau, theta[b], lead[b], y, w[b, : count[b]], dw[b, : count[b]])
+        window_and_derivative(value, derivative, plateau, theta[b], lead[b], count[b], y, w[b], dw[b])
 
 
 @helper
-def window_and_derivative(value, derivative, plateau, theta, lead, y, w, dw):  # type: ignore[no-untyped-def]
-    """Evaluate one window and its derivative in ``u``; `y` is scratch space."""
-    n = _even_row(value, plateau, theta, lead, y, w)
-    _odd_row(derivative, lead, n, y, dw)
+def window_and_derivative(value, derivative, plateau, theta, lead, count, y, w, dw):  # type: ignore[no-untyped-def]
+    """Evaluate one window and its derivative in ``u`` at its first `count` samples; `y` is scratch space.
+
+    Slices would count references, which takes as long as a tenth of a short window.
+    """
+    n = _even_row(value, plateau, theta, lead, count, y, w)
+    _odd_row(derivative, lead, n, count, y, dw)
 
 
 @helper
-def window_derivative(derivative, plateau, theta, lead, y, dw):  # type: ignore[no-untyped-def]
+def window_derivative(derivative, plateau, theta, lead, count, y, dw):  # type: ignore[no-untyped-def]
     """Evaluate only the derivative in ``u`` of one window; `y` is scratch space."""
-    n = _count_distinct(lead, dw.size)
-    _taper_position(plateau, theta, lead, y[:n])
-    _odd_row(derivative, lead, n, y, dw)
+    n = _count_distinct(lead, count)
+    _taper_position(plateau, theta, lead, n, y)
+    _odd_row(derivative, lead, n, count, y, dw)
 
 
 @helper
-def _odd_row(derivative, lead, n, y, dw):  # type: ignore[no-untyped-def]
+def _odd_row(derivative, lead, n, count, y, dw):  # type: ignore[no-untyped-def]
     """Evaluate an odd function of ``u`` at the first `n` samples, and fill the others by symmetry."""
-    polynomial(derivative, y[:n], dw[:n])
+    polynomial(derivative, y, n, dw)
     before = min(max(math.ceil(-lead), 0), n)
     for i in range(before):
         dw[i] = -dw[i]
     if before < n and lead + before == 0:
         dw[before] = 0
-    _mirror(lead, n, dw.size, -1, dw)
+    _mirror(lead, n, count, -1, dw)
 
 
 @kernel
@@ -53,16 +56,16 @@ def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ig
 @inlined_helper
 def _even_rows(coefficients, plateau, theta, lead, count, y, out):  # type: ignore[no-untyped-def]
     for b in range(theta.size):
-        _even_row(coefficients, plateau, theta[b], lead[b], y, out[b, : count[b]])
+        _even_row(coefficients, plateau, theta[b], lead[b], count[b], y, out[b])
 
 
 @helper
-def _even_row(coefficients, plateau, theta, lead, y, out):  # type: ignore[no-untyped-def]
+def _even_row(coefficients, plateau, theta, lead, count, y, out):  # type: ignore[no-untyped-def]
     """Evaluate one polynomial in ``|u|`` at the samples of a frame; `y` is scratch space."""
-    n = _count_distinct(lead, out.size)
-    _taper_position(plateau, theta, lead, y[:n])
-    polynomial(coefficients, y[:n], out[:n])
-    _mirror(lead, n, out.size, 1, out)
+    n = _count_distinct(lead, count)
+    _taper_position(plateau, theta, lead, n, y)
+    polynomial(coefficients, y, n, out)
+    _mirror(lead, n, count, 1, out)
     return n
 
 
@@ -76,59 +79,69 @@ def _count_distinct(lead, count):  # type: ignore[no-untyped-def]
 @helper
 def _mirror(lead, n, count, sign, row):  # type: ignore[no-untyped-def]
     """Fill ``row[n:count]`` by symmetry: sample ``i`` is the mirror image of sample ``-2 * lead - i``."""
-    if n < count:
+    if n < count:  # as slices, of which LLVM can test that they do not overlap
         end = int(-2.0 * lead) + 1
         _reverse(row[end - count : end - n], sign, row[n:count])
 
 
 @helper
 def _reverse(source, sign, out):  # type: ignore[no-untyped-def]
+    sign = out.dtype.type(sign)  # the product with an integer would be in double precision
     for i in range(out.size):
         out[i] = sign * source[np.uint64(out.size - 1 - i)]  # unsigned: no test for negative indices
 
 
 @helper
-def _taper_position(plateau, theta, lead, y):  # type: ignore[no-untyped-def]
+def _taper_position(plateau, theta, lead, count, y):  # type: ignore[no-untyped-def]
     """Compute the argument of the window polynomials at each sample: -1 on the plateau, 1 at the window ends."""
-    step = 1.0 / theta
-    stretch = 4.0 / (1.0 - 2.0 * plateau)
-    for i in range(y.size):
-        y[i] = max(abs((lead + i) * step) - plateau, 0.0) * stretch - 1.0
+    real = y.dtype.type
+    lead, step, one = real(lead), real(1.0 / theta), real(1)
+    zero, plateau, stretch = real(0), real(plateau), real(4.0 / (1.0 - 2.0 * plateau))
+    for i in range(count):  # 32 bits: not every CPU converts vectors of 64
+        y[i] = max(abs((lead + real(np.int32(i))) * step) - plateau, zero) * stretch - one
 
 
 @helper
-def polynomial(c, y, p):  # type: ignore[no-untyped-def]
-    """Evaluate the polynomial with coefficients `c`, lowest power first, at `y`.
+def times_position(dw, lead, step, count, out):  # type: ignore[no-untyped-def]
+    """Write ``dw * u``."""
+    lead, step = out.dtype.type(lead), out.dtype.type(step)
+    for i in range(count):  # 32 bits: not every CPU converts vectors of 64
+        out[i] = dw[i] * ((lead + out.dtype.type(np.int32(i))) * step)
+
+
+@helper
+def polynomial(c, y, count, p):  # type: ignore[no-untyped-def]
+    """Evaluate the polynomial with coefficients `c`, lowest power first, at the first `count` numbers of `y`.
 
     With a constant number of terms LLVM unrolls the inner loop and vectorises the outer one, so that the loops for the
     sizes of window polynomials are written out.
     """
     if c.size == 12:
-        for i in range(y.size):
+        for i in range(count):
             v = c[11]
             for k in range(10, -1, -1):
                 v = v * y[i] + c[k]
             p[i] = v
     elif c.size == 17:
-        for i in range(y.size):
+        for i in range(count):
             v = c[16]
             for k in range(15, -1, -1):
                 v = v * y[i] + c[k]
             p[i] = v
     elif c.size == 22:
-        for i in range(y.size):
+        for i in range(count):
             v = c[21]
             for k in range(20, -1, -1):
                 v = v * y[i] + c[k]
             p[i] = v
     elif c.size == 28:
-        for i in range(y.size):
+        for i in range(count):
             v = c[27]
             for k in range(26, -1, -1):
                 v = v * y[i] + c[k]
             p[i] = v
     else:
-        for i in range(y.size):
+        for i in range(count):
             v = c[c.size - 1]
             for k in range(c.size - 2, -1, -1):
                 v = v * y[i] + c[k]

@@ -13,6 +13,7 @@ whole lines of memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TypeVar, cast
 
 from numba import cuda
@@ -30,7 +31,25 @@ def kernel(function: _Function) -> _Function:
 
 def device_function(function: _Function) -> _Function:
     """Compile a function that kernels call on the device."""
-    return cast(_Function, cuda.jit(device=True)(function))
+    return cast(_Function, _simulated(function) if SIMULATED else cuda.jit(device=True)(function))
+
+
+def _simulated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a device function for the simulator.
+
+    Numba's own replaces ``cuda`` in the module of the function during each call. The first thread of a block that
+    returns puts it back, while the other threads still need the replacement.
+    """
+    if "cuda" not in function.__code__.co_names:
+        return function
+    from numba.cuda.simulator.kernel import _get_kernel_context
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        function.__globals__["cuda"] = _get_kernel_context()  # one for all threads: launches do not overlap
+        return function(*args)
+
+    return call
 
 
 @device_function
