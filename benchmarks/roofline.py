@@ -1,6 +1,7 @@
 """The inner loops of a value with its gradient beside what the machine can do: ``python -m benchmarks.roofline``.
 
-It measures one block of frames in the cache of one core, and writes ``roofline.rst`` beside this file. The machine has
+It measures one block of frames in the cache of one core, and then whole evaluations, and writes ``roofline.rst`` beside
+this file. The machine has
 three limits: SciPy's FFT, the copy of an array that is in the cache, and products with sums in registers. The bound of
 a loop is the larger of the times that its bytes and its products take at these limits. Products and bytes are counted
 from the source of the kernels. A division or a square root counts as one product. What is read again from the
@@ -9,11 +10,14 @@ first-level cache, such as the window of a frame, does not count as bytes.
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from numba import njit
@@ -22,6 +26,9 @@ from scipy import fft
 from adaptstft import kernels, windows
 from adaptstft.engine.frames import make_frames
 from adaptstft.kernels.terms import LOG1P
+from benchmarks.differentiable import Problem
+from benchmarks.harness import Settings, interleaved, sound
+from benchmarks.report import environment
 
 _PAGE = Path(__file__).with_suffix(".rst")
 _FRAMES, _MFFT, _HOP = 64, 1024, 256
@@ -29,8 +36,8 @@ _RUNS, _TURNS = 40, 25
 _N = _FRAMES * _MFFT
 #: New samples of the signal in each sample of a frame.
 _REUSE = _HOP / _MFFT
-#: Products with a sum of a logarithm, see `adaptstft.kernels.cpu.logarithm`.
-_LOGARITHM = 18
+#: Products with a sum of a logarithm in single and double precision, see `adaptstft.kernels.cpu.logarithm`.
+_LOGARITHM = {4: 12, 8: 18}
 _TERMS = 16
 
 
@@ -48,15 +55,12 @@ class Loop:
         Numbers of the signal, the frames and the spectra that it reads or writes for each sample of a frame.
     products : float
         Products with a sum for each sample of a frame.
-    wide : bool
-        Whether the products are in double precision for single precision, too.
     """
 
     name: str
     call: Callable[[], Any]
     numbers: float
     products: float
-    wide: bool = False
 
 
 @njit(fastmath=True, error_model="numpy")
@@ -114,6 +118,7 @@ def loops(dtype: Any) -> Iterator[Loop]:
     scales, energy, out = np.ones((2, _FRAMES)), np.zeros((2, _FRAMES)), np.zeros((2, _FRAMES))
     bins = (1.0, True, True, np.array([1.5]), np.array([LOG1P]), np.ones(_FRAMES))
     sums, growth = np.zeros((1, _FRAMES)), np.empty(_FRAMES)
+    logarithm = _LOGARITHM[np.dtype(dtype).itemsize]
     terms, slopes = series.value.size - 1, series.derivative.size - 1
     table = (series.value, series.derivative, series.plateau)
     place = (several.win_length, several.lead, *several.place)
@@ -127,13 +132,12 @@ def loops(dtype: Any) -> Iterator[Loop]:
         1 + _REUSE,
         5 + terms + slopes + 2 + 2 + 2 + 9,
     )
-    yield Loop("statistics", lambda: cpu.statistics(spectra, *bins, sums), 1, (4 + 2 + _LOGARITHM) / 2, True)
+    yield Loop("statistics", lambda: cpu.statistics(spectra, *bins, sums), 1, (4 + 2 + logarithm) / 2)
     yield Loop(
         "statistics_and_cotangent",
         lambda: cpu.statistics_and_cotangent(spectra, *bins, 0, sums, growth, adjoint),
         2,
-        (4 + 2 + _LOGARITHM + 5 + 1 + 3) / 2,
-        True,
+        (4 + 2 + logarithm + 5 + 1 + 3) / 2,
     )
     yield Loop(
         "window_gradient",
@@ -144,38 +148,88 @@ def loops(dtype: Any) -> Iterator[Loop]:
     yield Loop("overlap_add", lambda: cpu.overlap_add(y, w, scales[0], *one.place, 0, signal), 1 + 2 * _REUSE, 3)
 
 
-def measure(dtype: Any, wide: float) -> tuple[str, list[tuple[str, ...]]]:
-    """Return the limits and the rows of the table for a precision; `wide` is the time of a product in the other."""
+def measure(dtype: Any) -> tuple[str, list[tuple[str, ...]]]:
+    """Return the limits and the rows of the table for a precision."""
     calls, counts = limits(dtype)
     all_loops = list(loops(dtype))
     found = nanoseconds(calls | {loop.name: loop.call for loop in all_loops}, counts)
     name, size, product = np.dtype(dtype).name, np.dtype(dtype).itemsize, found["products"]
     rows = [(name, "``scipy.fft.rfft``", f"{found['FFT']:.3f}", "", "", "", "")]
     for loop in all_loops:
-        bound = max(loop.numbers * found["copy"], loop.products * (wide if loop.wide else product))
+        bound = max(loop.numbers * found["copy"], loop.products * product)
         share = f"{100 * bound / found[loop.name]:.0f} %"
         counted = f"{loop.numbers * size:.3g}", f"{loop.products:.3g}"
         rows.append((name, f"``{loop.name}``", f"{found[loop.name]:.3f}", *counted, f"{bound:.3f}", share))
     return f"{name}: {size / found['copy']:.0f} GB/s and {1 / product:.0f} products with a sum in a ns", rows
 
 
-def main() -> None:
-    """Measure and write the table."""
-    calls, counts = limits(np.float64)
-    wide = nanoseconds({"products": calls["products"]}, counts)["products"]
-    notes, rows = zip(*(measure(dtype, wide) for dtype in (np.float32, np.float64)), strict=True)
-    lines = [".. This file is written by benchmarks/roofline.py.", ""]
-    lines += [
-        f"Limits of the machine with one thread, {'; '.join(notes)}.",
-        "",
-        ".. list-table::",
-        "   :header-rows: 1",
-        "",
-    ]
-    head = ("precision", "loop", "ns per sample", "bytes", "products", "bound in ns", "bound / measured")
-    for row in (head, *rows[0], *rows[1]):
+#: The parts of an evaluation: functions that are timed while it runs, by the objects that hold them.
+_LOOPS = ("load_frames_and_energy_gradient", "statistics_and_cotangent", "window_gradient")
+
+
+class Stopwatch:
+    """Adds up the seconds of calls of some functions, in one thread."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function whose time is added under a name."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begin
+
+        return call
+
+
+def shares(dtype: Any) -> tuple[str, ...]:
+    """Return the parts of a value with its gradient for 480,000 samples: FFTs, loops and the rest, and two threads."""
+    problem = Problem.at_hop(sound(480_000, dtype), _MFFT, _HOP, "time")
+    samples = problem.positions.size * _MFFT
+    watch, (_, cpu) = Stopwatch(), kernels.resolve("numba")
+    with ExitStack() as stack:
+        for name in _LOOPS:
+            stack.enter_context(mock.patch.object(cpu, name, watch.timed("loops", getattr(cpu, name))))
+        for name in ("rfft", "irfft"):
+            stack.enter_context(mock.patch.object(cpu.fft, name, watch.timed("FFTs", getattr(cpu.fft, name))))
+        step, parts = problem.step(1), []
+        for _ in range(_TURNS):
+            watch.seconds.clear()
+            begin = time.perf_counter()
+            step()
+            parts.append((time.perf_counter() - begin, dict(watch.seconds)))
+    total, own = min(parts, key=lambda part: part[0])
+    workers = {f"{count}": problem.step(count) for count in (1, 2)}
+    found = interleaved(workers, _TURNS)
+    speed = statistics.median(found["1"]) / statistics.median(found["2"])
+    rest = total - own["FFTs"] - own["loops"]
+    each = [f"{1e9 * part / samples:.2f} ({100 * part / total:.0f} %)" for part in (own["FFTs"], own["loops"], rest)]
+    return np.dtype(dtype).name, f"{1e9 * total / samples:.2f}", *each, f"{speed:.2f}"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in (head, *rows):
         print("  ".join(row))
         lines += [f"   {'  ' if k else '* '}- {cell}".rstrip() for k, cell in enumerate(row)]
+    return lines
+
+
+def main() -> None:
+    """Measure and write the tables."""
+    notes, rows = zip(*(measure(dtype) for dtype in (np.float32, np.float64)), strict=True)
+    lines = [".. This file is written by benchmarks/roofline.py.", ""]
+    machine = environment(Settings(workers=1))
+    lines += [f"{machine['cpu']}, limits with one thread: {'; '.join(notes)}.", ""]
+    head = ("precision", "loop", "ns per sample", "bytes", "products", "bound in ns", "bound / measured")
+    lines += _table(head, [*rows[0], *rows[1]])
+    lines += ["", "A whole evaluation in one thread, in ns per sample of a frame, and what a second thread gains:", ""]
+    head = ("precision", "all", "FFTs", "loops", "the rest", "1 thread / 2 threads")
+    lines += _table(head, [shares(dtype) for dtype in (np.float32, np.float64)])
     print("\n".join(notes))
     _PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -13,8 +13,10 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any, TypeVar
 
+from scipy import fft
 from scipy._lib import uarray  # SciPy's own has no public name, and its state is kept for each thread
 
 _Result = TypeVar("_Result")
@@ -131,9 +133,21 @@ class _Run:
                 self.turn.notify_all()
 
 
-def _with_fft_backend(state: Any, loop: Callable[[], None]) -> None:
-    """Run a loop of another thread with the FFT backends that `scipy.fft.set_backend` has set in the caller's."""
-    with uarray.set_state(state):
+def _fft_backends() -> tuple[list[Any], list[tuple[Any, bool, bool]]]:
+    """Return the FFT backends that the thread skips, and those that it has set, with ``coerce`` and ``only``."""
+    # its state as a whole must not be set in another thread: contexts that SciPy keeps for each thread point into it
+    _, of_thread, _ = uarray.get_state()._pickle()
+    skipped, chosen = of_thread.get("numpy.scipy.fft", ((), ()))
+    return list(skipped), list(chosen)
+
+
+def _with_fft_backends(skipped: list[Any], chosen: list[tuple[Any, bool, bool]], loop: Callable[[], None]) -> None:
+    """Run a loop of another thread with the FFT backends of the caller's."""
+    with ExitStack() as stack:
+        for backend, coerce, only in chosen:
+            stack.enter_context(fft.set_backend(backend, coerce=coerce, only=only))
+        for backend in skipped:
+            stack.enter_context(fft.skip_backend(backend))
         loop()
 
 
@@ -166,8 +180,8 @@ def run_blocks(
     helpers = min(workers, n) - 1
     futures = []
     if helpers > 0:
-        state = uarray.get_state()
-        futures = [_shared_pool().submit(_with_fft_backend, state, run.loop) for _ in range(helpers)]
+        backends = _fft_backends()
+        futures = [_shared_pool().submit(_with_fft_backends, *backends, run.loop) for _ in range(helpers)]
     run.loop()
     for future in futures:
         if not future.cancel():

@@ -66,6 +66,19 @@ def test_threads_forget_the_backend_with_the_caller(rng):
     assert len(backend.calls) == count
 
 
+def test_threads_may_skip_a_backend_again_and_again(rng):
+    """SciPy keeps the context that skips a backend for each thread, also when the caller has left its own."""
+    x, backend = rng.standard_normal(3000), CountingBackend()
+    expected = transform(2).stft(x)
+    for _ in range(10):
+        with scipy.fft.set_backend(backend):
+            np.testing.assert_array_equal(transform(2).stft(x), expected)
+        with scipy.fft.skip_backend(backend), scipy.fft.set_backend(backend):
+            before = len(backend.calls)
+            transform(2).stft(x)
+            assert len(backend.calls) == before
+
+
 def test_tuning_uses_the_backend(rng):
     backend = CountingBackend(n_threads=1)
     x = adaptstft.datasets.linear_chirp(duration=0.5).x
