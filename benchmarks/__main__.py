@@ -27,7 +27,7 @@ from benchmarks import (
     cases_tuning,
     peers,
 )
-from benchmarks.harness import Case, Row, Settings, describe, run_case, usable_cores
+from benchmarks.harness import Case, Row, Settings, describe, middle_rows, run_case, usable_cores
 from benchmarks.report import Report, environment, stored_results
 
 _ROOT = Path(__file__).parents[1]
@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare adaptstft with other packages.")
     parser.add_argument("--only", metavar="NAME", action="append", choices=CASES, help="run this one; may be repeated")
     parser.add_argument("--repeat", metavar="N", type=_count, help="timed calls of each function, at least (9)")
+    parser.add_argument(
+        "--runs", metavar="N", type=_count, default=1, help="complete runs, whose median and range are shown (1)"
+    )
     parser.add_argument("--workers", metavar="N", type=_count, default=usable_cores(), help="threads (all cores)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to test that everything works")
     parser.add_argument("--list", action="store_true", help="list the benchmarks and stop")
@@ -149,11 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (OSError, ValueError) as error:
             parser.error(f"--update: {error}")
     measured_on = environment(settings)
-    rows = []
-    for case in chosen:
-        print(f"{case.name} ...", file=sys.stderr, flush=True)
-        rows += _run_apart(case, args, settings)
-    report = Report(rows, measured_on)
+    runs: list[list[Row]] = []
+    for run in range(args.runs):
+        runs.append([])
+        for case in chosen:
+            print(f"{run + 1}/{args.runs} {case.name} ...", file=sys.stderr, flush=True)
+            runs[-1] += _run_apart(case, args, settings)
+    report = Report(middle_rows(runs), measured_on)
     print(report.text())
     if destination is not None:
         written = report.update(destination[0]) if args.update else report

@@ -126,6 +126,14 @@ class Row:
     detail: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def spread(self) -> tuple[Figure, Figure] | None:
+        """The least and the largest result of several runs."""
+        results = self.detail.get("results", ())
+        if self.result is None or len(results) < 2:
+            return None
+        return Figure(min(results), self.result.unit), Figure(max(results), self.result.unit)
+
+    @property
     def met(self) -> bool | None:
         """True if the target is met; None without a target or a result."""
         return None if self.target is None or self.result is None else self.target.met(self.result.value)
@@ -324,6 +332,30 @@ def _finished_row(row: Row, rival: Rival, seconds: Mapping[str, list[float]], de
         except Exception as error:
             more["agreement"] = {"problem": describe(error)}
     return replace(row, theirs=Figure(statistics.median(theirs)), result=Figure(ratio, "x"), detail={**detail, **more})
+
+
+def middle_rows(runs: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return the rows with the median result of several runs; their details have all ``results``.
+
+    A row that one of the runs lacks, such as one of a benchmark that failed, has the results of the others. If the number
+    of results is even, the lower one of the two in the middle is the median.
+    """
+    found: dict[tuple[str, str, str], list[Row]] = {}
+    for rows in runs:
+        for row in rows:
+            found.setdefault((row.name, row.work, row.against), []).append(row)
+    middle = []
+    for same in found.values():
+        measured = sorted((row for row in same if row.result is not None), key=_result)
+        row = measured[(len(measured) - 1) // 2] if measured else same[0]
+        more = {"results": [_result(one) for one in measured]} if len(runs) > 1 else {}
+        middle.append(replace(row, detail=row.detail | more))
+    return middle
+
+
+def _result(row: Row) -> float:
+    assert row.result is not None
+    return row.result.value
 
 
 def run_case(case: Case, settings: Settings) -> list[Row]:

@@ -115,6 +115,8 @@ class Report:
             "optimisation, the two sides of a row in turn; each benchmark in a new process. Ratios are the time of "
             "the other side by that of adaptstft, or the inverse if the target is an upper bound.",
         ]
+        if any(row.spread for row in self.rows):
+            lines.append("Results with a range are the median, the least and the largest of several complete runs.")
         if machine["quick"]:
             lines.append("Tiny sizes; the targets do not apply.")
         load = machine["load_at_start"] or 0.0
@@ -180,13 +182,16 @@ def _cells(row: Row, *, judged: bool) -> tuple[str, ...]:
         return "" if value is None else str(value)
 
     unit = row.result.unit if row.result else "x"
+    result = show(row.result)
+    if row.spread is not None:
+        result += f" ({row.spread[0]} to {row.spread[1]})"
     return (
         row.name,
         row.work,
         show(row.ours),
         row.against,
         show(row.theirs),
-        show(row.result),
+        result,
         row.target.text(unit) if row.target and judged else "",
         row.problem or (_MET[row.met] if judged else ""),
     )

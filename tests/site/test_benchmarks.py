@@ -126,6 +126,23 @@ def test_a_race_has_medians_and_a_ratio_in_turns(harness, monkeypatch):
     assert harness.Row.from_json(json.loads(json.dumps(rows[0].to_json()))) == rows[0]
 
 
+def test_several_runs_have_the_median_row_and_the_range_of_results(harness):
+    def row(result, work="w", **more):
+        return harness.Row("a", work, "b", result=None if result is None else harness.Figure(result, "x"), **more)
+
+    runs = [[row(3.0), row(1.0, "v")], [row(1.0), row(None, "v", problem="broke")], [row(2.0), row(None, "v")]]
+    middle, other = harness.middle_rows(runs)
+    assert middle.result.value == 2 and middle.detail["results"] == [1, 2, 3]
+    assert [str(figure) for figure in middle.spread] == ["1.00 x", "3.00 x"]
+    assert other.result.value == 1 and other.spread is None
+    report = importlib.import_module("benchmarks.report")
+    environment = report.environment(harness.Settings())
+    assert "2.00 x (1.00 x to 3.00 x)" in report.Report([middle], environment).markdown()
+    assert not any("several complete runs" in note for note in report.Report([other], environment).notes())
+    (alone,) = harness.middle_rows([[row(3.0)]])
+    assert alone == row(3.0)
+
+
 def test_short_calls_are_repeated_while_there_is_time(harness, monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(harness.time, "perf_counter", lambda: float(next(clock)))
@@ -153,4 +170,4 @@ def test_the_roofline_has_every_loop(monkeypatch, tmp_path, capsys):
     page = (tmp_path / "roofline.rst").read_text(encoding="utf-8")
     names = [loop.name for loop in roofline.loops(np.float64)]
     assert len(names) == 6 and all(page.count(f"``{name}``") == 2 for name in names)
-    assert page.count(" %") == 12 and "GB/s" in capsys.readouterr().out
+    assert page.count(" %") == 18 and "GB/s" in capsys.readouterr().out
