@@ -337,8 +337,8 @@ def _finished_row(row: Row, rival: Rival, seconds: Mapping[str, list[float]], de
 def middle_rows(runs: Sequence[Sequence[Row]]) -> list[Row]:
     """Return the rows with the median result of several runs; their details have all ``results``.
 
-    A row that one of the runs lacks, such as one of a benchmark that failed, has the results of the others. If the number
-    of results is even, the lower one of the two in the middle is the median.
+    A row that one of the runs lacks, such as one of a benchmark that failed, has the results of the others. If the
+    number of results is even, the lower one of the two in the middle is the median.
     """
     found: dict[tuple[str, str, str], list[Row]] = {}
     for rows in runs:

@@ -205,10 +205,14 @@ def test_a_floor_above_all_bins_is_refused(window_mode, backend):
     assert optimize(x, 1000.0, criterion=criteria.DescriptionLength(floor=2.0), backend=backend).win_length > 100
 
 
-def test_frames_far_below_the_floor_are_silent(rng):
-    x = np.concatenate([1e-9 * rng.standard_normal(N), np.ones(N)])
+def test_frames_far_below_the_floor_are_silent(rng, backend):
+    quiet, criterion = rng.standard_normal(N), criteria.DescriptionLength(floor=1.0)
+    sft = transform(40.3, POSITIONS[:20], backend=backend)
+    x = np.concatenate([1e-120 * quiet, np.ones(N)])
     with pytest.raises(ValueError, match="the signal is zero, or far below the distortion of a description length"):
-        transform(40.3, POSITIONS[:20]).value_and_grad(x, criteria.DescriptionLength(floor=1.0), wrt=())
+        sft.value_and_grad(x, criterion, wrt=())
+    low, lower = (sft.value_and_grad(np.append(k * quiet, np.ones(N)), criterion, wrt=())[0] for k in (1e-9, 1e-10))
+    assert low / lower == pytest.approx(1000)  # the power of 1.5 of the energies
 
 
 @pytest.mark.parametrize("scale_to", [None, "magnitude"])

@@ -526,7 +526,7 @@ def test_single_precision(loss, framing, backend, rng):
         atol = tol * np.abs(expected).max()
         if name == "hop":  # the sum of derivatives that cancel
             atol = tol * np.abs(np.arange(*case.slices) * double.positions).sum()
-        if name == "win_length" and not np.ndim(expected):  # the same
+        if name == "win_length" and not np.ndim(expected):  # the sum over the frames, of derivatives that cancel
             settings = case.settings() | {"hop": None, "positions": case.centres}
             lengths = np.full(len(case.centres), case.win_length)
             each = AdaptiveShortTimeFFT(case.window, lengths, backend=backend, **settings)

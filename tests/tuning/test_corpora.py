@@ -468,6 +468,7 @@ def test_an_iterator_keeps_what_recordings_are():
 def test_signals_of_one_length_as_channels_and_as_a_corpus(rng, criterion, scope):
     """A list of them is an array, an iterator a corpus: alike in scope "global", as documented not in "frame"."""
     alike = [chirp(2000, f, rng) * level for f, level in ((50, 1.0), (120, 0.3), (200, 3.0))]
+    # a window without jumps at its ends, at which rounding would decide where a descent ends
     settings = {"criterion": criterion, "scope": scope, "window": ("gaussian", 8.5)}
     channels = adaptstft.optimize(alike, 1000, **settings)
     assert channels.positions is not None and channels.signal.shape == (3, 2000)

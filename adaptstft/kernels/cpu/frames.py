@@ -1,7 +1,8 @@
 """Numba kernels between the signal and the FFT input: windowed frames, overlap-add, sums over samples.
 
-Inner loops are over unsigned indices of whole arrays. A slice would count references, and a signed index needs a test
-whether it counts from the end: with either of them LLVM does not vectorise the loop, or takes longer before it.
+The inner loops that take most of the time are over unsigned indices of whole arrays. A slice would count references,
+and a signed index needs a test whether it counts from the end: with either of them LLVM does not vectorise the loop, or
+takes longer before it.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 #: Without "nnan" and "ninf": NaN and infinity keep their meaning.
 _RELAXED = frozenset(("nsz", "arcp", "contract", "afn", "reassoc"))
+_EXACT = frozenset(("contract",))
 
 
 def kernel(function: _Function) -> _Function:
@@ -32,7 +33,7 @@ def kernel(function: _Function) -> _Function:
 
 def exact_kernel(function: _Function) -> _Function:
     """Compile a function with Numba whose operations keep their order; a product and a sum may become one operation."""
-    return _compile(function, frozenset(("contract",)))
+    return _compile(function, _EXACT)
 
 
 def helper(function: _Function) -> _Function:
@@ -42,6 +43,11 @@ def helper(function: _Function) -> _Function:
     of all; helpers have none. A call from Python runs the function itself, uncompiled.
     """
     return cast(_Function, register_jitable(**_options(_RELAXED))(function))
+
+
+def exact_helper(function: _Function) -> _Function:
+    """Mark a function as a helper of kernels whose operations keep their order."""
+    return cast(_Function, register_jitable(**_options(_EXACT))(function))
 
 
 def inlined_helper(function: _Function) -> _Function:

@@ -1,8 +1,8 @@
 """Numba kernels for spectra: sums over the bins of each frame, their cotangents, and the rotation of phases.
 
-Energies have the precision of the spectra. In single precision their powers would soon leave its range, so that a
-frame whose energies are far from 1 is scaled by a power of two: ``E = unit * e`` with the energies ``e`` of the
-scaled frame.
+Energies have the precision of the spectra. In single precision their powers would soon leave its range, so that for
+sums of powers a frame whose energies add up to very much or very little is scaled by a power of two: ``E = unit * e``
+with the energies ``e`` of the scaled frame.
 """
 
 from __future__ import annotations
@@ -11,15 +11,19 @@ import math
 
 import numpy as np
 
-from adaptstft.kernels.cpu.jit import helper, kernel
+from adaptstft.kernels.cpu.jit import exact_helper, helper, kernel
 from adaptstft.kernels.cpu.logarithm import LARGE, logs_of_one_plus, logs_or_zero
 from adaptstft.kernels.terms import LOG1P, POWER_LOG
 
 #: Number of terms that are added in the precision of the spectra before their sum is added in double precision.
 _CHUNK = np.uint64(512)
-#: A frame is scaled if its energies add up to less than the inverse of this number, or more: the third power of the
-#: number is in the range of single precision.
-_LARGE = 2.0**40
+#: A frame is scaled if its energies add up to more than the first number, or on average to less than the second one,
+#: in single and in double precision. Third powers of energies between them are in the range.
+_MOST, _LEAST = 2.0**40, 2.0**-20
+_MOST_DOUBLE, _LEAST_DOUBLE = 2.0**300, 2.0**-150
+#: Largest exponent of a scale. Smaller frames than its inverse are scaled by no more, and still are silent if squares
+#: of the result are zero.
+_LARGEST_SCALE, _LARGEST_SCALE_DOUBLE = 126, 500
 
 
 def statistics(spectra, gain, mirrored, even, exponents, kinds, units, out):  # type: ignore[no-untyped-def]
@@ -42,11 +46,11 @@ def cotangent(spectra, gain, mirrored, even, exponents, kinds, units, weights, o
     log_energy = np.empty(spectra.shape[1], spectra.real.dtype)
     factor = np.empty(spectra.shape[1], spectra.real.dtype)
     for b in range(spectra.shape[0]):
-        unit = _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
+        unit, scale = _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
         factor[:] = 0
         for k in range(exponents.size):
-            _add_derivative(energy, log_energy, unit, exponents[k], kinds[k], weights[k, b] / units[b], factor)
-        _apply_factor(spectra[b], factor, gain, mirrored, even, out[b])
+            _add_derivative(energy, log_energy, unit, exponents[k], kinds[k], weights[k, b] / units[b] / scale, factor)
+        _apply_factor(spectra[b], scale, factor, gain, mirrored, even, out[b])
 
 
 @kernel
@@ -63,29 +67,31 @@ def statistics_and_cotangent(  # type: ignore[no-untyped-def]
     log_energy = np.empty(spectra.shape[1], spectra.real.dtype)
     factor = np.empty(spectra.shape[1], spectra.real.dtype)
     for b in range(spectra.shape[0]):
-        unit = _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
+        unit, scale = _energies(spectra[b], gain / units[b], gain, mirrored, even, exponents, kinds, energy, log_energy)
         for k in range(exponents.size):
             out[k, b] += _statistic(energy, log_energy, unit, exponents[k], kinds[k])
         if chosen < 0:
             continue
         factor[:] = 0
-        _add_derivative(energy, log_energy, unit, exponents[chosen], kinds[chosen], 1.0 / units[b], factor)
-        log_scale_derivative[b] = 2.0 * _dot(energy, factor) * unit * units[b]
-        _apply_factor(spectra[b], factor, gain, mirrored, even, adjoint[b])
+        rate = 1.0 / units[b] / scale
+        _add_derivative(energy, log_energy, unit, exponents[chosen], kinds[chosen], rate, factor)
+        log_scale_derivative[b] = 2.0 * _dot(energy, factor) * unit * scale * units[b]
+        _apply_factor(spectra[b], scale, factor, gain, mirrored, even, adjoint[b])
 
 
 @kernel
 def bin_cotangent(spectra, gain, mirrored, even, derivatives, out):  # type: ignore[no-untyped-def]
     """Write the cotangent of a loss whose derivatives in ``E`` are `derivatives`, one for each bin; see `cotangent`."""
     for b in range(spectra.shape[0]):
-        _apply_factor(spectra[b], derivatives[b], gain, mirrored, even, out[b])
+        _apply_factor(spectra[b], 1.0, derivatives[b], gain, mirrored, even, out[b])
 
 
 @helper
 def _energies(row, factor, gain, mirrored, even, exponents, kinds, energy, log_energy):  # type: ignore[no-untyped-def]
     """Compute the energies ``e`` of a frame, and ``log e`` or ``log(1 + e**a)`` if any sum needs it.
 
-    Return their unit: ``E = unit * e``, where ``E`` is `factor` times ``|S|**2``. With ``log(1 + E**a)`` it is 1.
+    Return their unit and the scale of the frame: ``E = unit * e``, where ``E`` is `factor` times ``|S|**2``, and ``e``
+    is ``|scale * S|**2``. With ``log(1 + E**a)`` the unit is 1.
     """
     logs, one_plus, largest = False, 0.0, 0.0
     for k in range(kinds.size):
@@ -95,13 +101,16 @@ def _energies(row, factor, gain, mirrored, even, exponents, kinds, energy, log_e
             one_plus = exponents[k]
         largest = max(largest, exponents[k])
     if one_plus > 0:
-        unit = 1.0
-        _squares(row, math.sqrt(factor), energy)
+        unit, scale = 1.0, math.sqrt(factor)
+        _squares(row, scale, energy)
     else:
-        unit = factor
-        total = _squares(row, 1.0, energy)
-        if largest > 3.0 or not 1.0 / _LARGE < total < _LARGE:
-            scale = _scale_of(row)
+        unit, scale = factor, 1.0
+        total = _squares(row, scale, energy)
+        double = energy.itemsize == 8
+        most = _MOST_DOUBLE if double else _MOST
+        least = (_LEAST_DOUBLE if double else _LEAST) * row.size
+        if largest > 3.0 or not least < total < most:
+            scale = _scale_of(row, _LARGEST_SCALE_DOUBLE if double else _LARGEST_SCALE)
             unit = factor / scale / scale
             _squares(row, scale, energy)
     if mirrored:  # the bins at zero and Nyquist frequency have no mirror image, and therefore no gain
@@ -112,7 +121,7 @@ def _energies(row, factor, gain, mirrored, even, exponents, kinds, energy, log_e
         logs_or_zero(energy, log_energy)
     elif one_plus > 0:
         logs_of_one_plus(energy, one_plus, log_energy)
-    return unit
+    return unit, scale
 
 
 @helper
@@ -128,14 +137,14 @@ def _squares(row, scale, energy):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _scale_of(row):  # type: ignore[no-untyped-def]
-    """Return a power of two that brings the largest part of a number to between 1/2 and 1."""
+def _scale_of(row, most):  # type: ignore[no-untyped-def]
+    """Return a power of two that brings the largest part of a number to between 1/2 and 1, at most ``2**most``."""
     largest = 0.0
     for q in range(row.size):
         largest = max(largest, abs(row[q].real), abs(row[q].imag))
     if not 0.0 < largest < math.inf:
         return 1.0
-    return math.ldexp(1.0, -math.frexp(largest)[1])
+    return math.ldexp(1.0, max(-most, min(most, -math.frexp(largest)[1])))
 
 
 @helper
@@ -197,7 +206,8 @@ def _add_derivative(energy, log_energy, unit, a, kind, c, factor):  # type: igno
     """Add ``c`` times the derivative of the terms of `_statistic` in ``E``; that of powers is 0 where ``E`` is 0."""
     real = energy.dtype.type
     one, zero, exponent = real(1), real(0), real(a - 1.0)
-    slope = real(a * c * (1.0 if a == 1.0 else unit ** (a - 1.0)))  # of powers of e
+    gain = c if a == 1.0 else c * unit ** (a - 1.0)  # that of a power of e
+    slope = real(a * gain)
     if kind == LOG1P and (a == 1.5 or a == 2.0):
         for q in range(energy.size):
             power = energy[q] if a == 2.0 else math.sqrt(energy[q])
@@ -210,13 +220,13 @@ def _add_derivative(energy, log_energy, unit, a, kind, c, factor):  # type: igno
             power = small**exponent
             factor[q] += real(c) * (small if large else power) / (one + power * small)
     elif kind == POWER_LOG:
-        shift = real(math.log(unit) + 1.0 / a)
+        constant = real(gain * (a * math.log(unit) + 1.0))
         if a == 1.0:
             for q in range(energy.size):
-                factor[q] += slope * (log_energy[q] + shift) if energy[q] > 0 else zero
+                factor[q] += slope * log_energy[q] + constant if energy[q] > 0 else zero
         else:
             for q in range(energy.size):
-                factor[q] += slope * energy[q] ** exponent * (log_energy[q] + shift) if energy[q] > 0 else zero
+                factor[q] += energy[q] ** exponent * (slope * log_energy[q] + constant) if energy[q] > 0 else zero
     elif a == 1.0:
         for q in range(energy.size):
             factor[q] += slope
@@ -234,19 +244,23 @@ def _add_derivative(energy, log_energy, unit, a, kind, c, factor):  # type: igno
             factor[q] += slope * energy[q] ** exponent if energy[q] > 0 else zero
 
 
-@helper
-def _apply_factor(row, factor, gain, mirrored, even, out):  # type: ignore[no-untyped-def]
-    """Write the cotangent in ``S`` of a loss whose derivatives in ``E`` are `factor`; `out` may be `row`."""
+@exact_helper
+def _apply_factor(row, scale, factor, gain, mirrored, even, out):  # type: ignore[no-untyped-def]
+    """Write the cotangent in ``S`` of a loss whose derivatives in ``E`` are `factor` times `scale`; `out` may be `row`.
+
+    For numbers that are very small the product of the last two could leave the range of single precision.
+    """
     real = factor.dtype.type
-    interior, edge = real(gain if mirrored else 2.0), real(2)
+    interior, edge, scale = real(gain if mirrored else 2.0), real(2), real(scale)
     zero, nyquist = row[0], row[row.size - 1]  # before `out` overwrites them
     for q in range(row.size):
         f = factor[q] * interior
-        out[q] = complex(row[q].real * f, row[q].imag * f)  # a complex product has twice as many terms
+        # a complex product has twice as many terms
+        out[q] = complex((row[q].real * scale) * f, (row[q].imag * scale) * f)
     if mirrored:
-        out[0] = zero * (edge * factor[0])
+        out[0] = zero * scale * (edge * factor[0])
         if even:
-            out[row.size - 1] = nyquist * (edge * factor[row.size - 1])
+            out[row.size - 1] = nyquist * scale * (edge * factor[row.size - 1])
 
 
 @helper

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from adaptstft.kernels.cpu.jit import kernel
-from adaptstft.kernels.cpu.logarithm import log_of_positive
+from adaptstft.kernels.cpu.logarithm import log1p, log_of_positive
 from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
 
 
@@ -27,10 +27,10 @@ def add_cell_sums(spectra, exponents, kinds, units, cell, out):  # type: ignore[
                 if simple:  # a logarithm takes longer than all else
                     row[j] += energy if a == 1.0 else energy * energy * energy
                 elif kind == LOG1P and a == 1.5:
-                    row[j] += log_of_positive(1.0 + energy * math.sqrt(energy)) / a
+                    row[j] += log1p(energy * math.sqrt(energy)) / a
                 elif kind == LOG1P:
                     large = energy > 1.0  # E**a may overflow, E**-a does not
-                    tail = log_of_positive(1.0 + (1.0 / energy if large else energy) ** a) / a
+                    tail = log1p((1.0 / energy if large else energy) ** a) / a
                     row[j] += tail + log_of_positive(energy) if large else tail
                 elif energy > 0.0:
                     log_energy = math.log(energy)

@@ -21,7 +21,7 @@ def window_rows(value, derivative, plateau, theta, lead, count, w, dw):  # type:
 def window_and_derivative(value, derivative, plateau, theta, lead, count, y, w, dw):  # type: ignore[no-untyped-def]
     """Evaluate one window and its derivative in ``u`` at its first `count` samples; `y` is scratch space.
 
-    Slices would count references, which takes as long as a tenth of a short window.
+    Slices would count references, see `adaptstft.kernels.cpu.frames`.
     """
     n = _even_row(value, plateau, theta, lead, count, y, w)
     _odd_row(derivative, lead, n, count, y, dw)

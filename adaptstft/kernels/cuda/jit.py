@@ -17,6 +17,7 @@ from functools import wraps
 from typing import Any, TypeVar, cast
 
 from numba import cuda
+from numba.cuda import jit  # in the simulator, `cuda` of this module stands for the launch under way
 
 from adaptstft.kernels.cache import compile_cached
 from adaptstft.kernels.cuda.arrays import SIMULATED
@@ -26,12 +27,12 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def kernel(function: _Function) -> _Function:
     """Compile a function that is launched from the host."""
-    return cast(_Function, cuda.jit(function)) if SIMULATED else compile_cached(cuda.jit, function)
+    return cast(_Function, jit(function)) if SIMULATED else compile_cached(jit, function)
 
 
 def device_function(function: _Function) -> _Function:
     """Compile a function that kernels call on the device."""
-    return cast(_Function, _simulated(function) if SIMULATED else cuda.jit(device=True)(function))
+    return cast(_Function, _simulated(function) if SIMULATED else jit(device=True)(function))
 
 
 def _simulated(function: Callable[..., Any]) -> Callable[..., Any]:
