@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,20 @@ def from_a_table(problem: Problem, workers: int) -> Callable[[], Any]:
     return lambda: evaluator.value_and_grad(measure, state, positions=False, shape=False)
 
 
+def between_samples(problem: Problem, workers: int) -> Callable[[], Any]:
+    """Return a step with centres between samples, where windows are not symmetric, and equal lengths for all bins."""
+    lengths = np.full_like(problem.lengths, 0.7 * problem.mfft)
+    return replace(problem, lengths=lengths, positions=problem.positions + 0.37).step(workers)
+
+
 _EXACT = "exact value and gradient, one length for each bin and frame"
+_BETWEEN = "the same at centres between samples, with equal lengths"
 
 CASES = (
     bins_case("bins-1", _EXACT, (6_636, 1500, 250), Target(60)),
     bins_case("bins-2", _EXACT, (16_000, 512, 64), Target(60)),
+    bins_case("bins-1-between", _BETWEEN, (6_636, 1500, 250), Target(60), between_samples),
+    bins_case("bins-2-between", _BETWEEN, (16_000, 512, 64), Target(60), between_samples),
     bins_case(
         "bins-table",
         "one tuning iteration on a table, one length for each bin and frame",
