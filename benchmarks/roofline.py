@@ -1,11 +1,10 @@
 """The inner loops of a value with its gradient beside what the machine can do: ``python -m benchmarks.roofline``.
 
 It measures one block of frames in the cache of one core, and then whole evaluations, and writes ``roofline.rst`` beside
-this file. The machine has
-three limits: SciPy's FFT, the copy of an array that is in the cache, and products with sums in registers. The bound of
-a loop is the larger of the times that its bytes and its products take at these limits. Products and bytes are counted
-from the source of the kernels. A division or a square root counts as one product. What is read again from the
-first-level cache, such as the window of a frame, does not count as bytes.
+this file. The machine has three limits: SciPy's FFT, the copy of an array that is in the cache, and products with sums
+in registers. The bound of a loop is the larger of the times that its bytes and its products take at these limits.
+Products and bytes are counted from the source of the kernels. A division or a square root counts as one product. What
+is read again from the first-level cache, such as the window of a frame, does not count as bytes.
 """
 
 from __future__ import annotations
@@ -163,7 +162,7 @@ def measure(dtype: Any) -> tuple[str, list[tuple[str, ...]]]:
     return f"{name}: {size / found['copy']:.0f} GB/s and {1 / product:.0f} products with a sum in a ns", rows
 
 
-#: The parts of an evaluation: functions that are timed while it runs, by the objects that hold them.
+#: Kernels whose time is the part "loops" of an evaluation.
 _LOOPS = ("load_frames_and_energy_gradient", "statistics_and_cotangent", "window_gradient")
 
 
@@ -187,7 +186,7 @@ class Stopwatch:
 
 
 def shares(dtype: Any) -> tuple[str, ...]:
-    """Return the parts of a value with its gradient for 480,000 samples: FFTs, loops and the rest, and two threads."""
+    """Return the row of a precision: the parts of a value with its gradient, and the gain by a second thread."""
     problem = Problem.at_hop(sound(480_000, dtype), _MFFT, _HOP, "time")
     samples = problem.positions.size * _MFFT
     watch, (_, cpu) = Stopwatch(), kernels.resolve("numba")

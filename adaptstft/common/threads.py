@@ -142,7 +142,7 @@ def _fft_backends() -> tuple[list[Any], list[tuple[Any, bool, bool]]]:
 
 
 def _with_fft_backends(skipped: list[Any], chosen: list[tuple[Any, bool, bool]], loop: Callable[[], None]) -> None:
-    """Run a loop of another thread with the FFT backends of the caller's."""
+    """Run a loop in a thread with the FFT backends of another thread."""
     with ExitStack() as stack:
         for backend, coerce, only in chosen:
             stack.enter_context(fft.set_backend(backend, coerce=coerce, only=only))

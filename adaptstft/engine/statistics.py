@@ -268,7 +268,7 @@ class _Gradients:
     values: Float64Array
     gradients: Gradients
 
-    # Looked up for each block, they would take longer: its arrays have displaced Python's objects from the cache.
+    # These are computed once for all blocks: between two blocks Python is slow, because arrays fill the cache.
     @cached_property
     def energies(self) -> list[int]:
         """Numbers of the statistics that are energies."""
@@ -331,7 +331,7 @@ class _RowGradients(_Gradients):
                 if stats.is_energy(k):
                     reducer.add_energy(signal, spectra)
             for k, g, growth in self.cotangents(spectra, self.units[part], sums, self.blocks):
-                reducers[k].add(plan.adjoint_fft(g), signal)
+                reducers[k].add(self.adjoint_fft(g), signal)
                 if self.slopes is not None:
                     by_units[k] += _by_units(growth, self.slopes[part])
         self.values[:, part] = sums
