@@ -17,7 +17,7 @@ def _medians(problem: Problem, workers: tuple[int, ...], settings: Settings) -> 
     calls = {str(w): problem.step(w) for w in workers}
     for call in calls.values():
         call()
-    durations = interleaved(calls, settings.repeat, seconds=settings.seconds)
+    durations = interleaved(calls, settings.repeat, settle=settings.settle, seconds=settings.seconds)
     return {int(w): statistics.median(seconds) for w, seconds in durations.items()}
 
 

@@ -14,6 +14,9 @@ import numpy as np
 
 #: Pause in seconds before each turn: threads of OpenMP keep cores busy for a while after a call.
 PAUSE = 0.02
+#: Seconds of calls before the one that counts. After a pause the system may run two threads on one core; it moves one
+#: of them within some tens of milliseconds, but not between bursts that are shorter.
+SETTLE = 0.1
 #: Number of calls before the timing.
 _WARM_UP = 2
 #: Largest number of turns, relative to `repeat`, of short calls.
@@ -40,6 +43,11 @@ class Settings:
     quick: bool = False
     workers: int = 1
     seconds: float = 0.0
+
+    @property
+    def settle(self) -> float:
+        """Seconds of calls before the one that counts."""
+        return 0.0 if self.quick else SETTLE
 
     def size(self, full: int, quick: int) -> int:
         """Return the size of a benchmark or that of a smoke test."""
@@ -214,12 +222,17 @@ def timed(function: Callable[[], Any]) -> float:
 
 
 def interleaved(
-    functions: Mapping[str, Callable[[], Any]], repeat: int, *, pause: float = PAUSE, seconds: float = 0.0
+    functions: Mapping[str, Callable[[], Any]],
+    repeat: int,
+    *,
+    pause: float = PAUSE,
+    settle: float = 0.0,
+    seconds: float = 0.0,
 ) -> dict[str, Any]:
     """Time functions in turn, A B A B, so that other load of the machine slows all of them down alike.
 
-    Each turn has two calls in a row, as in an optimisation, and the second one counts. The first call wakes up the
-    cores after the pause and fills the caches again.
+    Each turn has at least two calls in a row, as in an optimisation, and the last one counts. The others fill the
+    caches again, and last until the threads have a core each.
 
     Parameters
     ----------
@@ -229,6 +242,8 @@ def interleaved(
         Least number of turns of each function.
     pause : float, optional
         Pause before each turn in seconds.
+    settle : float, optional
+        Least duration of the calls before the one that counts, in seconds.
     seconds : float, optional
         Least duration in seconds, with up to four times `repeat` turns.
 
@@ -247,7 +262,10 @@ def interleaved(
                 break
             for label, function in functions.items():
                 time.sleep(pause)
+                settled = time.perf_counter() + settle
                 function()
+                while time.perf_counter() < settled:
+                    function()
                 durations[label].append(timed(function))
     finally:
         gc.enable()
@@ -309,7 +327,8 @@ def race(
     for rival in rivals:
         # only two sides at a time: memory and waiting threads of a third would slow them down unequally
         functions, problems = _ready([rival])
-        seconds = interleaved({"adaptstft": ours, **functions}, settings.repeat, seconds=settings.seconds)
+        both = {"adaptstft": ours, **functions}
+        seconds = interleaved(both, settings.repeat, settle=settings.settle, seconds=settings.seconds)
         row = Row(name, work, rival.label, Figure(statistics.median(seconds["adaptstft"])), target=rival.target)
         if rival.label in problems:
             rows.append(replace(row, problem=problems[rival.label], detail=detail | {"seconds": seconds["adaptstft"]}))

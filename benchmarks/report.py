@@ -111,9 +111,9 @@ class Report:
             f"{machine['date']}; {machine['cpu']}, {machine['cores']} cores, {machine['workers']} workers; "
             f"{machine['system']}, Python {machine['python']}.",
             f"{packages}.",
-            f"Medians of at least {machine['repetitions']} calls each, each the second of two in a row, as in an "
-            "optimisation, the two sides of a row in turn; each benchmark in a new process. Ratios are the time of "
-            "the other side by that of adaptstft, or the inverse if the target is an upper bound.",
+            f"Medians of at least {machine['repetitions']} calls each, each the last one after a tenth of a second of "
+            "calls, as in an optimisation, the two sides of a row in turn; each benchmark in a new process. Ratios are "
+            "the time of the other side by that of adaptstft, or the inverse if the target is an upper bound.",
         ]
         if any(row.spread for row in self.rows):
             lines.append("Results with a range are the median, the least and the largest of several complete runs.")

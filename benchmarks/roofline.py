@@ -24,9 +24,10 @@ from scipy import fft
 
 from adaptstft import kernels, windows
 from adaptstft.engine.frames import make_frames
+from adaptstft.kernels.halves import Halves
 from adaptstft.kernels.terms import LOG1P
 from benchmarks.differentiable import Problem
-from benchmarks.harness import Settings, interleaved, sound
+from benchmarks.harness import SETTLE, Settings, interleaved, sound
 from benchmarks.report import environment
 
 _PAGE = Path(__file__).with_suffix(".rst")
@@ -54,12 +55,15 @@ class Loop:
         Numbers of the signal, the frames and the spectra that it reads or writes for each sample of a frame.
     products : float
         Products with a sum for each sample of a frame.
+    samples : float
+        Number of samples of a call.
     """
 
     name: str
     call: Callable[[], Any]
     numbers: float
     products: float
+    samples: float = _N
 
 
 @njit(fastmath=True, error_model="numpy")
@@ -118,7 +122,7 @@ def loops(dtype: Any) -> Iterator[Loop]:
     bins = (1.0, True, True, np.array([1.5]), np.array([LOG1P]), np.ones(_FRAMES))
     sums, growth = np.zeros((1, _FRAMES)), np.empty(_FRAMES)
     logarithm = _LOGARITHM[np.dtype(dtype).itemsize]
-    terms, slopes = series.value.size - 1, series.derivative.size - 1
+    terms, slopes = _polynomial_products(series.value), _polynomial_products(series.derivative)
     table = (series.value, series.derivative, series.plateau)
     place = (several.win_length, several.lead, *several.place)
     # a sample of a window: its argument (5), the polynomials, the derivative times u (2)
@@ -147,18 +151,76 @@ def loops(dtype: Any) -> Iterator[Loop]:
     yield Loop("overlap_add", lambda: cpu.overlap_add(y, w, scales[0], *one.place, 0, signal), 1 + 2 * _REUSE, 3)
 
 
+def _polynomial_products(coefficients: Any) -> int:
+    """Return the products with a sum of a polynomial; an odd or even one is a polynomial in the square."""
+    count = int(np.count_nonzero(coefficients))
+    return count if count < coefficients.size else count - 1
+
+
+def bin_loops(dtype: Any) -> Iterator[Loop]:
+    """Yield the loops for a window of its own in each bin of each frame, with the derivative in the length."""
+    _, cpu = kernels.resolve("numba")
+    rng = np.random.default_rng(0)
+    frames, mfft, hop, window = 16, 512, 64, windows.resolve("hann")
+    series = window.series_in(np.dtype(dtype))
+    assert series is not None
+    x = rng.standard_normal((1, frames * hop + 2 * mfft)).astype(dtype)
+    bins, place = np.arange(mfft // 2 + 1), np.arange(frames) * hop + float(mfft)
+    angle = 2 * np.pi * np.arange(mfft) / mfft
+    table, unscaled = np.array([np.cos(angle), np.sin(angle)]), np.empty((0, 0, 0))
+    own, shared = rng.uniform(340.0, 380.0, (frames, bins.size)), np.full((frames, bins.size), 360.0)
+    out = np.empty((2, 1, frames, bins.size), complex)
+    terms, slopes = _polynomial_products(series.value), _polynomial_products(series.derivative)
+    pairs = 2 * 4  # for the window and its derivative: two products with a phasor, and two with the row
+
+    def halves_at(centre: Any) -> tuple[Any, Any, Any]:
+        halves = Halves.of(centre, centre, 380.0)
+        right, left = np.empty((2, 1, frames, halves.width), dtype)
+        cpu.split_halves(x, halves, right, left)
+        return right, left, halves
+
+    folded, between = halves_at(place), halves_at(place + 0.37)
+    size = frames * bins.size * 180.0  # samples on one side of the centre
+    yield Loop(
+        "bin_sums, windows of their own",
+        lambda: cpu.bin_sums(window, *folded, own, bins, table, out, unscaled),
+        0,
+        5 + terms + slopes + 2 + pairs,
+        size,
+    )
+    yield Loop(
+        "bin_sums, equal windows between samples",
+        lambda: cpu.bin_sums(window, *between, shared, bins, table, out, unscaled),
+        0,
+        pairs,
+        2 * size,
+    )
+    if dtype == np.float64:
+        right, left, halves = folded
+        yield Loop(
+            "bin_adjoint",
+            lambda: cpu.bin_adjoint(window, out[0], halves, own, bins, table, right.copy(), left.copy()),
+            0,
+            5 + terms + 4,
+            size,
+        )
+
+
 def measure(dtype: Any) -> tuple[str, list[tuple[str, ...]]]:
     """Return the limits and the rows of the table for a precision."""
     calls, counts = limits(dtype)
-    all_loops = list(loops(dtype))
+    all_loops = [*loops(dtype), *bin_loops(dtype)]
+    counts |= {loop.name: loop.samples for loop in all_loops}
     found = nanoseconds(calls | {loop.name: loop.call for loop in all_loops}, counts)
     name, size, product = np.dtype(dtype).name, np.dtype(dtype).itemsize, found["products"]
     rows = [(name, "``scipy.fft.rfft``", f"{found['FFT']:.3f}", "", "", "", "")]
     for loop in all_loops:
         bound = max(loop.numbers * found["copy"], loop.products * product)
         share = f"{100 * bound / found[loop.name]:.0f} %"
-        counted = f"{loop.numbers * size:.3g}", f"{loop.products:.3g}"
-        rows.append((name, f"``{loop.name}``", f"{found[loop.name]:.3f}", *counted, f"{bound:.3f}", share))
+        counted = f"{loop.numbers * size:.3g}" if loop.numbers else "", f"{loop.products:.3g}"
+        kernel, *how = loop.name.split(", ")
+        label = ", ".join([f"``{kernel}``", *how])
+        rows.append((name, label, f"{found[loop.name]:.3f}", *counted, f"{bound:.3f}", share))
     return f"{name}: {size / found['copy']:.0f} GB/s and {1 / product:.0f} products with a sum in a ns", rows
 
 
@@ -203,7 +265,7 @@ def shares(dtype: Any) -> tuple[str, ...]:
             parts.append((time.perf_counter() - begin, dict(watch.seconds)))
     total, own = min(parts, key=lambda part: part[0])
     workers = {f"{count}": problem.step(count) for count in (1, 2)}
-    found = interleaved(workers, _TURNS)
+    found = interleaved(workers, _TURNS, settle=SETTLE)
     speed = statistics.median(found["1"]) / statistics.median(found["2"])
     rest = total - own["FFTs"] - own["loops"]
     each = [f"{1e9 * part / samples:.2f} ({100 * part / total:.0f} %)" for part in (own["FFTs"], own["loops"], rest)]

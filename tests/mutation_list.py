@@ -152,8 +152,8 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "kernels/cpu/bins.py",
-        "odd[i] -= w[i] * (t * sin[i])",
-        "odd[i] += w[i] * (t * sin[i])",
+        "odd[c, p, i] -= w[0, i] * (t * sin[i])",
+        "odd[c, p, i] += w[0, i] * (t * sin[i])",
         "sign of the sine in the adjoint of folded frames",
         "engine/test_bin_gradients.py engine/test_bin_inverse.py",
     ),

@@ -90,6 +90,10 @@ class FrameBlocks(Blocks[PlacedFrames]):
         # CuPy copies a view before an FFT
         return cast(AnyArray, array if len(array) == shape[0] else array[: shape[0]])
 
+    def _scratch_rows(self, name: str, shape: tuple[int, int], dtype: Any) -> AnyArray:
+        """Return an array as `scratch` does, for rows that are shorter than the FFT in most blocks."""
+        return self.scratch(name, (shape[0], max(shape[1], self.plan.mfft)), dtype)
+
 
 class WindowedBlocks(FrameBlocks):
     """Blocks of frames with sampled windows; one that the frames of successive blocks share is sampled once."""
@@ -103,9 +107,12 @@ class WindowedBlocks(FrameBlocks):
         self._latest: tuple[tuple[float, float], WindowRows] | None = None
 
     def windows(self, frames: PlacedFrames) -> WindowRows:
-        """Sample the windows of a block, with the derivatives that the constructor was given."""
+        """Sample the windows of a block, with the derivatives that the constructor was given.
+
+        They are valid until the thread samples those of its next block.
+        """
         if not len(frames) or not frames.share_window:
-            return self._sample(frames)
+            return self._sample(frames, empty=self._scratch_rows)
         key, latest = (float(frames.win_length[0]), float(frames.lead[0])), self._latest
         if latest is None or latest[0] != key:
             self._latest = latest = (key, self._sample(frames[:1]))

@@ -11,15 +11,19 @@ The scale ``c`` is 1, :math:`1/|\sum_m \omega(m/\theta)|` (``"magnitude"``) or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
-from adaptstft.common.typing import Float64Array, FloatArray, IntArray
+from adaptstft.common.typing import AnyArray, Float64Array, FloatArray, IntArray
 from adaptstft.engine.frames import PlacedFrames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.kernels.window_scale import window_scale
+
+#: ``empty(name, shape, dtype)`` returns an array for rows of windows.
+Empty: TypeAlias = Callable[[str, tuple[int, int], Any], AnyArray]
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ class WindowRows:
     Attributes
     ----------
     w, dw : ndarray, shape (rows, samples)
-        ``omega(u)`` and ``omega'(u)``; entries beyond the samples of a frame are undefined.
+        ``omega(u)`` and ``omega'(u)``; entries beyond the samples of a frame are undefined. Without the gradient `dw`
+        and `scale_gradient` are undefined.
     dshape : tuple of ndarray
         Derivatives of ``omega(u)`` with respect to the shape parameters.
     scale, scale_gradient : ndarray, shape (rows,)
@@ -47,7 +52,14 @@ class WindowRows:
 
 
 def _sample(
-    plan: FramePlan, theta: Float64Array, lead: Float64Array, count: IntArray, dtype: Any, gradient: bool, shape: bool
+    plan: FramePlan,
+    theta: Float64Array,
+    lead: Float64Array,
+    count: IntArray,
+    dtype: Any,
+    gradient: bool,
+    shape: bool,
+    empty: Empty,
 ) -> tuple[FloatArray, FloatArray, tuple[FloatArray, ...]]:
     size = (theta.size, int(count.max(initial=1)))
     series = plan.window.series_in(dtype)
@@ -58,24 +70,31 @@ def _sample(
         asarray = plan.kernels.asarray
         return asarray(w, dtype), asarray(dw, dtype), tuple(asarray(row, dtype) for row in dshape)
     # kernels read no entry beyond the samples of a frame
-    xp = plan.kernels.xp
-    w = xp.empty(size, dtype)
+    w = dw = empty("w", size, dtype)
     if gradient or size[0] == 1:  # a single row takes no time, and a second kernel would have to be compiled
-        dw = xp.empty(size, dtype)
+        dw = empty("dw", size, dtype)
         plan.kernels.window_rows(series.value, series.derivative, series.plateau, theta, lead, count, w, dw)
     else:
-        dw = xp.zeros(size, dtype)
         plan.kernels.polynomial_rows(series.value, series.plateau, theta, lead, count, w)
-    rows = tuple(xp.empty(size, dtype) for _ in range(n_shape))
+    rows = tuple(empty(f"dshape {j}", size, dtype) for j in range(n_shape))
     for j, row in enumerate(rows):
         plan.kernels.polynomial_rows(series.shape[j], series.plateau, theta, lead, count, row)
     return w, dw, rows
 
 
-def sample_windows(plan: FramePlan, frames: PlacedFrames, dtype: Any, *, gradient: bool, shape: bool) -> WindowRows:
-    """Sample the windows of `frames` and their scale; with `gradient` and `shape` also the derivatives."""
+def sample_windows(
+    plan: FramePlan, frames: PlacedFrames, dtype: Any, *, gradient: bool, shape: bool, empty: Empty | None = None
+) -> WindowRows:
+    """Sample the windows of `frames` and their scale; with `gradient` and `shape` also the derivatives.
+
+    The rows of windows are arrays from ``empty(name, shape, dtype)``, by default new ones.
+    """
     theta, n = frames.win_length, len(frames)
-    w, dw, dshape = _sample(plan, theta, frames.lead, frames.count, dtype, gradient, shape)
+
+    def new(name: str, size: tuple[int, int], dtype: Any) -> AnyArray:
+        return cast(AnyArray, plan.kernels.xp.empty(size, dtype))
+
+    w, dw, dshape = _sample(plan, theta, frames.lead, frames.count, dtype, gradient, shape, empty or new)
     if plan.scaling is None:
         one, zero = np.full(n, plan.amplitude), np.zeros(n)
         return WindowRows(w, dw, dshape, one, zero, np.zeros((len(dshape), n)))
@@ -86,7 +105,7 @@ def sample_windows(plan: FramePlan, frames: PlacedFrames, dtype: Any, *, gradien
     else:
         last = np.ceil(plan.window_offset + theta / 2) - plan.window_offset
         count = (last - lead).astype(np.int64)
-        cw, cdw, cdshape = _sample(plan, theta, lead, count, float, gradient, shape)
+        cw, cdw, cdshape = _sample(plan, theta, lead, count, float, gradient, shape, new)
     sums = np.zeros((4, n))
     plan.kernels.row_sums(cw, cdw, theta, lead, count, sums)
     shape_sums = np.array(_shape_sums(plan, cdshape, cw, count)).reshape(len(cdshape), 2, n)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import fft
 
 from adaptstft.common.threads import BLOCK_ELEMENTS
 from adaptstft.common.typing import AnyArray
+from adaptstft.kernels import host_fft as fft
 
 __all__ = ["BLOCK_ELEMENTS", "BLOCK_SAMPLES", "WORKERS", "asarray", "fft", "to_host", "xp"]
 

@@ -17,12 +17,13 @@ class CountingBackend:
     __ua_domain__ = "numpy.scipy.fft"
 
     def __init__(self, n_threads=2):
-        self.calls, self.threads = [], set()
+        self.calls, self.threads, self.workers = [], set(), set()
         self._n_threads, self._all_there = n_threads, threading.Event()
 
     def __ua_function__(self, method, args, kwargs):
         self.calls.append((method.__name__, args[0]))
         self.threads.add(threading.get_ident())
+        self.workers.add(kwargs.get("workers"))
         if len(self.threads) >= self._n_threads:
             self._all_there.set()
         self._all_there.wait(10)
@@ -46,6 +47,7 @@ def test_all_threads_use_the_backend_of_the_caller(dtype, rng):
         before = len(backend.calls)
         sft.istft(S, n=x.size)
     assert len(backend.threads) >= 2
+    assert backend.workers == {1}  # a backend starts no threads of its own in those of the package
     np.testing.assert_array_equal(S, expected)
     assert {name for name, _ in backend.calls[:before]} == {"rfft"}
     assert {name for name, _ in backend.calls[before:]} == {"irfft"}

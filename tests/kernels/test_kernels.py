@@ -324,8 +324,11 @@ def test_energy_and_its_derivative_in_the_length(mfft, onesided, gain):
 @BACKENDS
 @pytest.mark.parametrize("first", [-8.0, -8.5, -7.7])
 @pytest.mark.parametrize("size", [3, *SIZES])
-def test_symmetric_rows_and_every_number_of_coefficients(kernels, first, size):
+@pytest.mark.parametrize("zeros", [None, slice(1, None, 2), slice(2, None, 2), slice(2, 3)])
+def test_symmetric_rows_and_every_number_of_coefficients(kernels, first, size, zeros):
     value, derivative = np.random.default_rng(5).uniform(-1, 1, (2, size))
+    if zeros is not None:  # even polynomials, and a constant plus odd ones, have loops of their own
+        value[zeros] = derivative[zeros] = 0.0
     win_length, lead, count = np.array([17.1, 40.0]), np.array([first, first]), np.array([17, 30])
     w, dw, symmetric = np.full((3, 2, 33), np.nan)
     kernels.window_rows(value, derivative, 0.05, win_length, lead, count, w, dw)
@@ -350,6 +353,13 @@ def test_series_are_short_and_accurate(spec):
             assert error < 32 * eps * np.abs(exact).max()
     assert window.series_in(np.float32).value.size < 28
     assert resolve("hann").series.value.size == 17
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("spec", ["hann", "hamming", ("tukey", 0.3)])
+def test_windows_of_one_cosine_are_odd_about_their_half_height(spec, dtype):
+    series = resolve(spec).series_in(np.dtype(dtype))
+    assert not series.value[2::2].any() and not series.derivative[1::2].any()
 
 
 def test_series_of_named_windows_are_fitted_once(monkeypatch):

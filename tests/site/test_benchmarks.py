@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import itertools
 import json
 import subprocess
 import sys
@@ -115,7 +116,12 @@ def test_a_race_has_medians_and_a_ratio_in_turns(harness, monkeypatch):
     broken = harness.Rival("broken", lambda: calls.missing, harness.Target(2))
     slow = harness.Rival("slow", lambda: lambda: calls.append("slow") or 3.0, harness.Target(2), check=lambda: {"d": 0})
     rows = harness.race(
-        harness.Settings(repeat=3), "row", "work", lambda: lambda: calls.append("ours") or 1.5, [slow, broken], size=7
+        harness.Settings(repeat=3, quick=True),
+        "row",
+        "work",
+        lambda: lambda: calls.append("ours") or 1.5,
+        [slow, broken],
+        size=7,
     )
     # each rival has rounds of its own, of two calls: ours and the slow one in turn, then ours beside nothing that works
     assert calls[-18:] == ["ours", "ours", "slow", "slow"] * 3 + ["ours"] * 6
@@ -144,13 +150,22 @@ def test_several_runs_have_the_median_row_and_the_range_of_results(harness):
 
 
 def test_short_calls_are_repeated_while_there_is_time(harness, monkeypatch):
-    clock = iter(range(100))
+    clock = itertools.count()
     monkeypatch.setattr(harness.time, "perf_counter", lambda: float(next(clock)))
     monkeypatch.setattr(harness, "timed", lambda function: 0.0)
     calls = {"a": lambda: None}
     assert len(harness.interleaved(calls, 3, pause=0.0)["a"]) == 3
-    assert len(harness.interleaved(calls, 3, pause=0.0, seconds=4.0)["a"]) == 6  # one tick a turn, from 3 on
-    assert len(harness.interleaved(calls, 3, pause=0.0, seconds=50.0)["a"]) == 12
+    assert len(harness.interleaved(calls, 3, pause=0.0, seconds=12.0)["a"]) == 5  # two ticks a turn, from 3 on three
+    assert len(harness.interleaved(calls, 3, pause=0.0, seconds=90.0)["a"]) == 12
+
+
+def test_calls_before_the_one_that_counts_last_until_threads_have_a_core_each(harness, monkeypatch):
+    clock, calls = itertools.count(), []
+    monkeypatch.setattr(harness.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(harness, "timed", lambda function: calls.append("timed") or 1.0)
+    durations = harness.interleaved({"a": lambda: calls.append("before")}, 2, pause=0.0, settle=3.0)
+    assert calls == ["before", "before", "before", "timed"] * 2 and durations == {"a": [1.0, 1.0]}
+    assert harness.Settings().settle > 0 and harness.Settings(quick=True).settle == 0
 
 
 def test_a_failure_of_our_own_is_a_line_for_each_rival(harness):
@@ -170,4 +185,6 @@ def test_the_roofline_has_every_loop(monkeypatch, tmp_path, capsys):
     page = (tmp_path / "roofline.rst").read_text(encoding="utf-8")
     names = [loop.name for loop in roofline.loops(np.float64)]
     assert len(names) == 6 and all(page.count(f"``{name}``") == 2 for name in names)
-    assert page.count(" %") == 18 and "GB/s" in capsys.readouterr().out
+    bins = {loop.name.split(",")[0] for loop in roofline.bin_loops(np.float64)}
+    assert {name: page.count(f"``{name}``") for name in bins} == {"bin_sums": 4, "bin_adjoint": 1}
+    assert page.count(" %") == 23 and "GB/s" in capsys.readouterr().out

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from adaptstft.common.typing import ComplexArray, Float64Array, IntArray
+from adaptstft.kernels.cpu.frames import CHUNK
 from adaptstft.kernels.cpu.jit import helper, kernel
-from adaptstft.kernels.cpu.windows import polynomial
+from adaptstft.kernels.cpu.windows import parity, polynomial, taper_position, times_position
 from adaptstft.kernels.plain import bins as _plain
 
 if TYPE_CHECKING:
@@ -29,9 +30,6 @@ join_halves, split_halves = _plain.join_halves, _plain.split_halves
 
 #: Number of fine phasors; each coarse phasor is multiplied by all of them.
 _FINE = 32
-#: Number of products that are summed in the precision of the samples, which takes a third of the time; the sums of such
-#: pieces are added in double precision.
-_PIECE = 128
 
 
 @helper
@@ -54,23 +52,20 @@ def _twiddles(k, mfft, table, cos, sin):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _half_rows(theta, lead, count, plateau, value, derivative, shapes, n_rows, y, rows):  # type: ignore[no-untyped-def]
-    """Write the first `n_rows` rows of ``omega``, ``omega' |u|``, ``omega'`` and the shape derivatives of one half."""
-    # in the precision of the samples: conversions in this loop would take longer than the polynomial
-    kind = rows.dtype.type
-    step, start, end = kind(1.0 / theta), kind(lead), kind(plateau)
-    stretch, zero, one = kind(4.0 / (1.0 - 2.0 * plateau)), kind(0.0), kind(1.0)
-    for i in range(count):
-        y[i] = max((start + kind(i)) * step - end, zero) * stretch - one
-    polynomial(value, y, count, rows[0])
+def _half_rows(theta, lead, count, plateau, value, derivative, shapes, kinds, n_rows, y, rows):  # type: ignore[no-untyped-def]
+    """Write the first `n_rows` rows of ``omega``, ``omega' |u|``, ``omega'`` and the shape derivatives of one half.
+
+    `kinds` are the parities of the polynomials of the first two.
+    """
+    taper_position(plateau, theta, lead, count, y)
+    polynomial(value, kinds[0], y, count, rows[0])
     if n_rows > 1:
-        polynomial(derivative, y, count, rows[2])
+        polynomial(derivative, kinds[1], y, count, rows[2])
         if lead == 0.0:  # the derivative of an even function at its centre
             rows[2, 0] = 0.0
-        for i in range(count):
-            rows[1, i] = rows[2, i] * ((lead + i) * step)
+        times_position(rows[2], lead, 1.0 / theta, count, rows[1])
     for j in range(n_rows - 3):
-        polynomial(shapes[j], y, count, rows[3 + j])
+        polynomial(shapes[j], parity(shapes[j]), y, count, rows[3 + j])
 
 
 @helper
@@ -87,35 +82,29 @@ def _add_scale_sums(rows, n_rows, first, last, factor, out):  # type: ignore[no-
     for m in range(n_rows):
         if m != 2:
             place = 0 if m == 0 else 1 if m == 1 else 2 * m - 2
-            s, s_w = _sum_and_product(rows[m, first:last], rows[0, first:last])
+            s, s_w = _sum_and_product(rows, m, first, last)
             out[place] += factor * s
             out[place + (2 if m < 2 else 1)] += factor * s_w
 
 
 @helper
-def _sum_and_product(a, w):  # type: ignore[no-untyped-def]
-    """Return the sums of ``a`` and ``a w``."""
+def _sum_and_product(rows, m, first, last):  # type: ignore[no-untyped-def]
+    """Return the sums of row `m` and of its product with the window, from sample `first` to `last`."""
     s, t = 0.0, 0.0
-    for first in range(0, a.size, _PIECE):
-        piece = slice(first, first + _PIECE)
-        s_piece, t_piece = _sum_piece(a[piece], w[piece])
+    for low in range(first, last, CHUNK):
+        s_piece, t_piece = rows.dtype.type(0), rows.dtype.type(0)
+        for i in range(np.uint64(low), np.uint64(min(low + CHUNK, last))):
+            s_piece += rows[m, i]
+            t_piece += rows[m, i] * rows[0, i]
         s += s_piece
         t += t_piece
-    return s, t
-
-
-@helper
-def _sum_piece(a, w):  # type: ignore[no-untyped-def]
-    s, t = a.dtype.type(0.0), a.dtype.type(0.0)
-    for i in range(a.size):
-        s += a[i]
-        t += a[i] * w[i]
     return s, t
 
 
 @kernel
 def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-def]
     plateau, value, derivative, shapes = series
+    kinds = parity(value), parity(derivative)
     width = int(theta.max() / 2) + 2
     y = np.empty(width)
     rows = np.empty((max(n_rows, 3), width))
@@ -123,29 +112,26 @@ def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-d
         for half in range(2):
             below, up_to = _counts(theta[b], leads[half])
             if half == 0 or leads[1] != leads[0]:
-                _half_rows(theta[b], leads[half], up_to, plateau, value, derivative, shapes, n_rows, y, rows)
+                _half_rows(theta[b], leads[half], up_to, plateau, value, derivative, shapes, kinds, n_rows, y, rows)
             first = 1 if half == 1 and leads[0] == 0.0 else 0
             _add_scale_sums(rows, n_rows, first, up_to if half == 1 else below, 1.0, out[b])
 
 
 @helper
-def _pair_sums(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
-    """Return the sums of ``w a cos`` and ``w b sin``."""
+def _pair_sums(rows, m, a, b, c, p, cos, sin, count):  # type: ignore[no-untyped-def]
+    """Return the sums of ``w a cos`` and ``w b sin`` over the first `count` samples of a half.
+
+    The window or its derivative ``w`` is in row `m` of `rows`, the samples are in frame `p` of channel `c`. Products
+    are in the precision of the samples.
+    """
     s, t = 0.0, 0.0
-    for first in range(0, w.size, _PIECE):
-        piece = slice(first, first + _PIECE)
-        s_piece, t_piece = _pair_piece(w[piece], a[piece], b[piece], cos[piece], sin[piece])
+    for low in range(0, count, CHUNK):
+        s_piece, t_piece = rows.dtype.type(0), rows.dtype.type(0)
+        for i in range(np.uint64(low), np.uint64(min(low + CHUNK, count))):
+            s_piece += rows[m, i] * (a[c, p, i] * cos[i])
+            t_piece += rows[m, i] * (b[c, p, i] * sin[i])
         s += s_piece
         t += t_piece
-    return s, t
-
-
-@helper
-def _pair_piece(w, a, b, cos, sin):  # type: ignore[no-untyped-def]
-    s, t = w.dtype.type(0.0), w.dtype.type(0.0)
-    for i in range(w.size):
-        s += w[i] * (a[i] * cos[i])
-        t += w[i] * (b[i] * sin[i])
     return s, t
 
 
@@ -162,15 +148,15 @@ def _turn(k, distance, mfft):  # type: ignore[no-untyped-def]
 @kernel
 def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_rows, out, scale_sums):  # type: ignore[no-untyped-def]
     plateau, value, derivative, shapes = series
+    kinds = parity(value), parity(derivative)
     channels, frames, width = right.shape
-    # products are in the precision of the samples, sums in double precision
     dtype = right.dtype
     cos, sin, y = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
-    rows = np.empty((max(n_rows, 3), width), dtype)
+    both_rows = np.empty((2, max(n_rows, 3), width), dtype)
+    known, own_sums = np.zeros((2, 2)), np.zeros(scale_sums.shape[2])
     for q in range(bins.size):
         k = bins[q]
         _twiddles(k, mfft, table, cos, sin)
-        known, known_lead = 0.0, 0.0
         for p in range(frames):
             th = theta[p, q]
             folded = leads[0, p] == 0.0
@@ -178,67 +164,66 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                 lead = leads[half, p]
                 below, up_to = _counts(th, lead)
                 count = up_to if folded or half == 1 else below
-                fresh = not (th == known and lead == known_lead)
+                rows = both_rows[half]
+                fresh = not (th == known[half, 0] and lead == known[half, 1])
                 if fresh:
-                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, n_rows, y, rows)
-                    known, known_lead = th, lead
-                if scale_sums.size:
-                    if folded and not fresh:
-                        scale_sums[p, q] = scale_sums[p - 1, q]
-                    else:
-                        twice = 2.0 if folded else 1.0
-                        _add_scale_sums(rows, n_rows, 0, count if half == 1 else below, twice, scale_sums[p, q])
-                        if folded:  # both halves have the sample at the centre, and one may have one more at its end
-                            _add_scale_sums(rows, n_rows, 0, 1, -1.0, scale_sums[p, q])
-                            _add_scale_sums(rows, n_rows, below, up_to, 1.0, scale_sums[p, q])
+                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, kinds, n_rows, y, rows)
+                    known[half, 0], known[half, 1] = th, lead
+                if scale_sums.size and folded:
+                    if fresh:  # both halves have the sample at the centre, and one may have one more at its end
+                        own_sums[:] = 0.0
+                        _add_scale_sums(rows, n_rows, 0, count, 2.0, own_sums)
+                        _add_scale_sums(rows, n_rows, 0, 1, -1.0, own_sums)
+                        _add_scale_sums(rows, n_rows, below, up_to, -1.0, own_sums)
+                    scale_sums[p, q] = own_sums
+                elif scale_sums.size:
+                    _add_scale_sums(rows, n_rows, 0, count, 1.0, scale_sums[p, q])
                 turn = _turn(k, bases[half, p], mfft)
                 for m in range(n_rows):
-                    row = rows[m]
                     for c in range(channels):
                         if folded:
                             # `right` is the sum of both halves here, and `left` the difference
-                            a, b = (right[c, p], left[c, p]) if m != 2 else (left[c, p], right[c, p])
-                            s, t = _pair_sums(row[:below], a[:below], b[:below], cos[:below], sin[:below])
+                            a, b = (right, left) if m != 2 else (left, right)
+                            s, t = _pair_sums(rows, m, a, b, c, p, cos, sin, below)
                             if count > below:  # a sample on the left end of the half-open support
-                                x = 0.5 * (right[c, p, below] - left[c, p, below]) * row[below]
+                                x = 0.5 * (right[c, p, below] - left[c, p, below]) * rows[m, below]
                                 s += (x if m != 2 else -x) * cos[below]
                                 t += (-x if m != 2 else x) * sin[below]
                             out[m, c, p, q] = complex(s, -t) * turn
                         elif half == 0:
-                            a = right[c, p, :count]
-                            s, t = _pair_sums(row[:count], a, a, cos[:count], sin[:count])
+                            s, t = _pair_sums(rows, m, right, right, c, p, cos, sin, count)
                             out[m, c, p, q] = complex(s, -t) * turn
                         else:
-                            a = left[c, p, :count]
-                            s, t = _pair_sums(row[:count], a, a, cos[:count], sin[:count])
+                            s, t = _pair_sums(rows, m, left, left, c, p, cos, sin, count)
                             out[m, c, p, q] += complex(s, t) * (turn if m != 2 else -turn)
 
 
 @helper
-def _add_pair(w, s, t, cos, sin, even, odd):  # type: ignore[no-untyped-def]
-    """Add the adjoint of `_pair_sums` for a folded frame."""
-    for i in range(w.size):
-        even[i] += w[i] * (s * cos[i])
-        odd[i] -= w[i] * (t * sin[i])
+def _add_pair(w, s, t, cos, sin, count, even, odd, c, p):  # type: ignore[no-untyped-def]
+    """Add the adjoint of `_pair_sums` for a folded frame `p` of channel `c`."""
+    for i in range(np.uint64(count)):
+        even[c, p, i] += w[0, i] * (s * cos[i])
+        odd[c, p, i] -= w[0, i] * (t * sin[i])
 
 
 @helper
-def _add_wave(w, s, t, cos, sin, out):  # type: ignore[no-untyped-def]
-    """Add the adjoint of `_pair_sums` for one half."""
-    for i in range(w.size):
-        out[i] += w[i] * (s * cos[i] + t * sin[i])
+def _add_wave(w, s, t, cos, sin, count, out, c, p):  # type: ignore[no-untyped-def]
+    """Add the adjoint of `_pair_sums` for one half of frame `p` of channel `c`."""
+    for i in range(np.uint64(count)):
+        out[c, p, i] += w[0, i] * (s * cos[i] + t * sin[i])
 
 
 @kernel
 def _bin_adjoint(g, leads, bases, theta, bins, mfft, table, series, right, left):  # type: ignore[no-untyped-def]
     plateau, value, derivative, shapes = series
+    kinds = parity(value), parity(derivative)
     channels, frames, width = right.shape
     cos, sin, y = np.empty(width), np.empty(width), np.empty(width)
-    rows = np.empty((3, width))
+    both_rows = np.empty((2, 3, width))
+    known = np.zeros((2, 2))
     for q in range(bins.size):
         k = bins[q]
         _twiddles(k, mfft, table, cos, sin)
-        known, known_lead = 0.0, 0.0
         for p in range(frames):
             th = theta[p, q]
             folded = leads[0, p] == 0.0
@@ -246,29 +231,30 @@ def _bin_adjoint(g, leads, bases, theta, bins, mfft, table, series, right, left)
                 lead = leads[half, p]
                 below, up_to = _counts(th, lead)
                 count = up_to if folded or half == 1 else below
-                if not (th == known and lead == known_lead):
-                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, 1, y, rows)
-                    known, known_lead = th, lead
+                rows = both_rows[half]
+                if not (th == known[half, 0] and lead == known[half, 1]):
+                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, kinds, 1, y, rows)
+                    known[half, 0], known[half, 1] = th, lead
                 turn = _turn(k, -bases[half, p], mfft)
                 for c in range(channels):
                     z = g[c, p, q] * turn
                     s, t = z.real, z.imag
-                    a, b = right[c, p], left[c, p]
                     if folded:
-                        _add_pair(rows[0, :below], s, t, cos[:below], sin[:below], a[:below], b[:below])
+                        _add_pair(rows, s, t, cos, sin, below, right, left, c, p)
                         if count > below:
                             x = 0.5 * rows[0, below] * (s * cos[below] + t * sin[below])
-                            a[below] += x
-                            b[below] -= x
+                            right[c, p, below] += x
+                            left[c, p, below] -= x
                     elif half == 0:
-                        _add_wave(rows[0, :count], s, -t, cos[:count], sin[:count], a[:count])
+                        _add_wave(rows, s, -t, cos, sin, count, right, c, p)
                     else:
-                        _add_wave(rows[0, :count], s, t, cos[:count], sin[:count], b[:count])
+                        _add_wave(rows, s, t, cos, sin, count, left, c, p)
 
 
 @kernel
 def _bin_energy(gain, leads, theta, series, right, left):  # type: ignore[no-untyped-def]
     plateau, value, derivative, shapes = series
+    kinds = parity(value), parity(derivative)
     frames, width = right.shape
     y = np.empty(width)
     rows = np.empty((3, width))
@@ -279,7 +265,7 @@ def _bin_energy(gain, leads, theta, series, right, left):  # type: ignore[no-unt
             for q in range(theta.shape[1]):
                 below, up_to = _counts(theta[p, q], lead)
                 count = below if half == 0 else up_to
-                _half_rows(theta[p, q], lead, count, plateau, value, derivative, shapes, 1, y, rows)
+                _half_rows(theta[p, q], lead, count, plateau, value, derivative, shapes, kinds, 1, y, rows)
                 for i in range(1 if half == 1 and lead == 0.0 else 0, count):
                     target[i] += gain[p, q] * rows[0, i] * rows[0, i]
 
