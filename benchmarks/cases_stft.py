@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.fft
 
 import adaptstft
 from benchmarks.harness import Case, Rival, Row, Settings, Target, largest_difference, race, sound
@@ -44,12 +45,18 @@ class Plain:
 
     @property
     def window(self) -> Any:
-        """Periodic Hann window."""
-        return _scipy_signal().get_window("hann", self.length)
+        """Periodic Hann window, in the precision of the signal."""
+        return _scipy_signal().get_window("hann", self.length).astype(self.x.dtype)
 
     def scipy_like(self, module: Any, **more: Any) -> Any:
         """Make the transform of SciPy, or ours with the same arguments."""
         return module.ShortTimeFFT(self.window, self.hop, 1.0, **more)
+
+    def fft_alone(self) -> _Transform:
+        """SciPy's FFTs of the frames, which are in memory: what a transform on them takes at least."""
+        padded = np.pad(self.x, self.length // 2)
+        frames = np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(padded, self.length)[:: self.hop])
+        return lambda: scipy.fft.rfft(frames, workers=self.workers)
 
     def torch(self) -> tuple[_Transform, _Transform]:
         """``torch.stft`` and its inverse."""
@@ -104,7 +111,7 @@ def _same_signal(x: Any, back: Any) -> dict[str, Any]:
 
 
 def _rivals(plain: Plain, ours: Any, S: Any, inverse: int, target: float) -> list[Rival]:
-    """Return SciPy with a target, and the other packages without."""
+    """Return SciPy and PyTorch with targets, and others without; in single precision PyTorch and SciPy's FFTs."""
     other = plain.scipy_like(_scipy_signal())
 
     def scipy() -> _Transform:
@@ -122,16 +129,21 @@ def _rivals(plain: Plain, ours: Any, S: Any, inverse: int, target: float) -> lis
         result = pair()[inverse]()
         return _same_signal(plain.x, result) if inverse else _same_transform(ours, S, result)
 
-    rivals = [Rival("scipy.signal.ShortTimeFFT", scipy, Target(target), check=same_as_scipy)]
-    for label, pair in (("torch", plain.torch), ("librosa", plain.librosa), ("ssqueezepy", plain.ssqueezepy)):
-        rivals.append(
-            Rival(
-                f"{label}.{'istft' if inverse else 'stft'}",
-                lambda pair=pair: pair()[inverse],  # type: ignore[misc]
-                check=partial(same, pair),
-            )
-        )
-    return rivals
+    def package(label: str, pair: Callable[[], tuple[_Transform, _Transform]], bound: Target | None = None) -> Rival:
+        name = f"{label}.{'istft' if inverse else 'stft'}"
+        return Rival(name, lambda: pair()[inverse], bound, check=partial(same, pair))
+
+    some = [package("torch", plain.torch, Target(1.0))]
+    if not inverse:
+        some.append(Rival("scipy.fft.rfft of the frames alone", plain.fft_alone))
+    if plain.x.dtype == np.float32:
+        return some
+    return [
+        Rival("scipy.signal.ShortTimeFFT", scipy, Target(target), check=same_as_scipy),
+        *some,
+        package("librosa", plain.librosa),
+        package("ssqueezepy", plain.ssqueezepy),
+    ]
 
 
 def _race(settings: Settings, plain: Plain, inverse: int, target: float) -> list[Row]:
@@ -141,17 +153,18 @@ def _race(settings: Settings, plain: Plain, inverse: int, target: float) -> list
     def prepare() -> _Transform:
         return (lambda: ours.istft(S, k1=plain.x.size)) if inverse else (lambda: ours.stft(plain.x))
 
-    work = f"{'istft' if inverse else 'stft'}, {plain.x.size:,} samples, {plain.length}/{plain.hop}, float64"
+    work = f"{'istft' if inverse else 'stft'}, {plain.x.size:,} samples, {plain.length}/{plain.hop}, {plain.x.dtype}"
     return race(settings, "scipy-stft", work, prepare, _rivals(plain, ours, S, inverse, target))
 
 
 def _run(settings: Settings) -> list[Row]:
-    x = sound(settings.size(480_000, 20_000), np.float64)
     rows: list[Row] = []
-    for length, hop, targets in ((1024, 256, (6, 6)), (256, 64, (15, 6))):
-        plain = Plain(x, length, hop, settings.workers)
-        for inverse, target in enumerate(targets):
-            rows += _race(settings, plain, inverse, target)
+    for dtype in (np.float64, np.float32):
+        x = sound(settings.size(480_000, 20_000), dtype)
+        for length, hop, targets in ((1024, 256, (6, 6)), (256, 64, (15, 6))):
+            plain = Plain(x, length, hop, settings.workers)
+            for inverse, target in enumerate(targets):
+                rows += _race(settings, plain, inverse, target)
     return rows
 
 

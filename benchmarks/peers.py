@@ -39,6 +39,8 @@ PEERS = (
     Peer("dstft", "dstft==3.0.0"),
     Peer("librosa", "librosa"),
     Peer("ssqueezepy", "ssqueezepy"),
+    Peer("mkl_fft", "mkl_fft"),
+    Peer("pyfftw", "pyfftw"),
     Peer("matplotlib", "matplotlib"),
 )
 NAMES = tuple(peer.name for peer in PEERS)
@@ -56,7 +58,7 @@ def leave_out(names: list[str]) -> None:
 
 
 def require(name: str) -> Any:
-    """Import a peer.
+    """Import a peer, or a module of one.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def require(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        reason = _reasons().get(name, str(error))
+        reason = _reasons().get(name.partition(".")[0], str(error))
         raise NotInstalledError(f"{name} not installed: {reason}") from error
 
 
