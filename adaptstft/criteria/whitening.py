@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache
 
 import numpy as np
 from scipy import fft as fft_lib
@@ -94,12 +94,16 @@ def _to_gains(power: Float64Array, period: int) -> Float64Array:
         power[:] = 0.0
         return power
     counts = np.diff(edges)
-    model = partial(_terms, power.shape[-1] - 1, period, counts[0])
+
+    @lru_cache(maxsize=1)  # a short spectrum has one part, whose terms are needed more than once
+    def model(first: int, end: int) -> Float64Array:
+        return _terms(power.shape[-1] - 1, period, counts[0], slice(first, end))
+
     of_bands = np.zeros((3 + _COSINES, counts.size))
     for part in _parts(1, power.shape[-1]):
         low, high = np.searchsorted(edges, part.start, "right") - 1, np.searchsorted(edges, part.stop)
         begins = np.maximum(edges[low:high] - part.start, 0)
-        of_bands[:, low:high] += np.add.reduceat(model(part), begins, axis=1)
+        of_bands[:, low:high] += np.add.reduceat(model(part.start, part.stop), begins, axis=1)
     of_bands /= counts
     ridge = np.diag(np.sqrt([0.0, 0.0] + [_RIDGE] * (len(of_bands) - 2)))
     system = np.concatenate([(of_bands * np.sqrt(counts)).T, ridge])
@@ -109,7 +113,7 @@ def _to_gains(power: Float64Array, period: int) -> Float64Array:
         known = np.concatenate([levels * np.sqrt(counts), np.zeros(len(of_bands))])
         weights = np.linalg.lstsq(system, known, rcond=None)[0]
         for part in _parts(1, own.size):
-            own[part] = np.exp(-0.5 * (weights @ model(part)))
+            own[part] = np.exp(-0.5 * (weights @ model(part.start, part.stop)))
         # in the first band the model may rise towards zero, but not fall: rounding and the ends would be amplified
         middle = (1 + edges[1]) // 2
         own[1:middle] = np.minimum(own[1:middle], own[middle])

@@ -162,12 +162,13 @@ class FrameSums:
         values, slopes = (array if part is None else array[:, part] for array in (self.values, self.slopes))
         step = (self.log_lengths[-1] - self.log_lengths[0]) / (self.log_lengths.size - 1)
         place = (log_lengths - self.log_lengths[0]) / step
-        left = np.clip(place.astype(np.int64), 0, self.log_lengths.size - 2)
-        u = np.clip(place - left, 0.0, 1.0)
-        basis = ((1 + 2 * u) * (1 - u) ** 2, u**2 * (3 - 2 * u), u * (1 - u) ** 2, u**2 * (u - 1))
+        left = np.minimum(np.maximum(place.astype(np.int64), 0), self.log_lengths.size - 2)
+        u = np.minimum(np.maximum(place - left, 0.0), 1.0)
         rows = slice(None) if left.ndim == 1 else np.arange(len(left))[:, None]
-        corners = (array[:, rows, left + one] for array in (values, slopes) for one in (0, 1))
-        found = np.asarray(sum(b * corner for b, corner in zip(basis, corners, strict=True)))
+        right = left + 1
+        low, first, last = values[:, rows, left], slopes[:, rows, left], slopes[:, rows, right]
+        change = values[:, rows, right] - low
+        found = np.asarray(low + u * (first + u * (3 * change - 2 * first - last + u * (first + last - 2 * change))))
         silent, ratios = found[0] <= self.silent, np.flatnonzero(self.references >= 0)
         for k in ratios:
             found[k] += self.scales[k] * found[self.references[k]]
