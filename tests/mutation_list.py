@@ -810,7 +810,7 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "tuning/tables/frame_sums.py",
-        "found[k] *= found[self.references[k]]",
+        "found[k] *= found[reference]",
         "found[k] *= found[0]",
         "statistic that a sum with a logarithm is relative to",
         "tuning/test_length_path.py",

@@ -19,3 +19,13 @@ def length_grid(low: float, high: float, ratio: float = GRID_RATIO) -> Float64Ar
         return np.array([low], dtype=float)
     count = max(2, int(np.ceil(np.log(high / low) / np.log(ratio))) + 1)
     return np.geomspace(low, high, count)
+
+
+def finer_grid(low: float, high: float, factor: int) -> Float64Array:
+    """Return a grid with `factor` steps in each step of `length_grid`, with the same lengths at their ends."""
+    coarse = length_grid(low, high)
+    if coarse.size < 2:
+        return coarse
+    fine = np.geomspace(low, high, factor * (coarse.size - 1) + 1)
+    fine[::factor] = coarse
+    return fine

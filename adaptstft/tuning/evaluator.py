@@ -29,6 +29,7 @@ from adaptstft.engine.frames import Frames, make_frames
 from adaptstft.engine.operator import energies
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
+from adaptstft.tuning.tables.frame_sums import FrameSums, table_lengths
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, counted_view, regular_positions
 from adaptstft.tuning.tables.length_sums import sums_for_lengths
 from adaptstft.tuning.tables.survey import Survey, compared_in_pairs
@@ -122,8 +123,8 @@ class SignalEvaluator:
     lead : tuple of int
         Leading dimensions of the signal, as user losses receive them.
     sums : dict
-        Sums of frames, for the plans, statistics, lengths and framings asked for in `table`: all criteria with these
-        statistics, and all neighbourhoods, read the same ones.
+        Sums of frames, for the plans, statistics, lengths and framings asked for in `table` and `sums_of`: all criteria
+        with these statistics, all neighbourhoods, and `frame_sums` read the same ones.
     """
 
     x: AnyArray
@@ -177,7 +178,7 @@ class SignalEvaluator:
         work = np.cumsum([framing.mfft / framing.hop for framing in framings])
         sums = []
         if isinstance(criterion, Additive):
-            sums = self._sums(plan, criterion.statistics, lengths, framings, report)
+            sums = self.sums_of(plan, criterion.statistics, lengths, framings, report)
         known, view, at = None, None, plan
         positions: Float64Array = np.zeros(0)
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
@@ -202,7 +203,23 @@ class SignalEvaluator:
                 report(float(work[i] / work[-1]))
         return Survey(lengths, compared_in_pairs(values, by_longer[:-1]), local)
 
-    def _sums(
+    def frame_sums(
+        self,
+        plan: FramePlan,
+        stats: Statistics,
+        bounds: tuple[float, float],
+        positions: Float64Array,
+        report: Callable[[float], None],
+    ) -> FrameSums:
+        """Return the statistics of every frame as functions of its window length."""
+        framing, known = Framing(float(positions[min(1, positions.size - 1)]), plan.mfft), {}
+        if positions.size > 1 and np.array_equal(positions, regular_positions(self.x.shape[1], framing.hop)):
+            lengths = table_lengths(bounds)
+            keys = _keys(plan, stats, lengths, [framing] * lengths.size)
+            known = {i: self.sums[key] for i, key in enumerate(keys) if key in self.sums}
+        return FrameSums.of(plan, self.x, stats, bounds, positions, report, known)
+
+    def sums_of(
         self,
         plan: FramePlan,
         stats: Statistics,
@@ -210,13 +227,11 @@ class SignalEvaluator:
         framings: Sequence[Framing],
         report: Callable[[float], None],
     ) -> list[Float64Array]:
-        """Return the sums of regular frames with each length and framing."""
-        at = zip(lengths, framings, strict=True)
-        keys = [
-            (framing.mfft, plan.window, float(length), framing.hop, stats.units, *stats.pairs) for length, framing in at
-        ]
+        """Return the sums of regular frames with each length and framing, and keep them."""
+        keys = _keys(plan, stats, lengths, framings)
         new = [i for i, key in enumerate(keys) if key not in self.sums]
-        positions = [regular_positions(self.x.shape[1], framings[i].hop) for i in new]
+        regular = {hop: regular_positions(self.x.shape[1], hop) for hop in {framings[i].hop for i in new}}
+        positions = [regular[framings[i].hop] for i in new]
         mffts = np.array([framings[i].mfft for i in new])
         x = comparison_precision(self.x)  # the signal is of order one: single precision is enough
         for part, totals, done in sums_for_lengths(plan, x, stats, lengths[new], positions, mffts):
@@ -237,6 +252,15 @@ class SignalEvaluator:
             energy[first : first + at.size] = np.asarray(to_host(energies(forward(plan, self.x, frames)))).sum(axis=0)
         energy /= max(float(energy.sum()), np.finfo(float).tiny)
         return energy
+
+
+def _keys(
+    plan: FramePlan, stats: Statistics, lengths: Float64Array, framings: Sequence[Framing]
+) -> list[tuple[Any, ...]]:
+    """Return the keys of the sums of regular frames with each length and framing."""
+    common = plan.window, stats.units, *stats.pairs
+    at = zip(lengths.tolist(), framings, strict=True)
+    return [(framing.mfft, framing.hop, length, *common) for length, framing in at]
 
 
 def _mean_and_local(

@@ -208,13 +208,17 @@ class Problem:
     ) -> FrameSums:
         """Return the table of the sums of every frame for all lengths between `bounds`."""
         asked = (plan, criterion.statistics, bounds, positions, log.searching)
-        evaluator = self.evaluator
-        if isinstance(evaluator, FrameEvaluator):
-            sums = evaluator.frame_sums(*asked)
-        else:
-            sums = FrameSums.of(plan, self.request.x, *asked[1:])
+        assert isinstance(self.evaluator, SignalEvaluator | FrameEvaluator)  # the others have no frames of one signal
+        sums = self.evaluator.frame_sums(*asked)
         log.nfev += sums.log_lengths.size
         return sums
+
+    def transform(self, log: Log, lengths: Float64Array) -> None:
+        """Compute the sums of regular frames with many lengths together, for `table` and `frame_sums`."""
+        evaluator, criterion = self.evaluator, self.request.criterion
+        if isinstance(evaluator, SignalEvaluator) and isinstance(criterion, Additive):
+            framings = [self.search_rule.tied(length, SURVEY_HOP) for length in lengths.tolist()]
+            evaluator.sums_of(self.request.plan(1), criterion.statistics, lengths, framings, log.searching)
 
     def objective(
         self,

@@ -275,9 +275,9 @@ def test_with_a_small_hop_the_path_has_every_few_frames(monkeypatch):
     tables = []
     make = FrameSums.of.__func__
 
-    def record(cls, plan, x, stats, bounds, positions, report):
+    def record(cls, plan, x, stats, bounds, positions, *more):
         tables.append(positions)
-        return make(cls, plan, x, stats, bounds, positions, report)
+        return make(cls, plan, x, stats, bounds, positions, *more)
 
     monkeypatch.setattr(FrameSums, "of", classmethod(record))
     seen = []
@@ -290,11 +290,45 @@ def test_with_a_small_hop_the_path_has_every_few_frames(monkeypatch):
     assert abs(fine.approximation["difference"]) < 1e-2
 
 
+@pytest.mark.parametrize(
+    ("settings", "shared"),
+    [
+        ({}, True),
+        ({"min_overlap": None}, True),
+        ({"hop_mode": "time"}, True),
+        ({"min_overlap": None, "hop_mode": "time", "scope": "frame"}, False),  # no table at even positions
+        ({"criterion": "description-length"}, False),  # another distortion
+        ({"mfft": None}, False),
+        ({"win_bounds": None}, False),
+    ],
+)
+def test_a_survey_of_the_same_frames_needs_no_transforms_of_its_own(monkeypatch, settings, shared):
+    t = np.arange(1500) / FS
+    x = np.cos(2 * np.pi * (50 * t + 100 * t**2)) + (np.arange(1500) == 700)
+    given = {"criterion": "renyi", "window_mode": "time", "hop": 30, "mfft": 512, "win_bounds": (24, 400)} | settings
+    all_known, make = [], FrameSums.of.__func__
+
+    def record(cls, plan, x, stats, bounds, positions, report, known):
+        table = make(cls, plan, x, stats, bounds, positions, report, known)
+        all_known.append(len(known) == table.log_lengths.size)
+        return table
+
+    monkeypatch.setattr(FrameSums, "of", classmethod(record))
+    together = adaptstft.optimize(x, FS, **given)
+    assert any(all_known) == shared
+    monkeypatch.setattr(frame_path, "_FEW_FRAMES", 0)
+    all_known.clear()
+    apart = adaptstft.optimize(x, FS, **given)
+    assert not any(all_known)
+    np.testing.assert_allclose(together.win_length, apart.win_length, rtol=1e-4)
+    np.testing.assert_allclose(together.survey.values, apart.survey.values, rtol=1e-6)
+
+
 @pytest.mark.parametrize("bounds", [(16, 400), None])
 def test_a_table_that_is_too_large_is_refused_before_any_work(monkeypatch, bounds):
     monkeypatch.setattr(frame_path, "_MOST_GIB", 1e-5)
     monkeypatch.setattr(run, "tune_constant", None)
-    lengths = "39 lengths" if bounds else "at least 17 lengths"
+    lengths = "41 lengths" if bounds else "at least 17 lengths"
     match = rf"251 frames and {lengths} would take 0.0 GiB, more than 1e-05: use a larger hop \(hop=4 was given\)"
     with pytest.raises(ValueError, match=match):
         adaptstft.optimize(np.cos(np.arange(1000.0)), FS, window_mode="time", hop=4, win_bounds=bounds)

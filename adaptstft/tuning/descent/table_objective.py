@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from adaptstft.common.typing import Float64Array
 from adaptstft.criteria import Additive
+from adaptstft.criteria.scopes import FrameView
 from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.tables.frame_sums import FrameSums
+from adaptstft.tuning.tables.framing import counted_view
 from adaptstft.tuning.variables.state import State
 
 
@@ -47,9 +50,13 @@ class TableObjective(Objective):
         criterion, log = self.criterion, np.log(state.win_length)
         if not isinstance(criterion, Additive) or not self._holds(state, log):
             return super().comparable_value(state)
-        view = self.measure.view(state, self.n, comparable=True)
         totals = self.sums.at(log[:, None])[..., 0]
-        return criterion.value(totals, np.full(log.size, self.count), view)
+        return criterion.value(totals, np.full(log.size, self.count), self._view)
+
+    @cached_property
+    def _view(self) -> FrameView:
+        """The weights of the frames, which depend on their positions only."""
+        return counted_view(self.plan, self.criterion, self.positions, self.n, self.measure.neighbourhoods)
 
     def _holds(self, state: State, log: Float64Array) -> bool:
         low, high = self.sums.log_lengths[[0, -1]] + (-1e-9, 1e-9)

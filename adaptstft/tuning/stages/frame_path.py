@@ -37,6 +37,8 @@ NATS_PER_CHANGE = 9.0
 _LONGER, _SHORTER = 0.6, 0.3
 #: Largest table of sums in GiB.
 _MOST_GIB = 4.0
+#: Number of frames up to which a survey is computed together with the table.
+_FEW_FRAMES = 1 << 12
 _DONE = {"success": True, "status": 0, "message": "converged: the best path of lengths on the table"}
 
 
@@ -96,6 +98,23 @@ def _check_size(request: Request, frames: int, lengths: int) -> None:
             f"{_MOST_GIB:g}: use a larger hop (hop={request.hop or 0:g} was given), a narrower range of win_bounds, or "
             "a part of the signal"
         )
+
+
+def lengths_with_the_same_frames(problem: Problem) -> Float64Array | None:
+    """Return the lengths of the table of frames if a survey has the same frames, and they are few, or None.
+
+    Both then need one pass over the signal, which for few frames takes half of the time of two.
+    """
+    request = problem.request
+    free = request.hop_mode == "time" and request.min_overlap is None  # positions are searched, with lengths
+    given = request.hop is not None and request.mfft is not None and request.bounds_given and not free
+    # a description length has another distortion where lengths vary
+    same = given and not isinstance(request.criterion, DescriptionLength) and finds_path(request.criterion, request)
+    if not same or request.hop is None or frame_count(request.n, request.hop) > _FEW_FRAMES:
+        return None
+    low, high = Layout.around(problem, request.win_bounds[0]).frame_bounds(request.hop)
+    thinned = int(low * request.overlap.spacing_ratio / request.hop) >= 2
+    return None if thinned or low >= high else table_lengths((low, high))
 
 
 def find_path(

@@ -8,20 +8,23 @@ transform. Powers are interpolated as logarithms. Sums ``E**a log E`` are interp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from types import MappingProxyType
 
 import numpy as np
 
-from adaptstft.common.grids import length_grid
+from adaptstft.common.grids import finer_grid
 from adaptstft.common.precision import comparison_precision
 from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import Statistics
 from adaptstft.tuning.tables.length_sums import sums_for_lengths
 
-#: Ratio of neighbouring lengths of the grid.
-SUMS_RATIO = 2 ** (1 / 8)
+#: Steps of the grid in each step of the grid of a survey: at least eight lengths per octave.
+_STEPS = 4
 #: Change of a logarithm between two lengths of the grid from which on the cubic may not overshoot.
 _STEEP = 1.0
 #: Number of frames whose slopes are computed at once.
@@ -56,15 +59,25 @@ class SumLogs:
         positions: Float64Array,
         first: int = 0,
         report: Callable[[float], None] = lambda part: None,
+        known: Mapping[int, Float64Array] = MappingProxyType({}),
     ) -> SumLogs:
-        """Transform samples ``x``, shape (channels, m), from sample `first` of a signal on, with every length."""
+        """Transform samples ``x``, shape (channels, m), from sample `first` of a signal on, with every length.
+
+        The sums of some lengths may be `known`, by their places in the grid.
+        """
         x = comparison_precision(x)
         values = np.empty((len(stats), positions.size, lengths.size), np.float32)
+        new = np.array([i for i in range(lengths.size) if i not in known], dtype=int)
+        asked = [positions] * new.size, np.full(new.size, plan.mfft)
+        found = sums_for_lengths(plan, x, stats, lengths[new], *asked, first)
+        parts = itertools.chain(
+            [(np.array(list(known)), np.concatenate(list(known.values()), axis=1), 0.0)] if known else [],
+            ((new[part], totals, done) for part, totals, done in found),
+        )
         largest = np.full(len(stats), -np.inf)
-        asked = [positions] * lengths.size, np.full(lengths.size, plan.mfft)
-        for part, totals, done in sums_for_lengths(plan, x, stats, lengths, *asked, first):
+        for places, totals, done in parts:
             logs = logs_of_sums(stats, totals)
-            values[..., part] = logs.reshape(len(stats), -1, positions.size).swapaxes(1, 2)
+            values[..., places] = logs.reshape(len(stats), -1, positions.size).swapaxes(1, 2)
             largest = np.maximum(largest, logs.max(axis=1))
             report(done)
         return cls(values, largest)
@@ -104,10 +117,15 @@ class FrameSums:
         bounds: tuple[float, float],
         positions: Float64Array,
         report: Callable[[float], None] = lambda part: None,
+        known: Mapping[int, Float64Array] = MappingProxyType({}),
     ) -> FrameSums:
-        """Transform a signal ``x``, shape (channels, n), with every length of a grid between `bounds`."""
+        """Transform a signal ``x``, shape (channels, n), with every length of a grid between `bounds`.
+
+        The sums of some lengths may be `known`, by their places in the grid.
+        """
         lengths = table_lengths(bounds)
-        return cls.joined(stats, lengths, [SumLogs.of(plan, x, stats, lengths, positions, report=report)])
+        logs = SumLogs.of(plan, x, stats, lengths, positions, report=report, known=known)
+        return cls.joined(stats, lengths, [logs])
 
     @classmethod
     def joined(cls, stats: Statistics, lengths: Float64Array, parts: Sequence[SumLogs]) -> FrameSums:
@@ -159,9 +177,11 @@ class FrameSums:
         ndarray, shape (statistics, frames, lengths)
             The sums.
         """
-        values, slopes = (array if part is None else array[:, part] for array in (self.values, self.slopes))
-        step = (self.log_lengths[-1] - self.log_lengths[0]) / (self.log_lengths.size - 1)
-        place = (log_lengths - self.log_lengths[0]) / step
+        values, slopes = self.values, self.slopes
+        if part is not None:
+            values, slopes = values[:, part], slopes[:, part]
+        first_log, step = self._steps
+        place = (log_lengths - first_log) / step
         left = np.minimum(np.maximum(place.astype(np.int64), 0), self.log_lengths.size - 2)
         u = np.minimum(np.maximum(place - left, 0.0), 1.0)
         rows = slice(None) if left.ndim == 1 else np.arange(len(left))[:, None]
@@ -169,20 +189,40 @@ class FrameSums:
         low, first, last = values[:, rows, left], slopes[:, rows, left], slopes[:, rows, right]
         change = values[:, rows, right] - low
         found = np.asarray(low + u * (first + u * (3 * change - 2 * first - last + u * (first + last - 2 * change))))
-        silent, ratios = found[0] <= self.silent, np.flatnonzero(self.references >= 0)
-        for k in ratios:
-            found[k] += self.scales[k] * found[self.references[k]]
-        powers = self.references < 0 if ratios.size else slice(None)
-        found[powers] = np.exp(found[powers])
-        for k in ratios:
-            found[k] *= found[self.references[k]]
-        found[:, silent] = 0.0
+        silent = found[0] <= self.silent
+        for k, reference in self._ratios:
+            found[k] += self.scales[k] * found[reference]
+        for k in self._powers:
+            np.exp(found[k], out=found[k])
+        for k, reference in self._ratios:
+            found[k] *= found[reference]
+        if silent.any():
+            found[:, silent] = 0.0
         return found
 
+    @cached_property
+    def _steps(self) -> tuple[float, float]:
+        """First logarithm of the grid and the step to the next one."""
+        first, last = float(self.log_lengths[0]), float(self.log_lengths[-1])
+        return first, (last - first) / (self.log_lengths.size - 1)
 
+    @cached_property
+    def _powers(self) -> list[int]:
+        """Numbers of the statistics that are logarithms of powers."""
+        return [int(k) for k in np.flatnonzero(self.references < 0)]
+
+    @cached_property
+    def _ratios(self) -> list[tuple[int, int]]:
+        """Numbers of the statistics that are ratios, and of those that they refer to."""
+        return [(k, reference) for k, reference in enumerate(self.references.tolist()) if reference >= 0]
+
+
+@lru_cache(maxsize=8)
 def table_lengths(bounds: tuple[float, float]) -> Float64Array:
     """Return the lengths of the grid between bounds in samples."""
-    return length_grid(*bounds, ratio=SUMS_RATIO)
+    lengths = finer_grid(*bounds, _STEPS)
+    lengths.flags.writeable = False  # the array is kept
+    return lengths
 
 
 def find_references(stats: Statistics) -> IntArray:
