@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
+from numpy.polynomial import chebyshev
 from scipy import fft as fft_lib
 
 from adaptstft.common.levels import to_usual_level
@@ -151,5 +152,5 @@ def _terms(last: int, period: int, first: int, part: slice) -> Float64Array:
     log = np.log(frequencies / highest)
     lowest = float(np.log(np.arange(1, 1 + first) / period / highest).mean())
     parabola = np.where(log < lowest, lowest * (2 * log - lowest), log**2)
-    cosines = [np.cos(2 * np.pi * (k + 1) * frequencies) for k in range(_COSINES)]
-    return np.array([np.ones(log.size), log, parabola, *cosines])
+    one, *cosines = chebyshev.chebvander(np.cos(2 * np.pi * frequencies), _COSINES).T  # of multiples of the frequency
+    return np.array([one, log, parabola, *cosines])

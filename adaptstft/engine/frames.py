@@ -172,8 +172,10 @@ def make_frames(
     The phase counts from ``positions + phase_shift``.
     """
     win_length, positions = np.asarray(win_length, dtype=float), np.asarray(positions, dtype=float)
-    size = np.broadcast_shapes(win_length.shape, positions.shape)
-    return Frames(np.broadcast_to(win_length, size), np.broadcast_to(positions, size), mfft, window_offset, phase_shift)
+    if win_length.shape != positions.shape:
+        size = np.broadcast_shapes(win_length.shape, positions.shape)
+        win_length, positions = np.broadcast_to(win_length, size), np.broadcast_to(positions, size)
+    return Frames(win_length, positions, mfft, window_offset, phase_shift)
 
 
 def frame_count(n: int, hop: float) -> int:

@@ -62,7 +62,7 @@ class Measure:
 
     def frames(self, state: State) -> tuple[FramePlan, Frames | BinFrames]:
         """Return the transform with the window of a state, and its frames."""
-        plan = replace(self.plan, window=state.window)
+        plan = self.plan if state.window is self.plan.window else replace(self.plan, window=state.window)
         if state.win_length.ndim == 2:
             return plan, BinFrames(state.win_length, state.positions, state.positions)
         return plan, make_frames(state.win_length, state.positions, mfft=plan.mfft)
