@@ -14,8 +14,8 @@ import numpy as np
 
 #: Pause in seconds before each turn: threads of OpenMP keep cores busy for a while after a call.
 PAUSE = 0.02
-#: Seconds of calls before the one that counts. After a pause the system may run two threads on one core; it moves one
-#: of them within some tens of milliseconds, but not between bursts that are shorter.
+#: Seconds of calls before the one that counts. After a pause the system may run two threads on one core, and needs tens
+#: of milliseconds of work without a pause until it moves one of them.
 SETTLE = 0.1
 #: Number of calls before the timing.
 _WARM_UP = 2

@@ -4,7 +4,9 @@ It measures one block of frames in the cache of one core, and then whole evaluat
 this file. The machine has three limits: SciPy's FFT, the copy of an array that is in the cache, and products with sums
 in registers. The bound of a loop is the larger of the times that its bytes and its products take at these limits.
 Products and bytes are counted from the source of the kernels. A division or a square root counts as one product. What
-is read again from the first-level cache, such as the window of a frame, does not count as bytes.
+is read again from the first-level cache, such as the window of a frame, does not count as bytes. The loops for windows
+that differ from bin to bin read everything from there. For them a sample is one of the window of a bin, and two samples
+at the same distance from a centre on a sample are one.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -158,29 +160,37 @@ def _polynomial_products(coefficients: Any) -> int:
 
 
 def bin_loops(dtype: Any) -> Iterator[Loop]:
-    """Yield the loops for a window of its own in each bin of each frame, with the derivative in the length."""
+    """Yield the loops for windows that differ from bin to bin, with the derivative in the length."""
+    yield from _bin_loops(dtype, 360.0, 512)
+    first, *_ = _bin_loops(dtype, 2880.0, 4096)
+    yield replace(first, name=f"{first.name}, eight times as long")
+
+
+def _bin_loops(dtype: Any, length: float, mfft: int) -> Iterator[Loop]:
+    """Yield the loops for windows of about a length."""
     _, cpu = kernels.resolve("numba")
     rng = np.random.default_rng(0)
-    frames, mfft, hop, window = 16, 512, 64, windows.resolve("hann")
+    frames, hop, window = 16, 64, windows.resolve("hann")
     series = window.series_in(np.dtype(dtype))
     assert series is not None
     x = rng.standard_normal((1, frames * hop + 2 * mfft)).astype(dtype)
-    bins, place = np.arange(mfft // 2 + 1), np.arange(frames) * hop + float(mfft)
+    bins, place = np.arange(257), np.arange(frames) * hop + float(mfft)
     angle = 2 * np.pi * np.arange(mfft) / mfft
     table, unscaled = np.array([np.cos(angle), np.sin(angle)]), np.empty((0, 0, 0))
-    own, shared = rng.uniform(340.0, 380.0, (frames, bins.size)), np.full((frames, bins.size), 360.0)
+    own = length * rng.uniform(0.95, 1.05, (frames, bins.size))
+    equal = np.full((frames, bins.size), length)
     out = np.empty((2, 1, frames, bins.size), complex)
     terms, slopes = _polynomial_products(series.value), _polynomial_products(series.derivative)
     pairs = 2 * 4  # for the window and its derivative: two products with a phasor, and two with the row
 
     def halves_at(centre: Any) -> tuple[Any, Any, Any]:
-        halves = Halves.of(centre, centre, 380.0)
+        halves = Halves.of(centre, centre, 1.05 * length)
         right, left = np.empty((2, 1, frames, halves.width), dtype)
         cpu.split_halves(x, halves, right, left)
         return right, left, halves
 
     folded, between = halves_at(place), halves_at(place + 0.37)
-    size = frames * bins.size * 180.0  # samples on one side of the centre
+    size = frames * bins.size * length / 2  # samples on one side of the centre
     yield Loop(
         "bin_sums, windows of their own",
         lambda: cpu.bin_sums(window, *folded, own, bins, table, out, unscaled),
@@ -190,7 +200,7 @@ def bin_loops(dtype: Any) -> Iterator[Loop]:
     )
     yield Loop(
         "bin_sums, equal windows between samples",
-        lambda: cpu.bin_sums(window, *between, shared, bins, table, out, unscaled),
+        lambda: cpu.bin_sums(window, *between, equal, bins, table, out, unscaled),
         0,
         pairs,
         2 * size,

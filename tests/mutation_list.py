@@ -158,6 +158,20 @@ MUTATIONS: list[Mutation] = [
         "engine/test_bin_gradients.py engine/test_bin_inverse.py",
     ),
     Mutation(
+        "kernels/cpu/bins.py",
+        "fresh = not (th == known[half, 0] and lead == known[half, 1])",
+        "fresh = not th == known[half, 0]",
+        "first sample of the window that successive frames share",
+        "kernels/test_kernels.py",
+    ),
+    Mutation(
+        "kernels/cpu/bins.py",
+        "own_sums[:] = 0.0",
+        "own_sums[0] = 0.0",
+        "sums of the window before",
+        "kernels/test_kernels.py",
+    ),
+    Mutation(
         "kernels/plain/frames.py",
         "out[b, (offset[b] + i) % out.shape[1]] = x[part]",
         "out[b, (offset[b] + i + 1) % out.shape[1]] = x[part]",

@@ -91,8 +91,10 @@ class FrameBlocks(Blocks[PlacedFrames]):
         return cast(AnyArray, array if len(array) == shape[0] else array[: shape[0]])
 
     def _scratch_rows(self, name: str, shape: tuple[int, int], dtype: Any) -> AnyArray:
-        """Return an array as `scratch` does, for rows that are shorter than the FFT in most blocks."""
-        return self.scratch(name, (shape[0], max(shape[1], self.plan.mfft)), dtype)
+        """Return an array as `scratch` does, for rows whose length differs from block to block."""
+        rows, length = shape
+        flat = self.scratch(name, (rows * max(length, self.plan.mfft), 1), dtype)
+        return flat.ravel()[: rows * length].reshape(shape)
 
 
 class WindowedBlocks(FrameBlocks):

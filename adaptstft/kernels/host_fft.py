@@ -1,7 +1,7 @@
 """SciPy's FFTs, each in the thread of its caller.
 
-The engine has threads of its own. Without a number of workers a backend of `scipy.fft` such as that of MKL starts
-others in each of them, which then wait for each other.
+The engine has threads of its own. Without a number of workers a backend of `scipy.fft` such as that of MKL starts more
+threads in each of them, and these wait for each other.
 """
 
 from __future__ import annotations

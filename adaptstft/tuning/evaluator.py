@@ -179,13 +179,13 @@ class SignalEvaluator:
         sums = []
         if isinstance(criterion, Additive):
             sums = self.sums_of(plan, criterion.statistics, lengths, framings, report)
-        known, view, at = None, None, plan
+        seen, view, at = None, None, plan
         positions: Float64Array = np.zeros(0)
         for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
             longer = lengths[min(i + 1, lengths.size - 1)]
             own, of_longer = (criterion.within(one / 2 * plan.T) for one in (length, longer))
-            if view is None or known != (framing, own):
-                known, at = (framing, own), replace(plan, mfft=framing.mfft)
+            if view is None or seen != (framing, own):
+                seen, at = (framing, own), replace(plan, mfft=framing.mfft)
                 positions = regular_positions(self.x.shape[1], framing.hop)
                 view = counted_view(at, own, positions, self.x.shape[1], neighbourhoods)
             if isinstance(criterion, Additive):

@@ -1,8 +1,8 @@
 """Polynomial series of windows, from Chebyshev expansions.
 
 The kernels evaluate windows and their derivatives as polynomials. A series has as many coefficients as
-it needs to be as accurate as rounding allows. If it may be a constant plus an odd function, or an even one, its
-other coefficients are zero.
+it needs to be as accurate as rounding allows. Where a constant plus an odd function, or an even function, is as
+accurate, the other coefficients are zero.
 """
 
 from __future__ import annotations

@@ -137,6 +137,32 @@ def test_blocks_that_share_different_windows_are_sampled_in_turn(monkeypatch):
     np.testing.assert_allclose(in_turn, np.concatenate(alone, axis=1))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_use_the_rows_of_windows_again(monkeypatch, dtype, rng):
+    """Blocks of five frames, and a shorter last one, whose windows have another longest length in each block."""
+    monkeypatch.setattr(engine_blocks, "block_ranges", lambda n, *_: [(k, min(k + 5, n)) for k in range(0, n, 5)])
+    x, frames = rng.standard_normal(900).astype(dtype), 113
+    settings = {"positions": np.arange(frames) * 8.0, "mfft": 64}
+    lengths, cotangent = rng.uniform(6.0, 63.0, frames), rng.standard_normal((33, frames)).astype(dtype)
+    found = []
+    for backend, workers in (("numba", 3), ("numpy", 1)):
+        sft = AdaptiveShortTimeFFT("hann", lengths, None, 1.0, workers=workers, backend=backend, **settings)
+        power, vjp = sft.spectrogram_and_vjp(x)
+        gradients = vjp(cotangent, wrt=("x", "win_length", "positions"))
+        found.append((sft.stft(x), power, gradients.x, gradients.win_length, gradients.positions))
+    for numba, numpy in zip(*found, strict=True):
+        np.testing.assert_allclose(numba, numpy, atol=2000 * np.finfo(dtype).eps * np.abs(numpy).max(), rtol=0)
+
+
+def test_rows_of_windows_are_as_long_as_the_longest_window_of_a_block():
+    plan = FramePlan(4096, "onesided", None, kernels.resolve("numpy")[1], 1, windows.resolve("hann"), 1.0)
+    frames = make_frames(np.array([40.5, 60.0, 50.0]), np.arange(3) * 8.0, mfft=4096)
+    blocks = engine_blocks.WindowedBlocks(plan, frames, np.float64, gradient=True)
+    rows = blocks.windows(frames[:])
+    assert rows.w.shape == rows.dw.shape == (3, 60) and rows.w.flags.c_contiguous
+    assert np.shares_memory(rows.w, blocks.windows(frames[:2]).w)
+
+
 def test_frames_are_the_same_laid_out_block_by_block(monkeypatch):
     x = np.random.default_rng(0).standard_normal(3000)
     results = []

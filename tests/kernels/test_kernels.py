@@ -9,6 +9,7 @@ import pytest
 
 from adaptstft.kernels import cpu, plain
 from adaptstft.kernels.cpu.logarithm import logs_of_one_plus, logs_or_zero
+from adaptstft.kernels.halves import Halves
 from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
 from adaptstft.windows import resolve, window
 from adaptstft.windows.chebyshev import SIZES
@@ -339,6 +340,36 @@ def test_symmetric_rows_and_every_number_of_coefficients(kernels, first, size, z
         expected = [np.polyval(value[::-1], y), np.polyval(derivative[::-1], y) * np.sign(side)]
         np.testing.assert_allclose([w[b, : count[b]], dw[b, : count[b]]], expected, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(symmetric[b, : count[b]], expected[0], rtol=1e-12, atol=1e-12)
+
+
+#: Centres on samples and between them, in both orders.
+CENTRES = np.array([12.0, 20.0, 20.25, 28.25, 36.0, 36.5, 44.5, 52.0])
+#: Window lengths of frames and bins: the same in successive frames, in successive bins, and of their own.
+LENGTHS = np.array(
+    [[9.3, 9.3, 8.0], [9.3, 9.3, 7.1], [9.3, 9.3, 10.0], [9.3, 6.0, 10.0], [6.0, 6.0, 10.0], *([[8.5] * 3] * 3)]
+)
+
+
+@pytest.mark.parametrize("spec", ["hann", ("gaussian", 4.0)])
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 4])
+def test_windows_of_bins_that_successive_frames_share(spec, n_rows, rng):
+    window, mfft, bins = resolve(spec), 24, np.arange(3)
+    n_rows = min(n_rows, 3 + len(window.shape))
+    halves = Halves.of(CENTRES, CENTRES - rng.integers(0, 3, CENTRES.size), LENGTHS.max())
+    x, angle = rng.standard_normal((2, 70)), 2 * np.pi * np.arange(mfft) / mfft
+    table, found = np.array([np.cos(angle), np.sin(angle)]), []
+    for kernels in (cpu, plain):
+        right, left = np.empty((2, 2, CENTRES.size, halves.width))
+        kernels.split_halves(x, halves, right, left)
+        sums = np.empty((n_rows, 2, CENTRES.size, bins.size), complex)
+        scales = np.ones((CENTRES.size, bins.size, 4 + 2 * max(n_rows - 3, 0)))  # sums are added
+        kernels.bin_sums(window, right, left, halves, LENGTHS, bins, table, sums, scales)
+        back, signal = np.zeros((2, 2, CENTRES.size, halves.width)), np.zeros((2, 70))
+        kernels.bin_adjoint(window, sums[0], halves, LENGTHS, bins, table, *back)
+        kernels.join_halves(*back, halves, 0, True, signal)
+        found.append((sums, scales[..., :1] if n_rows == 1 else scales, signal))
+    for numba, numpy in zip(*found, strict=True):
+        np.testing.assert_allclose(numba, numpy, rtol=0, atol=1e-11 * np.abs(numpy).max())
 
 
 @pytest.mark.parametrize("spec", ["hann", "blackman", "nuttall", "gaussian", "kaiser", ("tukey", 0.3)])

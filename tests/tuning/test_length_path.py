@@ -14,9 +14,9 @@ from adaptstft.engine.frames import make_frames
 from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 from adaptstft.kernels import cpu, plain
-from adaptstft.tuning import run
+from adaptstft.tuning import evaluator, run
 from adaptstft.tuning.stages import frame_path
-from adaptstft.tuning.tables import length_sums
+from adaptstft.tuning.tables import frame_sums, length_sums
 from adaptstft.tuning.tables.end_sums import SumsWithEnds
 from adaptstft.tuning.tables.frame_sums import FrameSums, _slopes
 from adaptstft.tuning.tables.length_path import ChangePenalty, LengthPath, PathSearch
@@ -298,28 +298,32 @@ def test_with_a_small_hop_the_path_has_every_few_frames(monkeypatch):
         ({"hop_mode": "time"}, True),
         ({"min_overlap": None, "hop_mode": "time", "scope": "frame"}, False),  # no table at even positions
         ({"criterion": "description-length"}, False),  # another distortion
+        ({"hop_mode": "constant"}, False),  # another hop for each length
+        ({"hop": 2}, False),  # every few frames
         ({"mfft": None}, False),
         ({"win_bounds": None}, False),
     ],
 )
-def test_a_survey_of_the_same_frames_needs_no_transforms_of_its_own(monkeypatch, settings, shared):
+def test_a_survey_of_the_same_frames_needs_no_pass_of_its_own(monkeypatch, settings, shared):
     t = np.arange(1500) / FS
     x = np.cos(2 * np.pi * (50 * t + 100 * t**2)) + (np.arange(1500) == 700)
     given = {"criterion": "renyi", "window_mode": "time", "hop": 30, "mfft": 512, "win_bounds": (24, 400)} | settings
-    all_known, make = [], FrameSums.of.__func__
+    passes, transform = [], frame_sums.sums_for_lengths
 
-    def record(cls, plan, x, stats, bounds, positions, report, known):
-        table = make(cls, plan, x, stats, bounds, positions, report, known)
-        all_known.append(len(known) == table.log_lengths.size)
-        return table
+    def record(plan, x, stats, lengths, *more):
+        passes.append(lengths.size)
+        return transform(plan, x, stats, lengths, *more)
 
-    monkeypatch.setattr(FrameSums, "of", classmethod(record))
+    for module in (frame_sums, evaluator):
+        monkeypatch.setattr(module, "sums_for_lengths", record)
     together = adaptstft.optimize(x, FS, **given)
-    assert any(all_known) == shared
+    of_together = [size for size in passes if size]
     monkeypatch.setattr(frame_path, "_FEW_FRAMES", 0)
-    all_known.clear()
+    passes.clear()
     apart = adaptstft.optimize(x, FS, **given)
-    assert not any(all_known)
+    of_apart = [size for size in passes if size]
+    assert len(of_together) == len(of_apart) - shared
+    assert shared or of_together == of_apart
     np.testing.assert_allclose(together.win_length, apart.win_length, rtol=1e-4)
     np.testing.assert_allclose(together.survey.values, apart.survey.values, rtol=1e-6)
 

@@ -19,7 +19,7 @@ import numpy as np
 from adaptstft.common.typing import ComplexArray, Float64Array, IntArray
 from adaptstft.kernels.cpu.frames import CHUNK
 from adaptstft.kernels.cpu.jit import helper, kernel
-from adaptstft.kernels.cpu.windows import parity, polynomial, taper_position, times_position
+from adaptstft.kernels.cpu.windows import polynomial, symmetry, taper_position, times_position
 from adaptstft.kernels.plain import bins as _plain
 
 if TYPE_CHECKING:
@@ -52,20 +52,20 @@ def _twiddles(k, mfft, table, cos, sin):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _half_rows(theta, lead, count, plateau, value, derivative, shapes, kinds, n_rows, y, rows):  # type: ignore[no-untyped-def]
+def _half_rows(theta, lead, count, plateau, value, derivative, shapes, forms, n_rows, y, rows):  # type: ignore[no-untyped-def]
     """Write the first `n_rows` rows of ``omega``, ``omega' |u|``, ``omega'`` and the shape derivatives of one half.
 
-    `kinds` are the parities of the polynomials of the first two.
+    `forms` are the symmetries of the polynomials of the first two.
     """
     taper_position(plateau, theta, lead, count, y)
-    polynomial(value, kinds[0], y, count, rows[0])
+    polynomial(value, forms[0], y, count, rows[0])
     if n_rows > 1:
-        polynomial(derivative, kinds[1], y, count, rows[2])
+        polynomial(derivative, forms[1], y, count, rows[2])
         if lead == 0.0:  # the derivative of an even function at its centre
             rows[2, 0] = 0.0
         times_position(rows[2], lead, 1.0 / theta, count, rows[1])
     for j in range(n_rows - 3):
-        polynomial(shapes[j], parity(shapes[j]), y, count, rows[3 + j])
+        polynomial(shapes[j], symmetry(shapes[j]), y, count, rows[3 + j])
 
 
 @helper
@@ -104,7 +104,7 @@ def _sum_and_product(rows, m, first, last):  # type: ignore[no-untyped-def]
 @kernel
 def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-def]
     plateau, value, derivative, shapes = series
-    kinds = parity(value), parity(derivative)
+    forms = symmetry(value), symmetry(derivative)
     width = int(theta.max() / 2) + 2
     y = np.empty(width)
     rows = np.empty((max(n_rows, 3), width))
@@ -112,7 +112,7 @@ def _scale_sums(theta, leads, series, n_rows, out):  # type: ignore[no-untyped-d
         for half in range(2):
             below, up_to = _counts(theta[b], leads[half])
             if half == 0 or leads[1] != leads[0]:
-                _half_rows(theta[b], leads[half], up_to, plateau, value, derivative, shapes, kinds, n_rows, y, rows)
+                _half_rows(theta[b], leads[half], up_to, plateau, value, derivative, shapes, forms, n_rows, y, rows)
             first = 1 if half == 1 and leads[0] == 0.0 else 0
             _add_scale_sums(rows, n_rows, first, up_to if half == 1 else below, 1.0, out[b])
 
@@ -148,7 +148,7 @@ def _turn(k, distance, mfft):  # type: ignore[no-untyped-def]
 @kernel
 def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_rows, out, scale_sums):  # type: ignore[no-untyped-def]
     plateau, value, derivative, shapes = series
-    kinds = parity(value), parity(derivative)
+    forms = symmetry(value), symmetry(derivative)
     channels, frames, width = right.shape
     dtype = right.dtype
     cos, sin, y = np.empty(width, dtype), np.empty(width, dtype), np.empty(width, dtype)
@@ -167,7 +167,7 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                 rows = both_rows[half]
                 fresh = not (th == known[half, 0] and lead == known[half, 1])
                 if fresh:
-                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, kinds, n_rows, y, rows)
+                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, forms, n_rows, y, rows)
                     known[half, 0], known[half, 1] = th, lead
                 if scale_sums.size and folded:
                     if fresh:  # both halves have the sample at the centre, and one may have one more at its end
@@ -175,7 +175,7 @@ def _bin_sums(right, left, leads, bases, theta, bins, mfft, table, series, n_row
                         _add_scale_sums(rows, n_rows, 0, count, 2.0, own_sums)
                         _add_scale_sums(rows, n_rows, 0, 1, -1.0, own_sums)
                         _add_scale_sums(rows, n_rows, below, up_to, -1.0, own_sums)
-                    scale_sums[p, q] = own_sums
+                    scale_sums[p, q] += own_sums
                 elif scale_sums.size:
                     _add_scale_sums(rows, n_rows, 0, count, 1.0, scale_sums[p, q])
                 turn = _turn(k, bases[half, p], mfft)
@@ -216,7 +216,7 @@ def _add_wave(w, s, t, cos, sin, count, out, c, p):  # type: ignore[no-untyped-d
 @kernel
 def _bin_adjoint(g, leads, bases, theta, bins, mfft, table, series, right, left):  # type: ignore[no-untyped-def]
     plateau, value, derivative, shapes = series
-    kinds = parity(value), parity(derivative)
+    forms = symmetry(value), symmetry(derivative)
     channels, frames, width = right.shape
     cos, sin, y = np.empty(width), np.empty(width), np.empty(width)
     both_rows = np.empty((2, 3, width))
@@ -233,7 +233,7 @@ def _bin_adjoint(g, leads, bases, theta, bins, mfft, table, series, right, left)
                 count = up_to if folded or half == 1 else below
                 rows = both_rows[half]
                 if not (th == known[half, 0] and lead == known[half, 1]):
-                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, kinds, 1, y, rows)
+                    _half_rows(th, lead, up_to, plateau, value, derivative, shapes, forms, 1, y, rows)
                     known[half, 0], known[half, 1] = th, lead
                 turn = _turn(k, -bases[half, p], mfft)
                 for c in range(channels):
@@ -254,7 +254,7 @@ def _bin_adjoint(g, leads, bases, theta, bins, mfft, table, series, right, left)
 @kernel
 def _bin_energy(gain, leads, theta, series, right, left):  # type: ignore[no-untyped-def]
     plateau, value, derivative, shapes = series
-    kinds = parity(value), parity(derivative)
+    forms = symmetry(value), symmetry(derivative)
     frames, width = right.shape
     y = np.empty(width)
     rows = np.empty((3, width))
@@ -265,7 +265,7 @@ def _bin_energy(gain, leads, theta, series, right, left):  # type: ignore[no-unt
             for q in range(theta.shape[1]):
                 below, up_to = _counts(theta[p, q], lead)
                 count = below if half == 0 else up_to
-                _half_rows(theta[p, q], lead, count, plateau, value, derivative, shapes, kinds, 1, y, rows)
+                _half_rows(theta[p, q], lead, count, plateau, value, derivative, shapes, forms, 1, y, rows)
                 for i in range(1 if half == 1 and lead == 0.0 else 0, count):
                     target[i] += gain[p, q] * rows[0, i] * rows[0, i]
 

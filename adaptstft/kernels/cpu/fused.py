@@ -13,7 +13,7 @@ import numpy as np
 
 from adaptstft.kernels.cpu.frames import CHUNK, energy_terms, load_frame, wrapped_range
 from adaptstft.kernels.cpu.jit import helper, kernel
-from adaptstft.kernels.cpu.windows import parity, times_position, window_and_derivative, window_derivative
+from adaptstft.kernels.cpu.windows import symmetry, times_position, window_and_derivative, window_derivative
 from adaptstft.kernels.window_scale import window_scale
 
 _window_scale = helper(window_scale)
@@ -31,11 +31,11 @@ def load_frames_and_energy_gradient(  # type: ignore[no-untyped-def]
     no columns if they are not needed.
     """
     rows = np.empty((7, _longest(theta) + 2), value.dtype)
-    kinds = parity(value), parity(derivative)
+    forms = symmetry(value), symmetry(derivative)
     for b in range(theta.size):
         if not _same_window(theta, lead, count, b):
             c, dc = _window_and_scale(
-                value, derivative, kinds, plateau, theta[b], lead[b], count[b], scaling, T, amplitude, origin, rows
+                value, derivative, forms, plateau, theta[b], lead[b], count[b], scaling, T, amplitude, origin, rows
             )
         scales[0, b] = c
         scales[1, b] = dc
@@ -52,9 +52,9 @@ def load_frames_and_energy_gradient(  # type: ignore[no-untyped-def]
 
 
 @helper
-def _sample_window(value, derivative, kinds, plateau, theta, lead, count, y, w, dw, dw_u):  # type: ignore[no-untyped-def]
+def _sample_window(value, derivative, forms, plateau, theta, lead, count, y, w, dw, dw_u):  # type: ignore[no-untyped-def]
     """Evaluate a window, its derivative in ``u`` and ``u`` times the derivative; `y` is scratch space."""
-    window_and_derivative(value, derivative, kinds, plateau, theta, lead, count, y, w, dw)
+    window_and_derivative(value, derivative, forms, plateau, theta, lead, count, y, w, dw)
     times_position(dw, lead, 1.0 / theta, count, dw_u)
 
 
@@ -75,20 +75,20 @@ def _longest(theta):  # type: ignore[no-untyped-def]
 
 @helper
 def _window_and_scale(  # type: ignore[no-untyped-def]
-    value, derivative, kinds, plateau, theta, lead, count, scaling, T, amplitude, origin, rows
+    value, derivative, forms, plateau, theta, lead, count, scaling, T, amplitude, origin, rows
 ):
     """Evaluate a window in rows 1 to 3, see `_sample_window`; return its scale, and the derivative in the length.
 
     The other rows are scratch space.
     """
-    _sample_window(value, derivative, kinds, plateau, theta, lead, count, rows[0], rows[1], rows[2], rows[3])
+    _sample_window(value, derivative, forms, plateau, theta, lead, count, rows[0], rows[1], rows[2], rows[3])
     if scaling == 0:
         return amplitude, 0.0
     k, size = 1, count
     sum_lead = math.ceil(origin - theta / 2) - origin  # the scale is defined by a frame at an integer position
     if sum_lead != lead:
         k, size = 4, int(math.ceil(origin + theta / 2) - origin - sum_lead)
-        _sample_window(value, derivative, kinds, plateau, theta, sum_lead, size, rows[0], rows[4], rows[5], rows[6])
+        _sample_window(value, derivative, forms, plateau, theta, sum_lead, size, rows[0], rows[4], rows[5], rows[6])
     total, change = _sums(rows, k, size, scaling == 1)
     c, dc = _window_scale(scaling == 1, T, theta, total, change)
     return c * amplitude, dc * amplitude
@@ -164,11 +164,11 @@ def window_gradient(y, x, derivative, plateau, theta, lead, start, count, offset
     scales from `load_frames_and_energy_gradient`.
     """
     mfft = y.shape[1]
-    rows, kind = np.empty((3, _longest(theta) + 2), derivative.dtype), parity(derivative)
+    rows, form = np.empty((3, _longest(theta) + 2), derivative.dtype), symmetry(derivative)
     for b in range(theta.size):
         step = 1.0 / theta[b]
         if not _same_window(theta, lead, count, b):
-            window_derivative(derivative, kind, plateau, theta[b], lead[b], count[b], rows[0], rows[1])
+            window_derivative(derivative, form, plateau, theta[b], lead[b], count[b], rows[0], rows[1])
             times_position(rows[1], lead[b], step, count[b], rows[2])
         lo, mid, hi = wrapped_range(start[b], count[b], offset[b], mfft, 0, x.size)
         a1, a2 = 0.0, 0.0

@@ -13,33 +13,33 @@ from adaptstft.kernels.cpu.jit import helper, inlined_helper, kernel
 def window_rows(value, derivative, plateau, theta, lead, count, w, dw):  # type: ignore[no-untyped-def]
     """Evaluate a window and its derivative in ``u``, one row for each frame."""
     y = np.empty(w.shape[1], value.dtype)
-    kinds = parity(value), parity(derivative)
+    forms = symmetry(value), symmetry(derivative)
     for b in range(theta.size):
-        window_and_derivative(value, derivative, kinds, plateau, theta[b], lead[b], count[b], y, w[b], dw[b])
+        window_and_derivative(value, derivative, forms, plateau, theta[b], lead[b], count[b], y, w[b], dw[b])
 
 
 @helper
-def window_and_derivative(value, derivative, kinds, plateau, theta, lead, count, y, w, dw):  # type: ignore[no-untyped-def]
+def window_and_derivative(value, derivative, forms, plateau, theta, lead, count, y, w, dw):  # type: ignore[no-untyped-def]
     """Evaluate one window and its derivative in ``u`` at its first `count` samples; `y` is scratch space.
 
-    `kinds` are the parities of both polynomials. Slices would count references, see `adaptstft.kernels.cpu.frames`.
+    `forms` are the symmetries of both polynomials. Slices would count references, see `adaptstft.kernels.cpu.frames`.
     """
-    n = _even_row(value, kinds[0], plateau, theta, lead, count, y, w)
-    _odd_row(derivative, kinds[1], lead, n, count, y, dw)
+    n = _even_row(value, forms[0], plateau, theta, lead, count, y, w)
+    _odd_row(derivative, forms[1], lead, n, count, y, dw)
 
 
 @helper
-def window_derivative(derivative, kind, plateau, theta, lead, count, y, dw):  # type: ignore[no-untyped-def]
+def window_derivative(derivative, form, plateau, theta, lead, count, y, dw):  # type: ignore[no-untyped-def]
     """Evaluate only the derivative in ``u`` of one window; `y` is scratch space."""
     n = _count_distinct(lead, count)
     taper_position(plateau, theta, lead, n, y)
-    _odd_row(derivative, kind, lead, n, count, y, dw)
+    _odd_row(derivative, form, lead, n, count, y, dw)
 
 
 @helper
-def _odd_row(derivative, kind, lead, n, count, y, dw):  # type: ignore[no-untyped-def]
+def _odd_row(derivative, form, lead, n, count, y, dw):  # type: ignore[no-untyped-def]
     """Evaluate an odd function of ``u`` at the first `n` samples, and fill the others by symmetry."""
-    polynomial(derivative, kind, y, n, dw)
+    polynomial(derivative, form, y, n, dw)
     before = min(max(math.ceil(-lead), 0), n)
     for i in range(before):
         dw[i] = -dw[i]
@@ -56,17 +56,17 @@ def polynomial_rows(coefficients, plateau, theta, lead, count, out):  # type: ig
 
 @inlined_helper
 def _even_rows(coefficients, plateau, theta, lead, count, y, out):  # type: ignore[no-untyped-def]
-    kind = parity(coefficients)
+    form = symmetry(coefficients)
     for b in range(theta.size):
-        _even_row(coefficients, kind, plateau, theta[b], lead[b], count[b], y, out[b])
+        _even_row(coefficients, form, plateau, theta[b], lead[b], count[b], y, out[b])
 
 
 @helper
-def _even_row(coefficients, kind, plateau, theta, lead, count, y, out):  # type: ignore[no-untyped-def]
+def _even_row(coefficients, form, plateau, theta, lead, count, y, out):  # type: ignore[no-untyped-def]
     """Evaluate one polynomial in ``|u|`` at the samples of a frame; `y` is scratch space."""
     n = _count_distinct(lead, count)
     taper_position(plateau, theta, lead, n, y)
-    polynomial(coefficients, kind, y, n, out)
+    polynomial(coefficients, form, y, n, out)
     _mirror(lead, n, count, 1, out)
     return n
 
@@ -111,12 +111,12 @@ def times_position(dw, lead, step, count, out):  # type: ignore[no-untyped-def]
         out[i] = dw[i] * ((lead + out.dtype.type(np.int32(i))) * step)
 
 
-#: What `parity` returns.
-_GENERAL, _EVEN, _ODD = 0, 1, 2
+#: What `symmetry` returns.
+_GENERAL, _EVEN, _CONSTANT_PLUS_ODD = 0, 1, 2
 
 
 @helper
-def parity(c):  # type: ignore[no-untyped-def]
+def symmetry(c):  # type: ignore[no-untyped-def]
     """Return whether a polynomial is even, or a constant plus an odd function: half of its coefficients are zero.
 
     The Hann window is such a function of the distance from its half height, and its derivative is even.
@@ -127,35 +127,35 @@ def parity(c):  # type: ignore[no-untyped-def]
             even = False
         if c[k] != 0 and k % 2 == 0:
             odd = False
-    return _EVEN if even else _ODD if odd else _GENERAL
+    return _EVEN if even else _CONSTANT_PLUS_ODD if odd else _GENERAL
 
 
 @helper
-def polynomial(c, kind, y, count, p):  # type: ignore[no-untyped-def]
+def polynomial(c, form, y, count, p):  # type: ignore[no-untyped-def]
     """Evaluate the polynomial with coefficients `c`, lowest power first, at the first `count` numbers of `y`.
 
-    `kind` is its `parity`. With a constant number of terms LLVM unrolls the inner loop and vectorises the outer one, so
-    that the loops for the sizes of window polynomials are written out.
+    `form` is its `symmetry`. With a constant number of terms LLVM unrolls the inner loop and vectorises the outer one,
+    so that the loops for the sizes of window polynomials are written out.
     """
-    if c.size == 12 and kind == _ODD:
+    if c.size == 12 and form == _CONSTANT_PLUS_ODD:
         for i in range(count):
             z, v = y[i] * y[i], c[11]
             for k in range(9, 0, -2):
                 v = v * z + c[k]
             p[i] = v * y[i] + c[0]
-    elif c.size == 12 and kind == _EVEN:
+    elif c.size == 12 and form == _EVEN:
         for i in range(count):
             z, v = y[i] * y[i], c[10]
             for k in range(8, -1, -2):
                 v = v * z + c[k]
             p[i] = v
-    elif c.size == 17 and kind == _ODD:
+    elif c.size == 17 and form == _CONSTANT_PLUS_ODD:
         for i in range(count):
             z, v = y[i] * y[i], c[15]
             for k in range(13, 0, -2):
                 v = v * z + c[k]
             p[i] = v * y[i] + c[0]
-    elif c.size == 17 and kind == _EVEN:
+    elif c.size == 17 and form == _EVEN:
         for i in range(count):
             z, v = y[i] * y[i], c[16]
             for k in range(14, -1, -2):

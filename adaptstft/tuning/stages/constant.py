@@ -18,7 +18,7 @@ from adaptstft.tuning.hop_ratio import LEAST_HOP_RATIO
 from adaptstft.tuning.log import Log, Run
 from adaptstft.tuning.options import finds_path
 from adaptstft.tuning.problem import Problem
-from adaptstft.tuning.stages.frame_path import lengths_with_the_same_frames
+from adaptstft.tuning.stages.frame_path import table_lengths_to_share
 from adaptstft.tuning.tables.framing import Framing
 from adaptstft.tuning.tables.survey import Survey
 from adaptstft.tuning.variables.lengths import FixedLengths, Lengths, OneLength
@@ -97,9 +97,9 @@ def survey_lengths(problem: Problem, log: Log) -> Survey:
     log.bar.begin("survey")
     if problem.user_loss:
         high = min(high, float(problem.search_rule.mfft or high))
-    lengths, of_frames = length_grid(low, high), lengths_with_the_same_frames(problem)
-    if of_frames is not None:
-        problem.transform(log, np.union1d(lengths, of_frames))
+    lengths, shared = length_grid(low, high), table_lengths_to_share(problem)
+    if shared is not None:
+        problem.transform(log, np.union1d(lengths, shared))
     return problem.table(log, lengths)
 
 

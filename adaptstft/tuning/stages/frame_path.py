@@ -84,7 +84,7 @@ def check_path(problem: Problem) -> None:
     low, high = request.win_bounds
     high = high if request.bounds_given else min(high, WIDEST_RATIO * low)
     low = min(problem.shortest(request.hop), high)
-    spacing = max(request.hop, int(low * request.overlap.spacing_ratio / request.hop) * request.hop)
+    spacing = request.hop * _frames_together(request, low, request.hop)
     if low < high:
         _check_size(request, frame_count(request.n, spacing), table_lengths((low, high)).size)
 
@@ -100,21 +100,28 @@ def _check_size(request: Request, frames: int, lengths: int) -> None:
         )
 
 
-def lengths_with_the_same_frames(problem: Problem) -> Float64Array | None:
+def table_lengths_to_share(problem: Problem) -> Float64Array | None:
     """Return the lengths of the table of frames if a survey has the same frames, and they are few, or None.
 
     Both then need one pass over the signal, which for few frames takes half of the time of two.
     """
-    request = problem.request
+    request, rule = problem.request, problem.search_rule
     free = request.hop_mode == "time" and request.min_overlap is None  # positions are searched, with lengths
-    given = request.hop is not None and request.mfft is not None and request.bounds_given and not free
     # a description length has another distortion where lengths vary
-    same = given and not isinstance(request.criterion, DescriptionLength) and finds_path(request.criterion, request)
-    if not same or request.hop is None or frame_count(request.n, request.hop) > _FEW_FRAMES:
+    additive = finds_path(request.criterion, request) and not isinstance(request.criterion, DescriptionLength)
+    if rule.hop is None or rule.mfft is None or free or not additive or not request.bounds_given:
         return None
-    low, high = Layout.around(problem, request.win_bounds[0]).frame_bounds(request.hop)
-    thinned = int(low * request.overlap.spacing_ratio / request.hop) >= 2
-    return None if thinned or low >= high else table_lengths((low, high))
+    low, high = Layout.around(problem, request.win_bounds[0]).frame_bounds(rule.hop)  # given bounds are the limits
+    few = frame_count(request.n, rule.hop) <= _FEW_FRAMES and _frames_together(request, low, rule.hop) == 1
+    return table_lengths((low, high)) if few and low < high else None
+
+
+def _frames_together(request: Request, low: float, hop: float) -> int:
+    """Return how many frames share an entry of the table: one, unless the hop is smaller than windows from `low` need.
+
+    Lengths between them are interpolated, which keeps edges of windows in order.
+    """
+    return max(1, int(low * request.overlap.spacing_ratio / hop))
 
 
 def find_path(
@@ -136,7 +143,7 @@ def find_path(
     plan = request.plan(framing.mfft)
     log.bar.begin("table")
     every = positions
-    positions = _enough(positions, hop, low * request.overlap.spacing_ratio)
+    positions = _every_few(positions, _frames_together(request, low, hop))
     # the criterion then is that of all frames
     weights = durations(positions, int(positions[-1]) + 1) / hop if positions.size < every.size else np.ones(every.size)
     view = FrameView(positions, weights, 1.0, neighbourhoods)
@@ -169,14 +176,8 @@ def find_path(
     return FramePath(path, value, framing, sums, positions, count, values, surface)
 
 
-def _enough(positions: Float64Array, hop: float, spacing: float) -> Float64Array:
-    """Return every few of regular positions, and the last, if the hop is smaller than the shortest window needs.
-
-    Lengths between them are interpolated, which keeps edges of windows in order.
-    """
-    together = int(spacing / hop)
-    if together < 2:
-        return positions
+def _every_few(positions: Float64Array, together: int) -> Float64Array:
+    """Return one position of each few, and the last one."""
     kept = positions[::together]
     return kept if kept[-1] == positions[-1] else np.append(kept, positions[-1])
 

@@ -9,7 +9,7 @@ transform. Powers are interpolated as logarithms. Sums ``E**a log E`` are interp
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -70,10 +70,12 @@ class SumLogs:
         new = np.array([i for i in range(lengths.size) if i not in known], dtype=int)
         asked = [positions] * new.size, np.full(new.size, plan.mfft)
         found = sums_for_lengths(plan, x, stats, lengths[new], *asked, first)
-        parts = itertools.chain(
-            [(np.array(list(known)), np.concatenate(list(known.values()), axis=1), 0.0)] if known else [],
-            ((new[part], totals, done) for part, totals, done in found),
+        parts: Iterable[tuple[AnyArray, Float64Array, float]] = (
+            (new[part], totals, done) for part, totals, done in found
         )
+        if known:
+            kept = np.array(list(known)), np.concatenate(list(known.values()), axis=1), 0.0 if new.size else 1.0
+            parts = itertools.chain([kept], parts)
         largest = np.full(len(stats), -np.inf)
         for places, totals, done in parts:
             logs = logs_of_sums(stats, totals)
@@ -155,8 +157,8 @@ class FrameSums:
     def held(self, part: slice, longest: Float64Array) -> AnyArray:
         """Return the values of some frames, from the logarithm of a `longest` length of each on constant."""
         values, places = self.values[:, part].copy(), np.arange(self.log_lengths.size)
-        step = (self.log_lengths[-1] - self.log_lengths[0]) / (self.log_lengths.size - 1)
-        place = (longest - self.log_lengths[0]) / step
+        first_log, step = self._steps
+        place = (longest - first_log) / step
         left = np.minimum(place.astype(np.int64), self.log_lengths.size - 2)[np.newaxis, :, np.newaxis]
         u = np.clip(place - left[0, :, 0], 0.0, 1.0)[np.newaxis, :, np.newaxis]
         low, high = (np.take_along_axis(values, left + one, axis=2) for one in (0, 1))
