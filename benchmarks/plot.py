@@ -73,7 +73,7 @@ def draw_growth(rows: Sequence[Row], path: Path) -> bool:
 
 
 def _label(row: Row) -> str:
-    return row.name if row.name != "scipy-stft" else row.work.partition(", float")[0].replace("samples, ", "")
+    return row.name if row.name != "scipy-stft" else row.work.replace("samples, ", "")
 
 
 def _judged(rows: Sequence[Row]) -> list[tuple[Row, float, float]]:
@@ -90,14 +90,15 @@ def _ratios(ax: Any, rows: Sequence[Row]) -> None:
     for i, (_, value, bound) in enumerate(shown):
         ax.barh(i, value, color=_BAR, height=0.6)
         ax.plot([bound, bound], [i - 0.4, i + 0.4], color=_TARGET, lw=2)
-        ax.annotate(f"{value:.3g}", (value, i), xytext=(3, 0), textcoords="offset points", va="center")
+        beside = max(value, bound), i  # the number is not under the mark of the target
+        number = f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+        ax.annotate(number, beside, xytext=(3, 0), textcoords="offset points", va="center")
     ax.set_yticks(range(len(shown)), [f"{_label(row)}\nagainst {row.against}" for row, _, _ in shown], fontsize=6)
     ax.set_title("ratio of times (red: target)")
     ax.invert_yaxis()
     if shown:
         ax.set_xscale("log")
-        ax.set_xlim(left=0.5)
-        ax.margins(x=0.15)
+        ax.set_xlim(0.7 * min(0.7, *(value for _, value, _ in shown)), 3 * max(value for _, value, _ in shown))
 
 
 def _curves(ax: Any, rows: Sequence[Row]) -> None:
