@@ -72,11 +72,14 @@ class FFTPlan:
 
     @property
     def adjoint_fft(self) -> Callable[[AnyArray], AnyArray]:
-        """Inverse FFT of the rows without the factor ``1/mfft``; mirrored bins must be halved before."""
+        """Inverse FFT of the rows without the factor ``1/mfft``; mirrored bins must be halved before.
+
+        It may change its argument, cotangents that nothing else needs: FFTW then makes no copy.
+        """
         fft = self.kernels.fft
         if self.onesided:
-            return partial(fft.irfft, n=self.mfft, axis=-1, norm="forward")
-        return partial(fft.ifft, axis=-1, norm="forward")
+            return partial(fft.irfft, n=self.mfft, axis=-1, norm="forward", overwrite_x=True)
+        return partial(fft.ifft, axis=-1, norm="forward", overwrite_x=True)
 
     def store(self, spectra: AnyArray) -> AnyArray:
         """Scale and order the bins of an FFT as `fft_mode` says; may change `spectra`."""

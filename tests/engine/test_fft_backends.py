@@ -17,13 +17,15 @@ class CountingBackend:
     __ua_domain__ = "numpy.scipy.fft"
 
     def __init__(self, n_threads=2):
-        self.calls, self.threads, self.workers = [], set(), set()
+        self.calls, self.threads, self.workers, self.overwritten = [], set(), set(), set()
         self._n_threads, self._all_there = n_threads, threading.Event()
 
     def __ua_function__(self, method, args, kwargs):
         self.calls.append((method.__name__, args[0]))
         self.threads.add(threading.get_ident())
         self.workers.add(kwargs.get("workers"))
+        if kwargs.get("overwrite_x"):
+            self.overwritten.add(method.__name__)
         if len(self.threads) >= self._n_threads:
             self._all_there.set()
         self._all_there.wait(10)
@@ -55,6 +57,24 @@ def test_all_threads_use_the_backend_of_the_caller(dtype, rng):
     assert all(rows.flags.c_contiguous for _, rows in backend.calls)
     assert {rows.dtype for _, rows in backend.calls[:before]} == {np.dtype(dtype)}
     assert sum(len(rows) for _, rows in backend.calls[:before]) == expected.shape[-1]
+
+
+@pytest.mark.parametrize(("fft_mode", "name"), [("onesided", "irfft"), ("twosided", "ifft")])
+def test_cotangents_may_be_overwritten_and_data_of_the_caller_are_not(fft_mode, name, rng):
+    x = rng.standard_normal(3000)
+    backend, sft = (
+        CountingBackend(1),
+        adaptstft.AdaptiveShortTimeFFT("hann", 100.5, 16.0, 1.0, mfft=128, fft_mode=fft_mode),
+    )
+    with scipy.fft.set_backend(backend):
+        S = sft.stft(x)
+        kept = S.copy()
+        sft.istft(S, k1=x.size)
+        assert backend.overwritten == set()
+        sft.vjp(x, S)
+        sft.value_and_grad(x, "shannon", wrt=("win_length",))
+    assert backend.overwritten == {name}
+    np.testing.assert_array_equal(S, kept)
 
 
 def test_threads_forget_the_backend_with_the_caller(rng):

@@ -51,9 +51,9 @@ def to_host(a: Any) -> AnyArray:
     return a if isinstance(a, np.ndarray) else cast(AnyArray, a.get())
 
 
-def _irfft(spectra: Any, n: int, axis: int = -1, norm: str | None = None) -> Any:
+def _irfft(spectra: Any, n: int, axis: int = -1, norm: str | None = None, overwrite_x: bool = False) -> Any:
     # pocketfft ignores the imaginary parts of these two bins; cuFFT may not for every length.
-    real = spectra.copy()
+    real = spectra if overwrite_x else spectra.copy()
     real[..., 0] = real[..., 0].real
     if n % 2 == 0:
         real[..., n // 2] = real[..., n // 2].real
