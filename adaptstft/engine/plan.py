@@ -74,7 +74,7 @@ class FFTPlan:
     def adjoint_fft(self) -> Callable[[AnyArray], AnyArray]:
         """Inverse FFT of the rows without the factor ``1/mfft``; mirrored bins must be halved before.
 
-        It may change its argument, cotangents that nothing else needs: FFTW then makes no copy.
+        It may change its argument, cotangents that nothing else needs: FFTW may use their memory.
         """
         fft = self.kernels.fft
         if self.onesided:

@@ -59,21 +59,43 @@ def test_all_threads_use_the_backend_of_the_caller(dtype, rng):
     assert sum(len(rows) for _, rows in backend.calls[:before]) == expected.shape[-1]
 
 
-@pytest.mark.parametrize(("fft_mode", "name"), [("onesided", "irfft"), ("twosided", "ifft")])
-def test_cotangents_may_be_overwritten_and_data_of_the_caller_are_not(fft_mode, name, rng):
-    x = rng.standard_normal(3000)
-    backend, sft = (
-        CountingBackend(1),
-        adaptstft.AdaptiveShortTimeFFT("hann", 100.5, 16.0, 1.0, mfft=128, fft_mode=fft_mode),
-    )
+class SpoilingBackend(CountingBackend):
+    """A backend that spoils what it may overwrite."""
+
+    def __ua_function__(self, method, args, kwargs):
+        found = super().__ua_function__(method, (args[0].copy(), *args[1:]), kwargs)
+        if kwargs.get("overwrite_x"):
+            args[0][...] = np.nan
+        return found
+
+
+@pytest.mark.parametrize("fft_mode", ["onesided", "twosided"])
+def test_cotangents_may_be_overwritten_and_data_of_the_caller_are_not(fft_mode, rng):
+    x = rng.standard_normal((2, 3000))
+    sft = adaptstft.AdaptiveShortTimeFFT("hann", 100.5, 16.0, 1.0, mfft=128, fft_mode=fft_mode, workers=1)
+    S = sft.stft(x)
+    kept, backend = S.copy(), SpoilingBackend(1)
+    criteria = [
+        "shannon",
+        "renyi",
+        adaptstft.criteria.DescriptionLength(distortion=0.0, floor=1e-3),
+        adaptstft.criteria.Combined(["shannon", "kurtosis"]),
+    ]
+
+    def gradients():
+        yield sft.vjp(x, S).win_length
+        yield sft.vjp(x, S, wrt=("x",)).x
+        yield sft.istft(S, k1=x.shape[1])
+        for criterion in criteria:
+            value, gradient = sft.value_and_grad(x, criterion, wrt=("win_length", "positions", "x"))
+            yield from (value, gradient.win_length, gradient.positions, gradient.x)
+
+    expected = list(gradients())
     with scipy.fft.set_backend(backend):
-        S = sft.stft(x)
-        kept = S.copy()
-        sft.istft(S, k1=x.size)
-        assert backend.overwritten == set()
-        sft.vjp(x, S)
-        sft.value_and_grad(x, "shannon", wrt=("win_length",))
-    assert backend.overwritten == {name}
+        found = list(gradients())
+    for one, other in zip(found, expected, strict=True):
+        assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+    assert backend.overwritten == {"irfft" if fft_mode == "onesided" else "ifft"}
     np.testing.assert_array_equal(S, kept)
 
 
