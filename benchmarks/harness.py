@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,8 @@ SETTLE = 0.1
 _WARM_UP = 2
 #: Largest number of turns, relative to `repeat`, of short calls.
 _MOST = 4
+#: The folder from which a command of pip installs this package.
+_CHECKOUT = re.compile(r"(?<=pip install -e ')[^'\[]*")
 
 
 @dataclass(frozen=True)
@@ -207,8 +210,8 @@ class Rival:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as one line of text."""
-    text = " ".join(str(error).split())
+    """Return an exception as one line of text, without the folder of the checkout in a command of pip."""
+    text = _CHECKOUT.sub(".", " ".join(str(error).split()))
     kind = type(error).__name__
     line = text if kind == "NotInstalledError" else f"{kind}: {text}"
     return line if len(line) <= 140 else f"{line[:137]}..."

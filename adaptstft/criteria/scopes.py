@@ -328,9 +328,9 @@ def _sums_of_all(totals: Float64Array, counts: Float64Array, view: FrameView) ->
 def _sums_of_frames(totals: Float64Array, counts: Float64Array, view: FrameView) -> tuple[Sums, AnyArray]:
     """Return the sums of the frames that are part of the average, and a mask of these frames."""
     counted = (totals[0] > 0) & (view.weights > 0)
+    check_any_counted(counted)
     if counted.all():  # selecting all takes as long as the rest
         return Sums(totals * view.cell, counts * view.cell), counted
-    check_any_counted(counted)
     return Sums(totals[:, counted] * view.cell, counts[counted] * view.cell), counted
 
 

@@ -146,7 +146,7 @@ class Frames:
 
     def moved(self, samples: int) -> Frames:
         """Return the frames of the signal with `samples` more samples before its first."""
-        return replace(self, shift=self.shift + samples)
+        return replace(self, shift=self.shift + samples) if samples else self
 
     @property
     def length_rows(self) -> Float64Array:

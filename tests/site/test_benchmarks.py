@@ -168,6 +168,13 @@ def test_calls_before_the_one_that_counts_last_until_threads_have_a_core_each(ha
     assert harness.Settings().settle > 0 and harness.Settings(quick=True).settle == 0
 
 
+def test_problems_do_not_name_folders_of_the_machine(harness):
+    error = ImportError("this needs cupy, which is not installed: pip install -e '/home/me/adaptstft[cuda]'")
+    assert harness.describe(error).endswith("pip install -e '.[cuda]'")
+    folder = Path(__file__).parents[2]
+    assert str(folder) not in (folder / "benchmarks" / "results.json").read_text(encoding="utf-8")
+
+
 def test_a_failure_of_our_own_is_a_line_for_each_rival(harness):
     def fail():
         raise ValueError("not yet")

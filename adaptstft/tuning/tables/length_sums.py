@@ -61,8 +61,7 @@ def sums_for_lengths(
     work = np.cumsum([mfft * sizes[part].sum() for part, mfft in parts], dtype=float)
     for (part, mfft), done in zip(parts, work, strict=True):
         win_length = np.repeat(lengths[part], sizes[part])
-        frames = make_frames(win_length, np.concatenate(positions[part]), mfft=mfft)
-        frames = frames.moved(-first) if first else frames
+        frames = make_frames(win_length, np.concatenate(positions[part]), mfft=mfft).moved(-first)
         sums = sums_of_longer_fft(replace(plan, mfft=mfft), x, frames, stats, int(mffts[part.start]))
         yield part, sums, float(done / work[-1])
 
