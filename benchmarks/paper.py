@@ -137,9 +137,10 @@ class Line:
         The criterion at the start, after our tuning without guarantees, after that of dstft, and after our tuning
         with guarantees.
     seconds, their_seconds : float
-        Processor time of both sides without guarantees.
-    first_seconds : float
-        Processor time of our first call after a run of dstft, whose data are in the caches.
+        Processor time of both sides without guarantees. Ours is a call after a run of dstft, whose data are in the
+        caches.
+    again_seconds : float
+        Processor time of our second call in a row.
     rate : float
         The better learning rate of dstft.
     holes : tuple of bool
@@ -158,7 +159,7 @@ class Line:
     peer: float
     kept: float
     seconds: float
-    first_seconds: float
+    again_seconds: float
     their_seconds: float
     rate: float
     holes: tuple[bool, bool]
@@ -205,7 +206,7 @@ def measure(experiment: Experiment, name: str, window_mode: str, hop_mode: str, 
     gc.disable()
     try:
         for _ in range(repeat):
-            tune()  # fills the caches again after a run of dstft
+            tune()
             tune()
             theirs.append(drive(best))
     finally:
@@ -221,8 +222,8 @@ def measure(experiment: Experiment, name: str, window_mode: str, hop_mode: str, 
         experiment.evaluate(free.win_length, free.positions),
         values[best],
         experiment.evaluate(kept.win_length, kept.positions),
-        statistics.median(seconds for seconds, _ in ours[1::2]),
         statistics.median(seconds for seconds, _ in ours[::2]),
+        statistics.median(seconds for seconds, _ in ours[1::2]),
         statistics.median(run.seconds for run in theirs),
         best,
         tuple(not experiment.coverage(side.win_length, side.positions)[0] for side in (free, peer)),
@@ -241,7 +242,7 @@ _HEADER = (
     "time",
     "its time",
     "ratio",
-    "first call",
+    "again",
     "met",
     "guaranteed",
     "least hop",
@@ -264,7 +265,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         f"{1e3 * line.seconds:.0f} ms",
         f"{1e3 * line.their_seconds:.0f} ms",
         f"{line.faster:.1f} x",
-        f"{line.their_seconds / line.first_seconds:.1f} x",
+        f"{line.their_seconds / line.again_seconds:.1f} x",
         "yes" if line.met else "no",
         show(line.kept),
         f"{line.least_hop:.0f}",
@@ -290,10 +291,9 @@ def notes(settings: Settings) -> list[str]:
         f"dstft: Adam, learning rate {' or '.join(f'{rate:g}' for rate in RATES)} (the better one in every line, with "
         "its own time only), divided by ten after nine steps without a gain of 1e-4 (ReduceLROnPlateau), until it is "
         "a thousandth; the best step counts.",
-        f"Times are processor time with one thread each, medians of {settings.repeat} runs in turn, ours the second of "
-        "two in a row as in the other benchmarks; 'first call' is the ratio for the first one, when a run of dstft has "
-        "filled the caches. The target is a twentieth of dstft's time if lengths or positions vary, and no more with "
-        "one length, at a value not worse.",
+        f"Times are processor time with one thread each, medians of {settings.repeat} runs in turn; the target is a "
+        "twentieth of dstft's if lengths or positions vary, and no more with one length, at a value not worse. 'again' "
+        "is the ratio for our second call in a row: in the first one the caches hold the data of a run of dstft.",
         "Guaranteed: the defaults, in which neighbours overlap by half of the shorter window; it begins with windows "
         "of at least two hops. Least hop in samples and the ratio of the frame bounds are of that result, which is "
         "invertible in every line. Holes: samples that no window covers, so that there is no inverse.",
