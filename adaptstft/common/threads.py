@@ -176,12 +176,15 @@ def run_blocks(
     BaseException
         The first error of `work` or `merge`; blocks that have not begun are skipped.
     """
-    run = _Run(n, work, merge)
     helpers = min(workers, n) - 1
-    futures = []
-    if helpers > 0:
-        backends = _fft_backends()
-        futures = [_shared_pool().submit(_with_fft_backends, *backends, run.loop) for _ in range(helpers)]
+    if helpers < 1:
+        for block in range(n):
+            result = work(block)
+            if merge is not None:
+                merge(block, result)
+        return
+    run, backends = _Run(n, work, merge), _fft_backends()
+    futures = [_shared_pool().submit(_with_fft_backends, *backends, run.loop) for _ in range(helpers)]
     run.loop()
     for future in futures:
         if not future.cancel():

@@ -10,7 +10,7 @@ import numpy as np
 
 from adaptstft.common.typing import Float64Array, Scope
 from adaptstft.common.validation import as_index, check_option, check_positive
-from adaptstft.criteria.scopes import FrameView, Reduction, Sums, mean_value, reduce_sums
+from adaptstft.criteria.scopes import FrameView, Reduction, Sums, mean_values, reduce_sums
 from adaptstft.engine.statistics import Statistics
 
 
@@ -148,16 +148,29 @@ class Additive(Criterion, ABC):
         Reduction
             Value and derivatives.
         """
-        if self.scope == "frame":
+        if self.averaged == "frame":
             mean = reduce_sums(self.each_frame, "frame", totals, counts, view)
             return mean.scaled(*self.of_mean(mean.value))
-        return reduce_sums(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
+        return reduce_sums(self.combine, self.averaged, totals, counts, view, spread=self.spread)
+
+    @property
+    def averaged(self) -> Scope:
+        """Scope over whose groups the value is averaged."""
+        return self.scope or "global"
 
     def value(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> float:
         """Return the value of `reduce`, which has the same arguments, without its derivatives."""
-        if self.scope == "frame":
-            return self.of_mean(mean_value(self.each_frame, "frame", totals, counts, view))[0]
-        return mean_value(self.combine, self.scope or "global", totals, counts, view, spread=self.spread)
+        return float(self.values(totals[:, np.newaxis], counts, view)[0])
+
+    def values(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Float64Array:
+        """Return `value` for several transforms of the same frames.
+
+        `totals` has the shape (statistics, transforms, frames), the result (transforms,).
+        """
+        if self.averaged == "frame":
+            means = mean_values(self.each_frame, "frame", totals, counts, view)
+            return np.array([self.of_mean(mean)[0] for mean in means.tolist()])
+        return mean_values(self.combine, self.averaged, totals, counts, view, spread=self.spread)
 
     def each_frame(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return the values whose mean is taken in scope ``"frame"``, and their derivatives as in `combine`."""

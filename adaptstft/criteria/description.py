@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from adaptstft.common.typing import AnyArray, Float64Array
+from adaptstft.common.typing import AnyArray, Float64Array, Scope
 from adaptstft.common.validation import as_real
 from adaptstft.criteria.base import Additive
 from adaptstft.criteria.distortion import Distortion, SignalLevel
 from adaptstft.criteria.neighbourhoods import Neighbourhoods, Tiles
-from adaptstft.criteria.scopes import FrameView, Reduction, Sums, mean_value, reduce_sums
+from adaptstft.criteria.scopes import Sums
 from adaptstft.engine.statistics import EnergyUnits, Statistics
 from adaptstft.kernels.terms import LOG1P
 
@@ -188,12 +188,10 @@ class DescriptionLength(Additive):
         mean = sums.totals[0] / sums.count
         return mean, 1 / sums.count[np.newaxis], -mean / sums.count
 
-    def reduce(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Reduction:
-        """Return the mean over all frames: the distortion has the extent of the scope, and the terms need none."""
-        return reduce_sums(self.combine, "global", totals, counts, view)
-
-    def value(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> float:
-        return mean_value(self.combine, "global", totals, counts, view)
+    @property
+    def averaged(self) -> Scope:
+        """All bins: the distortion has the extent of the scope, and the terms need none."""
+        return "global"
 
     def settings(self) -> dict[str, Any]:
         return {name: value for name, value in super().settings().items() if name != "units"}

@@ -226,7 +226,7 @@ def _evaluate_sums(
 
 def _counts(plan: FramePlan, x: AnyArray, frames: Frames) -> Float64Array:
     """Return the number of bins of each frame."""
-    return np.broadcast_to(float(plan.f_pts * x.shape[0]), len(frames))
+    return np.full(len(frames), float(plan.f_pts * x.shape[0]))
 
 
 def _sum_statistics(by_totals: Float64Array, derivatives: Float64Array) -> Float64Array:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 import numpy as np
+from scipy import fft as fft_lib
 from scipy import special
 
 from adaptstft.common.device import to_host
@@ -167,5 +168,6 @@ def _impropriety(plan: FramePlan, length: float) -> Float64Array:
     w2 = plan.window(np.arange(-half, half + 1) / length) ** 2
     folded = np.zeros(plan.mfft)
     np.add.at(folded, np.arange(w2.size) % plan.mfft, w2)
-    spectrum = np.abs(np.fft.fft(folded)) / w2.sum()
-    return np.asarray(spectrum[(2 * np.arange(plan.f_pts)) % plan.mfft] ** 2)
+    spectrum = np.abs(fft_lib.rfft(folded)) / w2.sum()
+    doubled = 2 * np.arange(plan.f_pts)
+    return np.asarray(spectrum[np.minimum(doubled, plan.mfft - doubled)] ** 2)

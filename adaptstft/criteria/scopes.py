@@ -294,7 +294,7 @@ def reduce_sums(
     return Reduction(value, *groups.adjoint(np.vstack([by_totals, by_count]) * weight), by_share)
 
 
-def mean_value(
+def mean_values(
     combine: Combine,
     scope: str,
     totals: Float64Array,
@@ -302,18 +302,28 @@ def mean_value(
     view: FrameView,
     *,
     spread: bool = False,
-) -> float:
-    """Return the value of `reduce_sums`, which has the same arguments, without its derivatives."""
-    if scope == "global":
-        return float(combine(_sums_of_all(totals, counts, view))[0][0])
-    if scope == "frame":
-        sums, counted = _sums_of_frames(totals, counts, view)
-        weight = view.weights[counted]
-    else:
-        groups = GroupedSums.of(totals, counts, view, spread=spread)
-        check_any_counted(groups.counted)
-        sums, weight = groups.sums(), groups.share[groups.counted]
-    return float(combine(sums)[0] @ weight / weight.sum())
+) -> Float64Array:
+    """Return the values of `reduce_sums` for several transforms of the same frames, without derivatives.
+
+    The arguments are the same but for `totals`, shape (statistics, transforms, frames); the result has the shape
+    (transforms,).
+    """
+    if scope == "frame" and totals.shape[2] and (totals[0] > 0).all() and (view.weights > 0).all():
+        sums = Sums(totals.reshape(len(totals), -1) * view.cell, np.tile(counts * view.cell, totals.shape[1]))
+        return np.asarray(combine(sums)[0].reshape(totals.shape[1:]) @ view.weights / view.weights.sum())
+    values = np.empty(totals.shape[1])
+    for i in range(values.size):
+        if scope == "global":
+            sums, weight = _sums_of_all(totals[:, i], counts, view), np.ones(1)
+        elif scope == "frame":
+            sums, counted = _sums_of_frames(totals[:, i], counts, view)
+            weight = view.weights[counted]
+        else:
+            groups = GroupedSums.of(totals[:, i], counts, view, spread=spread)
+            check_any_counted(groups.counted)
+            sums, weight = groups.sums(), groups.share[groups.counted]
+        values[i] = combine(sums)[0] @ weight / weight.sum()
+    return values
 
 
 def _sums_of_all(totals: Float64Array, counts: Float64Array, view: FrameView) -> Sums:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
-from numpy.polynomial import chebyshev
 from scipy import fft as fft_lib
 
 from adaptstft.common.levels import to_usual_level
@@ -22,10 +21,12 @@ from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 _PER_OCTAVE, _LEAST_BINS = 3, 8
 #: Weight of the squares of the coefficients of all terms but a power law, in bins: few bands do not determine them.
 _RIDGE = 100.0
-#: Number of cosines in the model.
-_COSINES = 2
+#: Number of terms of the model: a parabola and two cosines.
+_TERMS = 5
 #: Largest number of samples that are transformed at once: SciPy keeps what it has computed for an FFT of a length.
 _LONGEST = 1 << 19
+#: Largest part of a signal that is added to it, so that its cosine transform is fast.
+_MOST_MIRRORED = 1 / 16
 #: Number of bins whose terms are computed at once.
 _PIECE = 1 << 16
 
@@ -54,23 +55,43 @@ def whiten(x: AnyArray) -> AnyArray:
 def _filtered(x: AnyArray) -> Float64Array:
     """Filter real signals, shape (..., channels, n), by their cosine transform; parts of a channel have one filter.
 
-    Long signals are transformed in stretches of the same length, the last two of which may overlap.
+    Long signals are transformed in stretches of the same length, the last two of which may overlap. A cosine transform
+    continues a signal by its mirror image; a stretch already has the first samples of it on both sides, up to a length
+    for which the transform is fast.
     """
     n = x.shape[-1]
     count = -(-n // _LONGEST)
     size = -(-n // count)
     starts = [min(k * size, n - size) for k in range(count)]
-    spectra = [np.asarray(fft_lib.dct(x[..., a : a + size].astype(float, copy=False), axis=-1)) for a in starts]
+    more = _mirrored_samples(size)
+    spectra = [np.asarray(fft_lib.dct(_with_mirrored(x[..., a : a + size], more), axis=-1)) for a in starts]
     power = spectra[0] ** 2
     for other in spectra[1:]:
         power += other**2
-    gains = _to_gains(power if x.ndim == 2 else power.mean(axis=0), 2 * size)
+    gains = _to_gains(power if x.ndim == 2 else power.mean(axis=0), 2 * power.shape[-1])
     found = np.empty(x.shape)
     for a in reversed(starts):
         part = spectra.pop()
         part *= gains
-        found[..., a : a + size] = fft_lib.idct(part, axis=-1, overwrite_x=True)
+        found[..., a : a + size] = fft_lib.idct(part, axis=-1, overwrite_x=True)[..., more : more + size]
     return found
+
+
+def _mirrored_samples(size: int) -> int:
+    """Return how many samples on both sides bring a signal to a length for which a cosine transform is fast.
+
+    None if they would be more than a small part of the signal.
+    """
+    longer = int(fft_lib.next_fast_len(size))
+    while (longer - size) % 2:  # the same number on both sides: the result does not depend on the direction of time
+        longer = int(fft_lib.next_fast_len(longer + 1))
+    return (longer - size) // 2 if longer <= size * (1 + _MOST_MIRRORED) else 0
+
+
+def _with_mirrored(x: AnyArray, more: int) -> Float64Array:
+    """Return a signal in double precision with `more` samples of its mirror image on both sides."""
+    x = x.astype(float, copy=False)
+    return np.concatenate([x[..., :more][..., ::-1], x, x[..., x.shape[-1] - more :][..., ::-1]], axis=-1)
 
 
 def _two_sided(x: AnyArray) -> AnyArray:
@@ -100,7 +121,7 @@ def _to_gains(power: Float64Array, period: int) -> Float64Array:
     def model(first: int, end: int) -> Float64Array:
         return _terms(power.shape[-1] - 1, period, counts[0], slice(first, end))
 
-    of_bands = np.zeros((3 + _COSINES, counts.size))
+    of_bands = np.zeros((_TERMS, counts.size))
     for part in _parts(1, power.shape[-1]):
         low, high = np.searchsorted(edges, part.start, "right") - 1, np.searchsorted(edges, part.stop)
         begins = np.maximum(edges[low:high] - part.start, 0)
@@ -124,10 +145,10 @@ def _to_gains(power: Float64Array, period: int) -> Float64Array:
 
 def _median(values: Float64Array) -> float:
     """Return the median; `numpy.median` takes longer for its checks than for a band."""
-    high = values.size // 2
-    low = high - 1 + values.size % 2
-    ordered = np.partition(values, (low, high))
-    return float((ordered[low] + ordered[high]) / 2)
+    values, high = values.copy(), values.size // 2
+    values.partition(high)
+    upper = float(values[high])
+    return upper if values.size % 2 else (float(values[:high].max()) + upper) / 2
 
 
 def _band_edges(bins: int) -> IntArray:
@@ -152,5 +173,6 @@ def _terms(last: int, period: int, first: int, part: slice) -> Float64Array:
     log = np.log(frequencies / highest)
     lowest = float(np.log(np.arange(1, 1 + first) / period / highest).mean())
     parabola = np.where(log < lowest, lowest * (2 * log - lowest), log**2)
-    one, *cosines = chebyshev.chebvander(np.cos(2 * np.pi * frequencies), _COSINES).T  # of multiples of the frequency
-    return np.array([one, log, parabola, *cosines])
+    # single precision is enough for a model, and a fifth of the time
+    cosine = np.cos((2 * np.pi * frequencies).astype(np.float32)).astype(float)
+    return np.array([np.ones(log.size), log, parabola, cosine, 2 * cosine**2 - 1])  # the last: of twice the frequency

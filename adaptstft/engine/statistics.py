@@ -250,7 +250,8 @@ class _ValuesAndEdges(_Values):
         """Add the parts of the two bins to `edges`."""
         gain, mirrored, _ = self.plan.bin_layout()
         if mirrored:
-            power = np.abs(self.plan.kernels.to_host(spectra[:, [0, -1]])).T.astype(float) ** 2 / self.units[part]
+            both = self.plan.kernels.to_host(spectra[:, [0, -1]]).T
+            power = (both.real.astype(float) ** 2 + both.imag.astype(float) ** 2) / self.units[part]
             for k, (a, kind) in enumerate(self.stats.pairs):
                 own, doubled = (terms(factor * power, a, kind)[0] for factor in (1.0, gain))
                 self.edges[:, k, part] += own - doubled / 2

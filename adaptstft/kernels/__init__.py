@@ -12,7 +12,8 @@ in the same order, so the engine runs on any of them without knowledge of Numba 
 ``bins``
     Windows that differ from bin to bin: one sum of windowed samples for each bin, without an FFT.
 ``tables``
-    Sums of cells of the time-frequency plane over a grid of lengths, and their interpolation, on the host.
+    Sums of cells of the time-frequency plane over a grid of window lengths, and the interpolation of these and of sums
+    of frames, on the host.
 ``paths``
     The dynamic programme for window lengths that vary from frame to frame, on the host.
 ``frequencies``, ``ridge_loops``, ``phase_heap``

@@ -10,7 +10,7 @@ same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ from adaptstft.tuning.tables.length_sums import sums_for_lengths
 from adaptstft.tuning.tables.survey import Survey, compared_in_pairs
 from adaptstft.tuning.variables.state import State
 
-#: Number of bins that are transformed at once.
+#: Number of bins that are transformed at once, and of frames that are compared at once.
 _BLOCK = 1 << 20
 
 
@@ -123,8 +123,8 @@ class SignalEvaluator:
     lead : tuple of int
         Leading dimensions of the signal, as user losses receive them.
     sums : dict
-        Sums of frames, for the plans, statistics, lengths and framings asked for in `table` and `sums_of`: all criteria
-        with these statistics, all neighbourhoods, and `frame_sums` read the same ones.
+        Sums of frames, for the windows, statistics, lengths and framings asked for in `table` and `sums_of`: all
+        criteria with these statistics, all neighbourhoods, and `frame_sums` read the same ones.
     """
 
     x: AnyArray
@@ -172,36 +172,35 @@ class SignalEvaluator:
         fraction: float = SURVEY_HOP,
     ) -> Survey:
         """Return the comparable value of one window length for all frames, for each of `lengths`."""
-        values, by_longer = np.empty(lengths.size), np.empty(lengths.size)
+        values, by_longer = np.empty(lengths.size), {}
         local = None if neighbourhoods is None else np.zeros((neighbourhoods.centres.size, lengths.size))
         framings = [rule.tied(float(length), fraction) for length in lengths]
         work = np.cumsum([framing.mfft / framing.hop for framing in framings])
         sums = []
         if isinstance(criterion, Additive):
             sums = self.sums_of(plan, criterion.statistics, lengths, framings, report)
-        seen, view, at = None, None, plan
-        positions: Float64Array = np.zeros(0)
-        for i, (length, framing) in enumerate(zip(lengths, framings, strict=True)):
-            longer = lengths[min(i + 1, lengths.size - 1)]
-            own, of_longer = (criterion.within(one / 2 * plan.T) for one in (length, longer))
-            if view is None or seen != (framing, own):
-                seen, at = (framing, own), replace(plan, mfft=framing.mfft)
-                positions = regular_positions(self.x.shape[1], framing.hop)
-                view = counted_view(at, own, positions, self.x.shape[1], neighbourhoods)
+        margins = [criterion.within(float(length) / 2 * plan.T) for length in lengths]
+        for part in _of_same_frames(framings, margins, self.x.shape[1]):
+            first, last = part.start, part.stop - 1
+            at, own = replace(plan, mfft=framings[first].mfft), margins[first]
+            positions = regular_positions(self.x.shape[1], framings[first].hop)
+            view = counted_view(at, own, positions, self.x.shape[1], neighbourhoods)
             if isinstance(criterion, Additive):
                 count = float(at.f_pts * self.x.shape[0])
-                values[i], each = _mean_and_local(criterion, sums[i], count, view)
-                by_longer[i] = values[i]
+                values[part], each = _values_and_local(criterion, sums[part], count, view)
+                if local is not None:
+                    local[:, part] = each
+                of_longer = margins[min(last + 1, lengths.size - 1)]
                 if of_longer != own:
                     fewer = counted_view(at, of_longer, positions, self.x.shape[1], neighbourhoods)
-                    by_longer[i], _ = _mean_and_local(criterion, sums[i], count, fewer)
-                if local is not None:
-                    local[:, i] = each
+                    by_longer[last] = _values_and_local(criterion, sums[last : last + 1], count, fewer)[0][0]
             else:
-                frames = make_frames(np.full(positions.size, length), positions, mfft=at.mfft)
-                by_longer[i] = values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
-                report(float(work[i] / work[-1]))
-        return Survey(lengths, compared_in_pairs(values, by_longer[:-1]), local)
+                for i in range(first, last + 1):
+                    frames = make_frames(np.full(positions.size, lengths[i]), positions, mfft=at.mfft)
+                    values[i] = value_of(at, self.x, frames, criterion, view, self.lead)
+                    report(float(work[i] / work[-1]))
+        others = np.array([by_longer.get(i, values[i]) for i in range(lengths.size - 1)])
+        return Survey(lengths, compared_in_pairs(values, others), local)
 
     def frame_sums(
         self,
@@ -215,8 +214,8 @@ class SignalEvaluator:
         framing, known = Framing(float(positions[min(1, positions.size - 1)]), plan.mfft), {}
         if positions.size > 1 and np.array_equal(positions, regular_positions(self.x.shape[1], framing.hop)):
             lengths = table_lengths(bounds)
-            keys = _keys(plan, stats, lengths, [framing] * lengths.size)
-            known = {i: self.sums[key] for i, key in enumerate(keys) if key in self.sums}
+            kept, keys = self._known(plan, stats), _keys(lengths, [framing] * lengths.size)
+            known = {i: kept[key] for i, key in enumerate(keys) if key in kept}
         return FrameSums.of(plan, self.x, stats, bounds, positions, report, known)
 
     def sums_of(
@@ -228,18 +227,24 @@ class SignalEvaluator:
         report: Callable[[float], None],
     ) -> list[Float64Array]:
         """Return the sums of regular frames with each length and framing, and keep them."""
-        keys = _keys(plan, stats, lengths, framings)
-        new = [i for i, key in enumerate(keys) if key not in self.sums]
+        known = self._known(plan, stats)
+        keys = _keys(lengths, framings)
+        new = [i for i, key in enumerate(keys) if key not in known]
         regular = {hop: regular_positions(self.x.shape[1], hop) for hop in {framings[i].hop for i in new}}
         positions = [regular[framings[i].hop] for i in new]
         mffts = np.array([framings[i].mfft for i in new])
         x = comparison_precision(self.x)  # the signal is of order one: single precision is enough
         for part, totals, done in sums_for_lengths(plan, x, stats, lengths[new], positions, mffts):
-            ends = np.cumsum([one.size for one in positions[part]])
-            for i, found in zip(new[part], np.split(totals, ends[:-1], axis=1), strict=True):
-                self.sums[keys[i]] = found
+            begin = 0
+            for i, at in zip(new[part], positions[part], strict=True):
+                known[keys[i]] = totals[:, begin : begin + at.size]
+                begin += at.size
             report(done)
-        return [self.sums[key] for key in keys]
+        return [known[key] for key in keys]
+
+    def _known(self, plan: FramePlan, stats: Statistics) -> dict[tuple[int, float, float], Float64Array]:
+        """Return the sums that are kept for the window of a plan and the terms of statistics."""
+        return self.sums.setdefault((plan.window, stats.units, *stats.pairs), {})
 
     def energy_shares(
         self, plan: FramePlan, length: float, positions: Float64Array, criterion: Criterion
@@ -254,23 +259,35 @@ class SignalEvaluator:
         return energy
 
 
-def _keys(
-    plan: FramePlan, stats: Statistics, lengths: Float64Array, framings: Sequence[Framing]
-) -> list[tuple[Any, ...]]:
+def _keys(lengths: Float64Array, framings: Sequence[Framing]) -> list[tuple[int, float, float]]:
     """Return the keys of the sums of regular frames with each length and framing."""
-    common = plan.window, stats.units, *stats.pairs
-    at = zip(lengths.tolist(), framings, strict=True)
-    return [(framing.mfft, framing.hop, length, *common) for length, framing in at]
+    return [(framing.mfft, framing.hop, length) for length, framing in zip(lengths.tolist(), framings, strict=True)]
 
 
-def _mean_and_local(
-    criterion: Additive, totals: Float64Array, count: float, view: FrameView
-) -> tuple[float, Float64Array]:
-    """Return a criterion, and in scope ``"local"`` its contribution from every neighbourhood, times their number."""
-    if criterion.scope != "local":
-        return criterion.value(totals, np.full(view.positions.size, count), view), np.zeros(0)
-    found = neighbourhood_values(criterion.combine, totals, count, view, spread=criterion.spread)
-    each = found.values * found.share * found.share.size
-    if not criterion.normalised:
-        return criterion.value(totals, np.full(view.positions.size, count), view), each
-    return found.mean, each
+def _of_same_frames(framings: Sequence[Framing], criteria: Sequence[Criterion], n: int) -> Iterator[slice]:
+    """Return ranges of transforms of `n` samples with the same frames of which the same ones count.
+
+    A range has more than one transform only if they have few frames.
+    """
+    first = 0
+    for end in range(1, len(framings) + 1):
+        same = end < len(framings) and (framings[end], criteria[end]) == (framings[first], criteria[first])
+        if not same or (end + 1 - first) * n / framings[first].hop > _BLOCK:
+            yield slice(first, end)
+            first = end
+
+
+def _values_and_local(
+    criterion: Additive, sums: Sequence[Float64Array], count: float, view: FrameView
+) -> tuple[Float64Array, Float64Array]:
+    """Return a criterion of several transforms, and in scope ``"local"`` its contributions from every neighbourhood.
+
+    The contributions, shape (groups, transforms), are times the number of neighbourhoods.
+    """
+    found, each = [], np.zeros((0, len(sums)))
+    if criterion.scope == "local":
+        found = [neighbourhood_values(criterion.combine, one, count, view, spread=criterion.spread) for one in sums]
+        each = np.array([one.values * one.share * one.share.size for one in found]).T
+    if found and criterion.normalised:
+        return np.array([one.mean for one in found]), each
+    return criterion.values(np.stack(sums, axis=1), np.full(view.positions.size, count), view), each

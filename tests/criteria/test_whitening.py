@@ -51,9 +51,20 @@ def test_tiny_and_huge_signals_are_filtered_like_others(kind):
         np.testing.assert_allclose(whiten(level * x), whiten(x), rtol=1e-9, atol=1e-9)
 
 
-def test_the_filter_has_zero_phase():
-    x = noise(2, 1001, float)
+@pytest.mark.parametrize("n", [1001, 1009])  # the second one is continued by its mirror image
+def test_the_filter_has_zero_phase(n):
+    x = noise(2, n, float)
     assert whiten(x[:, ::-1]) == pytest.approx(whiten(x)[:, ::-1], abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1009, 6501, 8191])
+def test_a_signal_whose_length_is_no_fast_one_is_filtered_like_others(n, monkeypatch):
+    x = np.cumsum(noise(5, n, float), axis=1)
+    longer = whiten(x)
+    assert whitening._mirrored_samples(n) > 0
+    monkeypatch.setattr(whitening, "_MOST_MIRRORED", 0.0)
+    assert longer.shape == x.shape
+    assert np.std(longer - whiten(x), axis=1) == pytest.approx(0.0, abs=0.15 * np.std(longer))
 
 
 def test_lines_and_clicks_remain():

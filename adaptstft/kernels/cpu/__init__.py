@@ -31,7 +31,7 @@ from adaptstft.kernels.cpu.spectra import (
     statistics,
     statistics_and_cotangent,
 )
-from adaptstft.kernels.cpu.tables import add_cell_sums, interpolate_cells
+from adaptstft.kernels.cpu.tables import add_cell_sums, interpolate_cells, interpolate_frames
 from adaptstft.kernels.cpu.windows import (
     polynomial_rows,
     row_sums,

@@ -39,6 +39,27 @@ def add_cell_sums(spectra, exponents, kinds, units, cell, out):  # type: ignore[
 
 
 @kernel
+def interpolate_frames(values, slopes, place, first, found):  # type: ignore[no-untyped-def]
+    """Write cubics between the lengths of the grid to `found`, shape (sums, frames, lengths).
+
+    `values` and `slopes`, shape (sums, all frames, grid), are those at the lengths and per step of the grid; row 0 of
+    `found` is frame `first` of them. `place`, shape (frames or 1, lengths), is in steps of the grid.
+    """
+    size = values.shape[2]
+    for b in range(found.shape[1]):
+        for j in range(found.shape[2]):
+            at = place[min(b, place.shape[0] - 1), j]
+            left = min(max(int(at), 0), size - 2)
+            u = min(max(at - left, 0.0), 1.0)
+            for k in range(found.shape[0]):
+                low = float(values[k, first + b, left])
+                change = values[k, first + b, left + 1] - low
+                at_first, at_last = float(slopes[k, first + b, left]), float(slopes[k, first + b, left + 1])
+                square, cube = 3 * change - 2 * at_first - at_last, at_first + at_last - 2 * change
+                found[k, b, j] = low + u * (at_first + u * (square + u * cube))
+
+
+@kernel
 def interpolate_cells(values, references, scales, silent, step, place, found, rates):  # type: ignore[no-untyped-def]
     """Write the sums of cells at places on the grid of lengths, and their derivatives in the log length.
 

@@ -43,7 +43,7 @@ from adaptstft.kernels.cuda.spectra import (
     rotate,
     statistics,
 )
-from adaptstft.kernels.cuda.tables import add_cell_sums, interpolate_cells
+from adaptstft.kernels.cuda.tables import add_cell_sums, interpolate_cells, interpolate_frames
 from adaptstft.kernels.cuda.windows import (
     polynomial_rows,
     row_sums,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from adaptstft.kernels.cpu import tables as _host
-from adaptstft.kernels.cpu.tables import interpolate_cells
+from adaptstft.kernels.cpu.tables import interpolate_cells, interpolate_frames
 from adaptstft.kernels.cuda import arrays as _arrays
 
-__all__ = ["add_cell_sums", "interpolate_cells"]
+__all__ = ["add_cell_sums", "interpolate_cells", "interpolate_frames"]
 
 
 def add_cell_sums(spectra: Any, exponents: Any, kinds: Any, units: Any, cell: Any, out: Any) -> None:

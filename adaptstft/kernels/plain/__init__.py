@@ -37,7 +37,7 @@ from adaptstft.kernels.plain.spectra import (
     rotate,
     statistics,
 )
-from adaptstft.kernels.plain.tables import add_cell_sums, interpolate_cells
+from adaptstft.kernels.plain.tables import add_cell_sums, interpolate_cells, interpolate_frames
 from adaptstft.kernels.plain.windows import (
     polynomial_rows,
     row_sums,

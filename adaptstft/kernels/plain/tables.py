@@ -26,6 +26,23 @@ def add_cell_sums(
         np.add.at(out[k], cell, terms(energy, float(a), int(kind))[0])
 
 
+def interpolate_frames(
+    values: AnyArray, slopes: AnyArray, place: Float64Array, first: int, found: Float64Array
+) -> None:
+    """Write cubics between the lengths of the grid to `found`, shape (sums, frames, lengths).
+
+    `values` and `slopes`, shape (sums, all frames, grid), are those at the lengths and per step of the grid; row 0 of
+    `found` is frame `first` of them. `place`, shape (frames or 1, lengths), is in steps of the grid.
+    """
+    left = np.clip(place.astype(np.int64), 0, values.shape[2] - 2)
+    u, right = np.clip(place - left, 0.0, 1.0), left + 1
+    rows = first + np.arange(found.shape[1])[:, None]
+    low, at_first, at_last = values[:, rows, left].astype(float), slopes[:, rows, left], slopes[:, rows, right]
+    change = values[:, rows, right] - low
+    square, cube = 3 * change - 2 * at_first - at_last, at_first + at_last - 2 * change
+    found[:] = low + u * (at_first + u * (square + u * cube))
+
+
 def interpolate_cells(
     values: AnyArray,
     references: AnyArray,

@@ -114,7 +114,7 @@ class FrameEvaluator(SharedEvaluator):
         """Return the statistics of every frame as functions of its window length."""
         lengths = table_lengths(bounds)
         jobs = [TableJob(plan, stats, lengths, positions[part]) for part in self.shared.parts(positions)]
-        return FrameSums.joined(stats, lengths, self.shared.run(jobs, report))
+        return FrameSums.joined(stats, lengths, self.shared.run(jobs, report), plan.kernels)
 
 
 def _add_groups(parts: Sequence[GroupSums], groups: int) -> GroupSums:

@@ -58,10 +58,9 @@ def best_frame_lengths(
     win_length, terms : ndarray, shape (frames,)
         The best length of each frame, the shortest of equally good ones, and the term of the frame with it.
     """
-    best, win_length = np.full(positions.size, np.inf), np.full(positions.size, silent)
+    terms = np.empty((lengths.size, positions.size))
     asked = [positions] * lengths.size, np.full(lengths.size, plan.mfft)
     for part, sums, _ in sums_for_lengths(plan, x, criterion.statistics, lengths, *asked):
-        terms = frame_terms(criterion, sums, float(plan.f_pts * len(x))).reshape(-1, positions.size)
-        for length, row in zip(lengths[part][::-1], terms[::-1], strict=True):  # equally good ones that are shorter win
-            win_length, best = np.where((row <= best) & np.isfinite(row), length, win_length), np.minimum(row, best)
-    return win_length, best
+        terms[part] = frame_terms(criterion, sums, float(plan.f_pts * len(x))).reshape(-1, positions.size)
+    best = terms.min(axis=0)
+    return np.where(np.isfinite(best), lengths[terms.argmin(axis=0)], silent), best

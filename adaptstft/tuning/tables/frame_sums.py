@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 
 import numpy as np
 
@@ -101,6 +101,8 @@ class FrameSums:
         Factor of the logarithm of that statistic that is not part of the ratio, see `ratio_scales`.
     silent : float
         Logarithm of the first statistic up to which a frame is silent; all its statistics are then zero.
+    kernels : module
+        The backend, for the interpolation.
     """
 
     log_lengths: Float64Array
@@ -109,6 +111,7 @@ class FrameSums:
     references: IntArray
     scales: Float64Array
     silent: float
+    kernels: ModuleType
 
     @classmethod
     def of(
@@ -127,10 +130,12 @@ class FrameSums:
         """
         lengths = table_lengths(bounds)
         logs = SumLogs.of(plan, x, stats, lengths, positions, report=report, known=known)
-        return cls.joined(stats, lengths, [logs])
+        return cls.joined(stats, lengths, [logs], plan.kernels)
 
     @classmethod
-    def joined(cls, stats: Statistics, lengths: Float64Array, parts: Sequence[SumLogs]) -> FrameSums:
+    def joined(
+        cls, stats: Statistics, lengths: Float64Array, parts: Sequence[SumLogs], kernels: ModuleType
+    ) -> FrameSums:
         """Join the tables of successive frames."""
         floor = silent_logs(stats, np.max([part.largest for part in parts], axis=0))
         values = np.empty((len(stats), sum(part.values.shape[1] for part in parts), lengths.size), np.float32)
@@ -143,7 +148,8 @@ class FrameSums:
                 silence(stats, values[:, own], floor)
                 slopes[:, own] = _slopes(values[:, own])
                 begin = own.stop
-        return cls(np.log(lengths), values, slopes, find_references(stats), ratio_scales(stats), silent_level(floor))
+        ratios = find_references(stats), ratio_scales(stats)
+        return cls(np.log(lengths), values, slopes, *ratios, silent_level(floor), kernels)
 
     @property
     def frames(self) -> int:
@@ -179,22 +185,16 @@ class FrameSums:
         ndarray, shape (statistics, frames, lengths)
             The sums.
         """
-        values, slopes = self.values, self.slopes
-        if part is not None:
-            values, slopes = values[:, part], slopes[:, part]
+        first, stop, _ = (part or slice(None)).indices(self.frames)
         first_log, step = self._steps
         place = (log_lengths - first_log) / step
-        left = np.minimum(np.maximum(place.astype(np.int64), 0), self.log_lengths.size - 2)
-        u = np.minimum(np.maximum(place - left, 0.0), 1.0)
-        rows = slice(None) if left.ndim == 1 else np.arange(len(left))[:, None]
-        right = left + 1
-        low, first, last = values[:, rows, left], slopes[:, rows, left], slopes[:, rows, right]
-        change = values[:, rows, right] - low
-        found = np.asarray(low + u * (first + u * (3 * change - 2 * first - last + u * (first + last - 2 * change))))
+        place = place.reshape(-1, place.shape[-1])
+        found = np.empty((len(self.values), stop - first, place.shape[1]))
+        self.kernels.interpolate_frames(self.values, self.slopes, place, first, found)
         silent = found[0] <= self.silent
         for k, reference in self._ratios:
             found[k] += self.scales[k] * found[reference]
-        for k in self._powers:
+        for k in self._powers if self._ratios else [...]:  # all at once where they can be
             np.exp(found[k], out=found[k])
         for k, reference in self._ratios:
             found[k] *= found[reference]
