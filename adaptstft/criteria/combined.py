@@ -148,7 +148,8 @@ class Combined(Additive):
 
     def values(self, totals: Float64Array, counts: Float64Array, view: FrameView) -> Float64Array:
         each = zip(self._weights, self.scoped(), strict=True)
-        return np.sum([weight * part.values(totals[self._rows(part)], counts, view) for weight, part in each], axis=0)
+        parts = [weight * part.values(totals[self._rows(part)], counts, view) for weight, part in each]
+        return np.asarray(np.sum(parts, axis=0))
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"name": "combined", "parts": [part.settings() for part in self.parts]}

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeGuard
 
 import numpy as np
@@ -102,7 +103,7 @@ def white_noise(plan: FramePlan, x: AnyArray, criterion: Additive, length: float
     reduced = replace(criterion, scope="global", width=None, bands=None).reduce(totals, counts, view)
     # derivatives with respect to the logarithm of each sum, which changes by the same factor in all frames
     gains = np.sum(reduced.totals * totals, axis=1)
-    relative = gains @ (_laguerre(stats) / _moments(stats, np.ones(1), np.zeros(1))[:, 0, None])
+    relative = gains @ _relative_laguerre(tuple(stats.pairs))
     covered = min(float(n), view.positions.size * length / 2)  # effective number of samples in the windows
     cells = covered if np.iscomplexobj(x) else covered / 2
     return WhiteNoise(reduced.value, float(np.sqrt(np.sum(relative**2 / _ORDERS) / cells)))
@@ -114,22 +115,27 @@ def _expected(
     """Return the expected sums over the bins and channels of each frame, shape (statistics, frames)."""
     # only the frames at the ends of the signal differ, so there are few levels
     levels, index = np.unique(np.round(inside, 6), return_inverse=True)
-    energies = np.maximum(levels[:, None] * power[None, :], np.finfo(float).tiny).ravel()
-    improper = rho2[rho2 > _PROPER]
-    each = f_pts * (1 - improper.size / rho2.size) * _moments(stats, energies, np.zeros(1))
-    for value, count in zip(*np.unique(np.round(improper, 3), return_counts=True), strict=True):
-        each = each + f_pts * count / rho2.size * _moments(stats, energies, np.array([value]))
+    energies = np.maximum(levels[:, None] * power[None, :], np.finfo(float).tiny).reshape(-1, 1)
+    values, counts = np.unique(np.round(np.where(rho2 > _PROPER, rho2, 0.0), 3), return_counts=True)
+    each = _moments(stats, energies, values) @ (counts * (f_pts / rho2.size))
     return np.asarray(each.reshape(len(stats), levels.size, power.size).sum(axis=2)[:, index])
 
 
 def _moments(stats: Statistics, energies: Float64Array, rho2: Float64Array) -> Float64Array:
-    """Return ``E |S|**(2 a)`` or its derivative with respect to ``a``, shape (statistics, energies)."""
+    """Return ``E |S|**(2 a)`` or its derivative with respect to ``a``: the arguments broadcast, after (statistics,)."""
 
     def moment(a: float) -> Float64Array:
         shape = special.hyp2f1(-a / 2, (1 - a) / 2, 1.0, rho2)
         return np.asarray(energies**a * special.gamma(1 + a) * shape)
 
     return _each_statistic(stats, moment)
+
+
+@lru_cache(maxsize=8)
+def _relative_laguerre(pairs: tuple[tuple[float, int], ...]) -> Float64Array:
+    """Return the Laguerre coefficients of terms relative to their means for noise, shape (statistics, orders)."""
+    stats = Statistics.of(*pairs)
+    return np.asarray(_laguerre(stats) / _moments(stats, np.ones(1), np.zeros(1))[:, 0, None])
 
 
 def _laguerre(stats: Statistics) -> Float64Array:
@@ -151,11 +157,17 @@ def _each_statistic(stats: Statistics, power: Callable[[float], Float64Array]) -
     )
 
 
-def _energy_inside(window: Window, length: float, positions: Float64Array, n: int) -> Float64Array:
-    """Return the share of the energy of each window that lies within the signal."""
+@lru_cache(maxsize=8)
+def _cumulative_energy(window: Window) -> tuple[Float64Array, Float64Array]:
+    """Return points of a window, and its share of energy up to each of them."""
     u = np.linspace(-0.5, 0.5, _POINTS)
     energy = np.cumsum(window(u) ** 2)
-    energy = energy / energy[-1]
+    return u, energy / energy[-1]
+
+
+def _energy_inside(window: Window, length: float, positions: Float64Array, n: int) -> Float64Array:
+    """Return the share of the energy of each window that lies within the signal."""
+    u, energy = _cumulative_energy(window)
     first, last = -positions / length, (n - positions) / length
     return np.asarray(np.interp(last, u, energy) - np.interp(first, u, energy))
 
@@ -166,8 +178,8 @@ def _impropriety(plan: FramePlan, length: float) -> Float64Array:
         return np.zeros(1)
     half = int(np.ceil(length / 2))
     w2 = plan.window(np.arange(-half, half + 1) / length) ** 2
-    folded = np.zeros(plan.mfft)
-    np.add.at(folded, np.arange(w2.size) % plan.mfft, w2)
-    spectrum = np.abs(fft_lib.rfft(folded)) / w2.sum()
+    folded = np.zeros((-(-w2.size // plan.mfft), plan.mfft))
+    folded.flat[: w2.size] = w2
+    spectrum = np.abs(fft_lib.rfft(folded.sum(axis=0))) / w2.sum()
     doubled = 2 * np.arange(plan.f_pts)
     return np.asarray(spectrum[np.minimum(doubled, plan.mfft - doubled)] ** 2)

@@ -313,8 +313,9 @@ def mean_values(
         return np.asarray(combine(sums)[0].reshape(totals.shape[1:]) @ view.weights / view.weights.sum())
     values = np.empty(totals.shape[1])
     for i in range(values.size):
+        weight: Float64Array = np.ones(1)
         if scope == "global":
-            sums, weight = _sums_of_all(totals[:, i], counts, view), np.ones(1)
+            sums = _sums_of_all(totals[:, i], counts, view)
         elif scope == "frame":
             sums, counted = _sums_of_frames(totals[:, i], counts, view)
             weight = view.weights[counted]

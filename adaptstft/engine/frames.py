@@ -76,11 +76,11 @@ def _lay_out(
     win_length: Float64Array, positions: Float64Array, mfft: int, window_offset: float, phase_shift: int, moved: int
 ) -> PlacedFrames:
     """Compute sample ranges and columns; `moved` is added to the indices of the samples."""
-    centre = positions + window_offset
-    start = np.ceil(centre - win_length / 2).astype(np.int64)
+    centre, half = positions + window_offset, win_length / 2
+    start = np.ceil(centre - half).astype(np.int64)
     lead = start - centre
     # from the lead and not from the centre, so that frames with the same lead and length have the same window samples
-    count = np.ceil(win_length / 2 - lead).astype(np.int64)
+    count = np.ceil(half - lead).astype(np.int64)
     count = np.minimum(count, mfft)  # a rounded centre must not make a frame longer than the FFT
     anchor = np.floor(positions + 0.5).astype(np.int64)
     offset = (start - anchor - phase_shift) % mfft
@@ -135,9 +135,10 @@ class Frames:
     @property
     def share_window(self) -> bool:
         """True if all frames have the same window samples."""
-        leads = [piece.lead[0] for piece in self._pieces()]
-        shared = all(piece.share_window for piece in self._pieces())
-        return shared and len(set(leads)) < 2 and bool((self.win_length == self.win_length[:1]).all())
+        if not (self.win_length == self.win_length[:1]).all():
+            return False
+        first = self[:1].lead
+        return all(bool((piece.lead == first).all()) for piece in self._pieces())
 
     @property
     def centre(self) -> Float64Array:

@@ -123,13 +123,15 @@ class SignalEvaluator:
     lead : tuple of int
         Leading dimensions of the signal, as user losses receive them.
     sums : dict
-        Sums of frames, for the windows, statistics, lengths and framings asked for in `table` and `sums_of`: all
-        criteria with these statistics, all neighbourhoods, and `frame_sums` read the same ones.
+        Sums of frames by window and statistics, and by FFT length, hop and length, as asked for in `table` and
+        `sums_of`: all criteria with these statistics, all neighbourhoods, and `frame_sums` read the same ones.
     """
 
     x: AnyArray
     lead: tuple[int, ...]
-    sums: dict[Any, Float64Array] = field(default_factory=dict, repr=False, compare=False)
+    sums: dict[Any, dict[tuple[int, float, float], Float64Array]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def value(self, measure: Measure, state: State, *, comparable: bool = False) -> float:
         """Return the value of a criterion; with `comparable`, as an integral over time and frequency."""

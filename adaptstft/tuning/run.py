@@ -16,7 +16,7 @@ from adaptstft.tuning.result.report import make_result
 from adaptstft.tuning.result.result import TuningResult
 from adaptstft.tuning.stages.baselines import search_constant, search_frames
 from adaptstft.tuning.stages.bins import tune_bins
-from adaptstft.tuning.stages.constant import tune_constant
+from adaptstft.tuning.stages.constant import find_first, tune_constant
 from adaptstft.tuning.stages.frame_path import check_path
 from adaptstft.tuning.stages.frames import tune_frames
 from adaptstft.tuning.stages.plane_table import check_table, tunes_bins_exactly
@@ -29,15 +29,15 @@ def tune(request: Request, bar: Progress) -> TuningResult:
     check_table(problem)
     log = Log(Stages(bar, _expected_work(problem)))
     searched = request.method in BASELINES
-    first = search_constant if searched and not problem.varying else tune_constant
-    stage = first(problem, log)
-    if stage.survey is not None:  # before the search of lengths that vary, which noise does not need
-        state = stage.best.outcome.state
-        log.confidence = confidence_of(problem, stage.survey, state)
     if problem.varying:
+        first = find_first(problem, log)
+        if first.survey is not None:  # before the search of lengths that vary, which noise does not need
+            log.confidence = confidence_of(problem, first.survey, first.win_length)
         log.runs = []
         second = search_frames if searched else tune_bins if problem.per_bin else tune_frames
-        stage = second(problem, log, stage)
+        stage = second(problem, log, first)
+    else:
+        stage = search_constant(problem, log) if searched else tune_constant(problem, log)
     log.notes += _cost_notes(problem, log)
     log.bar.begin("result")
     log.bar.update(0.0, "computing the flatness of the optimum")

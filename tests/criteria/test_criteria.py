@@ -98,9 +98,13 @@ def test_values_of_sums_do_not_need_derivatives(name, scope, rng):
     hood = Neighbourhoods.of_signal(rng.standard_normal((1, 50)), WIDTH * 4.0)
     view = FrameView(positions, rng.uniform(1, 2, 12), 0.25, hood)
     totals, counts = rng.uniform(1, 2, (len(criterion.statistics), 12)), np.full(12, 9.0)
-    totals[:, 3] = 0.0  # a silent frame
-    reduced = criterion.reduce(totals, counts, view)
-    assert criterion.value(totals, counts, view) == pytest.approx(reduced.value, rel=1e-13)
+    others = rng.uniform(1, 2, totals.shape)
+    for silent in ([], [3]):
+        totals[:, silent] = 0.0
+        reduced = [criterion.reduce(one, counts, view).value for one in (totals, others)]
+        assert criterion.value(totals, counts, view) == pytest.approx(reduced[0], rel=1e-13)
+        together = np.stack([totals, others], axis=1)
+        assert criterion.values(together, counts, view) == pytest.approx(np.array(reduced), rel=1e-13)
 
 
 @pytest.mark.parametrize("name", CLASSES)

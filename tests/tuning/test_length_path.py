@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy.interpolate import CubicHermiteSpline
 
 import adaptstft
 from adaptstft import criteria, datasets, kernels, windows
@@ -91,6 +92,20 @@ def test_slopes_of_a_slow_cubic_are_exact_but_at_the_ends():
     k = np.arange(12.0)
     values = 1e-3 * (k**3 - 8 * k**2 + 2 * k)
     np.testing.assert_allclose(_slopes(values)[2:-2], (1e-3 * (3 * k**2 - 16 * k + 2))[2:-2], rtol=1e-9)
+
+
+@pytest.mark.parametrize("module", [cpu, plain], ids=["numba", "numpy"])
+@pytest.mark.parametrize("rows", [1, 4], ids=["one for all", "each its own"])
+def test_frames_are_interpolated_by_hermite_cubics(module, rows, rng):
+    values, slopes = rng.standard_normal((2, 3, 9, 6)).astype(np.float32)
+    place = rng.uniform(-1, 7, (rows, 5))
+    place[0, :3] = 0.0, 2.0, 5.0
+    found = np.empty((3, 4, 5))
+    module.interpolate_frames(values, slopes, place, 2, found)
+    for k, frame in np.ndindex(3, 4):
+        spline = CubicHermiteSpline(np.arange(6), values[k, frame + 2], slopes[k, frame + 2])
+        inside = np.clip(place[frame % rows], 0, 5)
+        np.testing.assert_allclose(found[k, frame], spline(inside), rtol=1e-9, atol=1e-9)
 
 
 def test_a_sum_with_a_logarithm_is_relative_to_the_nearest_power():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from adaptstft.kernels.cpu.jit import kernel
 from adaptstft.kernels.cpu.logarithm import log1p, log_of_positive
 from adaptstft.kernels.terms import LOG1P, POWER, POWER_LOG
@@ -52,9 +54,9 @@ def interpolate_frames(values, slopes, place, first, found):  # type: ignore[no-
             left = min(max(int(at), 0), size - 2)
             u = min(max(at - left, 0.0), 1.0)
             for k in range(found.shape[0]):
-                low = float(values[k, first + b, left])
+                low = np.float64(values[k, first + b, left])  # float() keeps single precision
                 change = values[k, first + b, left + 1] - low
-                at_first, at_last = float(slopes[k, first + b, left]), float(slopes[k, first + b, left + 1])
+                at_first, at_last = np.float64(slopes[k, first + b, left]), slopes[k, first + b, left + 1]
                 square, cube = 3 * change - 2 * at_first - at_last, at_first + at_last - 2 * change
                 found[k, b, j] = low + u * (at_first + u * (square + u * cube))
 

@@ -37,8 +37,8 @@ def interpolate_frames(
     left = np.clip(place.astype(np.int64), 0, values.shape[2] - 2)
     u, right = np.clip(place - left, 0.0, 1.0), left + 1
     rows = first + np.arange(found.shape[1])[:, None]
-    low, at_first, at_last = values[:, rows, left].astype(float), slopes[:, rows, left], slopes[:, rows, right]
-    change = values[:, rows, right] - low
+    low, at_first = values[:, rows, left].astype(float), slopes[:, rows, left].astype(float)
+    change, at_last = values[:, rows, right] - low, slopes[:, rows, right]
     square, cube = 3 * change - 2 * at_first - at_last, at_first + at_last - 2 * change
     found[:] = low + u * (at_first + u * (square + u * cube))
 

@@ -312,10 +312,11 @@ def _flat_enough(path: _Path) -> float:
 def _outcome(
     variables: Variables, start: Evaluation, best: Evaluation, history: list[float], ended: OptimizeResult
 ) -> Outcome:
+    state = variables.state(best.y)
     return Outcome(
-        state=variables.state(best.y),
+        state=state,
         y=best.y,
-        x=variables.natural(best.y),
+        x=variables.natural(best.y, state),
         jac=best.natural,
         first=start.value,
         value=best.value,

@@ -11,7 +11,7 @@ import numpy as np
 
 from adaptstft.common.device import to_host
 from adaptstft.common.precision import comparison_precision
-from adaptstft.common.typing import AnyArray
+from adaptstft.common.typing import AnyArray, Float64Array
 from adaptstft.criteria import Criterion, Renyi
 from adaptstft.criteria.evaluate import comparable_view, value_of
 from adaptstft.criteria.noise_tests import MOST_DEVIATIONS, has_moments, white_noise
@@ -24,7 +24,6 @@ from adaptstft.tuning.result.diagnosis import equally_good
 from adaptstft.tuning.signal_input import unfiltered
 from adaptstft.tuning.tables.framing import SURVEY_HOP, Framing, FramingRule, regular_frames
 from adaptstft.tuning.tables.survey import Survey
-from adaptstft.tuning.variables.state import State
 
 #: A criterion is flat if it changes by less than `_FLAT` tolerances over a grid that spans a factor of `_FLAT_RANGE`.
 _FLAT = 5.0
@@ -33,7 +32,7 @@ _FLAT_RANGE = 4.0
 _LEAST_IN_BAND = 8.0
 
 
-def confidence_of(problem: Problem, curve: Survey | None, state: State) -> Confidence:
+def confidence_of(problem: Problem, curve: Survey | None, win_length: Float64Array) -> Confidence:
     """Return notes if no window length is better than another, or if the signal cannot be told from noise.
 
     Many signals are not compared with noise, as they are not in memory.
@@ -44,8 +43,8 @@ def confidence_of(problem: Problem, curve: Survey | None, state: State) -> Confi
         The problem.
     curve : Survey or None
         The criterion against the length, if there was a search.
-    state : State
-        The optimum, or the best single length.
+    win_length : ndarray
+        The best lengths in samples, or the best single length.
 
     Returns
     -------
@@ -59,7 +58,7 @@ def confidence_of(problem: Problem, curve: Survey | None, state: State) -> Confi
     low, high = request.win_bounds
     if (request.window_mode == "fixed" or low == high) and request.hop_mode == "fixed":
         return Confidence([], noise=False)
-    typical = float(np.exp(np.mean(np.log(state.win_length))))
+    typical = float(np.exp(np.mean(np.log(win_length))))
     length = typical if curve is None else float(curve.lengths[np.argmin(curve.values)])
     depth = noise_depth(request, length, problem.search_rule.tied(length, SURVEY_HOP))
     noise = depth < MOST_DEVIATIONS

@@ -80,7 +80,7 @@ def make_result(problem: Problem, log: Log, stage: Stage) -> TuningResult:
             *_shape_notes(request),
             *log.notes,
             *notes(best.variables, distinct, found, request.fs, _bound_reasons(request, best)),
-            *(log.confidence or confidence_of(problem, stage.survey, state)).notes,
+            *(log.confidence or confidence_of(problem, stage.survey, state.win_length)).notes,
             *_limit_notes(outcome.status),
         ],
         approximation=None if table is None else table.summary,

@@ -20,7 +20,7 @@ from adaptstft.tuning.log import Log
 from adaptstft.tuning.options import integer_lengths
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.stages.chirp_rate import balanced_length, measure_rates
-from adaptstft.tuning.stages.constant import Stage, comparable_value, constant_problem, run_descent
+from adaptstft.tuning.stages.constant import First, Stage, comparable_value, constant_problem, run_descent
 from adaptstft.tuning.stages.frames import run_frames, typical_length
 from adaptstft.tuning.tables.frame_lengths import best_frame_lengths
 from adaptstft.tuning.tables.survey import Survey
@@ -52,11 +52,10 @@ def search_constant(problem: Problem, log: Log) -> Stage:
     return Stage(run, survey)
 
 
-def search_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
+def search_frames(problem: Problem, log: Log, first: First) -> Stage:
     """Choose a length for each frame, in the frames of the best single length."""
-    request, first = problem.request, constant.best
-    positions = first.outcome.state.positions
-    typical, survey = typical_length(problem, log, first.outcome.state.win_length, constant.survey)
+    request, positions = problem.request, first.positions
+    typical, survey = typical_length(problem, log, first.win_length, first.survey)
     layout = Layout.around(problem, typical)
     log.bar.begin("neighbourhoods")
     low, high = layout.frame_bounds(first.hop)

@@ -24,7 +24,7 @@ from adaptstft.tuning.log import Interpolated, Log, Run
 from adaptstft.tuning.plane_evaluator import PlaneEvaluator
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import WIDEST_RATIO
-from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of
+from adaptstft.tuning.stages.constant import First, Stage, run_descent, shape_of
 from adaptstft.tuning.stages.even_grid import better_grid, change_cost, compares_even_grid
 from adaptstft.tuning.stages.frame_path import NATS_PER_CHANGE, nat
 from adaptstft.tuning.stages.frames import position_variables, typical_length
@@ -60,14 +60,13 @@ _REACH = 0.35
 _CELLS_BETWEEN_KNOTS = 4
 
 
-def tune_bins(problem: Problem, log: Log, constant: Stage) -> Stage:
+def tune_bins(problem: Problem, log: Log, first: First) -> Stage:
     """Tune lengths over the plane, beginning with one for all and with the best of every tile."""
-    request, first = problem.request, constant.best
-    base = float(first.outcome.state.win_length[0])
+    request, base = problem.request, float(first.win_length[0])
     if request.start_lengths is not None:
-        typical, survey = base, constant.survey
+        typical, survey = base, first.survey
     else:
-        typical, survey = typical_length(problem, log, base, constant.survey)
+        typical, survey = typical_length(problem, log, base, first.survey)
     layout = Layout.around(problem, typical)
     plane = _lay_out_plane(layout, log, first)
     table = None if tunes_bins_exactly(request) else _table(plane, log)
@@ -114,8 +113,8 @@ class _Plane:
     ----------
     layout : Layout
         Neighbourhoods and bounds.
-    first : Run
-        The best run of the first stage.
+    first : First
+        The result of the first stage.
     plan : FramePlan
         The transform.
     bounds : (float, float)
@@ -137,7 +136,7 @@ class _Plane:
     """
 
     layout: Layout
-    first: Run
+    first: First
     plan: FramePlan
     bounds: tuple[float, float]
     framing: Framing
@@ -156,13 +155,13 @@ class _Plane:
     @property
     def one_length(self) -> Float64Array:
         """Control points of the best single length for all bins."""
-        length = float(self.first.outcome.state.win_length[0])
+        length = float(self.first.win_length[0])
         return np.full(self.grid.shape, np.log(np.clip(length, *self.bounds)))
 
 
-def _lay_out_plane(layout: Layout, log: Log, first: Run) -> _Plane:
+def _lay_out_plane(layout: Layout, log: Log, first: First) -> _Plane:
     problem, request = layout.problem, layout.problem.request
-    base = float(first.outcome.state.win_length[0])
+    base = float(first.win_length[0])
     low, high = request.win_bounds
     if not request.bounds_given:
         high = min(high, max(WIDEST_RATIO * layout.typical, base))
@@ -172,7 +171,7 @@ def _lay_out_plane(layout: Layout, log: Log, first: Run) -> _Plane:
     high = min(high, float(mfft))
     plan = request.plan(mfft)
     survey = _survey(layout, log, first, plan, (min(low, high), high))
-    best = None if survey is None else _best_surface(layout, survey, first.outcome.value)
+    best = None if survey is None else _best_surface(layout, survey, first.value)
     framing = Framing(_hop(problem, first, plan, survey, best), mfft)
     positions = request.regular_positions(framing.hop)
     low = max(low, request.overlap.shortest(framing.hop))
@@ -185,7 +184,7 @@ def _lay_out_plane(layout: Layout, log: Log, first: Run) -> _Plane:
     return _Plane(layout, first, plan, bounds, framing, positions, survey, grid, tiles, best, knots)
 
 
-def _survey(layout: Layout, log: Log, first: Run, plan: FramePlan, bounds: tuple[float, float]) -> TileSurvey | None:
+def _survey(layout: Layout, log: Log, first: First, plan: FramePlan, bounds: tuple[float, float]) -> TileSurvey | None:
     """Return a local criterion in every tile over a grid of lengths, if it is a function of sums."""
     problem, request = layout.problem, layout.problem.request
     given = request.start_lengths is not None or (first.label == "given" and request.starts == 1)
@@ -215,7 +214,9 @@ def _best_surface(layout: Layout, survey: TileSurvey, value: float) -> Float64Ar
     return best_surface(survey, NATS_PER_CHANGE * one_nat, across, kernels)
 
 
-def _hop(problem: Problem, first: Run, plan: FramePlan, survey: TileSurvey | None, best: Float64Array | None) -> float:
+def _hop(
+    problem: Problem, first: First, plan: FramePlan, survey: TileSurvey | None, best: Float64Array | None
+) -> float:
     """Return the hop of the constant optimum, or a smaller one that the shortest windows in the plane need."""
     request = problem.request
     if survey is None or best is None or request.hop is not None:
@@ -352,7 +353,7 @@ def _descend(
         if request.descent_method != "adam":  # Adam scales each variable by itself
             weight = grid.adjoint(share)
             scale = np.sqrt(np.maximum(weight / weight.max(), 1e-3))
-        value = abs(plane.first.outcome.value)
+        value = abs(plane.first.value)
         unit = 1.0 if request.criterion.is_logarithm else max(value, np.finfo(float).tiny)
         many = grid.shape[1] > 1
         reach = _REACH if many and label == "tiles" and request.control_points != "free" else np.inf
@@ -446,7 +447,7 @@ def _within_ratio(plane: _Plane, best: Run, most: float) -> Run:
         safe = replace(variables, lengths=replace(lengths, points=plane.one_length)).start()
     at = excess(safe)
     if at > 0:
-        base = float(plane.first.outcome.state.win_length[0])
+        base = float(plane.first.win_length[0])
         raise ValueError(
             f"max_frame_ratio={most:g} cannot be kept: one window of {base:.4g} samples for all bins and "
             f"hop={plane.framing.hop:g} already have a ratio of {most * np.exp(at):.4g}"

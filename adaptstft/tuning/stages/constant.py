@@ -52,25 +52,63 @@ class Stage:
     survey: Survey | None
 
 
+@dataclass(frozen=True)
+class First:
+    """What a second stage begins with, the result of the first one.
+
+    Attributes
+    ----------
+    label : str
+        Where it comes from; ``"given"`` for lengths that are given.
+    value : float
+        The criterion.
+    win_length, positions : ndarray, shape (frames,)
+        Lengths and positions of the frames, in samples.
+    hop : float
+        Time between frames in samples.
+    survey : Survey or None
+        The survey over the whole signal, if there was one.
+    """
+
+    label: str
+    value: float
+    win_length: Float64Array
+    positions: Float64Array
+    hop: float
+    survey: Survey | None
+
+    @classmethod
+    def of(cls, stage: Stage) -> First:
+        """Return the best run of a stage."""
+        best, state = stage.best, stage.best.outcome.state
+        return cls(best.label, best.outcome.value, state.win_length, state.positions, best.hop, stage.survey)
+
+
+def find_first(problem: Problem, log: Log) -> First:
+    """Return what a second stage begins with.
+
+    At a given hop a path over a table begins at the best length of a survey, without an evaluation.
+    """
+    request = problem.request
+    if request.hop is not None and finds_path(request.criterion, request) and _only_lengths(problem) is None:
+        survey = survey_lengths(problem, log)
+        length = survey.minima(1)[0]
+        hop = problem.search_rule.tied(length).hop
+        positions = request.regular_positions(hop)
+        return First("grid 1", float(survey.values.min()), np.full(positions.size, length), positions, hop, survey)
+    return First.of(tune_constant(problem, log))
+
+
 def tune_constant(problem: Problem, log: Log) -> Stage:
     """Tune one length (and one hop), or evaluate the one that is given."""
-    request = problem.request
-    if request.start_lengths is not None:
-        typical = float(np.exp(np.mean(np.log(request.start_lengths))))
-        return Stage(_run_given(problem, log, np.asarray(typical)), None)
-    given = request.win_length is not None and (
-        request.window_mode == "fixed" or request.win_length.ndim > 0 or (problem.varying and request.starts == 1)
-    )
-    if given or request.win_bounds[0] == request.win_bounds[1]:
-        only = request.win_bounds[0] if request.win_length is None else request.win_length
-        return Stage(_run_given(problem, log, np.asarray(only)), None)
+    request, only = problem.request, _only_lengths(problem)
+    if only is not None:
+        return Stage(_run_given(problem, log, only), None)
     if request.win_length is not None and request.starts == 1:
         log.bar.begin("first length")
         return Stage(_descend_tied(problem, log, ("given", float(request.win_length))), None)
     survey = survey_lengths(problem, log)
     starts, problem = _starting_lengths(problem, survey), problem.with_width(survey.minima(1)[0])
-    if request.hop is not None and finds_path(request.criterion, request):
-        return Stage(_least(problem, log, survey), survey)
     log.bar.begin("first length")
     runs = log.each(starts, partial(_descend_tied, problem), problem.threads(len(starts)))
     return Stage(_best(runs, log), survey)
@@ -103,19 +141,6 @@ def survey_lengths(problem: Problem, log: Log) -> Survey:
     return problem.table(log, lengths)
 
 
-def _least(problem: Problem, log: Log, survey: Survey) -> Run:
-    """Return the best length of a survey, without an evaluation: at a given hop a path over a table begins there."""
-    (length,), value = survey.minima(1), float(survey.values.min())
-    framing = problem.search_rule.tied(length)
-    objective, variables = constant_problem(problem, log, np.asarray(length), framing)
-    y = variables.start()
-    unknown = np.full(y.size, np.nan)
-    ended: dict[str, Any] = {"success": True, "status": 0, "message": "the best length of a grid"}
-    values: dict[str, Any] = {"first": value, "value": value, "comparable": value, "history": [value]}
-    at = Outcome(variables.state(y), y, variables.natural(y), unknown, penalties=0.0, nit=0, nfev=0, **values, **ended)
-    return log.add(Run("grid 1", objective, variables, at, framing.hop), stopped=False)
-
-
 def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float]]:
     request = problem.request
     margin = _HOPELESS if request.criterion.is_logarithm else np.inf
@@ -127,6 +152,19 @@ def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float
         return starts
     given = float(request.win_length)
     return [("given", given), *(one for one in starts if abs(np.log(one[1] / given)) > SAME)][: request.starts]
+
+
+def _only_lengths(problem: Problem) -> Float64Array | None:
+    """Return the lengths to evaluate if nothing is to be tuned in the first stage."""
+    request = problem.request
+    if request.start_lengths is not None:
+        return np.asarray(np.exp(np.mean(np.log(request.start_lengths))))
+    length, one_start = request.win_length, problem.varying and request.starts == 1
+    if length is not None and (request.window_mode == "fixed" or length.ndim > 0 or one_start):
+        return length
+    if request.win_bounds[0] < request.win_bounds[1]:
+        return None
+    return np.asarray(request.win_bounds[0]) if length is None else length
 
 
 def _run_given(problem: Problem, log: Log, win_length: Float64Array) -> Run:

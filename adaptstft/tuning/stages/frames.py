@@ -13,7 +13,7 @@ from adaptstft.tuning.descent.objective import Objective
 from adaptstft.tuning.log import Log, Run
 from adaptstft.tuning.options import descends, finds_path
 from adaptstft.tuning.problem import Layout, Problem
-from adaptstft.tuning.stages.constant import Stage, run_descent, shape_of, survey_lengths
+from adaptstft.tuning.stages.constant import First, Stage, run_descent, shape_of, survey_lengths
 from adaptstft.tuning.stages.even_grid import better_grid, change_cost, compares_even_grid
 from adaptstft.tuning.stages.frame_path import FramePath, end_penalties, find_path, settle
 from adaptstft.tuning.stages.frame_placement import Start, place_frames
@@ -28,18 +28,17 @@ from adaptstft.tuning.variables.variables import Variables
 _AT_LIMIT = 0.01
 
 
-def tune_frames(problem: Problem, log: Log, constant: Stage) -> Stage:
+def tune_frames(problem: Problem, log: Log, first: First) -> Stage:
     """Tune lengths of frames and positions, beginning with the result of the first stage."""
-    request, first = problem.request, constant.best
-    base = first.outcome.state.win_length
-    typical, survey = typical_length(problem, log, base, constant.survey)
+    request, base = problem.request, first.win_length
+    typical, survey = typical_length(problem, log, base, first.survey)
     layout = Layout.around(problem, typical)
     log.bar.begin("neighbourhoods")
     given = first.label == "given"
     alone = given and request.starts == 1
     if request.criterion.width is None and problem.compares_neighbourhoods and not log.noise:
         layout = replace(layout, width=neighbourhood_width(layout, log))
-    positions, hop = first.outcome.state.positions, first.hop
+    positions, hop = first.positions, first.hop
     found = None
     if not alone and np.ptp(base) == 0:
         hop, found = frame_spacing(layout, log, base[:1], hop)

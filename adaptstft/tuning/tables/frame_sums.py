@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType, ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -194,7 +195,8 @@ class FrameSums:
         silent = found[0] <= self.silent
         for k, reference in self._ratios:
             found[k] += self.scales[k] * found[reference]
-        for k in self._powers if self._ratios else [...]:  # all at once where they can be
+        powers: list[Any] = self._powers if self._ratios else [slice(None)]  # all at once where they can be
+        for k in powers:
             np.exp(found[k], out=found[k])
         for k, reference in self._ratios:
             found[k] *= found[reference]

@@ -62,7 +62,8 @@ def sums_for_lengths(
     for (part, mfft), done in zip(parts, work, strict=True):
         win_length = np.repeat(lengths[part], sizes[part])
         frames = make_frames(win_length, np.concatenate(positions[part]), mfft=mfft).moved(-first)
-        sums = sums_of_longer_fft(replace(plan, mfft=mfft), x, frames, stats, int(mffts[part.start]))
+        plan = plan if plan.mfft == mfft else replace(plan, mfft=mfft)
+        sums = sums_of_longer_fft(plan, x, frames, stats, int(mffts[part.start]))
         yield part, sums, float(done / work[-1])
 
 

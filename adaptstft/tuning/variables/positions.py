@@ -291,7 +291,7 @@ class GuardedPositions(_TunedPositions):
 
 
 def _mean_hop(positions: Float64Array) -> float:
-    return float(np.mean(np.diff(positions))) if positions.size > 1 else 1.0
+    return float(positions[-1] - positions[0]) / (positions.size - 1) if positions.size > 1 else 1.0
 
 
 def _hop_of(positions: Float64Array) -> Float64Array:

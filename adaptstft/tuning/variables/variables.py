@@ -97,9 +97,12 @@ class Variables:
         positions, win_length = self.positions.frames(of_positions, self.lengths.lengths(of_lengths))
         return State(win_length, positions, self.positions.weights(positions), self.shape.shaped(of_shape))
 
-    def natural(self, y: Float64Array) -> Float64Array:
-        """Return the tuned parameters in their own units: lengths, then positions or hop, then shape."""
-        state = self.state(y)
+    def natural(self, y: Float64Array, state: State | None = None) -> Float64Array:
+        """Return the tuned parameters in their own units: lengths, then positions or hop, then shape.
+
+        `state` is that of ``y``, if it is known.
+        """
+        state = state or self.state(y)
         lengths = self.lengths.natural(self._split(y)[0], state.win_length)
         positions, shape = self.positions.natural(state.positions), self.shape.natural(np.array(state.window.shape))
         return np.concatenate([lengths, positions, shape])
