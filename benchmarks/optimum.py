@@ -21,7 +21,7 @@ from adaptstft.common.progress import Progress
 from adaptstft.tuning.log import Log
 from adaptstft.tuning.problem import Layout, Problem
 from adaptstft.tuning.request import check_request
-from adaptstft.tuning.stages.constant import tune_constant
+from adaptstft.tuning.stages.constant import find_first
 from adaptstft.tuning.stages.frame_path import find_path
 from adaptstft.tuning.stages.frame_spacing import neighbourhood_width
 from adaptstft.tuning.stages.frames import typical_length
@@ -141,9 +141,9 @@ def search_paths(x: Any, starts: int, seed: int = 0) -> tuple[float, int, list[f
     given |= {"window_mode": "time", "hop": HOP, "mfft": MFFT, "win_bounds": BOUNDS, "detrend": None}
     request = check_request(x, FS, SimpleNamespace(**given))
     problem, log = Problem.of(request), Log(Progress(False))
-    constant = tune_constant(problem, log)
-    base = constant.best.outcome.state.win_length
-    layout = Layout.around(problem, typical_length(problem, log, base, constant.survey)[0])
+    begin = find_first(problem, log)
+    base = begin.win_length
+    layout = Layout.around(problem, typical_length(problem, log, base, begin.survey)[0])
     layout = replace(layout, width=neighbourhood_width(layout, log))
     positions, rng = request.regular_positions(HOP), np.random.default_rng(seed)
     first = find_path(layout, log, HOP, positions, base[:1])

@@ -157,17 +157,11 @@ def _each_statistic(stats: Statistics, power: Callable[[float], Float64Array]) -
     )
 
 
-@lru_cache(maxsize=8)
-def _cumulative_energy(window: Window) -> tuple[Float64Array, Float64Array]:
-    """Return points of a window, and its share of energy up to each of them."""
-    u = np.linspace(-0.5, 0.5, _POINTS)
-    energy = np.cumsum(window(u) ** 2)
-    return u, energy / energy[-1]
-
-
 def _energy_inside(window: Window, length: float, positions: Float64Array, n: int) -> Float64Array:
     """Return the share of the energy of each window that lies within the signal."""
-    u, energy = _cumulative_energy(window)
+    u = np.linspace(-0.5, 0.5, _POINTS)
+    energy = np.cumsum(window(u) ** 2)
+    energy = energy / energy[-1]
     first, last = -positions / length, (n - positions) / length
     return np.asarray(np.interp(last, u, energy) - np.interp(first, u, energy))
 

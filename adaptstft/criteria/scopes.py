@@ -310,7 +310,8 @@ def mean_values(
     """
     if scope == "frame" and totals.shape[2] and (totals[0] > 0).all() and (view.weights > 0).all():
         sums = Sums(totals.reshape(len(totals), -1) * view.cell, np.tile(counts * view.cell, totals.shape[1]))
-        return np.asarray(combine(sums)[0].reshape(totals.shape[1:]) @ view.weights / view.weights.sum())
+        each = combine(sums)[0].reshape(totals.shape[1:])  # einsum as in `_sums_of_all`
+        return np.asarray(np.einsum("tp,p->t", each, view.weights) / view.weights.sum())
     values = np.empty(totals.shape[1])
     for i in range(values.size):
         weight: Float64Array = np.ones(1)

@@ -23,7 +23,8 @@ _PER_OCTAVE, _LEAST_BINS = 3, 8
 _RIDGE = 100.0
 #: Number of terms of the model: a parabola and two cosines.
 _TERMS = 5
-#: Largest number of samples that are transformed at once: SciPy keeps what it has computed for an FFT of a length.
+#: Largest number of samples that are transformed at once, without mirrored ones: SciPy keeps what it has computed for
+#: an FFT of a length.
 _LONGEST = 1 << 19
 #: Largest part of a signal that is added to it, so that its cosine transform is fast.
 _MOST_MIRRORED = 1 / 16

@@ -16,7 +16,7 @@ from adaptstft.engine.plan import FramePlan
 from adaptstft.engine.statistics import statistics
 from adaptstft.kernels import cpu, plain
 from adaptstft.tuning import evaluator, run
-from adaptstft.tuning.stages import frame_path
+from adaptstft.tuning.stages import constant, frame_path
 from adaptstft.tuning.tables import frame_sums, length_sums
 from adaptstft.tuning.tables.end_sums import SumsWithEnds
 from adaptstft.tuning.tables.frame_sums import FrameSums, _slopes
@@ -343,10 +343,31 @@ def test_a_survey_of_the_same_frames_needs_no_pass_of_its_own(monkeypatch, setti
     np.testing.assert_allclose(together.survey.values, apart.survey.values, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("criterion", "scope"),
+    [("renyi", "frame"), ("renyi", "global"), ("renyi", "local"), ("description-length", "local")],
+)
+def test_values_of_a_survey_do_not_depend_on_how_many_are_computed_together(criterion, scope, monkeypatch):
+    given = {"window_mode": "time", "hop": 25, "mfft": 512, "win_bounds": (30, 400), "criterion": criterion}
+    x = speech("float64")[0, :1500]
+    together = adaptstft.optimize(x, FS, scope=scope, **given)
+    monkeypatch.setattr(evaluator, "_BLOCK", 100)
+    apart = adaptstft.optimize(x, FS, scope=scope, **given)
+    np.testing.assert_allclose(together.survey.values, apart.survey.values, rtol=1e-12)
+    assert_array_equal(together.win_length, apart.win_length)
+
+
+def test_a_path_at_a_given_hop_begins_in_the_survey_without_an_evaluation(monkeypatch):
+    x = speech("float64")[0, :1500]
+    monkeypatch.setattr(constant, "tune_constant", None)
+    res = adaptstft.optimize(x, FS, window_mode="time", hop=25, win_bounds=(50, 400))
+    assert res.win_length.size == 61 and [start["label"] for start in res.starts] == ["path"]
+
+
 @pytest.mark.parametrize("bounds", [(16, 400), None])
 def test_a_table_that_is_too_large_is_refused_before_any_work(monkeypatch, bounds):
     monkeypatch.setattr(frame_path, "_MOST_GIB", 1e-5)
-    monkeypatch.setattr(run, "tune_constant", None)
+    monkeypatch.setattr(run, "find_first", None)
     lengths = "41 lengths" if bounds else "at least 17 lengths"
     match = rf"251 frames and {lengths} would take 0.0 GiB, more than 1e-05: use a larger hop \(hop=4 was given\)"
     with pytest.raises(ValueError, match=match):

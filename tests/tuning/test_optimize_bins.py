@@ -327,7 +327,7 @@ def test_large_tables_are_thinned(monkeypatch):
 @pytest.mark.parametrize("known", [True, False])
 def test_a_table_that_cannot_be_thinned_is_refused_with_its_size_before_any_work(x, more, known, monkeypatch):
     monkeypatch.setattr(plane_table, "MOST_ENTRIES", 1000)
-    monkeypatch.setattr(run, "tune_constant", None)
+    monkeypatch.setattr(run, "find_first", None)
     size = {"mfft": 128, **FAST} if known else {}
     # Renyi entropy has every scope, and two statistics a bin: a size that is not 0 in MiB
     least = "51 frames, 65 bins and 20 lengths would take 1 MiB" if known else "at least .* bins"

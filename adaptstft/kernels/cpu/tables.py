@@ -50,7 +50,7 @@ def interpolate_frames(values, slopes, place, first, found):  # type: ignore[no-
     size = values.shape[2]
     for b in range(found.shape[1]):
         for j in range(found.shape[2]):
-            at = place[min(b, place.shape[0] - 1), j]
+            at = place[b if place.shape[0] > 1 else 0, j]
             left = min(max(int(at), 0), size - 2)
             u = min(max(at - left, 0.0), 1.0)
             for k in range(found.shape[0]):

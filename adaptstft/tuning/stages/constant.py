@@ -79,7 +79,7 @@ class First:
 
     @classmethod
     def of(cls, stage: Stage) -> First:
-        """Return the best run of a stage."""
+        """Return what follows from the best run of a stage."""
         best, state = stage.best, stage.best.outcome.state
         return cls(best.label, best.outcome.value, state.win_length, state.positions, best.hop, stage.survey)
 
@@ -155,7 +155,7 @@ def _starting_lengths(problem: Problem, survey: Survey) -> list[tuple[str, float
 
 
 def _only_lengths(problem: Problem) -> Float64Array | None:
-    """Return the lengths to evaluate if nothing is to be tuned in the first stage."""
+    """Return the lengths to evaluate if nothing is to be tuned in the first stage, or None."""
     request = problem.request
     if request.start_lengths is not None:
         return np.asarray(np.exp(np.mean(np.log(request.start_lengths))))

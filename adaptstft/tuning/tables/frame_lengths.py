@@ -58,9 +58,12 @@ def best_frame_lengths(
     win_length, terms : ndarray, shape (frames,)
         The best length of each frame, the shortest of equally good ones, and the term of the frame with it.
     """
-    terms = np.empty((lengths.size, positions.size))
+    best, win_length = np.full(positions.size, np.inf), np.full(positions.size, silent)
     asked = [positions] * lengths.size, np.full(lengths.size, plan.mfft)
     for part, sums, _ in sums_for_lengths(plan, x, criterion.statistics, lengths, *asked):
-        terms[part] = frame_terms(criterion, sums, float(plan.f_pts * len(x))).reshape(-1, positions.size)
-    best = terms.min(axis=0)
-    return np.where(np.isfinite(best), lengths[terms.argmin(axis=0)], silent), best
+        terms = frame_terms(criterion, sums, float(plan.f_pts * len(x))).reshape(-1, positions.size)
+        least = terms.min(axis=0)
+        better = (least <= best) & np.isfinite(least)  # of equally good lengths the shorter ones come later, and win
+        win_length = np.where(better, lengths[part][terms.argmin(axis=0)], win_length)
+        best = np.minimum(least, best)
+    return win_length, best

@@ -169,7 +169,7 @@ class FrameSums:
         left = np.minimum(place.astype(np.int64), self.log_lengths.size - 2)[np.newaxis, :, np.newaxis]
         u = np.clip(place - left[0, :, 0], 0.0, 1.0)[np.newaxis, :, np.newaxis]
         low, high = (np.take_along_axis(values, left + one, axis=2) for one in (0, 1))
-        return np.where(places > place[:, np.newaxis], (1 - u) * low + u * high, values)
+        return np.where(places > place[:, np.newaxis], ((1 - u) * low + u * high).astype(values.dtype), values)
 
     def at(self, log_lengths: Float64Array, part: slice | None = None) -> Float64Array:
         """Return the statistics of frames at logarithms of lengths.
