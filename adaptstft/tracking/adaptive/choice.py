@@ -56,7 +56,7 @@ _CONTRADICTION = 2.0, 30.0
 #: Share of the frames that must contradict. It was chosen on simulated heart rates with respiration at 0 to 6 dB (up to
 #: 0.4 they are followed, at 0.5 some are not) and on steps at 40 dB (from 0.4 on the rule does not increase the error).
 _MANY = 0.4
-#: Cost of a frame and a length that are not usable.
+#: Cost of a frame and a length that are not usable, where other ridges interfere.
 _UNUSABLE = 1e3
 #: Least variance of a difference, relative to the larger of both variances: rounding errors of its formula.
 _LEAST = 1e-3
@@ -144,8 +144,10 @@ class LengthChoice:
         Variance of the noise.
     hop : float
         Samples from one frame to the next.
-    typical : ndarray, shape (frames,)
-        Typical length of each frame in samples. Longer ones are only chosen beside shorter ones that confirm them.
+    typical : float
+        Typical length in samples. Longer ones are only chosen beside shorter ones that confirm them.
+    cell : float
+        Resolution cell of the typical length in Hz: the error of a peak that does not stand out from the noise.
     single : bool, optional
         Whether there are no other ridges.
     """
@@ -156,10 +158,14 @@ class LengthChoice:
         window: Window,
         noise: Float64Array,
         hop: float,
-        typical: Float64Array,
+        typical: float,
+        cell: float,
         single: bool = True,
     ) -> None:
         self.found, self.hop, self.typical, self.single = found, hop, typical, single
+        #: Cost of a frame and a length that are not usable. Next to a single ridge a peak of noise is in the same cell,
+        #: but interference from another ridge may be far away.
+        self.unusable = float(np.log(cell)) if single else _UNUSABLE
         self.correlation = correlations(window, found.length)
         self.use = found.usable.astype(float)
         with np.errstate(invalid="ignore"):  # infinite deviations in silence
@@ -173,7 +179,7 @@ class LengthChoice:
         for k in range(count):
             cost[k], bias2[k], caution[k] = self._risk(k)
         with np.errstate(divide="ignore"):
-            costs = np.where(np.isfinite(cost), np.log(np.maximum(cost, 1e-300)) / 2, _UNUSABLE).T
+            costs = np.where(np.isfinite(cost), np.log(np.maximum(cost, 1e-300)) / 2, self.unusable).T
         changes = np.abs(np.arange(1 - count, count))
         place, _ = best_path(costs, NearMoves(1 - count, _CHANGE * changes, nearest_first=True))
         rows = np.arange(frames)

@@ -14,7 +14,7 @@ from adaptstft.common.typing import AnyArray, Float64Array, IntArray
 from adaptstft.engine.frames import frame_count
 from adaptstft.tracking.adaptive.choice import PER_OCTAVE, LengthChoice
 from adaptstft.tracking.adaptive.estimates import Estimates, Guide, PeakSearch
-from adaptstft.tracking.adaptive.pilot import PathSearch
+from adaptstft.tracking.adaptive.pilot import PathSearch, TypicalLength
 from adaptstft.tracking.adaptive.request import TrackRequest, check_request
 from adaptstft.tracking.framed_signal import scaled_noise
 from adaptstft.tracking.ridge_result import Ridges, normal_interval
@@ -103,15 +103,16 @@ def track(
     Notes
     -----
     1. The **typical length** is the longest one whose strongest bins hold nearly as much energy as with any length.
-       With one ridge, a stretch of four typical lengths that has enough energy gets a length of its own, if the common
-       one does not hold there.
+       With one ridge this must hold at nearly all times: what a long window gains where the frequency is steady does
+       not make up for what it loses where the frequency changes.
     2. The **path** of a ridge is that of `ridges`, on the mean of spectrograms with lengths around the typical one.
        Without `max_rate` it may jump, at a cost of half a window's worth of frames.
     3. For each length of a grid, the **peak** of the spectrum next to the path is the estimate of the frequency. The
        slope of the path within the window is removed first, so that a linear change costs neither precision nor
        amplitude.
     4. The difference of the estimates with two lengths, less its variance in noise, gives the squared bias of both. The
-       lengths are the path with the least sum of the logarithms of the errors and of a cost of changes.
+       lengths are the path with the least sum of the logarithms of the errors and of a cost of changes. A peak that
+       does not stand out from the noise counts with a resolution cell as its error.
     5. Steps 3 and 4 are repeated along the ridge that they found. Lengths that do not separate a ridge from the others,
        from its other orders, or from noise, are left out.
 
@@ -178,14 +179,14 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
     std = request.noise_std
     noise = None if std is None else scaled_noise(channels, exponent, std) ** 2
     searches = [_path_search(request, channel, noise) for channel in channels]
-    typical = [search.typical_lengths(single=request.n_ridges == 1) for search in searches]
+    typical = [search.typical_length(single=request.n_ridges == 1) for search in searches]
     bar.update(0.2, "typical window length")
-    hop = request.hop or max(1.0, float(round(min(_HOP * min(one.whole for one in typical), n / _FEWEST_FRAMES))))
+    hop = request.hop or max(1.0, float(round(min(_HOP * min(one.length for one in typical), n / _FEWEST_FRAMES))))
     centre = np.rint(hop * np.arange(frame_count(n, hop))).astype(np.int64)
     centre = centre[centre < n]
     tracked = []
     for i, (search, lengths) in enumerate(zip(searches, typical, strict=True)):
-        tracked.append(_Channel(request, search, centre, hop, lengths.at(centre)).track())
+        tracked.append(_Channel(request, search, centre, hop, lengths).track())
         bar.update(0.2 + 0.8 * (i + 1) / len(searches), f"{i + 1} of {len(searches)} channels")
     lead = request.x.shape[:-1]
     frequency, uncertainty, amplitude, win_length = (
@@ -201,7 +202,7 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
         normal_interval(frequency, uncertainty, request.confidence),
         request.confidence,
         tuple(request.orders.tolist()) if request.has_orders else None,
-        _picture(searches[0], centre, float(np.median([one.whole for one in typical]))),
+        _picture(searches[0], centre, float(np.median([one.length for one in typical]))),
         x,
     )
 
@@ -239,12 +240,11 @@ class _Channel:
     """The ridges of one channel."""
 
     def __init__(
-        self, request: TrackRequest, search: PathSearch, centre: IntArray, hop: float, typical: Float64Array
+        self, request: TrackRequest, search: PathSearch, centre: IntArray, hop: float, lengths: TypicalLength
     ) -> None:
-        self.request, self.hop, self.typical = request, hop, typical
-        self.plane = search.plane(centre, hop, typical)
-        shortest, longest = _SHORTEST * float(typical.min()), _LONGEST * float(typical.max())
-        low, high = (float(np.clip(length, *search.win_bounds)) for length in (shortest, longest))
+        self.request, self.hop, self.typical = request, hop, lengths.length
+        self.plane = search.plane(centre, hop, lengths)
+        low, high = (float(np.clip(factor * self.typical, *search.win_bounds)) for factor in (_SHORTEST, _LONGEST))
         self.peaks = PeakSearch(
             search.x,
             search.window,
@@ -281,9 +281,8 @@ class _Channel:
     def _refine(self, guide: Guide, others: list[Guide]) -> _Ridge:
         """Estimate a ridge with all lengths along a guide, and choose the length of each frame."""
         found: Estimates = self.peaks.estimate(guide, others)
-        choice = LengthChoice(
-            found, self.peaks.window, self.peaks.noise, self.hop, self.typical, self.request.n_ridges == 1
-        ).choose()
+        cell, single = self.request.fs / self.typical, self.request.n_ridges == 1
+        choice = LengthChoice(found, self.peaks.window, self.peaks.noise, self.hop, self.typical, cell, single).choose()
         rows = np.arange(choice.place.size)
         error2 = choice.variance + choice.bias2
         weight = np.divide(1.0, error2, out=np.zeros_like(error2), where=np.isfinite(error2) & (error2 > 0))

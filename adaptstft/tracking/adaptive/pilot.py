@@ -22,15 +22,18 @@ from adaptstft.windows import Window
 _SHARE = 0.7
 #: Least distance of two orders, or of a component from its mirror image, in resolution cells.
 _RESOLVED = 1.5
-#: Stretch around a time that decides on its typical length, relative to the typical length of the whole signal.
-_STRETCH = 4.0
-#: Relative distance of equal lengths.
-_SAME = 1e-9
-#: Hop of the survey in window lengths.
-_SURVEY_HOP = 0.25
+#: Share of this energy that a single ridge may lack with the typical length, added up over the times at which there is
+#: less, and by how much it may exceed the least share of all lengths, as some is always lacking in noise.
+_LACKING, _MORE = 0.05, 0.04
+#: Durations over which the energy of a length, and that of the length that collects most, are averaged: relative to the
+#: length, and to the longest length with enough energy in the whole signal.
+_OWN, _STRETCH = 4.0, 8.0
+#: Hop of the survey in window lengths, and most steps in the longest length in which energies are compared.
+_SURVEY_HOP, _STEPS = 0.25, 32
 #: Frames at both ends that do not count for the noise: the ends of a tone leak into all bins.
 _END_FRAMES = 2
-#: Window lengths of the mean spectrogram, relative to the typical length.
+#: Window lengths of the mean spectrogram, relative to the typical length. Longer ones than that are left out if they
+#: lack energy at some times.
 _SHORTEST, _LONGEST = 1 / 4, 2.0
 #: Rate at which a step of a path costs 1, relative to that of the chirp that suits the typical length.
 _RATE = 10.0
@@ -94,11 +97,12 @@ class PathSearch:
         sft = self.transform(length, positions, mfft)
         return sft, bin_powers(sft, frame_signal(sft, self.x, -1))[0]
 
-    def typical_lengths(self, *, single: bool) -> TypicalLengths:
-        """Return the longest window lengths whose strongest bins hold nearly as much energy as with any length.
+    def typical_length(self, *, single: bool) -> TypicalLength:
+        """Return the longest window length whose strongest bins hold nearly as much energy as with any length.
 
-        With a `single` ridge, a stretch of enough energy has a length of its own if that of the whole signal does not
-        hold there. Where several ridges cross, the energy of the strongest bins says nothing of their rates.
+        A `single` ridge must have enough energy at nearly all times: what a long window gains in one part of the signal
+        does not make up for what it loses in another. Where several ridges cross, the energy of the strongest bins says
+        nothing of their rates, and that of the whole signal decides.
 
         Raises
         ------
@@ -122,22 +126,17 @@ class PathSearch:
             by_noise = noise * (np.log(grid.f.size) + self.orders.size - 1)
             found.append((length, positions, (peak - by_noise) / length))
         lengths = np.array([length for length, _, _ in found])
-        means = np.array([[energies.mean()] for _, _, energies in found])
-        whole = float(_longest(lengths, means)[0])
+        means = np.array([energies.mean() for _, _, energies in found])
+        enough = np.flatnonzero(means >= _SHARE * max(means.max(), 0.0))
+        whole = float(lengths[enough[-1]] if enough.size else lengths[-1])  # none in noise
         if not single:
-            return TypicalLengths(np.zeros(1), np.array([whole]), whole)
-        every = np.arange(0.0, self.x.size, max(1.0, _SURVEY_HOP / 2 * whole))
-        half = [round(_STRETCH / 2 * whole / max(1.0, _SURVEY_HOP * length)) for length in lengths.tolist()]
-        local = np.array(
-            [
-                np.interp(every, positions, running_mean(energies, np.ones(positions.size), reach))
-                for (_, positions, energies), reach in zip(found, half, strict=True)
-            ]
-        )
-        kept = local[np.searchsorted(lengths, whole)] >= _SHARE * local.max(axis=0)
-        # a stretch of little energy does not decide: what noise and disturbances add to it counts for more there
-        kept |= local.max(axis=0) < _SHARE * means.max()
-        return TypicalLengths(every, np.where(kept, whole, _longest(lengths, local)), whole)
+            return TypicalLength(whole, _LONGEST * whole)
+        hop = max(1.0, _SURVEY_HOP * float(lengths[0]), whole / _STEPS)
+        every = np.arange(0.0, self.x.size, hop)
+        energies = np.array([np.interp(every, positions, energies) for _, positions, energies in found])
+        lacking = _lacking(lengths, energies, hop, whole)[lengths <= whole]
+        typical = float(lengths[np.flatnonzero(lacking <= max(_LACKING, float(lacking.min()) + _MORE))[-1]])
+        return TypicalLength(typical, typical if typical < whole else _LONGEST * whole)
 
     def _resolved(self, grid: FrequencyGrid, length: float) -> BoolArray:
         """Mask of the frequencies whose orders a window tells from each other and from their mirror images."""
@@ -147,29 +146,39 @@ class PathSearch:
         cells = np.abs(grid.f) * length / self.fs
         return np.asarray(cells * min(gaps) >= _RESOLVED) if gaps else np.ones(cells.size, bool)
 
-    def plane(self, positions: AnyArray, hop: float, typical: Float64Array) -> Plane:
-        """Make the mean of the spectrograms around the typical length of each frame."""
-        low, high = (np.clip(factor * typical, *self.win_bounds) for factor in (_SHORTEST, _LONGEST))
-        mfft, span = _fft_length(float(high.max())), round(_NOISE_SPAN / 2 * float(np.median(typical)) / hop)
-        total, number, noise = np.zeros(1), np.zeros(len(positions)), np.full(len(positions), np.inf)
-        for length in length_grid(float(low.min()), float(high.max())).tolist():
-            near = (length >= low * (1 - _SAME)) & (length <= high * (1 + _SAME))
+    def plane(self, positions: AnyArray, hop: float, lengths: TypicalLength) -> Plane:
+        """Make the mean of the spectrograms with lengths around the typical one."""
+        typical = lengths.length
+        low, high = (float(np.clip(length, *self.win_bounds)) for length in (_SHORTEST * typical, lengths.longest))
+        mfft, span = _fft_length(high), round(_NOISE_SPAN / 2 * typical / hop)
+        total, noise = np.zeros(1), np.full(len(positions), np.inf)
+        averaged = length_grid(low, high).tolist()
+        for length in averaged:
             sft, power = self.powers(length, positions, mfft)
-            total, number = total + near[:, np.newaxis] * power, number + near
+            total = total + power
             if self.noise is None:
                 level = noise_power(power, round(length / 2 / hop), span)
                 # components leak into the noise, with some lengths more than with others
                 noise = level if level.mean() < noise.mean() else noise
-        mean = total / number[:, np.newaxis]
+        mean = total / len(averaged)
         least = _ROUNDING * float(mean.max())
         noise = np.maximum(noise if self.noise is None else np.full(len(positions), self.noise), least)
         grid = make_grid(sft, self.f_bounds, self.orders)
         ratio = mean / np.where(noise > 0, noise, 1.0)[:, np.newaxis]
-        rate = _RATE * matched_rate(self.window, typical / self.fs) if self.max_rate is None else self.max_rate
-        step_at_rate = np.broadcast_to(rate * hop / self.fs / grid.step, typical.shape)
+        matched = float(matched_rate(self.window, np.array(typical / self.fs)))
+        rate = _RATE * matched if self.max_rate is None else self.max_rate
+        step = rate * hop / self.fs / grid.step
         lobe = lobe_width(self.window) * self.fs / typical / sft.delta_f
         jump = None if self.max_rate is not None else _JUMP * typical / hop
-        return Plane(grid, ratio, noise, step_at_rate, jump, float(np.sort(sft.f)[0]), sft.delta_f, lobe)
+        return Plane(grid, ratio, noise, step, jump, float(np.sort(sft.f)[0]), sft.delta_f, lobe)
+
+
+@dataclass(frozen=True)
+class TypicalLength:
+    """The typical window length, and the longest one of the mean spectrogram, in samples."""
+
+    length: float
+    longest: float
 
 
 @dataclass(frozen=True)
@@ -184,36 +193,31 @@ class Plane:
         Power of each bin over the power of the noise.
     noise : ndarray, shape (frames,)
         Variance of the noise.
-    step : ndarray, shape (frames,)
-        Step of a path to each frame that costs 1, in grid points; rounded up it is the longest step.
-    jump : ndarray, shape (frames,), or None
-        Cost of a jump to each frame; None if there are no jumps.
+    step : float
+        Step of a path that costs 1, in grid points; rounded up it is the longest step.
+    jump : float or None
+        Cost of a jump; None if there are no jumps.
     lowest, delta_f : float
         Lowest frequency of the bins and their spacing in Hz.
-    lobe : ndarray, shape (frames,)
+    lobe : float
         Half the width of the main lobe in bins.
     """
 
     grid: FrequencyGrid
     ratio: Float64Array
     noise: Float64Array
-    step: Float64Array
-    jump: Float64Array | None
+    step: float
+    jump: float | None
     lowest: float
     delta_f: float
-    lobe: Float64Array
+    lobe: float
 
     def strongest_path(self, score: Float64Array) -> Float64Array:
         """Return the frequencies of the path with the largest sum of scores, less the costs of its steps."""
-        jumps = np.full(self.step.size, np.inf) if self.jump is None else self.jump
-        kinds = {pair: self._moves(*pair) for pair in set(zip(self.step.tolist(), jumps.tolist(), strict=True))}
-        moves = [kinds[pair] for pair in zip(self.step[1:].tolist(), jumps[1:].tolist(), strict=True)]
+        most = int(min(np.ceil(self.step), self.grid.f.size - 1))
+        near = NearMoves(-most, np.abs(np.arange(-most, most + 1)) / self.step, nearest_first=True)
+        moves: Moves = near if self.jump is None else JumpMoves(near, self.jump)
         return np.asarray(self.grid.f[best_path(-self.grid.sum_orders(score), moves)[0]])
-
-    def _moves(self, step: float, jump: float) -> Moves:
-        most = int(min(np.ceil(step), self.grid.f.size - 1))
-        near = NearMoves(-most, np.abs(np.arange(-most, most + 1)) / step, nearest_first=True)
-        return near if jump == np.inf else JumpMoves(near, jump)
 
     def removed(self, score: Float64Array, frequency: Float64Array) -> Float64Array:
         """Return the scores with those of noise around a ridge: in its main lobe, and beyond as far as the power falls.
@@ -223,7 +227,7 @@ class Plane:
         score, k = score.copy(), np.arange(score.shape[1])
         for order in self.grid.orders:
             q = np.rint((order * frequency - self.lowest) / self.delta_f).astype(np.int64)
-            half = np.ceil(self.lobe).astype(np.int64)
+            half = int(np.ceil(self.lobe))
             low, high = (end_of_fall(self.ratio, q + sign * half, sign) for sign in (-1, 1))
             inside = (q >= 0) & (q < k.size)
             score[(k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis]) & inside[:, np.newaxis]] = _NOISE_SCORE
@@ -255,24 +259,21 @@ class JumpMoves:
         return origin if jumps else self.near.previous(total, state)
 
 
-@dataclass(frozen=True)
-class TypicalLengths:
-    """Typical window lengths in samples at some positions, and that of the whole signal."""
+def _lacking(lengths: Float64Array, energies: Float64Array, hop: float, whole: float) -> Float64Array:
+    """Return the share of the energy that each length lacks.
 
-    positions: Float64Array
-    win_length: Float64Array
-    whole: float
+    At each time the length that collects most sets what is enough, see `_SHARE`. `energies` has the shape (lengths,
+    times) with `hop` samples between the times. `whole` is the longest length with enough energy in the whole signal.
+    """
+    ones = np.ones(energies.shape[1])
 
-    def at(self, positions: Float64Array) -> Float64Array:
-        """Return the length at the nearest of the positions."""
-        between = (self.positions[1:] + self.positions[:-1]) / 2
-        return np.asarray(self.win_length[np.searchsorted(between, positions)])
+    def averaged(values: Float64Array, duration: float) -> Float64Array:
+        return running_mean(values, ones, round(duration / 2 / hop))
 
-
-def _longest(lengths: Float64Array, energies: Float64Array) -> Float64Array:
-    """Return at each place the longest length that has nearly the largest energy, shape (lengths, places)."""
-    enough = energies >= _SHARE * np.maximum(energies.max(axis=0), 0.0)
-    return np.asarray(lengths[len(lengths) - 1 - enough[::-1].argmax(axis=0)])
+    enough = _SHARE * np.maximum(np.max([averaged(row, _STRETCH * whole) for row in energies], axis=0), 0.0)
+    own = [averaged(row, _OWN * length) for length, row in zip(lengths.tolist(), energies, strict=True)]
+    missing = np.maximum(enough - np.array(own), 0.0).mean(axis=1)
+    return np.asarray(missing / max(float(enough.mean()), np.finfo(float).tiny))
 
 
 def noise_power(power: Float64Array, at_ends: int, half_span: int | None = None) -> Float64Array:
