@@ -20,7 +20,7 @@ from adaptstft.tuning.tables.frame_lengths import best_frame_lengths
 
 #: Least number of grid positions in one hop, and least number of transforms, which makes the grid of few lengths finer.
 #: The descent refines the positions.
-_PER_HOP, _CELLS = 5, 320
+_PER_HOP, _CELLS = 4, 320
 #: Largest number of steps of the search, some seconds of computation. It grows with the square of the duration.
 _MOST_STEPS = 10**8
 
