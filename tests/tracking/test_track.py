@@ -449,7 +449,22 @@ def test_one_law_in_noise_has_the_typical_length_of_the_whole_signal():
 def test_a_quiet_end_in_noise_does_not_shorten_the_typical_length():
     t = np.arange(3000) / FS
     x = np.exp(-t / 0.4) * signal(110 - 10 * t) + 0.3 * np.random.default_rng(0).standard_normal(3000)
-    assert typical_length(x) >= typical_length(x, single=False)
+    assert typical_length(x) == typical_length(x, single=False)
+
+
+def test_a_short_vibrato_in_a_long_recording_is_followed():
+    t = np.arange(10000) / FS
+    law = 150 + np.where(t < 9, 5 * (t - 5), 30 * np.sin(2 * np.pi * 2.5 * t))
+    for noise, most in ((0.007, 0.5), (0.7, 3.0)):  # 40 and 0 dB
+        ridge = track(signal(law, noise), FS)
+        late = (ridge.t > 9.1) & (ridge.t < 9.9)
+        assert np.std((ridge.frequency[0] - np.interp(ridge.t, t, law))[late]) < most
+
+
+def test_intervals_around_jumps_are_finite_without_noise():
+    law = np.repeat([15.0, 40.0, 12.0, 50.0, 20.0, 35.0], 1000)
+    ridge = track(signal(law, 0.007), FS)
+    assert np.isfinite(ridge.uncertainty).all()
 
 
 def test_a_window_that_is_much_too_long_does_not_bridge_frames_in_which_nothing_stands_out():

@@ -147,7 +147,8 @@ class LengthChoice:
     typical : float
         Typical length in samples. Longer ones are only chosen beside shorter ones that confirm them.
     cell : float
-        Resolution cell of the typical length in Hz: the error of a peak that does not stand out from the noise.
+        Resolution cell of the typical length in Hz. Where a peak is not usable, the cell of its length counts as its
+        error, at least this one.
     single : bool, optional
         Whether there are no other ridges.
     """
@@ -165,7 +166,9 @@ class LengthChoice:
         self.found, self.hop, self.typical, self.single = found, hop, typical, single
         #: Cost of a frame and a length that are not usable. Next to a single ridge a peak of noise is in the same cell,
         #: but interference from another ridge may be far away.
-        self.unusable = float(np.log(cell)) if single else _UNUSABLE
+        self.unusable = np.full((found.length.size, 1), _UNUSABLE)
+        if single:
+            self.unusable = np.log(cell * np.maximum(typical / found.length, 1.0))[:, np.newaxis]
         self.correlation = correlations(window, found.length)
         self.use = found.usable.astype(float)
         with np.errstate(invalid="ignore"):  # infinite deviations in silence

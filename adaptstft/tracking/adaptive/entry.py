@@ -103,8 +103,10 @@ def track(
     Notes
     -----
     1. The **typical length** is the longest one whose strongest bins hold nearly as much energy as with any length.
-       With one ridge this must hold at nearly all times: what a long window gains where the frequency is steady does
-       not make up for what it loses where the frequency changes.
+       With one ridge this must hold in every stretch of several lengths: what a long window gains where the frequency
+       is steady does not make up for what it loses where the frequency changes. A change that is shorter than these
+       stretches may be missed, if windows of half of the signal have enough energy. Lengths up to eight times the
+       typical one are used where the frequency is steady.
     2. The **path** of a ridge is that of `ridges`, on the mean of spectrograms with lengths around the typical one.
        Without `max_rate` it may jump, at a cost of half a window's worth of frames.
     3. For each length of a grid, the **peak** of the spectrum next to the path is the estimate of the frequency. The
@@ -112,7 +114,7 @@ def track(
        amplitude.
     4. The difference of the estimates with two lengths, less its variance in noise, gives the squared bias of both. The
        lengths are the path with the least sum of the logarithms of the errors and of a cost of changes. A peak that
-       does not stand out from the noise counts with a resolution cell as its error.
+       is not usable counts with a resolution cell as its error.
     5. Steps 3 and 4 are repeated along the ridge that they found. Lengths that do not separate a ridge from the others,
        from its other orders, or from noise, are left out.
 

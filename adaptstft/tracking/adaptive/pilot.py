@@ -22,11 +22,11 @@ from adaptstft.windows import Window
 _SHARE = 0.7
 #: Least distance of two orders, or of a component from its mirror image, in resolution cells.
 _RESOLVED = 1.5
-#: Share of this energy that a single ridge may lack with the typical length, added up over the times at which there is
-#: less, and by how much it may exceed the least share of all lengths, as some is always lacking in noise.
+#: Share of this energy that a single ridge may lack in any stretch with the typical length, and by how much it may
+#: exceed the least share of the lengths that have enough in the whole signal, as some is always lacking in noise.
 _LACKING, _MORE = 0.05, 0.04
-#: Durations over which the energy of a length, and that of the length that collects most, are averaged: relative to the
-#: length, and to the longest length with enough energy in the whole signal.
+#: Durations over which the energy of a length is averaged, relative to the length, and of the stretches, relative to
+#: the longest length with enough energy in the whole signal.
 _OWN, _STRETCH = 4.0, 8.0
 #: Hop of the survey in window lengths, and most steps in the longest length in which energies are compared.
 _SURVEY_HOP, _STEPS = 0.25, 32
@@ -100,9 +100,9 @@ class PathSearch:
     def typical_length(self, *, single: bool) -> TypicalLength:
         """Return the longest window length whose strongest bins hold nearly as much energy as with any length.
 
-        A `single` ridge must have enough energy at nearly all times: what a long window gains in one part of the signal
-        does not make up for what it loses in another. Where several ridges cross, the energy of the strongest bins says
-        nothing of their rates, and that of the whole signal decides.
+        A `single` ridge must have enough energy in all stretches of several lengths: what a long window gains in one
+        part of the signal does not make up for what it loses in another. Where several ridges cross, the energy of the
+        strongest bins says nothing of their rates, and that of the whole signal decides.
 
         Raises
         ------
@@ -260,7 +260,7 @@ class JumpMoves:
 
 
 def _lacking(lengths: Float64Array, energies: Float64Array, hop: float, whole: float) -> Float64Array:
-    """Return the share of the energy that each length lacks.
+    """Return the share of the energy that each length lacks in the stretch where it lacks most.
 
     At each time the length that collects most sets what is enough, see `_SHARE`. `energies` has the shape (lengths,
     times) with `hop` samples between the times. `whole` is the longest length with enough energy in the whole signal.
@@ -272,8 +272,9 @@ def _lacking(lengths: Float64Array, energies: Float64Array, hop: float, whole: f
 
     enough = _SHARE * np.maximum(np.max([averaged(row, _STRETCH * whole) for row in energies], axis=0), 0.0)
     own = [averaged(row, _OWN * length) for length, row in zip(lengths.tolist(), energies, strict=True)]
-    missing = np.maximum(enough - np.array(own), 0.0).mean(axis=1)
-    return np.asarray(missing / max(float(enough.mean()), np.finfo(float).tiny))
+    missing = np.maximum(enough - np.array(own), 0.0)
+    worst = np.array([averaged(row, _STRETCH * whole).max() for row in missing])
+    return np.asarray(worst / max(float(enough.mean()), np.finfo(float).tiny))
 
 
 def noise_power(power: Float64Array, at_ends: int, half_span: int | None = None) -> Float64Array:
