@@ -201,8 +201,8 @@ MUTATIONS: list[Mutation] = [
     ),
     Mutation(
         "engine/frames.py",
-        "start = np.ceil(centre - win_length / 2).astype(np.int64)",
-        "start = np.floor(centre - win_length / 2).astype(np.int64) + 1",
+        "start = np.ceil(centre - half).astype(np.int64)",
+        "start = np.floor(centre - half).astype(np.int64) + 1",
         "left end of the half-open support",
         "engine/test_forward.py",
     ),

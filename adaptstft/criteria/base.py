@@ -148,13 +148,13 @@ class Additive(Criterion, ABC):
         Reduction
             Value and derivatives.
         """
-        if self.averaged == "frame":
+        if self._averaged == "frame":
             mean = reduce_sums(self.each_frame, "frame", totals, counts, view)
             return mean.scaled(*self.of_mean(mean.value))
-        return reduce_sums(self.combine, self.averaged, totals, counts, view, spread=self.spread)
+        return reduce_sums(self.combine, self._averaged, totals, counts, view, spread=self.spread)
 
     @property
-    def averaged(self) -> Scope:
+    def _averaged(self) -> Scope:
         """Scope over whose groups the value is averaged."""
         return self.scope or "global"
 
@@ -167,10 +167,10 @@ class Additive(Criterion, ABC):
 
         `totals` has the shape (statistics, transforms, frames), the result (transforms,).
         """
-        if self.averaged == "frame":
+        if self._averaged == "frame":
             means = mean_values(self.each_frame, "frame", totals, counts, view)
             return np.array([self.of_mean(mean)[0] for mean in means.tolist()])
-        return mean_values(self.combine, self.averaged, totals, counts, view, spread=self.spread)
+        return mean_values(self.combine, self._averaged, totals, counts, view, spread=self.spread)
 
     def each_frame(self, sums: Sums) -> tuple[Float64Array, Float64Array, Float64Array]:
         """Return the values whose mean is taken in scope ``"frame"``, and their derivatives as in `combine`."""

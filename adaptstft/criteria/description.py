@@ -189,7 +189,7 @@ class DescriptionLength(Additive):
         return mean, 1 / sums.count[np.newaxis], -mean / sums.count
 
     @property
-    def averaged(self) -> Scope:
+    def _averaged(self) -> Scope:
         """All bins: the distortion has the extent of the scope, and the terms need none."""
         return "global"
 
