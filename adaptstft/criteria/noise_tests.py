@@ -122,7 +122,10 @@ def _expected(
 
 
 def _moments(stats: Statistics, energies: Float64Array, rho2: Float64Array) -> Float64Array:
-    """Return ``E |S|**(2 a)`` or its derivative with respect to ``a``: the arguments broadcast, after (statistics,)."""
+    """Return ``E |S|**(2 a)`` or its derivative with respect to ``a``, shape (statistics, ...).
+
+    ``...`` is the shape to which `energies` and `rho2` broadcast.
+    """
 
     def moment(a: float) -> Float64Array:
         shape = special.hyp2f1(-a / 2, (1 - a) / 2, 1.0, rho2)

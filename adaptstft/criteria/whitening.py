@@ -26,7 +26,7 @@ _TERMS = 5
 #: Largest number of samples that are transformed at once, without mirrored ones: SciPy keeps what it has computed for
 #: an FFT of a length.
 _LONGEST = 1 << 19
-#: Largest part of a signal that is added to it, so that its cosine transform is fast.
+#: Largest number of samples that are added to a signal for a fast cosine transform, relative to its length.
 _MOST_MIRRORED = 1 / 16
 #: Number of bins whose terms are computed at once.
 _PIECE = 1 << 16
@@ -79,9 +79,9 @@ def _filtered(x: AnyArray) -> Float64Array:
 
 
 def _mirrored_samples(size: int) -> int:
-    """Return how many samples on both sides bring a signal to a length for which a cosine transform is fast.
+    """Return how many samples on each side bring a signal to a length for which a cosine transform is fast.
 
-    None if they would be more than a small part of the signal.
+    The number is zero if they would be more than a small part of the signal.
     """
     longer = int(fft_lib.next_fast_len(size))
     while (longer - size) % 2:  # the same number on both sides: the result does not depend on the direction of time
@@ -176,4 +176,5 @@ def _terms(last: int, period: int, first: int, part: slice) -> Float64Array:
     parabola = np.where(log < lowest, lowest * (2 * log - lowest), log**2)
     # single precision is enough for a model, and a fifth of the time
     cosine = np.cos((2 * np.pi * frequencies).astype(np.float32)).astype(float)
-    return np.array([np.ones(log.size), log, parabola, cosine, 2 * cosine**2 - 1])  # the last: of twice the frequency
+    doubled = 2 * cosine**2 - 1  # the cosine of twice the frequency
+    return np.array([np.ones(log.size), log, parabola, cosine, doubled])

@@ -187,8 +187,8 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
     centre = np.rint(hop * np.arange(frame_count(n, hop))).astype(np.int64)
     centre = centre[centre < n]
     tracked = []
-    for i, (search, lengths) in enumerate(zip(searches, typical, strict=True)):
-        tracked.append(_Channel(request, search, centre, hop, lengths).track())
+    for i, (search, own) in enumerate(zip(searches, typical, strict=True)):
+        tracked.append(_Channel(request, search, centre, hop, own).track())
         bar.update(0.2 + 0.8 * (i + 1) / len(searches), f"{i + 1} of {len(searches)} channels")
     lead = request.x.shape[:-1]
     frequency, uncertainty, amplitude, win_length = (
@@ -242,10 +242,10 @@ class _Channel:
     """The ridges of one channel."""
 
     def __init__(
-        self, request: TrackRequest, search: PathSearch, centre: IntArray, hop: float, lengths: TypicalLength
+        self, request: TrackRequest, search: PathSearch, centre: IntArray, hop: float, typical: TypicalLength
     ) -> None:
-        self.request, self.hop, self.typical = request, hop, lengths.length
-        self.plane = search.plane(centre, hop, lengths)
+        self.request, self.hop, self.typical = request, hop, typical.length
+        self.plane = search.plane(centre, hop, typical)
         low, high = (float(np.clip(factor * self.typical, *search.win_bounds)) for factor in (_SHORTEST, _LONGEST))
         self.peaks = PeakSearch(
             search.x,

@@ -32,8 +32,8 @@ _OWN, _STRETCH = 4.0, 8.0
 _SURVEY_HOP, _STEPS = 0.25, 32
 #: Frames at both ends that do not count for the noise: the ends of a tone leak into all bins.
 _END_FRAMES = 2
-#: Window lengths of the mean spectrogram, relative to the typical length. Longer ones than that are left out if they
-#: lack energy at some times.
+#: Window lengths of the mean spectrogram, relative to the typical length. If the length for the whole signal is longer
+#: than the typical one, windows longer than the typical one lack energy in some stretch and are left out.
 _SHORTEST, _LONGEST = 1 / 4, 2.0
 #: Rate at which a step of a path costs 1, relative to that of the chirp that suits the typical length.
 _RATE = 10.0
@@ -128,7 +128,7 @@ class PathSearch:
         lengths = np.array([length for length, _, _ in found])
         means = np.array([energies.mean() for _, _, energies in found])
         enough = np.flatnonzero(means >= _SHARE * max(means.max(), 0.0))
-        whole = float(lengths[enough[-1]] if enough.size else lengths[-1])  # none in noise
+        whole = float(lengths[enough[-1]] if enough.size else lengths[-1])  # in noise alone, none may have enough
         if not single:
             return TypicalLength(whole, _LONGEST * whole)
         hop = max(1.0, _SURVEY_HOP * float(lengths[0]), whole / _STEPS)
@@ -146,11 +146,11 @@ class PathSearch:
         cells = np.abs(grid.f) * length / self.fs
         return np.asarray(cells * min(gaps) >= _RESOLVED) if gaps else np.ones(cells.size, bool)
 
-    def plane(self, positions: AnyArray, hop: float, lengths: TypicalLength) -> Plane:
+    def plane(self, positions: AnyArray, hop: float, typical: TypicalLength) -> Plane:
         """Make the mean of the spectrograms with lengths around the typical one."""
-        typical = lengths.length
-        low, high = (float(np.clip(length, *self.win_bounds)) for length in (_SHORTEST * typical, lengths.longest))
-        mfft, span = _fft_length(high), round(_NOISE_SPAN / 2 * typical / hop)
+        shortest, longest = _SHORTEST * typical.length, typical.longest
+        low, high = (float(np.clip(length, *self.win_bounds)) for length in (shortest, longest))
+        mfft, span = _fft_length(high), round(_NOISE_SPAN / 2 * typical.length / hop)
         total, noise = np.zeros(1), np.full(len(positions), np.inf)
         averaged = length_grid(low, high).tolist()
         for length in averaged:
@@ -165,11 +165,11 @@ class PathSearch:
         noise = np.maximum(noise if self.noise is None else np.full(len(positions), self.noise), least)
         grid = make_grid(sft, self.f_bounds, self.orders)
         ratio = mean / np.where(noise > 0, noise, 1.0)[:, np.newaxis]
-        matched = float(matched_rate(self.window, np.array(typical / self.fs)))
+        matched = float(matched_rate(self.window, np.array(typical.length / self.fs)))
         rate = _RATE * matched if self.max_rate is None else self.max_rate
         step = rate * hop / self.fs / grid.step
-        lobe = lobe_width(self.window) * self.fs / typical / sft.delta_f
-        jump = None if self.max_rate is not None else _JUMP * typical / hop
+        lobe = lobe_width(self.window) * self.fs / typical.length / sft.delta_f
+        jump = None if self.max_rate is not None else _JUMP * typical.length / hop
         return Plane(grid, ratio, noise, step, jump, float(np.sort(sft.f)[0]), sft.delta_f, lobe)
 
 
@@ -224,10 +224,9 @@ class Plane:
 
         With zeros there, a path would leave its component where it crosses the ridge.
         """
-        score, k = score.copy(), np.arange(score.shape[1])
+        score, k, half = score.copy(), np.arange(score.shape[1]), int(np.ceil(self.lobe))
         for order in self.grid.orders:
             q = np.rint((order * frequency - self.lowest) / self.delta_f).astype(np.int64)
-            half = int(np.ceil(self.lobe))
             low, high = (end_of_fall(self.ratio, q + sign * half, sign) for sign in (-1, 1))
             inside = (q >= 0) & (q < k.size)
             score[(k >= low[:, np.newaxis]) & (k <= high[:, np.newaxis]) & inside[:, np.newaxis]] = _NOISE_SCORE
