@@ -14,18 +14,19 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.signal import detrend
 
+from adaptstft import optimize
 from benchmarks import criteria_oracles as oracles
 from benchmarks import criteria_report as report
 from benchmarks import recordings
-from benchmarks.criteria_measures import CRITERIA, VARIANTS, by_package, choices, grid
-from benchmarks.criteria_recordings import RECORDINGS, Recording
+from benchmarks.criteria_measures import CRITERIA, PACKAGE, VARIANTS, by_package, choices, grid
+from benchmarks.criteria_recordings import HELD_OUT, RECORDINGS, Recording
 from benchmarks.criteria_report import Measurement, Results
 
 _HERE = Path(__file__).parent
@@ -46,17 +47,27 @@ def at(lengths: Any, losses: Any, length: float) -> float:
     return float(np.interp(np.log(length), np.log(lengths), losses))
 
 
-def practice(recording: Recording, x: Any, fs: float) -> Iterator[Measurement]:
-    """Compare with the practice of the field, and with the rate of a coder, on the recording as it is."""
-    picked = choices(x, _ALL) | by_package(x, fs)
+def practice(
+    oracle: str, recording: Recording, x: Any, fs: float, picked: Mapping[str, float]
+) -> Iterator[Measurement]:
+    """Compare with the practice of the field, and the best description within it with the shortest of all lengths."""
+    usual = recording.practice
     for name, length in picked.items():
-        octaves = recording.practice.distance(length / fs)
-        yield Measurement("practice", recording.name, name, octaves, seconds=length / fs)
+        yield Measurement(oracle, recording.name, name, usual.distance(length / fs), seconds=length / fs)
+    survey = optimize(x, fs, progress=False).survey
+    low, high = (np.log2(seconds * fs) for seconds in (usual.shortest, usual.longest))
+    within = np.linspace(low - report.TOLERANCE, high + report.TOLERANCE, 100)
+    values = np.interp(within, np.log2(survey.lengths), survey.values)
+    yield Measurement("excess", recording.name, PACKAGE, float(values.min() / survey.values.min() - 1))
+
+
+def coding(case: str, x: Any, picked: Mapping[str, float]) -> Iterator[Measurement]:
+    """Compare with the rate of a coder, on the recording as it is."""
     lengths = grid(x.size, COARSE)
     for db in report.CODING:
         bits = oracles.rates(x, lengths, db)
         for name, length in picked.items():
-            yield Measurement(f"coding {db}", recording.name, name, at(lengths, bits, length) / bits.min() - 1)
+            yield Measurement(f"coding {db}", case, name, at(lengths, bits, length) / bits.min() - 1)
 
 
 def denoising(case: str, x: Any, fs: float, seeds: int, levels: Sequence[int]) -> Iterator[Measurement]:
@@ -114,7 +125,7 @@ def measure(only: str, seeds: int, *, quick: bool) -> Results:
         results.items += items
         print(f"{case}: done", file=sys.stderr, flush=True)
 
-    chosen = [r for r in RECORDINGS if only in r.name]
+    chosen = [r for r in (*RECORDINGS, *HELD_OUT) if only in r.name]
     problems = {} if quick else recordings.fetch(sources=[r.source for r in chosen])
     for name, problem in problems.items():
         print(f"{name} is left out: {problem}", file=sys.stderr)
@@ -122,7 +133,13 @@ def measure(only: str, seeds: int, *, quick: bool) -> Results:
         if quick or recording.name in problems:
             continue
         fs, x = recording.load()
-        results.items += practice(recording, x, fs)
+        kept = recording in HELD_OUT
+        picked = choices(x, CRITERIA if kept else _ALL) | by_package(x, fs)
+        oracle = "held out" if kept else "practice"
+        results.items += practice(oracle, recording, x, fs, picked)
+        if kept:
+            continue
+        results.items += coding(recording.name, x, picked)
         results.items += drift(recording.name, x) if x.size <= MOST_FOR_DRIFT else ()
         add(recording.name, denoising(recording.name, x, fs, seeds, report.DENOISING))
     for law in [law for law in oracles.laws() if only in law.name][: 1 if quick else None]:
@@ -139,7 +156,10 @@ def tables(results: Results) -> dict[str, list[tuple[str, ...]]]:
         "worse": report.worse(results),
         "variants": report.variants(results),
         "targets": report.targets(results),
-        "lengths": report.lengths(results),
+        "lengths": report.lengths(results, RECORDINGS),
+        "held out": report.held_out(results),
+        "held out lengths": report.lengths(results, HELD_OUT),
+        "excess": report.excess(results),
         "drift": report.drifts(results),
         "practice": report.practices(),
         "recordings": report.sources(),

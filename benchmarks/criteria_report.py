@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.criteria_measures import CRITERIA, PACKAGE, VARIANTS
-from benchmarks.criteria_recordings import RECORDINGS, Recording
+from benchmarks.criteria_recordings import HELD_OUT, RECORDINGS, Recording
 from benchmarks.peers import require
 
 #: A length is right if it is at most this many octaves outside the range of the field.
@@ -28,7 +28,8 @@ class Measurement:
     Attributes
     ----------
     oracle : str
-        ``"practice"`` (octaves outside the range, with sign), ``"denoising 5"`` (dB above the best length),
+        ``"practice"`` (octaves outside the range, with sign), ``"held out"`` (the same), ``"denoising 5"`` (dB above
+        the best length), ``"excess"`` (description at the best length of the practice over the shortest, minus 1),
         ``"coding 15"`` (excess of bits, relative), ``"ridge 10"`` (error over that of the best length), ``"onset 30"``
         (ms), ``"drift"`` (length with a drift over that without, after removing the mean) or ``"line"`` (length after
         removing a line over that after removing the mean).
@@ -92,9 +93,9 @@ class Results:
         return np.array(list(found.values()))
 
     def picked(self, case: str, criterion: str) -> Measurement | None:
-        """Return the measurement of practice of a recording."""
-        named = (i for i in self.items if (i.oracle, i.case, i.criterion) == ("practice", case, criterion))
-        return next(named, None)
+        """Return the measurement of practice of a recording, which may be held out."""
+        wanted = [(oracle, case, criterion) for oracle in ("practice", "held out")]
+        return next((i for i in self.items if (i.oracle, i.case, i.criterion) in wanted), None)
 
 
 def _share(values: Any, worst: Any = np.max) -> str:
@@ -133,13 +134,39 @@ _HEADER = (
 
 def _recordings(results: Results, name: str) -> list[str]:
     """Return the cells of a criterion that the real recordings give."""
-    octaves = results.values("practice", name)
-    cells = [name, f"{int(np.sum(np.abs(octaves) <= TOLERANCE))} of {octaves.size}" if octaves.size else ""]
+    cells = [name, _within(results.values("practice", name))]
     cells += [_share(results.values(f"denoising {db}", name)) for db in DENOISING]
     for db in CODING:
         excess = 100 * results.values(f"coding {db}", name)
         cells.append(f"{excess.mean():.1f} ({excess.max():.0f})" if excess.size else "")
     return cells
+
+
+def _within(octaves: Any) -> str:
+    """Return how many distances to the practice are within the tolerance."""
+    return f"{int(np.sum(np.abs(octaves) <= TOLERANCE))} of {octaves.size}" if octaves.size else ""
+
+
+def held_out(results: Results) -> list[tuple[str, ...]]:
+    """Return the table of practice for recordings by which nothing was chosen, beside that for the others."""
+    lines = [("criterion", "held out", "median distance in octaves", "study", "median distance in octaves")]
+    for name in results.criteria:
+        cells = [name]
+        for octaves in (results.values(oracle, name) for oracle in ("held out", "practice")):
+            cells += [_within(octaves), f"{np.median(np.abs(octaves)):.2f}" if octaves.size else ""]
+        lines.append((*cells,))
+    return lines
+
+
+def excess(results: Results) -> list[tuple[str, ...]]:
+    """Return how much longer the description is within the practice, for recordings whose length is outside of it."""
+    lines = [("recording", "distance in octaves", "excess of the description in percent")]
+    for recording in (*RECORDINGS, *HELD_OUT):
+        picked = results.picked(recording.name, PACKAGE)
+        if picked and abs(picked.value) > TOLERANCE:
+            (value,) = (i.value for i in results.items if (i.oracle, i.case) == ("excess", recording.name))
+            lines.append((recording.name, f"{picked.value:+.1f}", f"{100 * value:.1f}"))
+    return lines
 
 
 def variants(results: Results) -> list[tuple[str, ...]]:
@@ -156,10 +183,10 @@ def _range(recording: Recording) -> str:
     return _time(p.shortest) if p.shortest == p.longest else f"{_time(p.shortest)} to {_time(p.longest)}"
 
 
-def lengths(results: Results) -> list[tuple[str, ...]]:
-    """Return the table of the recordings: practice, and the lengths that some criteria pick."""
+def lengths(results: Results, recordings: Sequence[Recording]) -> list[tuple[str, ...]]:
+    """Return a table of recordings: practice, and the lengths that some criteria pick."""
     lines = [("recording", "field", "practice", *SHOWN)]
-    for recording in RECORDINGS:
+    for recording in recordings:
         picked = [results.picked(recording.name, name) for name in SHOWN]
         if any(picked):
             cells = [f"{_time(item.seconds)} ({item.value:+.1f})" if item else "" for item in picked]
@@ -170,7 +197,7 @@ def lengths(results: Results) -> list[tuple[str, ...]]:
 def sources() -> list[tuple[str, ...]]:
     """Return the table of the packages and licences."""
     lines = [("recording", "what", "package", "licence")]
-    for source in (r.source for r in RECORDINGS):
+    for source in (r.source for r in (*RECORDINGS, *HELD_OUT)):
         kind, _, package = source.requirement.rpartition(":")
         where = f"{package} (Debian)" if kind == "debian" else package
         lines.append((source.name, source.description, where, source.licence))

@@ -31,6 +31,11 @@ def wav(content: bytes) -> tuple[float, Any]:
     return float(rate), (x[:, 0] if x.ndim > 1 else x).astype(float)
 
 
+def raw(rate: float) -> Reader:
+    """Read 16-bit samples, little endian, of one channel."""
+    return lambda content: (rate, np.frombuffer(content, "<i2").astype(float))
+
+
 def flac(content: bytes) -> tuple[float, Any]:
     """Read the first channel of a FLAC file; needs the package soundfile."""
     try:
@@ -105,10 +110,11 @@ class _ArraysOnly(pickle.Unpickler):
         raise pickle.UnpicklingError(f"{module}.{name} is not an array")
 
 
-def pickled(rate: float, *, column: int, key: str | int) -> Reader:
-    """Read a column of an array in a pickled container, without running what else the file may hold."""
+def pickled(rate: float, *, key: str | int, column: int = 0) -> Reader:
+    """Read an array, or a column of it, in a pickled container, without running what else the file may hold."""
 
     def read(content: bytes) -> tuple[float, Any]:
-        return rate, np.asarray(_ArraysOnly(io.BytesIO(content)).load()[key], dtype=float)[:, column]
+        stored = np.asarray(_ArraysOnly(io.BytesIO(content)).load()[key], dtype=float)
+        return rate, stored.reshape(len(stored), -1)[:, column]
 
     return read

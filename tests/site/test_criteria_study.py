@@ -110,6 +110,49 @@ def test_distances_to_a_practice_are_octaves(study):
     assert [practice.distance(s) for s in (0.01, 0.03, 0.08)] == pytest.approx([-1, 0, 1])
 
 
+def test_tables_of_held_out_recordings_and_of_lengths_outside_the_practice(study):
+    report = study("criteria_report")
+    package, cases = report.PACKAGE, {"practice": {"arctic": 0.1, "linus": -0.7}, "held out": {"austen": 0.2}}
+    items = [
+        report.Measurement(oracle, case, name, octaves, seconds=0.03)
+        for oracle, of_cases in cases.items()
+        for case, octaves in of_cases.items()
+        for name in ("Shannon", package)
+    ]
+    items += [report.Measurement("excess", case, package, 0.0123) for case in ("arctic", "linus", "austen")]
+    results = report.Results(items)
+    assert report.held_out(results)[1:] == [
+        ("Shannon", "1 of 1", "0.20", "1 of 2", "0.40"),
+        (package, "1 of 1", "0.20", "1 of 2", "0.40"),
+    ]
+    assert report.excess(results)[1:] == [("linus", "-0.7", "1.2")]
+    held_out = study("criteria_recordings").HELD_OUT
+    assert [line[0] for line in report.lengths(results, held_out)[1:]] == ["austen"]
+
+
+def test_the_excess_is_that_of_the_best_length_within_the_practice(study):
+    import adaptstft
+
+    records = study("criteria_recordings")
+    signal = adaptstft.datasets.linear_chirp(duration=1.0)
+    result = adaptstft.optimize(signal.x, signal.fs, progress=False)
+    best = result.win_length / signal.fs
+    for usual, expected in (((best / 2, best), 0.0), ((4 * best, 5 * best), None)):
+        recording = records.Recording(records.RECORDINGS[0].source, records.Practice("speech", *usual, ""))
+        *_, item = study("criteria").practice("practice", recording, signal.x, signal.fs, {})
+        if expected is None:  # the nearest length within half an octave of the practice
+            nearest = np.log(4 * best * signal.fs / 2**0.5)
+            value = np.interp(nearest, np.log(result.survey.lengths), result.survey.values)
+            expected = value / result.survey.values.min() - 1
+            assert expected > 0.1
+        assert item.value == pytest.approx(expected, abs=1e-3)
+
+
+def test_samples_of_16_bits_are_read(study):
+    fs, x = study("recording_formats").raw(8000.0)(struct.pack("<3h", 1, -2, 300))
+    assert (fs, x.tolist()) == (8000.0, [1.0, -2.0, 300.0])
+
+
 def test_sac_files_of_both_byte_orders_are_read(study):
     for order in "<>":
         content = bytearray(632)
@@ -193,6 +236,8 @@ def test_pickled_arrays_are_read_and_pickled_functions_are_refused(study):
     fs, x = read(pickle.dumps({"x": np.arange(6.0).reshape(3, 2)}, protocol=4))
     assert fs == 10
     assert x == pytest.approx([1, 3, 5])
+    fs, x = study("recording_formats").pickled(10.0, key="x")(pickle.dumps({"x": np.arange(3.0)}, protocol=4))
+    assert x == pytest.approx([0, 1, 2])
     with pytest.raises(pickle.UnpicklingError, match="is not an array"):
         read(pickle.dumps({"x": print}))
 
