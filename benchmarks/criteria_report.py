@@ -30,6 +30,7 @@ class Measurement:
     oracle : str
         ``"practice"`` (octaves outside the range, with sign), ``"held out"`` (the same), ``"denoising 5"`` (dB above
         the best length), ``"excess"`` (description at the best length of the practice over the shortest, minus 1),
+        ``"excess bits"`` (the difference in bits per sample),
         ``"coding 15"`` (excess of bits, relative), ``"ridge 10"`` (error over that of the best length), ``"onset 30"``
         (ms), ``"drift"`` (length with a drift over that without, after removing the mean) or ``"line"`` (length after
         removing a line over that after removing the mean).
@@ -160,12 +161,14 @@ def held_out(results: Results) -> list[tuple[str, ...]]:
 
 def excess(results: Results) -> list[tuple[str, ...]]:
     """Return how much longer the description is within the practice, for recordings whose length is outside of it."""
-    lines = [("recording", "distance in octaves", "excess of the description in percent")]
+    lines = [("recording", "distance in octaves", "longer by, in percent", "in bits per sample")]
     for recording in (*RECORDINGS, *HELD_OUT):
         picked = results.picked(recording.name, PACKAGE)
         if picked and abs(picked.value) > TOLERANCE:
-            (value,) = (i.value for i in results.items if (i.oracle, i.case) == ("excess", recording.name))
-            lines.append((recording.name, f"{picked.value:+.1f}", f"{100 * value:.1f}"))
+            own = {i.oracle: i.value for i in results.items if i.case == recording.name}
+            lines.append(
+                (recording.name, f"{picked.value:+.1f}", f"{100 * own['excess']:.1f}", f"{own['excess bits']:.4f}")
+            )
     return lines
 
 

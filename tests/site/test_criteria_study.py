@@ -119,13 +119,14 @@ def test_tables_of_held_out_recordings_and_of_lengths_outside_the_practice(study
         for case, octaves in of_cases.items()
         for name in ("Shannon", package)
     ]
-    items += [report.Measurement("excess", case, package, 0.0123) for case in ("arctic", "linus", "austen")]
+    for case in ("arctic", "linus", "austen"):
+        items += [report.Measurement(o, case, package, v) for o, v in (("excess", 0.0123), ("excess bits", 0.045))]
     results = report.Results(items)
     assert report.held_out(results)[1:] == [
         ("Shannon", "1 of 1", "0.20", "1 of 2", "0.40"),
         (package, "1 of 1", "0.20", "1 of 2", "0.40"),
     ]
-    assert report.excess(results)[1:] == [("linus", "-0.7", "1.2")]
+    assert report.excess(results)[1:] == [("linus", "-0.7", "1.2", "0.0450")]
     held_out = study("criteria_recordings").HELD_OUT
     assert [line[0] for line in report.lengths(results, held_out)[1:]] == ["austen"]
 
@@ -139,13 +140,24 @@ def test_the_excess_is_that_of_the_best_length_within_the_practice(study):
     best = result.win_length / signal.fs
     for usual, expected in (((best / 2, best), 0.0), ((4 * best, 5 * best), None)):
         recording = records.Recording(records.RECORDINGS[0].source, records.Practice("speech", *usual, ""))
-        *_, item = study("criteria").practice("practice", recording, signal.x, signal.fs, {})
+        share, bits = study("criteria").excess(recording, signal.fs, result)
         if expected is None:  # the nearest length within half an octave of the practice
             nearest = np.log(4 * best * signal.fs / 2**0.5)
             value = np.interp(nearest, np.log(result.survey.lengths), result.survey.values)
             expected = value / result.survey.values.min() - 1
             assert expected > 0.1
-        assert item.value == pytest.approx(expected, abs=1e-3)
+        assert share.value == pytest.approx(expected, abs=1e-3)
+        assert bits.value == pytest.approx(share.value * result.score)
+
+
+def test_held_out_recordings_are_others_and_are_compared_with_practice_only(study, monkeypatch):
+    module, records = study("criteria"), study("criteria_recordings")
+    assert not {r.name for r in records.RECORDINGS} & {r.name for r in records.HELD_OUT}
+    monkeypatch.setattr(module.recordings, "fetch", lambda **_: {})
+    monkeypatch.setattr(records.Recording, "load", lambda _: (100.0, np.random.default_rng(7).standard_normal(400)))
+    cases = {name: {item.oracle for item in module.measure(name, 1, quick=False).items} for name in ("linus", "austen")}
+    assert cases["austen"] == {"held out", "excess", "excess bits"}
+    assert cases["linus"] >= {"practice", "excess", "denoising 0", "coding 15", "drift"}
 
 
 def test_samples_of_16_bits_are_read(study):
