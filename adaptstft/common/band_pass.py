@@ -28,15 +28,22 @@ class BandPass:
     Attributes
     ----------
     low, high : float
-        Range of frequencies in Hz. The gain is zero outside, and one inside but for edges of a tenth of the band. There
-        is no edge at an end of the spectrum: at 0 Hz for real signals, and at half the sampling frequency.
+        Range of frequencies in Hz. The gain is zero outside, and one inside but for the edges. There is no edge at an
+        end of the spectrum: at 0 Hz for real signals, and at half the sampling frequency.
     fs : float
         Sampling frequency in Hz.
+    edge : float, optional
+        Width of an edge in Hz; a tenth of the band by default.
     """
 
     low: float
     high: float
     fs: float
+    edge: float | None = None
+
+    @property
+    def _width(self) -> float:
+        return EDGE_SHARE * (self.high - self.low) if self.edge is None else self.edge
 
     def passed(self, x: AnyArray) -> AnyArray:
         """Return signals ``x``, shape (channels, n), in the band only, of the same shape and type."""
@@ -66,10 +73,10 @@ class BandPass:
 
     def _continuation(self, n: int) -> int:
         """Return the number of samples by which a signal is continued at each end: until the filter has died out."""
-        return int(min(n, np.ceil(_CONTINUED * self.fs / (EDGE_SHARE * (self.high - self.low)))))
+        return int(min(n, np.ceil(_CONTINUED * self.fs / self._width)))
 
     def _gains(self, frequencies: Float64Array, lowest: float) -> Float64Array:
-        width = EDGE_SHARE * (self.high - self.low)
+        width = self._width
         rise = np.ones(frequencies.size) if self.low <= lowest else (frequencies - self.low) / width
         fall = np.ones(frequencies.size) if self.high >= self.fs / 2 else (self.high - frequencies) / width
         return np.asarray(np.sin(np.pi / 2 * np.clip(np.minimum(rise, fall), 0.0, 1.0)) ** 2)

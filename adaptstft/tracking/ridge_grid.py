@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from adaptstft.common.typing import BoolArray, Float64Array, IntArray
+from adaptstft.common.band_pass import EDGE_SHARE, BandPass
+from adaptstft.common.typing import AnyArray, BoolArray, Float64Array, IntArray
 from adaptstft.common.validation import as_bounds, as_inexact, check_finite
 from adaptstft.engine.operator import analyse
 from adaptstft.tracking.framed_signal import FramedSignal
@@ -121,6 +122,21 @@ def matched_rate(window: Window, win_duration: Float64Array) -> Float64Array:
     u = np.linspace(-0.5, 0.5, 2001)
     energy = window(u) ** 2
     return np.asarray(1 / (4 * np.pi * (energy @ u**2) / energy.sum() * win_duration**2))
+
+
+def in_bounds(x: AnyArray, fs: float, f_bounds: tuple[float, float] | None, orders: Float64Array) -> AnyArray:
+    """Return signals ``x``, shape (channels, n), without what is out of bounds, for the search of paths.
+
+    Otherwise a path would follow what a strong component elsewhere leaks into the range. The edges of the filter are
+    centred at the bounds, so that components there keep half of their amplitude.
+    """
+    if f_bounds is None:
+        return x
+    multiples, edge = np.outer(orders, f_bounds), EDGE_SHARE * (f_bounds[1] - f_bounds[0])
+    lowest = -fs / 2 if np.iscomplexobj(x) else 0.0
+    low, high = max(float(multiples.min()) - edge / 2, lowest), min(float(multiples.max()) + edge / 2, fs / 2)
+    whole = low >= high or (low <= lowest and high >= fs / 2)
+    return x if whole else BandPass(low, high, fs, edge).passed(x)
 
 
 def bin_powers(sft: AdaptiveShortTimeFFT, framed: FramedSignal) -> Float64Array:

@@ -9,7 +9,7 @@ import numpy as np
 from adaptstft.common.levels import times_power_of_two
 from adaptstft.common.validation import as_index, check_positive
 from adaptstft.tracking.framed_signal import frame_signal, host_transform, scaled_noise
-from adaptstft.tracking.ridge_grid import as_orders, bin_powers, largest_steps, make_grid
+from adaptstft.tracking.ridge_grid import as_orders, bin_powers, in_bounds, largest_steps, make_grid
 from adaptstft.tracking.ridge_result import Ridges, normal_interval
 from adaptstft.tracking.ridge_tracker import RidgeTracker
 from adaptstft.transforms.adaptive import AdaptiveShortTimeFFT
@@ -59,6 +59,7 @@ def ridges(
     f_bounds : (float, float), optional
         Lowest and highest bin of the path of a ridge in Hz. The peak between bins may
         lie outside by up to one resolution cell, the inverse of the window's duration.
+        Components elsewhere do not count.
     orders : array_like of float, shape (orders,), optional
         Multiples of the frequency at which there are components, such as
         ``(1, 2, 3)`` for harmonics. A ridge follows all of them together. `f_bounds`
@@ -137,9 +138,14 @@ def ridges(
     framed = frame_signal(sft, x, axis)
     steps = largest_steps(sft, framed, grid, rate)
     noise = None if noise is None else scaled_noise(framed.layout.channels, framed.exponent, noise)
+    powers = within = bin_powers(sft, framed)
+    if f_bounds is not None:
+        passed = in_bounds(framed.layout.channels[:, : framed.layout.n], sft.fs, f_bounds, multiples)
+        own = frame_signal(sft, passed, -1)
+        within = times_power_of_two(bin_powers(sft, own), 2 * own.exponent)
     tracked = [
-        RidgeTracker(sft, framed, grid, steps, channel, power, noise).track(n_ridges)
-        for channel, power in zip(framed.layout.channels, bin_powers(sft, framed), strict=True)
+        RidgeTracker(sft, framed, grid, steps, channel, power, inside, noise).track(n_ridges)
+        for channel, power, inside in zip(framed.layout.channels, powers, within, strict=True)
     ]
     frequency, uncertainty, amplitude, duration = (
         np.stack(values).reshape(*framed.layout.lead, *values[0].shape) for values in zip(*tracked, strict=True)

@@ -41,6 +41,8 @@ class RidgeTracker:
         Signal of the channel.
     power : ndarray, shape (frames, bins)
         Power of the bins in ascending order, from `adaptstft.tracking.ridge_grid.bin_powers`.
+    within : ndarray, shape (frames, bins)
+        The same for the signal without what is outside of the grid, in which paths are searched.
     noise_std : float or None
         Standard deviation of the noise; estimated if None.
     """
@@ -53,6 +55,7 @@ class RidgeTracker:
         steps: tuple[Float64Array, IntArray],
         x: AnyArray,
         power: Float64Array,
+        within: Float64Array,
         noise_std: float | None,
     ) -> None:
         self.sft, self.framed, self.grid, self.steps, self.x, self.power = sft, framed, grid, steps, x, power
@@ -61,7 +64,7 @@ class RidgeTracker:
         self.noise_std = noise_std
         self.free = np.ones(power.shape, bool)  # bins without a ridge
         noise = self._noise_by_frame() if noise_std is None else np.full(len(power), noise_std**2)
-        self.score = np.log1p(power / np.maximum(noise, self.least_noise or 1.0)[:, np.newaxis])
+        self.score = np.log1p(within / np.maximum(noise, self.least_noise or 1.0)[:, np.newaxis])
         self.lobe = lobe_width(sft.window)
         self.skew = _centre_of_gravity(sft.window)
 

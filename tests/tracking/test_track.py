@@ -297,7 +297,7 @@ def test_differences_of_a_tone_have_their_expected_variance(rng):
     x = np.cos(0.2 * np.pi * np.arange(n)) + 0.1 * rng.standard_normal(n)
     centre, lengths = np.arange(200, n - 200, 20), 64 * 2.0 ** (np.arange(5) / 2)
     noise = np.full(centre.size, 0.01)
-    search = PeakSearch(x, hann, FS, centre, lengths, np.ones(1), noise, 1)
+    search = PeakSearch(x, hann, FS, centre, lengths, np.ones(1), (-np.inf, np.inf), noise, 1)
     found = search.estimate(Guide(np.full(centre.size, 100.0), np.ones(centre.size)), [])
     choice = LengthChoice(found, hann, noise, 20.0, 128.0, FS / 128)
     for k, j in ((2, 0), (4, 2), (4, 0)):
@@ -418,11 +418,38 @@ def test_public_result_of_both_functions():
     assert isinstance(fixed, adaptstft.Ridges)
 
 
+# ------------------------------------------------------------------ bounds of the frequency
+
+
+@pytest.mark.parametrize("level", [3.0, 100.0])
+def test_strong_components_out_of_bounds_do_not_count(level):
+    """They are up to 30 dB stronger, on both sides and at 0 Hz."""
+    law = 50 + 5 * np.sin(2 * np.pi * TIME)
+    others = level * (np.cos(2 * np.pi * 7 * TIME) + np.cos(2 * np.pi * 110 * TIME) + 1.0)
+    x = 3 * signal(law, 0.1) + others
+    ridge = track(x, FS, f_bounds=(20, 80))
+    error, inside = errors(ridge, law)
+    assert np.median(np.abs(error)) < 0.5
+    assert ridge.frequency.min() >= 20 and ridge.frequency.max() <= 80
+    assert np.median(ridge.amplitude[0][inside]) == pytest.approx(3.0, rel=0.1)
+    given = ridges(AdaptiveShortTimeFFT("hann", 128.0, 8, FS, mfft=512), x, f_bounds=(20, 80))
+    assert np.median(np.abs(errors(given, law)[0])) < 1.0
+
+
+def test_frequencies_are_within_their_bounds_where_nothing_is_in_them():
+    rng = np.random.default_rng(3)
+    x = np.cos(2 * np.pi * 10 * TIME) + 1e-3 * rng.standard_normal(TIME.size)
+    for y in (x, x * np.exp(-2j * np.pi * 200 * TIME)):
+        bounds = (60.0, 90.0) if np.isrealobj(y) else (-150.0, -120.0)
+        ridge = track(y, FS, f_bounds=bounds, n_ridges=2)
+        assert ridge.frequency.min() >= bounds[0] and ridge.frequency.max() <= bounds[1]
+
+
 # ------------------------------------------------------------------ typical lengths
 
 
 def typical_length(x, *, single=True):
-    search = PathSearch(x, windows.resolve("hann"), FS, (16.0, 1000.0), None, np.ones(1), None, None, 1)
+    search = PathSearch(x, x, windows.resolve("hann"), FS, (16.0, 1000.0), None, np.ones(1), None, None, 1)
     return search.typical_length(single=single).length
 
 

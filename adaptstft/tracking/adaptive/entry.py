@@ -17,6 +17,7 @@ from adaptstft.tracking.adaptive.estimates import Estimates, Guide, PeakSearch
 from adaptstft.tracking.adaptive.pilot import PathSearch, TypicalLength
 from adaptstft.tracking.adaptive.request import TrackRequest, check_request
 from adaptstft.tracking.framed_signal import scaled_noise
+from adaptstft.tracking.ridge_grid import in_bounds
 from adaptstft.tracking.ridge_result import Ridges, normal_interval
 
 __all__ = ["track"]
@@ -63,7 +64,8 @@ def track(
         Multiples of the frequency at which there are components, such as ``(1, 2, 3)`` for harmonics. A ridge follows
         all of them together.
     f_bounds : (float, float), optional
-        Lowest and highest frequency in Hz that a ridge may have, not counting its multiples.
+        Lowest and highest frequency in Hz that a ridge may have, not counting its multiples. Components
+        elsewhere do not count.
     max_rate : float, optional
         Largest change of the frequency in Hz/s. By default the frequency may also jump.
     window : str, tuple or callable, optional
@@ -212,6 +214,7 @@ def _track(request: TrackRequest, bar: Progress) -> Ridges:
 def _path_search(request: TrackRequest, x: AnyArray, noise: float | None) -> PathSearch:
     return PathSearch(
         x,
+        in_bounds(x[np.newaxis], request.fs, request.f_bounds, request.orders)[0],
         request.window,
         request.fs,
         request.win_bounds,
@@ -254,6 +257,7 @@ class _Channel:
             centre,
             length_grid(low, high, 2.0 ** (1 / PER_OCTAVE)),
             search.orders,
+            request.f_bounds or (-np.inf, np.inf),
             self.plane.noise,
             search.workers,
         )
@@ -289,7 +293,7 @@ class _Channel:
         error2 = choice.variance + choice.bias2
         weight = np.divide(1.0, error2, out=np.zeros_like(error2), where=np.isfinite(error2) & (error2 > 0))
         return _Ridge(
-            Guide(found.frequency[choice.place, rows], weight),
+            Guide(np.clip(found.frequency[choice.place, rows], *self.peaks.f_bounds), weight),
             np.sqrt(choice.variance + choice.caution),
             found.magnitude[choice.place, :, rows].T,
             found.length[choice.place],

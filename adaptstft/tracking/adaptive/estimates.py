@@ -103,6 +103,8 @@ class PeakSearch:
         Window lengths in samples.
     orders : ndarray, shape (orders,)
         Multiples of the frequency.
+    f_bounds : (float, float)
+        Lowest and highest frequency of a ridge in Hz.
     noise : ndarray, shape (frames,)
         Variance of the noise.
     workers : int or None
@@ -115,6 +117,7 @@ class PeakSearch:
     centre: IntArray
     lengths: Float64Array
     orders: Float64Array
+    f_bounds: tuple[float, float]
     noise: Float64Array
     workers: int | None
 
@@ -127,7 +130,7 @@ class PeakSearch:
         for k, length in enumerate(self.lengths.tolist()):
             peaks, rate = self._peaks(guide, length)
             frequency[k], deviation[k], magnitude[k] = peaks.frequency, peaks.deviation, peaks.magnitude
-            usable[k] = self._stands_out(peaks, length)
+            usable[k] = self._stands_out(peaks, length) & self._within(peaks.frequency, length)
             for other in others:
                 usable[k] &= self._apart(peaks.frequency, rate, other, length)
         return Estimates(self.lengths, frequency, deviation, magnitude, usable)
@@ -166,6 +169,12 @@ class PeakSearch:
         if not np.iscomplexobj(self.x):
             mask &= (2 * orders[0] * cells > _FROM_MIRROR) & (length - 2 * cells > _FROM_MIRROR)
         return np.asarray(mask)
+
+    def _within(self, frequency: Float64Array, length: float) -> BoolArray:
+        """Mask of the frequencies that are at most half a resolution cell out of bounds: noise may move them so far."""
+        low, high = self.f_bounds
+        half = self.fs / length / 2
+        return np.asarray((frequency >= low - half) & (frequency <= high + half))
 
     def _apart(self, frequency: Float64Array, rate: Float64Array, other: Guide, length: float) -> BoolArray:
         """Mask of the frames in which another ridge is far enough away somewhere in the window."""

@@ -57,6 +57,8 @@ class PathSearch:
     ----------
     x : ndarray, shape (n,)
         The signal.
+    within : ndarray, shape (n,)
+        The signal without what is outside of `f_bounds`.
     window : Window
         The window function.
     fs : float
@@ -76,6 +78,7 @@ class PathSearch:
     """
 
     x: AnyArray
+    within: AnyArray
     window: Window
     fs: float
     win_bounds: tuple[float, float]
@@ -92,10 +95,18 @@ class PathSearch:
             self.window, length, None, self.fs, positions=positions, mfft=mfft, fft_mode=mode, workers=self.workers
         )
 
-    def powers(self, length: float, positions: AnyArray, mfft: int) -> tuple[AdaptiveShortTimeFFT, Float64Array]:
-        """Return a transform, and the powers of its bins with windows of unit energy, shape (frames, bins)."""
+    def powers(
+        self, length: float, positions: AnyArray, mfft: int
+    ) -> tuple[AdaptiveShortTimeFFT, Float64Array, Float64Array]:
+        """Return a transform, and the powers of its bins with windows of unit energy, shape (frames, bins).
+
+        The first are those within `f_bounds`, the second those of the whole signal, from which the noise is estimated.
+        """
         sft = self.transform(length, positions, mfft)
-        return sft, bin_powers(sft, frame_signal(sft, self.x, -1))[0]
+        within = bin_powers(sft, frame_signal(sft, self.within, -1))[0]
+        if self.noise is not None or self.within is self.x:
+            return sft, within, within
+        return sft, within, bin_powers(sft, frame_signal(sft, self.x, -1))[0]
 
     def typical_length(self, *, single: bool) -> TypicalLength:
         """Return the longest window length whose strongest bins hold nearly as much energy as with any length.
@@ -113,14 +124,14 @@ class PathSearch:
         bounds = self.win_bounds
         for length in length_grid(*bounds, 2.0).tolist():
             positions = np.arange(0.0, self.x.size, max(1.0, _SURVEY_HOP * length))
-            sft, power = self.powers(length, positions, _fft_length(length))
+            sft, power, whole_power = self.powers(length, positions, _fft_length(length))
             try:
                 grid = make_grid(sft, self.f_bounds, self.orders)
             except ValueError:  # short windows may have no bin in a narrow band
                 if length == bounds[1]:
                     raise
                 continue
-            noise = noise_power(power, _END_FRAMES).mean() if self.noise is None else self.noise
+            noise = noise_power(whole_power, _END_FRAMES).mean() if self.noise is None else self.noise
             peak = np.where(self._resolved(grid, length), grid.sum_orders(power), 0.0).max(axis=1)
             # the largest of many bins with noise only, and the noise of the other orders
             by_noise = noise * (np.log(grid.f.size) + self.orders.size - 1)
@@ -154,10 +165,10 @@ class PathSearch:
         total, noise = np.zeros(1), np.full(len(positions), np.inf)
         averaged = length_grid(low, high).tolist()
         for length in averaged:
-            sft, power = self.powers(length, positions, mfft)
+            sft, power, whole_power = self.powers(length, positions, mfft)
             total = total + power
             if self.noise is None:
-                level = noise_power(power, round(length / 2 / hop), span)
+                level = noise_power(whole_power, round(length / 2 / hop), span)
                 # components leak into the noise, with some lengths more than with others
                 noise = level if level.mean() < noise.mean() else noise
         mean = total / len(averaged)
