@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from adaptstft import __version__, cli_track, datasets, kernels
 from adaptstft.batch import parallel
-from adaptstft.batch.command import add_recording_options, json_report, parse_criterion, text_report
+from adaptstft.batch.command import (
+    add_recording_options,
+    in_words_of_the_shell,
+    json_report,
+    parse_criterion,
+    text_report,
+)
 from adaptstft.batch.rows import describe_error, labelled
 from adaptstft.common.optional import require
 from adaptstft.common.text import printable
@@ -189,15 +195,15 @@ def _write_rows(args: argparse.Namespace) -> int:
             **_options(args),
         )
     except Exception as error:  # of the table as a whole
-        _print_error(describe_error(error)["error"])
+        _print_error(in_words_of_the_shell(describe_error(error)["error"]))
         return 2
     except KeyboardInterrupt as stop:
         for note in getattr(stop, "__notes__", []):
             _print_error(note)
         raise
     for row in table.failed:
-        _print_error(labelled(row["name"], row["error"]))
-    _print(table.summary(errors=0))
+        _print_error(labelled(row["name"], in_words_of_the_shell(row["error"])))
+    _print(in_words_of_the_shell(table.summary(errors=0)))
     return 2 if table.failed else 0
 
 
@@ -350,14 +356,14 @@ def _add_tuning_options(group: Any) -> None:
         type=float,
         metavar="WEIGHT",
         help="penalty on differences between the lengths of neighbouring frames and frequencies "
-        "(default: 0.1 in mode time, else 0)",
+        "(default in mode time: 0.1 for an entropy, 0.005 for a description length; else 0)",
     )
     group.add_argument(
         "--evenness",
         type=float,
         metavar="WEIGHT",
         help="penalty on frames that cover the signal unevenly, where a descent tunes positions or lengths of frames "
-        "(default: 4)",
+        "(default: 4 for an entropy, 0.2 for a description length)",
     )
     group.add_argument(
         "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann, kaiser:14 or auto"
@@ -452,7 +458,7 @@ def _example(mode: str) -> Recording:
 
 def _error_line(file: str | None, error: BaseException) -> str:
     """Return a line with the name of the file and the error."""
-    return labelled(printable(file or "example"), describe_error(error)["error"])
+    return labelled(printable(file or "example"), in_words_of_the_shell(describe_error(error)["error"]))
 
 
 def _print_error(line: str) -> None:

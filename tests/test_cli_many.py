@@ -54,6 +54,17 @@ def test_a_row_for_each_file_and_a_line_for_each_error(capsys, tmp_path, files):
     assert json.loads(rows[0]["settings"]) == {"criterion": "shannon", "win_bounds": [16, 200]}
 
 
+def test_notes_and_errors_have_the_words_of_the_command_line(capsys, tmp_path):
+    name, short = str(tmp_path / "chirp.wav"), str(tmp_path / "slow.wav")
+    x = datasets.linear_chirp(100.0, duration=2.0).x
+    scipy.io.wavfile.write(name, 1000, x + 0.05 * np.cos(2 * np.pi * 310 * np.arange(x.size) / 1000))
+    scipy.io.wavfile.write(short, 400, x)
+    assert cli.main([name, short, "--out", str(tmp_path / "out.csv"), "--fmin", "250"]) == 2
+    printed, err = capsys.readouterr()
+    assert err.startswith(f"adaptstft: {short}: --fmin 250.0 must satisfy")
+    assert "f_bounds" not in printed + err
+
+
 def test_the_same_command_goes_on_and_retries_if_asked(capsys, tmp_path, files):
     command = ["--out", str(tmp_path / "out.csv")]
     assert cli.main([*files[:2], *command]) == 2

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: Names of arguments in notes, and the words of the command line for them.
 _WORDS = (
     (r"win_bounds=\(([^,]+), ([^)]+)\)", r"--bounds \1 \2"),
+    (r"f_bounds=\(([^,]+), None\)", r"--fmin \1"),
+    (r"f_bounds=\(None, ([^)]+)\)", r"--fmax \1"),
     (r"f_bounds=\(([^,]+), ([^)]+)\)", r"--fmin \1 --fmax \2"),
     (r"hop=([\d.e+-]+) and min_overlap=([\d.]+)", r"--hop \1 and an overlap of at least \2"),
     (
@@ -31,7 +33,7 @@ _WORDS = (
 
 
 def in_words_of_the_shell(note: str) -> str:
-    """Return a note with options of the command line in place of the arguments of `optimize`."""
+    """Return a note or an error with options of the command line in place of the arguments of `optimize`."""
     for pattern, words in _WORDS:
         note = re.sub(pattern, words, note)
     return note

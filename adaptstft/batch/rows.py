@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 #: Values by column; None if a row has no value.
 Row: TypeAlias = dict[str, Any]
+
+#: Between the notes of a row, which have semicolons of their own.
+NOTE_SEPARATOR = " | "
 
 COLUMNS: dict[str, type] = {
     "name": str,
@@ -68,6 +71,11 @@ _HEADER = ",".join(COLUMNS) + "\n"
 _LONGEST_ERROR = 2000
 
 
+def join_notes(notes: Sequence[str]) -> str | None:
+    """Return notes as the text of a row, None if there are none."""
+    return NOTE_SEPARATOR.join(notes) or None
+
+
 def describe(result: TuningResult) -> Row:
     """Return the columns of a result. Several lengths (in samples) are given by their median and range."""
     lengths = np.asarray(result.win_length)
@@ -92,7 +100,7 @@ def describe(result: TuningResult) -> Row:
         "area_fun": float(result.area_fun),
         "success": bool(result.success),
         "message": one_line(str(result.message)),
-        "notes": "; ".join(result.notes) or None,
+        "notes": join_notes(result.notes),
         "nit": int(result.nit),
         "nfev": int(result.nfev),
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from adaptstft.batch.rows import COLUMNS, Row, labelled
+from adaptstft.batch.rows import COLUMNS, NOTE_SEPARATOR, Row, labelled
 from adaptstft.common.optional import require
 from adaptstft.common.validation import as_index
 from adaptstft.tuning.result.result import TuningResult
@@ -134,7 +134,7 @@ class TuningTable(Sequence[Row]):
             if tuned:
                 low, mid, high = np.quantile([row[name] for row in tuned], [0.05, 0.5, 0.95])
                 lines.append((name, f"{mid:.4g} {unit} (median), {low:.4g} to {high:.4g} in nine of ten"))
-        notes = Counter(note for row in tuned if row["notes"] for note in row["notes"].split("; "))
+        notes = Counter(note for row in tuned if row["notes"] for note in row["notes"].split(NOTE_SEPARATOR))
         lines.extend(("note", f"{count} of {len(tuned)}: {note}") for note, count in notes.most_common(_NOTES))
         lines.extend(("failed", labelled(row["name"], row["error"])) for row in failed[:errors])
         if len(failed) > errors > 0:

@@ -213,7 +213,7 @@ def plot_result(result: Result, ax: Any = None, *, hop: float | None = None, **a
     if view.f_range is None:
         view = replace(view, f_range=band_range(result.sft, result.f_bounds))
     x = remove_trend(result.signal, result.detrend)
-    tuned, before = at_one_hop(result, x.shape[-1], hop)
+    tuned, before = after_and_before(result, x.shape[-1], hop)
     Source(tuned, x).limits(view)  # raises before anything is drawn
     if ax is None:
         pyplot = require("matplotlib.pyplot", extra="plot")
@@ -256,12 +256,17 @@ def plot_transform(sft: Any, x: Any, ax: Any = None, *, axis: int = -1, hop: flo
     return ax
 
 
-def at_one_hop(result: Result, n: int, hop: float | None = None) -> tuple[Transform, Transform]:
-    """Return the transforms after and before tuning with frames at the same hop."""
+def after_and_before(result: Result, n: int, hop: float | None = None) -> tuple[Transform, Transform]:
+    """Return the transforms after and before tuning with frames at the same hop.
+
+    Windows before tuning that are much shorter have a hop of a quarter of their length: else most of the signal would
+    lie between them.
+    """
     if hop is not None:
         return at_hop(result.sft, n, hop), at_hop(result.initial, n, hop)
     tuned = result.sft if is_tied(result.sft) or result.sft.hop is None else at_hop(result.sft, n, result.hop)
-    return tuned, at_hop(result.initial, n, result.hop)
+    own = max(1.0, float(np.min(result.initial.win_length)) / 4)
+    return tuned, at_hop(result.initial, n, own if 2 * own < result.hop else result.hop)
 
 
 def overlay_lengths(ax: Any, sft: Transform, n: int) -> bool:

@@ -59,7 +59,7 @@ def before_and_after(result: Result) -> list[Picture]:
     """Return the spectrograms with the transform before tuning and with the tuned one; none without a signal."""
     if result.signal is None:
         return []
-    tuned, before = plots.at_one_hop(result, result.signal.shape[-1])
+    tuned, before = plots.after_and_before(result, result.signal.shape[-1])
     with _style():
         drawn = [_spectrogram(result, before, "before tuning"), _spectrogram(result, tuned, "after tuning")]
         peak = max(one.mesh.peak for one in drawn)

@@ -196,6 +196,15 @@ def test_the_whole_results_are_saved(tmp_path, files):
     np.testing.assert_array_equal(loaded[1].signal, chirp(30))
 
 
+def test_a_note_with_a_semicolon_is_one_note():
+    tone = np.cos(2 * np.pi * 0.31 * np.arange(3000))
+    signals = {f"{k}": chirp(rate) + 0.05 * tone[: chirp(rate).size] for k, rate in enumerate((100, 120))}
+    table = adaptstft.optimize_many(signals, FS)
+    (note,) = adaptstft.optimize(signals["0"], FS).notes
+    assert "; " in note and [row["notes"].split(" | ") for row in table] == [[note], [note]]
+    assert [line for line in table.summary().splitlines() if "note" in line] == [f"note          2 of 2: {note}"]
+
+
 def test_summary_of_the_table(files):
     table = adaptstft.optimize_many(files)
     assert table.summary().splitlines()[0] == "recordings    5: 2 tuned, 3 failed"

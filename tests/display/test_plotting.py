@@ -42,6 +42,15 @@ def test_before_and_after(constant):
     assert axes[1].get_ylim() == pytest.approx((0, 500))
 
 
+def test_short_windows_before_tuning_cover_the_signal():
+    t = np.arange(16000)
+    result = adaptstft.optimize(np.cos(0.5 * t) + np.cos(0.503 * t), 1000.0)
+    before, tuned = (np.diff(ax.collections[0].get_coordinates()[0, :, 0]).max() for ax in result.plot())
+    assert tuned == pytest.approx(result.hop / 1000)
+    assert tuned > before * 4  # a hop of 64 samples, and cells of the screen of one or two hops
+    assert before < np.min(result.initial.win_length) / 2000
+
+
 def test_picture_shows_the_spectrogram_in_decibels(constant):
     ax = constant.plot()[1]
     mesh = ax.collections[0]

@@ -280,7 +280,9 @@ class TuningResult(_Base):
     ) -> AnyArray:
         """Draw the spectrogram before and after tuning.
 
-        Both pictures have the same hop, and the same level has the same colour. They have the resolution of the
+        Both pictures have the same hop, unless the windows before tuning are so short that
+        they would leave most of the signal out: then these have a hop of a quarter of
+        their length. The same level has the same colour. They have the resolution of the
         screen or file: where one zooms in, that part is computed again.
 
         Parameters
