@@ -453,6 +453,22 @@ def typical_length(x, *, single=True):
     return search.typical_length(single=single).length
 
 
+def test_windows_of_the_typical_length_separate_the_orders():
+    """In windows of 2 s the orders of some rates merge, and their sums are largest at other frequencies."""
+    fs, t = 32.0, np.arange(0, 60, 1 / 32)
+    for seed in (0, 2, 4):
+        rng = np.random.default_rng(seed)
+        beats = np.cumsum(0.9 * (1 + 0.1 * rng.standard_normal(80)))
+        x = np.exp(-0.5 * ((t[:, np.newaxis] - beats) / 0.07) ** 2).sum(1)
+        x += 0.15 * np.exp(-0.5 * ((t[:, np.newaxis] - beats - 0.35) / 0.1) ** 2).sum(1)
+        x = np.gradient(x) + 0.02 * rng.standard_normal(t.size)
+        bounds, hann = (0.67, 2.0), windows.resolve("hann")
+        search = PathSearch(x, x, hann, fs, (16.0, 960.0), bounds, np.array([1.0, 2.0]), 0.25, None, 1)
+        assert search.typical_length(single=True).length > 3 * fs
+        rate = track(x, fs, orders=(1, 2), f_bounds=bounds, max_rate=0.25).frequency[0]
+        assert np.median(np.abs(rate - 1.11)) < 0.1
+
+
 def test_a_vibrato_in_noise_after_a_steady_line_decides_on_the_typical_length():
     t = np.arange(3000) / FS
     law = 150 + np.where(t < 1.5, 20 * (t - 1.5), 30 * np.sin(2 * np.pi * (t - 1.5) / 0.4))

@@ -171,7 +171,7 @@ class LengthChoice:
             self.unusable = np.log(cell * np.maximum(typical / found.length, 1.0))[:, np.newaxis]
         self.correlation = correlations(window, found.length)
         self.use = found.usable.astype(float)
-        with np.errstate(invalid="ignore"):  # infinite deviations in silence
+        with np.errstate(invalid="ignore", over="ignore"):  # infinite deviations in silence, huge ones beside it
             self.variance = np.where(np.isfinite(found.deviation), found.deviation**2 * noise, np.inf)
         self.usable_variance = np.where(found.usable, self.variance, 0.0)
 

@@ -107,7 +107,8 @@ def track(
     1. The **typical length** is the longest one whose strongest bins hold nearly as much energy as with any length.
        With one ridge this must hold in every stretch of several lengths: what a long window gains where the frequency
        is steady does not make up for what it loses where the frequency changes. A change that is shorter than these
-       stretches may be missed, if windows of half of the signal have enough energy. Lengths up to eight times the
+       stretches may be missed, if windows of half of the signal have enough energy. Windows that do not separate the
+       orders of what longer ones see are not typical. Lengths up to eight times the
        typical one are used where the frequency is steady.
     2. The **path** of a ridge is that of `ridges`, on the mean of spectrograms with lengths around the typical one.
        Without `max_rate` it may jump, at a cost of half a window's worth of frames.

@@ -122,7 +122,8 @@ class PathSearch:
         """
         found: list[tuple[float, Float64Array, Float64Array]] = []
         bounds = self.win_bounds
-        for length in length_grid(*bounds, 2.0).tolist():
+        usual: float | None = None
+        for length in length_grid(*bounds, 2.0).tolist()[::-1]:
             positions = np.arange(0.0, self.x.size, max(1.0, _SURVEY_HOP * length))
             sft, power, whole_power = self.powers(length, positions, _fft_length(length))
             try:
@@ -130,12 +131,16 @@ class PathSearch:
             except ValueError:  # short windows may have no bin in a narrow band
                 if length == bounds[1]:
                     raise
-                continue
+                break
+            if usual is not None and not self._resolved(np.array([usual]), length)[0]:
+                break  # shorter windows do not separate the orders of what the longer ones see
             noise = noise_power(whole_power, _END_FRAMES).mean() if self.noise is None else self.noise
-            peak = np.where(self._resolved(grid, length), grid.sum_orders(power), 0.0).max(axis=1)
+            sums = np.where(self._resolved(grid.f, length), grid.sum_orders(power), 0.0)
+            peak = sums.max(axis=1)
+            usual = float(np.median(np.abs(grid.f[sums.argmax(axis=1)]))) if self.orders.size > 1 else None
             # the largest of many bins with noise only, and the noise of the other orders
             by_noise = noise * (np.log(grid.f.size) + self.orders.size - 1)
-            found.append((length, positions, (peak - by_noise) / length))
+            found.insert(0, (length, positions, (peak - by_noise) / length))
         lengths = np.array([length for length, _, _ in found])
         means = np.array([energies.mean() for _, _, energies in found])
         enough = np.flatnonzero(means >= _SHARE * max(means.max(), 0.0))
@@ -149,12 +154,12 @@ class PathSearch:
         typical = float(lengths[np.flatnonzero(lacking <= max(_LACKING, float(lacking.min()) + _MORE))[-1]])
         return TypicalLength(typical, typical if typical < whole else _LONGEST * whole)
 
-    def _resolved(self, grid: FrequencyGrid, length: float) -> BoolArray:
+    def _resolved(self, f: Float64Array, length: float) -> BoolArray:
         """Mask of the frequencies whose orders a window tells from each other and from their mirror images."""
         gaps = np.diff(np.sort(self.orders)).tolist()
         if not np.iscomplexobj(self.x):
             gaps.append(2 * float(self.orders.min()))
-        cells = np.abs(grid.f) * length / self.fs
+        cells = np.abs(f) * length / self.fs
         return np.asarray(cells * min(gaps) >= _RESOLVED) if gaps else np.ones(cells.size, bool)
 
     def plane(self, positions: AnyArray, hop: float, typical: TypicalLength) -> Plane:
