@@ -356,14 +356,14 @@ def _add_tuning_options(group: Any) -> None:
         type=float,
         metavar="WEIGHT",
         help="penalty on differences between the lengths of neighbouring frames and frequencies "
-        "(default in mode time: 0.1 for an entropy, 0.005 for a description length; else 0)",
+        "(default in mode time: 0.005 for a description length, 0.1 for an entropy, 0.02 for others; else 0)",
     )
     group.add_argument(
         "--evenness",
         type=float,
         metavar="WEIGHT",
         help="penalty on frames that cover the signal unevenly, where a descent tunes positions or lengths of frames "
-        "(default: 4 for an entropy, 0.2 for a description length)",
+        "(default: 0.2 for a description length, 4 for an entropy, 0.8 for others)",
     )
     group.add_argument(
         "--window", type=_window, default="hann", metavar="NAME[:SHAPE]", help="such as hann, kaiser:14 or auto"

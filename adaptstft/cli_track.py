@@ -175,8 +175,10 @@ def _track(args: argparse.Namespace, console: Console) -> str:
         options["win_bounds"] = tuple(args.win_bounds)
     if args.fmin is not None or args.fmax is not None:
         lowest = -recording.fs / 2 if np.iscomplexobj(x) else 0.0
-        low = lowest if args.fmin is None else args.fmin
-        options["f_bounds"] = low, recording.fs / 2 if args.fmax is None else args.fmax
+        low, highest = lowest if args.fmin is None else args.fmin, recording.fs / 2
+        if args.fmax is None and not low < highest:
+            raise ValueError(f"--fmin {low:g} must be less than half of the sampling rate, {highest:g} Hz")
+        options["f_bounds"] = low, highest if args.fmax is None else args.fmax
     ridges = track(x, recording.fs, progress=None, **options)
     lines = [headline(args.file, x, recording), *(f"note: {note}" for note in recording.notes)]
     lines += _describe(ridges)

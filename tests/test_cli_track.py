@@ -59,6 +59,7 @@ def test_channels_and_options(folder, capsys):
         (["missing.wav"], "missing.wav"),
         (["tone.wav", "--hop", "0"], "hop=0.0 must be greater than 0"),
         (["tone.wav", "--channel", "3"], "--channel 3 must lie between 0 and 0"),
+        (["tone.wav", "--fmin", "1e5"], "--fmin 100000 must be less than half of the sampling rate"),
     ],
 )
 def test_errors_of_the_work(folder, capsys, words, message):

@@ -38,10 +38,10 @@ class TuningTable(Sequence[Row]):
         ``win_length_min`` and ``win_length_max``; ``factor_low`` and ``factor_high``, the range of factors for all
         lengths with an equally good result, see ``sensitivity`` of `adaptstft.TuningResult`;
         ``recommended_win_length`` (even) and ``recommended_hop`` (integer), or their medians. Of the frames: ``hop``
-        (samples), ``frames``, ``mfft``. Of the optimiser: ``fun``, ``area_fun``, ``success``, ``message``, ``notes``,
-        ``nit`` and ``nfev``. Of the run: ``seconds``, the time to read and tune the recording; ``saved``, the file of
-        the whole result; ``settings``, the arguments that differ from the defaults, in JSON; ``version`` of
-        adaptstft.
+        (samples), ``frames``, ``mfft``. Of the optimiser: ``fun``, ``area_fun``, ``success``, ``message``, ``notes``
+        with ``" | "`` between them, ``nit`` and ``nfev``. Of the run: ``seconds``, the time to read and tune the
+        recording; ``saved``, the file of the whole result; ``settings``, the arguments that differ from the defaults,
+        in JSON; ``version`` of adaptstft.
     results : list of TuningResult or None, or None
         The whole results, with ``full_output=True``; None if a row holds an error or comes from an earlier run.
     out : pathlib.Path or None

@@ -259,8 +259,8 @@ def plot_transform(sft: Any, x: Any, ax: Any = None, *, axis: int = -1, hop: flo
 def after_and_before(result: Result, n: int, hop: float | None = None) -> tuple[Transform, Transform]:
     """Return the transforms after and before tuning with frames at the same hop.
 
-    Windows before tuning that are much shorter have a hop of a quarter of their length: else most of the signal would
-    lie between them.
+    If the hop is longer than half of the shortest window before tuning, that transform has a hop of a quarter of this
+    window: otherwise parts of the signal would hardly be seen.
     """
     if hop is not None:
         return at_hop(result.sft, n, hop), at_hop(result.initial, n, hop)

@@ -128,15 +128,21 @@ def in_bounds(x: AnyArray, fs: float, f_bounds: tuple[float, float] | None, orde
     """Return signals ``x``, shape (channels, n), without what is out of bounds, for the search of paths.
 
     Otherwise a path would follow what a strong component elsewhere leaks into the range. The edges of the filter are
-    centred at the bounds, so that components there keep half of their amplitude.
+    centred at the bounds, so that components there keep half of their amplitude. They end before the ends of the
+    spectrum, so that a mean is removed unless 0 Hz is within the bounds.
     """
     if f_bounds is None:
         return x
-    multiples, edge = np.outer(orders, f_bounds), EDGE_SHARE * (f_bounds[1] - f_bounds[0])
-    lowest = -fs / 2 if np.iscomplexobj(x) else 0.0
-    low, high = max(float(multiples.min()) - edge / 2, lowest), min(float(multiples.max()) + edge / 2, fs / 2)
-    whole = low >= high or (low <= lowest and high >= fs / 2)
-    return x if whole else BandPass(low, high, fs, edge).passed(x)
+    ends: Float64Array = np.outer(orders, f_bounds)
+    lowest, highest = (-fs / 2 if np.iscomplexobj(x) else 0.0), fs / 2
+    if np.isrealobj(x) and ends.min() < 0:  # negative frequencies are mirror images
+        ends = np.append(np.abs(ends), 0.0)
+    low, high = (float(np.clip(end, lowest, highest)) for end in (ends.min(), ends.max()))
+    distances = [distance for distance in (low - lowest, highest - high) if distance > 0]
+    if low >= high or not distances:
+        return x
+    edge = min(EDGE_SHARE * (f_bounds[1] - f_bounds[0]), *distances)
+    return BandPass(max(low - edge / 2, lowest), min(high + edge / 2, highest), fs, edge).passed(x)
 
 
 def bin_powers(sft: AdaptiveShortTimeFFT, framed: FramedSignal) -> Float64Array:

@@ -59,7 +59,7 @@ def ridges(
     f_bounds : (float, float), optional
         Lowest and highest bin of the path of a ridge in Hz. The peak between bins may
         lie outside by up to one resolution cell, the inverse of the window's duration.
-        Components elsewhere do not count.
+        Components elsewhere do not attract the path.
     orders : array_like of float, shape (orders,), optional
         Multiples of the frequency at which there are components, such as
         ``(1, 2, 3)`` for harmonics. A ridge follows all of them together. `f_bounds`

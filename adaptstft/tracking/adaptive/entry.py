@@ -64,8 +64,8 @@ def track(
         Multiples of the frequency at which there are components, such as ``(1, 2, 3)`` for harmonics. A ridge follows
         all of them together.
     f_bounds : (float, float), optional
-        Lowest and highest frequency in Hz that a ridge may have, not counting its multiples. Components
-        elsewhere do not count.
+        Lowest and highest frequency in Hz that a ridge may have, not counting its multiples. Components elsewhere do
+        not attract the path, but they move the peaks of windows into which they leak.
     max_rate : float, optional
         Largest change of the frequency in Hz/s. By default the frequency may also jump.
     window : str, tuple or callable, optional
@@ -107,9 +107,9 @@ def track(
     1. The **typical length** is the longest one whose strongest bins hold nearly as much energy as with any length.
        With one ridge this must hold in every stretch of several lengths: what a long window gains where the frequency
        is steady does not make up for what it loses where the frequency changes. A change that is shorter than these
-       stretches may be missed, if windows of half of the signal have enough energy. Windows that do not separate the
-       orders of what longer ones see are not typical. Lengths up to eight times the
-       typical one are used where the frequency is steady.
+       stretches may be missed, if windows of half of the signal have enough energy. Lengths that do not separate the
+       orders of what longer windows see are left out. Lengths up to eight times the typical one are used where the
+       frequency is steady.
     2. The **path** of a ridge is that of `ridges`, on the mean of spectrograms with lengths around the typical one.
        Without `max_rate` it may jump, at a cost of half a window's worth of frames.
     3. For each length of a grid, the **peak** of the spectrum next to the path is the estimate of the frequency. The
@@ -293,9 +293,11 @@ class _Channel:
         rows = np.arange(choice.place.size)
         error2 = choice.variance + choice.bias2
         weight = np.divide(1.0, error2, out=np.zeros_like(error2), where=np.isfinite(error2) & (error2 > 0))
+        frequency = found.frequency[choice.place, rows]
+        within = np.clip(frequency, *self.peaks.f_bounds)
         return _Ridge(
-            Guide(np.clip(found.frequency[choice.place, rows], *self.peaks.f_bounds), weight),
-            np.sqrt(choice.variance + choice.caution),
+            Guide(within, weight),
+            np.sqrt(choice.variance + choice.caution + (within - frequency) ** 2),
             found.magnitude[choice.place, :, rows].T,
             found.length[choice.place],
         )

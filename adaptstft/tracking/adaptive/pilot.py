@@ -137,9 +137,12 @@ class PathSearch:
             noise = noise_power(whole_power, _END_FRAMES).mean() if self.noise is None else self.noise
             sums = np.where(self._resolved(grid.f, length), grid.sum_orders(power), 0.0)
             peak = sums.max(axis=1)
-            usual = float(np.median(np.abs(grid.f[sums.argmax(axis=1)]))) if self.orders.size > 1 else None
             # the largest of many bins with noise only, and the noise of the other orders
             by_noise = noise * (np.log(grid.f.size) + self.orders.size - 1)
+            heard = sums[peak > by_noise]
+            usual = None
+            if self.orders.size > 1 and len(heard):
+                usual = float(np.median(np.abs(grid.f[heard.argmax(axis=1)])))
             found.insert(0, (length, positions, (peak - by_noise) / length))
         lengths = np.array([length for length, _, _ in found])
         means = np.array([energies.mean() for _, _, energies in found])

@@ -280,10 +280,10 @@ class TuningResult(_Base):
     ) -> AnyArray:
         """Draw the spectrogram before and after tuning.
 
-        Both pictures have the same hop, unless the windows before tuning are so short that
-        they would leave most of the signal out: then these have a hop of a quarter of
-        their length. The same level has the same colour. They have the resolution of the
-        screen or file: where one zooms in, that part is computed again.
+        Both pictures have the same hop. If it is longer than half of the shortest window
+        before tuning, the first picture has a hop of a quarter of this window. The same
+        level has the same colour. They have the resolution of the screen or file: where
+        one zooms in, that part is computed again.
 
         Parameters
         ----------
@@ -298,7 +298,7 @@ class TuningResult(_Base):
         db : float, optional
             Range of the colours in dB, below the maximum of what is shown.
         hop : float, optional
-            Hop of both pictures in samples; by default that of the result.
+            Hop of both pictures in samples; by default that of the result, see above.
 
         Returns
         -------
