@@ -24,7 +24,7 @@ SOURCES := $(shell find adaptstft -name '*.py')
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-full test-adapters test-site mutations notebooks lint bench docs docs-quick clean
-.PHONY: api check clean-release coverage dist environments test-dist test-minimum
+.PHONY: api check clean-release compiled coverage dist environments test-dist test-minimum
 
 # Tunes a real recording, prints the summary and writes demo.png.
 demo: $(DEMO_VENV)/.installed
@@ -65,6 +65,10 @@ check: lint
 
 # What .ci/run needs: with make -j2 one is downloaded while the other is unpacked.
 environments: $(VENV)/.installed $(FULL_VENV)/.installed
+
+# Compiles the kernels once: the workers of the tests would each compile them, at the same time.
+compiled: $(VENV)/.installed
+	$(VENV)/bin/python -m adaptstft --warm-up
 
 # Lines of the package that the tests run. What is compiled cannot be seen, so some tests run the kernels as Python first.
 COVERAGE := $(FULL_VENV)/bin/python -m coverage
