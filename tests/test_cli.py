@@ -17,6 +17,7 @@ from adaptstft import cli, criteria, datasets, demo
 from adaptstft.batch import command
 from adaptstft.common import progress
 from adaptstft.common.optional import install_command
+from adaptstft.tuning.penalties import weights
 
 JSON_KEYS = {
     "file",
@@ -518,3 +519,12 @@ def test_notes_of_a_run_name_options(capsys, wav):
 def test_one_sample_in_the_singular():
     recording = adaptstft.recordings.Recording(np.zeros((1, 1)), 2.0, "x")
     assert command.headline("x.wav", recording.x[0], recording) == "x.wav: 1 channel, 1 sample, 0.5 s at 2 Hz"
+
+
+def test_the_help_names_the_default_weights(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["tune", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    for weight in (weights._SMOOTHNESS, weights._EVENNESS):
+        assert f"{weight * weights.DESCRIPTION_SHARE:g} for a description length, {weight:g} for an entropy" in words
+        assert f"{weight * weights.RATIO_SHARE:g} for others" in words

@@ -13,7 +13,7 @@ import numpy as np
 
 from adaptstft import __version__, recordings
 from adaptstft.batch.items import Task
-from adaptstft.batch.rows import COLUMNS, Row, describe, describe_error, describe_file, join_notes
+from adaptstft.batch.rows import COLUMNS, Row, describe, describe_error, describe_file
 from adaptstft.recordings import Recording, pick_channel
 from adaptstft.tuning.entry import optimize
 from adaptstft.tuning.result.result import TuningResult
@@ -70,8 +70,7 @@ def tune_recording(job: Job, task: Task) -> tuple[Row, TuningResult | None]:
         n = np.shape(x)[axis]
         row |= {"fs": float(fs), "channels": np.size(x) // max(n, 1), "n": n}
         result = optimize(x, fs, **job.options | {"axis": axis, "progress": False})
-        row |= describe(result)
-        row["notes"] = join_notes([*notes, *result.notes])
+        row |= describe(result, notes)
         if job.save is not None:
             row["saved"] = _save(result, job.save, task.name)
         row["status"] = "ok"

@@ -71,13 +71,11 @@ _HEADER = ",".join(COLUMNS) + "\n"
 _LONGEST_ERROR = 2000
 
 
-def join_notes(notes: Sequence[str]) -> str | None:
-    """Return notes as the text of a row, None if there are none."""
-    return NOTE_SEPARATOR.join(notes) or None
+def describe(result: TuningResult, notes: Sequence[str] = ()) -> Row:
+    """Return the columns of a result; `notes` of its recording come first.
 
-
-def describe(result: TuningResult) -> Row:
-    """Return the columns of a result. Several lengths (in samples) are given by their median and range."""
+    Several lengths (in samples) are given by their median and range.
+    """
     lengths = np.asarray(result.win_length)
     median = float(np.median(lengths))
     window = result.sft.window
@@ -100,7 +98,7 @@ def describe(result: TuningResult) -> Row:
         "area_fun": float(result.area_fun),
         "success": bool(result.success),
         "message": one_line(str(result.message)),
-        "notes": join_notes(result.notes),
+        "notes": NOTE_SEPARATOR.join([*notes, *result.notes]) or None,
         "nit": int(result.nit),
         "nfev": int(result.nfev),
     }

@@ -120,30 +120,7 @@ class PathSearch:
         ValueError
             If `f_bounds` holds no frequency of the longest windows.
         """
-        found: list[tuple[float, Float64Array, Float64Array]] = []
-        bounds = self.win_bounds
-        usual: float | None = None
-        for length in length_grid(*bounds, 2.0).tolist()[::-1]:
-            positions = np.arange(0.0, self.x.size, max(1.0, _SURVEY_HOP * length))
-            sft, power, whole_power = self.powers(length, positions, _fft_length(length))
-            try:
-                grid = make_grid(sft, self.f_bounds, self.orders)
-            except ValueError:  # short windows may have no bin in a narrow band
-                if length == bounds[1]:
-                    raise
-                break
-            if usual is not None and not self._resolved(np.array([usual]), length)[0]:
-                break  # shorter windows do not separate the orders of what the longer ones see
-            noise = noise_power(whole_power, _END_FRAMES).mean() if self.noise is None else self.noise
-            sums = np.where(self._resolved(grid.f, length), grid.sum_orders(power), 0.0)
-            peak = sums.max(axis=1)
-            # the largest of many bins with noise only, and the noise of the other orders
-            by_noise = noise * (np.log(grid.f.size) + self.orders.size - 1)
-            heard = sums[peak > by_noise]
-            usual = None
-            if self.orders.size > 1 and len(heard):
-                usual = float(np.median(np.abs(grid.f[heard.argmax(axis=1)])))
-            found.insert(0, (length, positions, (peak - by_noise) / length))
+        found = self._survey()
         lengths = np.array([length for length, _, _ in found])
         means = np.array([energies.mean() for _, _, energies in found])
         enough = np.flatnonzero(means >= _SHARE * max(means.max(), 0.0))
@@ -156,6 +133,34 @@ class PathSearch:
         lacking = _lacking(lengths, energies, hop, whole)[lengths <= whole]
         typical = float(lengths[np.flatnonzero(lacking <= max(_LACKING, float(lacking.min()) + _MORE))[-1]])
         return TypicalLength(typical, typical if typical < whole else _LONGEST * whole)
+
+    def _survey(self) -> list[tuple[float, Float64Array, Float64Array]]:
+        """Return ascending lengths, each with the positions of its frames and the energies of their strongest bins.
+
+        The energies are relative to the length.
+        """
+        found: list[tuple[float, Float64Array, Float64Array]] = []
+        longest, usual = self.win_bounds[1], None
+        for length in reversed(length_grid(*self.win_bounds, 2.0).tolist()):
+            if usual is not None and not self._resolved(np.array([usual]), length)[0]:
+                break  # shorter windows do not separate the orders of what the longer ones see
+            positions = np.arange(0.0, self.x.size, max(1.0, _SURVEY_HOP * length))
+            sft, within, of_all = self.powers(length, positions, _fft_length(length))
+            try:
+                grid = make_grid(sft, self.f_bounds, self.orders)
+            except ValueError:  # short windows may have no bin in a narrow band
+                if length == longest:
+                    raise
+                continue
+            noise = noise_power(of_all, _END_FRAMES).mean() if self.noise is None else self.noise
+            # the largest of many bins with noise only, and the noise of the other orders
+            by_noise = noise * (np.log(grid.f.size) + self.orders.size - 1)
+            sums = np.where(self._resolved(grid.f, length), grid.sum_orders(within), 0.0)
+            peak = sums.max(axis=1)
+            found.append((length, positions, (peak - by_noise) / length))
+            strongest = np.abs(grid.f[sums[peak > by_noise].argmax(axis=1)])
+            usual = float(np.median(strongest)) if self.orders.size > 1 and strongest.size else None
+        return found[::-1]
 
     def _resolved(self, f: Float64Array, length: float) -> BoolArray:
         """Mask of the frequencies whose orders a window tells from each other and from their mirror images."""
@@ -173,10 +178,10 @@ class PathSearch:
         total, noise = np.zeros(1), np.full(len(positions), np.inf)
         averaged = length_grid(low, high).tolist()
         for length in averaged:
-            sft, power, whole_power = self.powers(length, positions, mfft)
-            total = total + power
+            sft, within, of_all = self.powers(length, positions, mfft)
+            total = total + within
             if self.noise is None:
-                level = noise_power(whole_power, round(length / 2 / hop), span)
+                level = noise_power(of_all, round(length / 2 / hop), span)
                 # components leak into the noise, with some lengths more than with others
                 noise = level if level.mean() < noise.mean() else noise
         mean = total / len(averaged)
